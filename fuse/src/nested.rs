@@ -12,6 +12,8 @@ pub struct Nested {
     /// What it is called in its name section.
     pub name: Option<String>,
     pub exports: Vec<String>,
+    /// It has labelled imports (`implements`).
+    pub labels: bool,
 }
 
 /// All of them, outer ones before those they carry.
@@ -33,6 +35,13 @@ pub fn nested(component: &[u8]) -> Result<Vec<Nested>> {
                 if let Some(nested) = open.last().copied().flatten().and_then(|index| found.get_mut(index)) {
                     for export in section {
                         nested.exports.push(export?.name.name.to_string());
+                    }
+                }
+            }
+            Payload::ComponentImportSection(section) => {
+                if let Some(nested) = open.last().copied().flatten().and_then(|index| found.get_mut(index)) {
+                    for import in section {
+                        nested.labels |= import?.name.implements.is_some();
                     }
                 }
             }
