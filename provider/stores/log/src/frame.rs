@@ -1,0 +1,133 @@
+//! Frames: what tells a whole record from a torn one. Pure.
+//!
+//! ```text
+//!  0  4  marker of this file
+//!  4  8  checksum of everything from offset 12 to the end of the head
+//! 12  4  length of the head
+//! 16  4  length of the blobs
+//! 20  …  the head: a record
+//!     …  the blobs: larger values of the record, each with a checksum in the head
+//! ```
+//! Numbers are little-endian. The checksum of the blobs is in the head, so that a value can be read alone and checked.
+
+use crate::hash::Checks;
+use kvfuse_transport::files::MAX_APPEND;
+
+/// Bytes before the head.
+pub const HEADER: usize = 20;
+/// Largest frame, header included: it has to fit one append.
+pub const MAX_FRAME: usize = MAX_APPEND;
+/// Where the checksummed bytes begin.
+const CHECKED: usize = 12;
+
+/// Appends a frame to `out`.
+pub fn write(checks: &Checks, head: &[u8], blobs: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&checks.marker());
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&(head.len() as u32).to_le_bytes());
+    out.extend_from_slice(&(blobs.len() as u32).to_le_bytes());
+    out.extend_from_slice(head);
+    let sum = checks.sum(out.get(start + CHECKED..).unwrap_or_default()).to_le_bytes();
+    if let Some(place) = out.get_mut(start + 4..start + CHECKED) {
+        place.copy_from_slice(&sum);
+    }
+    out.extend_from_slice(blobs);
+}
+
+/// A frame whose head is as it was written. Its blobs still have to be checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'a> {
+    pub head: &'a [u8],
+    pub blobs: &'a [u8],
+}
+
+impl Frame<'_> {
+    /// In bytes, header included.
+    pub fn size(&self) -> usize {
+        HEADER + self.head.len() + self.blobs.len()
+    }
+}
+
+/// What stands at the beginning of some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read<'a> {
+    Whole(Frame<'a>),
+    /// It may become a frame when there are this many bytes.
+    Short(usize),
+    /// No frame, whatever follows.
+    Not,
+}
+
+/// Reads the frame that `bytes` begin with.
+pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
+    let marker = checks.marker();
+    let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
+        let known = bytes.len().min(marker.len());
+        return if bytes.get(..known) == marker.get(..known) { Read::Short(HEADER) } else { Read::Not };
+    };
+    let (Some(found), Some(sum), Some(head), Some(blobs)) =
+        (header.first_chunk::<4>(), number::<8>(header, 4), number::<4>(header, 12), number::<4>(header, 16))
+    else {
+        return Read::Not;
+    };
+    if *found != marker {
+        return Read::Not;
+    }
+    let (head, blobs) = (head as usize, blobs as usize);
+    let size = HEADER.checked_add(head).and_then(|n| n.checked_add(blobs)).filter(|n| *n <= MAX_FRAME);
+    let Some(size) = size else { return Read::Not };
+    if bytes.get(CHECKED..HEADER + head).is_some_and(|checked| checks.sum(checked) != sum) {
+        return Read::Not;
+    }
+    match rest.split_at_checked(head).and_then(|(head, rest)| Some((head, rest.get(..blobs)?))) {
+        Some((head, blobs)) => Read::Whole(Frame { head, blobs }),
+        None => Read::Short(size),
+    }
+}
+
+/// Bytes that [`read`] hashes at most to judge the front of `bytes`.
+pub fn cost(bytes: &[u8]) -> usize {
+    number::<4>(bytes, 12).map_or(0, |head| (head as usize).min(bytes.len()).saturating_add(HEADER))
+}
+
+/// A little-endian number of `N` bytes at an offset.
+fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
+    let mut out = [0; 8];
+    let (low, _) = out.split_at_mut_checked(N)?;
+    low.copy_from_slice(bytes.get(at..at.checked_add(N)?)?);
+    Some(u64::from_le_bytes(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Keys;
+    use crate::name::Node;
+
+    fn checks(number: u64) -> Checks {
+        Keys::new(&[7; 16]).checks(b's', Node::ROOT, number)
+    }
+
+    #[test]
+    fn a_frame_reads_back_and_every_prefix_of_it_is_short() {
+        let mut out = Vec::new();
+        write(&checks(0), b"head", b"blobs", &mut out);
+        assert_eq!(read(&checks(0), &out), Read::Whole(Frame { head: b"head", blobs: b"blobs" }));
+        for length in 0..out.len() {
+            assert!(matches!(read(&checks(0), &out[..length]), Read::Short(n) if n > length), "{length}");
+        }
+        assert_eq!(read(&checks(1), &out), Read::Not, "a record of another generation");
+    }
+
+    #[test]
+    fn every_flipped_bit_of_header_and_head_is_noticed() {
+        let mut out = Vec::new();
+        write(&checks(0), b"head", b"", &mut out);
+        for bit in 0..out.len() * 8 {
+            out[bit / 8] ^= 1 << (bit % 8);
+            assert!(!matches!(read(&checks(0), &out), Read::Whole(_)), "bit {bit}");
+            out[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
