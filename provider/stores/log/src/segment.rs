@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::flaw::Flaw;
-use crate::frame::{self, Frame, MAX_FRAME, Read};
+use crate::frame::{self, Frame, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
 use crate::name::Node;
 use crate::record::{self, Base, FORMAT, Plan, Record};
@@ -195,7 +195,7 @@ impl<F: File> Segment<F> {
     fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, watch: &mut Watch) -> Result<Option<usize>> {
         let Read::Whole(frame) = frame::read(&self.checks, rest) else { return Ok(None) };
         let Some(record) = record::decode(&self.checks, frame.head, frame.blobs) else { return Ok(None) };
-        let blobs = at + (frame.size() - frame.blobs.len()) as u64;
+        let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
             Record::Base(base) => self.take_base(keys, base, blobs, frame)?,
             Record::Write { id, ops }

@@ -16,7 +16,7 @@
 
 use crate::error::failed;
 use crate::flaw::Flaw;
-use crate::frame::{self, HEADER};
+use crate::frame::{self, OVERHEAD};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::{self, NodeState};
 use crate::record::{Content, Encoder, Key, Plan};
@@ -159,7 +159,7 @@ impl<D: Directory> Tree<D> {
                 };
                 base.pair(&new.checks, item.version, item.key, content);
             }
-            let mut bytes = Vec::with_capacity(HEADER + base.size());
+            let mut bytes = Vec::with_capacity(OVERHEAD + base.size());
             frame::write(&new.checks, &base.head, &base.blobs, &mut bytes);
             frames.push(bytes);
         }

@@ -2,7 +2,7 @@
 
 use crate::error::unknown;
 use crate::flaw::Flaw;
-use crate::frame::{self, HEADER};
+use crate::frame::{self, OVERHEAD};
 use crate::name::{Node, ValueName};
 use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY, Plan};
 use crate::segment::{PROBE, Segment};
@@ -201,7 +201,7 @@ impl<D: Directory> Tree<D> {
                 Change::Swap { expected, value } => record.swap(checks, key, expected, content(value)),
             }
         }
-        let mut bytes = Vec::with_capacity(HEADER + record.size());
+        let mut bytes = Vec::with_capacity(OVERHEAD + record.size());
         frame::write(checks, &record.head, &record.blobs, &mut bytes);
         let sent = segment.file.append(&bytes);
         let asks = |(_, change): &(_, Change<'_>)| !matches!(change, Change::Set(_) | Change::Delete);

@@ -100,6 +100,8 @@ struct Agent {
     shared: Rc<RefCell<Shared>>,
     /// Of the coroutine it runs in.
     yielder: Cell<*const Pause>,
+    /// Whether to tell every call.
+    trace: bool,
 }
 
 impl Agent {
@@ -112,8 +114,26 @@ impl Agent {
 }
 
 impl Director for Agent {
-    fn judge(&self, call: Call, _: &str) -> Verdict {
+    fn judge(&self, call: Call, path: &str) -> Verdict {
         self.suspend();
+        let verdict = self.decide(call);
+        if self.trace {
+            eprintln!("{:>5} {}: {call:?} {path} {verdict:?}", self.shared.borrow().counts.steps, self.number);
+        }
+        verdict
+    }
+
+    fn pause(&self) {
+        self.suspend();
+    }
+
+    fn random(&self) -> u64 {
+        self.shared.borrow_mut().random.next()
+    }
+}
+
+impl Agent {
+    fn decide(&self, call: Call) -> Verdict {
         let mut shared = self.shared.borrow_mut();
         let shared = &mut *shared;
         let (random, counts) = (&mut shared.random, &mut shared.counts);
@@ -150,14 +170,6 @@ impl Director for Agent {
             };
         }
         Verdict::Go
-    }
-
-    fn pause(&self) {
-        self.suspend();
-    }
-
-    fn random(&self) -> u64 {
-        self.shared.borrow_mut().random.next()
     }
 }
 
@@ -217,12 +229,26 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         if cut.is_some() {
             let mut shared = shared.borrow_mut();
             shared.counts.power_cuts += 1;
+            let trace = std::env::var_os("TRACE").is_some();
+            let show = |when: &str| {
+                for (path, bytes) in disk.files() {
+                    eprintln!("      {when} {path} {}", bytes.len());
+                }
+            };
+            if trace {
+                show("before");
+            }
             let random = &mut shared.random;
             disk.power_cut(&mut |n| match random.below(4) {
                 0 => 0,
                 1 => n,
                 _ => random.below(n + 1),
             });
+        }
+        if std::env::var_os("TRACE").is_some() {
+            for (path, bytes) in disk.files() {
+                eprintln!("      after {path} {}", bytes.len());
+            }
         }
         let store = LogStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
         let bucket = store.open(work::BUCKET).map_err(|error| error.to_string())?;
@@ -254,7 +280,8 @@ fn interleave(
             Some(Coroutine::new(move |yielder: &Pause, (): ()| {
                 let mut left = operations;
                 while left > 0 {
-                    let agent = Rc::new(Agent { number, shared: shared.clone(), yielder: Cell::new(yielder) });
+                    let trace = std::env::var_os("TRACE").is_some();
+                    let agent = Rc::new(Agent { number, shared: shared.clone(), yielder: Cell::new(yielder), trace });
                     let life = catch_unwind(AssertUnwindSafe(|| {
                         let store = LogStore::new(Ok(disk.root(agent)), config);
                         work::live(&store, number, &shared, &mut left)
