@@ -110,9 +110,10 @@ impl<D: Directory> Tree<D> {
         let name = node.segment(generation);
         let fail = |error: FileError| failed(&format!("the file {name}"), error);
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
-        if !self.config.has(Flaw::GhostUsed)
-            && nodelog::read(&self.directory, &self.keys, node)? > (NodeState { split: false, generation })
-        {
+        let state = nodelog::read(&self.directory, &self.keys, node)?;
+        if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
+            // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
