@@ -29,10 +29,7 @@ impl Limits {
         if key.len() <= MAX_KEY {
             return Ok(());
         }
-        Err(Error::invalid(format!(
-            "a key of {} bytes is longer than the {MAX_KEY} bytes a key may have",
-            key.len()
-        )))
+        Err(Error::invalid(format!("a key of {} bytes is longer than the {MAX_KEY} bytes a key may have", key.len())))
     }
 
     pub fn check_value(&self, value: &[u8]) -> Result<()> {
