@@ -33,7 +33,7 @@ fn keys() -> Vec<String> {
 
 fn value(random: &mut Random) -> Vec<u8> {
     let length = [0, 8, 30, 60, 120, 300][random.below(6)];
-    let mut value = format!("{:016x}", random.next()).into_bytes();
+    let mut value = format!("v{:015x}", random.next() >> 4).into_bytes();
     value.resize(16 + length, b'.');
     value
 }
