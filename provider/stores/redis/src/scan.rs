@@ -73,10 +73,17 @@ impl Runs {
 }
 
 impl Run {
-    /// Whether a key has not been given yet.
+    fn can_remember(&self) -> bool {
+        self.given.len() < REMEMBERED
+    }
+
+    fn has_given(&self, key: &[u8]) -> bool {
+        self.given.contains(&fingerprint(key))
+    }
+
+    /// Whether a key has not been given yet; from now on it has.
     fn is_new(&mut self, key: &[u8]) -> bool {
-        let fingerprint = fingerprint(key);
-        if self.given.len() >= REMEMBERED { !self.given.contains(&fingerprint) } else { self.given.insert(fingerprint) }
+        if self.can_remember() { self.given.insert(fingerprint(key)) } else { !self.has_given(key) }
     }
 }
 
@@ -163,14 +170,23 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
                 position.scan = 0;
                 continue;
             }
-            position.scan = scanned.next;
+            let mut overflows = false;
             for name in scanned.names {
                 let Some(key) = self.space.key_of(&name) else { continue };
-                if run.is_new(key.as_bytes()) {
+                if (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) && run.can_remember() {
+                    overflows = overflows || !run.has_given(key.as_bytes());
+                } else if run.is_new(key.as_bytes()) {
                     bytes += key.len();
                     page.keys.push(key);
                 }
             }
+            if overflows {
+                // The next page repeats this step, and leaves out what was given.
+                page.cursor = Some(position.encode(base));
+                self.runs.keep(run);
+                return Ok(page);
+            }
+            position.scan = scanned.next;
             if position.scan == 0 {
                 return Ok(page);
             }
