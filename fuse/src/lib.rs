@@ -1,1 +1,36 @@
-//! To come.
+//! Components as files: making them from core modules, checking what they import, fusing a consumer with a provider, and
+//! saying what came out.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`componentize`] | a guest's core module becomes a component, if it imports no more than it may |
+//! | [`compose`] | a consumer and a provider become one component |
+//! | [`interfaces`] | the names of what a component imports and exports |
+//! | [`describe`] | the same with producers metadata, as text for people |
+
+mod componentize;
+mod compose;
+mod describe;
+mod interfaces;
+
+pub use componentize::{About, Allowed, componentize};
+pub use compose::compose;
+pub use describe::describe;
+pub use interfaces::Interfaces;
+
+use anyhow::{Context, Result};
+use std::path::Path;
+
+/// Writes a file in one step: others see the old content or the new, and never a half.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    std::fs::write(&temporary, bytes)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| drop(std::fs::remove_file(&temporary)))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Reads a file, with its name in the error.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

@@ -1,1 +1,60 @@
-fn main() {}
+//! The build steps that cargo alone cannot do; `make` calls them.
+
+use anyhow::{Context, Result, bail};
+use kvfuse_compose::{About, Allowed, componentize, compose, describe, read, write_atomically};
+use std::path::Path;
+
+const USAGE: &str = "usage:
+  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION [IMPORTS.txt]
+  xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm
+  xtask describe COMPONENT.wasm";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["componentize", core, out, name, description, imports @ ..] if imports.len() <= 1 => {
+            let mut inputs = vec![*core];
+            inputs.extend(imports);
+            unless_fresh(&inputs, out, || {
+                let about = About {
+                    name: name.to_string(),
+                    description: description.to_string(),
+                    version: env!("CARGO_PKG_VERSION").to_string(),
+                    licenses: env!("CARGO_PKG_LICENSE").to_string(),
+                };
+                let component = componentize(&read(core.as_ref())?, &about).with_context(|| core.to_string())?;
+                if let Some(list) = imports.first() {
+                    let allowed = Allowed::parse(&String::from_utf8(read(list.as_ref())?)?);
+                    allowed.check(&component).with_context(|| format!("{out} was not made ({list})"))?;
+                }
+                Ok(component)
+            })
+        }
+        ["compose", consumer, provider, out] => {
+            unless_fresh(&[consumer, provider], out, || compose(&read(consumer.as_ref())?, &read(provider.as_ref())?))
+        }
+        ["describe", component] => {
+            print!("{component}\n{}", describe(&read(component.as_ref())?)?);
+            Ok(())
+        }
+        _ => bail!(USAGE),
+    }
+}
+
+/// Makes `out`, unless it is newer than everything it is made from, this program included.
+fn unless_fresh(inputs: &[&str], out: &str, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<()> {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let program = std::env::current_exe().ok().and_then(|path| modified(&path));
+    let newest = inputs.iter().filter_map(|path| modified(path.as_ref())).chain(program).max();
+    if modified(out.as_ref()).is_some_and(|made| newest.is_none_or(|newest| made >= newest)) {
+        return Ok(());
+    }
+    let bytes = make()?;
+    if let Some(folder) = Path::new(out).parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    write_atomically(out.as_ref(), &bytes)?;
+    println!("made {out} ({} bytes)", bytes.len());
+    Ok(())
+}

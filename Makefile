@@ -1,0 +1,84 @@
+# kvfuse. `make` builds everything, fuses the demo with the file provider and runs it; `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := run
+
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
+WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
+# The packages whose guests the tests run; the lints look at all of them.
+LEAN_GUESTS := keyvalue
+WASI_GUESTS := kv_demo kvfuse-test-guests
+XTASK := cargo run --quiet --package xtask --
+
+say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: build ## build, fuse and run the demo on the folder data/ (the default)
+	$(call say,running it: wasmtime run --dir data::/ components/kv_demo.fused.wasm)
+	@wasmtime=$$(tools/wasmtime.sh); mkdir -p data; "$$wasmtime" run --dir data::/ components/kv_demo.fused.wasm
+
+.PHONY: build
+build: components/kv_demo.fused.wasm
+
+.PHONY: fused-component
+fused-component: build ## build the provider and the demo, fuse them, show what came out
+	$(call say,what the fused component is)
+	@$(XTASK) describe components/kv_demo.fused.wasm
+
+.PHONY: toolchain
+toolchain:
+	$(call say,looking for the wasm targets of the Rust toolchain)
+	@tools/wasm-targets.sh wasm32-unknown-unknown wasm32-wasip2 >/dev/null
+
+# Cargo and xtask know what is up to date; make only orders the steps.
+.PHONY: components/keyvalue.wasm components/kv_demo.wasm components/kv_demo.fused.wasm
+components/keyvalue.wasm: toolchain
+	$(call say,the provider: components/keyvalue.wasm)
+	@tools/cargo-wasm.sh build --package keyvalue --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue.wasm $@ keyvalue \
+	  "wasi:keyvalue over files in a granted directory" provider/components/file/imports.txt
+
+components/kv_demo.wasm: toolchain
+	$(call say,the consumer: components/kv_demo.wasm)
+	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
+	@$(XTASK) componentize $(WASI)/kv_demo.wasm $@ kv_demo "A guided tour of wasi:keyvalue, and a small tool for any store"
+
+components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
+	$(call say,fusing them: components/kv_demo.fused.wasm)
+	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
+
+.PHONY: test
+test: lint build test-guests ## everything that must hold: formatting, lints, every test
+	$(call say,tests)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
+
+.PHONY: test-guests
+test-guests: toolchain
+	$(call say,the guests of the tests)
+	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
+
+# Packages that only compile for wasm.
+NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+
+.PHONY: lint
+lint: toolchain ## formatting and lints, guests included
+	$(call say,formatting and lints)
+	@cargo fmt --all --check
+	@cargo clippy --quiet --workspace $(NOT_NATIVE) --all-targets -- --deny warnings
+	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
+	  --target wasm32-unknown-unknown -- --deny warnings
+	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
+
+.PHONY: clean
+clean: ## remove everything that was built or fetched into this folder; data/ stays
+	@cargo clean --quiet
+	@rm -rf components/*.wasm .tools
+	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

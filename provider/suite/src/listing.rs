@@ -1,0 +1,104 @@
+//! Listing in pages.
+
+use crate::{list_all, open};
+use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
+use kvfuse_core::{Bucket, Store};
+use std::collections::HashMap;
+
+fn fill(bucket: &dyn Bucket, keys: &[String]) {
+    for part in keys.chunks(500) {
+        bucket.set_many(&part.iter().map(|key| (key.as_str(), &b"v"[..])).collect::<Vec<_>>()).unwrap();
+    }
+}
+
+pub fn an_empty_bucket_lists_nothing(store: &dyn Store) {
+    assert_eq!(list_all(&*open(store)), [""; 0]);
+}
+
+pub fn a_listing_gives_every_key_once_and_ends(store: &dyn Store) {
+    let bucket = open(store);
+    let mut expected: Vec<String> = (0..2 * PAGE_KEYS + 1).map(|n| format!("key {n}")).collect();
+    fill(&*bucket, &expected);
+    let mut listed = list_all(&*bucket);
+    listed.sort();
+    expected.sort();
+    assert!(listed == expected);
+}
+
+/// Between any two pages others add, overwrite and delete; what was there all the time is given exactly once.
+pub fn keys_that_stay_are_given_once_while_others_write(store: &dyn Store) {
+    let (bucket, writer) = (open(store), open(store));
+    let staying: Vec<String> = (0..3000).map(|n| format!("stay {n}")).collect();
+    let going: Vec<String> = (0..2000).map(|n| format!("go {n}")).collect();
+    fill(&*bucket, &staying);
+    fill(&*bucket, &going);
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut cursor: Option<String> = None;
+    for round in 0.. {
+        assert!(round < 1000, "the listing does not end");
+        let page = bucket.list(cursor.as_deref()).unwrap();
+        page.keys.into_iter().for_each(|key| *seen.entry(key).or_default() += 1);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+        for n in 0..20 {
+            writer.set(&format!("new {round} {n}"), b"x").unwrap();
+            writer.set(&staying[(round * 131 + n * 17) % staying.len()], b"overwritten").unwrap();
+            writer.delete(&going[(round * 97 + n) % going.len()]).unwrap();
+        }
+    }
+    for key in &staying {
+        assert_eq!(seen.get(key), Some(&1), "{key}");
+    }
+    assert!(seen.iter().all(|(key, times)| *times == 1 || key.starts_with("new")), "nothing is given twice");
+}
+
+pub fn a_cursor_works_from_another_handle(store: &dyn Store) {
+    let bucket = open(store);
+    let mut expected: Vec<String> = (0..2500).map(|n| format!("{n}")).collect();
+    fill(&*bucket, &expected);
+    let (mut listed, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = open(store).list(cursor.as_deref()).unwrap();
+        listed.extend(page.keys);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    listed.sort();
+    expected.sort();
+    assert!(listed == expected);
+}
+
+pub fn large_keys_end_a_page_early(store: &dyn Store) {
+    let bucket = open(store);
+    let mut expected: Vec<String> = (0..20).map(|n| n.to_string() + &"k".repeat(100_000)).collect();
+    expected.iter().for_each(|key| bucket.set(key, b"").unwrap());
+    let (mut listed, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = bucket.list(cursor.as_deref()).unwrap();
+        assert!(page.keys.iter().map(String::len).sum::<usize>() < PAGE_BYTES + 100_000);
+        listed.extend(page.keys);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    listed.sort();
+    expected.sort();
+    assert!(listed == expected);
+}
+
+/// A store may not be able to tell its own cursor from another string; what it may not do is trap or never end.
+pub fn a_cursor_made_up_is_refused_or_harmless(store: &dyn Store) {
+    let bucket = open(store);
+    fill(&*bucket, &["a".to_string(), "b".to_string()]);
+    for cursor in ["", "0", "-1", "18446744073709551616", "a", "\0", "../x", "😀", &"9".repeat(5000)] {
+        match bucket.list(Some(cursor)) {
+            Ok(page) => assert!(page.keys.len() <= 2),
+            Err(error) => assert_eq!(error.kind(), kvfuse_core::Kind::InvalidArgument, "{cursor:?}: {error}"),
+        }
+    }
+}

