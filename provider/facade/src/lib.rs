@@ -16,7 +16,7 @@
 //! Two of these version strings had another shape before. One component cannot export two shapes under one name, and
 //! nor can one crate generate both, so those shapes are in the crate `facade-earlier` and in artefacts of their own.
 //!
-//! To add a generation: its WIT in a folder under `wit/`, a file here, a line in the components that export it.
+//! To add a generation: its WIT in a folder under `wit/`, a file here, its name in the components that export it.
 //!
 //! What generations share: `shared` (any of them), `drafts` (since 2024-04), and for those before `classic`, `values`
 //! and `caching`.
@@ -44,4 +44,15 @@ pub use kvfuse_core::Store;
 pub trait Provider: 'static {
     /// Calls `f` with the store of this instance, the same one each time.
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
+}
+
+/// Exports generations from a component: `export!(TheProvider: draft, draft2)`.
+#[macro_export]
+macro_rules! export {
+    ($provider:ty: $($generation:ident),*) => {
+        $(const _: () = {
+            type Facade = $crate::$generation::Facade<$provider>;
+            $crate::$generation::export!(Facade with_types_in $crate::$generation);
+        };)*
+    };
 }

@@ -1,1 +1,3 @@
-//! To come.
+//! The only place that calls WASI.
+
+pub mod timers;
