@@ -1,1 +1,152 @@
-//! To come.
+//! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
+
+use anyhow::{Context, Result};
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
+use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+/// The repository's top folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A component that `make` has built, by its file's name without the ending.
+pub fn component(name: &str) -> Result<Vec<u8>> {
+    let path = root().join("components").join(format!("{name}.wasm"));
+    std::fs::read(&path).with_context(|| format!("{} is missing; make build makes it", path.display()))
+}
+
+/// A guest of the tests, by its name.
+pub fn guest(name: &str) -> Result<Vec<u8>> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let path = target.join("wasm32-wasip2/guest").join(format!("{name}.wasm"));
+    std::fs::read(&path).with_context(|| format!("{} is missing; make test-guests makes it", path.display()))
+}
+
+/// A guest fused with the file provider.
+pub fn fused(name: &str) -> Result<Vec<u8>> {
+    kvfuse_compose::compose(&guest(name)?, &component("keyvalue")?)
+}
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+
+/// A compiled command component.
+pub struct Program(Component);
+
+/// How to run it.
+#[derive(Clone, Default)]
+pub struct Command {
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    directories: Vec<(PathBuf, String, bool)>,
+    input: Vec<u8>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The exit status; `None` after a trap.
+    pub status: Option<i32>,
+    pub stdout: Vec<u8>,
+    pub stderr: String,
+}
+
+impl Outcome {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+}
+
+struct Host {
+    wasi: WasiCtx,
+    table: ResourceTable,
+    limits: StoreLimits,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl Program {
+    pub fn new(component: &[u8]) -> Result<Self> {
+        Ok(Self(Component::new(&ENGINE, component)?))
+    }
+
+    pub fn run(&self, command: &Command) -> Result<Outcome> {
+        let (stdout, stderr) = (MemoryOutputPipe::new(1 << 30), MemoryOutputPipe::new(1 << 20));
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg("guest").args(&command.arguments).envs(&command.environment);
+        wasi.stdin(MemoryInputPipe::new(command.input.clone())).stdout(stdout.clone()).stderr(stderr.clone());
+        for (host, guest, writable) in &command.directories {
+            let permissions = if *writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            wasi.preopened_dir(host, guest, permissions)?;
+        }
+        let limits = StoreLimitsBuilder::new().memory_size(2 << 30).build();
+        let mut store = Store::new(&ENGINE, Host { wasi: wasi.build(), table: ResourceTable::new(), limits });
+        store.limiter(|host| &mut host.limits);
+        let mut linker = Linker::new(&ENGINE);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
+            .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
+        drop(store);
+        let mut stderr = String::from_utf8_lossy(&stderr.contents()).into_owned();
+        let status = match ended {
+            Ok(Ok(())) => Some(0),
+            Ok(Err(())) => Some(1),
+            Err(error) => match error.downcast_ref::<I32Exit>() {
+                Some(exit) => Some(exit.0),
+                None => {
+                    stderr.push_str(&format!("{error:?}"));
+                    None
+                }
+            },
+        };
+        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr })
+    }
+}
+
+impl Command {
+    pub fn new(arguments: &[&str]) -> Self {
+        Self { arguments: arguments.iter().map(ToString::to_string).collect(), ..Self::default() }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    /// Grants a directory under the name `guest`.
+    pub fn dir(mut self, host: &Path, guest: &str) -> Self {
+        self.directories.push((host.to_path_buf(), guest.to_string(), true));
+        self
+    }
+
+    pub fn read_only_dir(mut self, host: &Path, guest: &str) -> Self {
+        self.directories.push((host.to_path_buf(), guest.to_string(), false));
+        self
+    }
+
+    pub fn input(mut self, bytes: &[u8]) -> Self {
+        self.input = bytes.to_vec();
+        self
+    }
+}
+
+/// The wasmtime command line: `$WASMTIME`, which `make test` sets, or what `tools/wasmtime.sh` finds.
+pub fn command_line() -> Result<std::process::Command> {
+    let path = match std::env::var_os("WASMTIME") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let found = std::process::Command::new(root().join("tools/wasmtime.sh")).output()?;
+            anyhow::ensure!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+            PathBuf::from(String::from_utf8(found.stdout)?.trim())
+        }
+    };
+    Ok(std::process::Command::new(path))
+}

@@ -41,7 +41,7 @@ macro_rules! contract {
         }
     };
     (@ $make:expr; $($module:ident: $($case:ident),+;)+) => {
-        $(mod $module { use super::*; $(
+        $(mod $module { #[allow(unused_imports, reason = "the expression may name what stands beside it")] use super::*; $(
             #[test]
             fn $case() {
                 let store = ($make)();

@@ -1,0 +1,48 @@
+//! Runs every case of every guest under `tests/guests`, each in an instance and a directory of its own.
+//!
+//! A guest that is not named here fails the run, and so does one without cases.
+
+use anyhow::{Result, bail, ensure};
+use kvfuse_tests::{Command, Program, fused, root};
+use libtest_mimic::{Arguments, Trial};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const GUESTS: &[&str] = &["both", "draft", "draft2"];
+
+fn main() -> Result<()> {
+    let arguments = Arguments::from_args();
+    every_guest_is_named()?;
+    let mut trials = Vec::new();
+    for guest in GUESTS {
+        let program = Arc::new(Program::new(&fused(guest)?)?);
+        let listed = program.run(&Command::new(&["--list"]))?;
+        ensure!(listed.status == Some(0) && !listed.stdout.is_empty(), "{guest} lists no cases: {}", listed.stderr);
+        for case in listed.text().lines().map(str::to_string) {
+            let program = program.clone();
+            trials.push(Trial::test(format!("{guest}::{case}"), move || Ok(run(&program, &case)?)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit()
+}
+
+fn run(program: &Program, case: &str) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let outcome = program.run(&Command::new(&[case]).dir(folder.path(), "/"))?;
+    if outcome.status != Some(0) {
+        bail!("status {:?}\n{}", outcome.status, outcome.stderr);
+    }
+    Ok(())
+}
+
+fn every_guest_is_named() -> Result<()> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("tests/guests/src/bin"))? {
+        if let Some(name) = entry?.path().file_stem() {
+            found.insert(name.to_string_lossy().into_owned());
+        }
+    }
+    let named: BTreeSet<String> = GUESTS.iter().map(ToString::to_string).collect();
+    ensure!(found == named, "tests/guests has {found:?}, and this test runs {named:?}");
+    Ok(())
+}
