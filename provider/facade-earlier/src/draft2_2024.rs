@@ -9,10 +9,10 @@ wit_bindgen::generate!({
     default_bindings_module: "kvfuse_facade_earlier::draft2_2024",
 });
 
-use kvfuse_facade::drafts::{Bucket, Cas};
-use kvfuse_facade::shared::present;
 use exports::wasi::keyvalue::{atomics, batch, store};
 use kvfuse_core::{Error, Swap};
+use kvfuse_facade::drafts::{Bucket, Cas};
+use kvfuse_facade::shared::present;
 use std::marker::PhantomData;
 
 /// This generation over a provider's store.

@@ -13,9 +13,9 @@ wit_bindgen::generate!({
     default_bindings_module: "kvfuse_facade_earlier::v0_1_methods",
 });
 
+use exports::wasi::keyvalue::{cache, eventual, eventual_batch, types};
 use kvfuse_facade::caching::{Cache, Entry, FutureDone, FutureEntry, FutureExists, FutureGet, Vacancy};
 use kvfuse_facade::values::{Bucket, Incoming, Outgoing};
-use exports::wasi::keyvalue::{cache, eventual, eventual_batch, types};
 use std::marker::PhantomData;
 
 /// This generation over a provider's store.

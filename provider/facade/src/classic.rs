@@ -77,10 +77,7 @@ macro_rules! classic_consume_static {
 macro_rules! classic_eventual {
     () => {
         impl<P: $crate::Caching> eventual::Guest for Facade<P> {
-            fn get(
-                bucket: types::BucketBorrow<'_>,
-                key: String,
-            ) -> Result<Option<types::IncomingValue>, types::Error> {
+            fn get(bucket: types::BucketBorrow<'_>, key: String) -> Result<Option<types::IncomingValue>, types::Error> {
                 let value = Incoming::get(&*bucket.get::<Bucket<P>>().0, &key)?;
                 Ok(value.map(types::IncomingValue::new))
             }
@@ -172,11 +169,7 @@ macro_rules! classic_cache {
                 cache::FutureExistsResult::new(FutureExists::<P>::new(Cache::<P>::get(&key).map(|v| v.is_some())))
             }
 
-            fn set(
-                key: String,
-                value: types::OutgoingValueBorrow<'_>,
-                ttl_ms: Option<u32>,
-            ) -> cache::FutureResult {
+            fn set(key: String, value: types::OutgoingValueBorrow<'_>, ttl_ms: Option<u32>) -> cache::FutureResult {
                 let result = Cache::<P>::set_value(&key, value.get(), ttl_ms);
                 cache::FutureResult::new(FutureDone::<P>::new(result))
             }

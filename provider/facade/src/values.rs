@@ -196,7 +196,10 @@ fn read(stream: &InputStream, size: u64) -> Result<Vec<u8>> {
         match stream.blocking_read(wanted as u64) {
             Ok(bytes) => value.extend_from_slice(&bytes),
             Err(StreamError::Closed) => {
-                return Err(Error::new(Kind::Damaged, format!("the value ended after {} of {size} bytes", value.len())));
+                return Err(Error::new(
+                    Kind::Damaged,
+                    format!("the value ended after {} of {size} bytes", value.len()),
+                ));
             }
             Err(StreamError::LastOperationFailed(error)) => {
                 let reason = quoted(&error.to_debug_string());
