@@ -12,6 +12,7 @@
 //! | [`files`] | directories and files; on `wasi:filesystem` |
 //! | [`http`] | one HTTP exchange; on `wasi:http/outgoing-handler` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
+//! | `timers` | the time of day, and pollables that wait; on `wasi:clocks` |
 
 pub mod clock;
 #[cfg(target_arch = "wasm32")]
@@ -20,3 +21,5 @@ pub mod fault;
 pub mod files;
 pub mod http;
 pub mod sockets;
+#[cfg(target_arch = "wasm32")]
+pub mod timers;
