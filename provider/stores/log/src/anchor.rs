@@ -7,8 +7,11 @@
 //! 16 16  random number
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
-//! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree.
+//! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree. Once it
+//! lasts through a power cut it is appended a second time, so that whoever reads the file knows.
 
+use crate::config::Config;
+use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::name::ANCHOR;
 use crate::record::FORMAT;
@@ -32,8 +35,17 @@ fn encode(random: &[u8; 16]) -> Vec<u8> {
     out
 }
 
+/// A bucket's anchor.
+pub struct Anchor {
+    pub keys: Keys,
+    random: [u8; 16],
+    /// Whether it is known to last through a power cut.
+    pub settled: bool,
+}
+
 /// The first anchor in a file's bytes.
-fn find(bytes: &[u8]) -> Result<Option<Keys>> {
+fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
+    let mut first: Option<Anchor> = None;
     for candidate in bytes.windows(SIZE).filter(|candidate| candidate.starts_with(&MAGIC)) {
         let Some((checked, sum)) = candidate.split_at_checked(CHECKED) else { continue };
         if SipHasher13::new_with_keys(0, 0).hash(checked).to_le_bytes() != *sum {
@@ -49,19 +61,21 @@ fn find(bytes: &[u8]) -> Result<Option<Keys>> {
                 ),
             ));
         }
-        if let Some(random) = checked.last_chunk() {
-            return Ok(Some(Keys::new(random)));
+        let Some(random) = checked.last_chunk().copied() else { continue };
+        match &mut first {
+            None => first = Some(Anchor { keys: Keys::new(&random), random, settled: false }),
+            Some(first) => first.settled |= first.random == random,
         }
     }
-    Ok(None)
+    Ok(first)
 }
 
 fn failed(error: FileError) -> Error {
     crate::error::failed("the bucket's file anchor", error)
 }
 
-/// The keys of a bucket, `None` if it has no anchor yet.
-pub fn read<D: Directory>(directory: &D) -> Result<Option<Keys>> {
+/// The anchor of a bucket, `None` if it has none yet.
+pub fn read<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
     match directory.open(ANCHOR, Open::Read) {
         Ok(file) => find(&file.read(0, SEARCHED).map_err(failed)?),
         Err(FileError::NotFound) => Ok(None),
@@ -69,21 +83,25 @@ pub fn read<D: Directory>(directory: &D) -> Result<Option<Keys>> {
     }
 }
 
-/// The keys of a bucket, made if it has none. They last through a power cut from here on, whatever the durability: all
-/// other files are unreadable without them.
-pub fn make<D: Directory>(directory: &D) -> Result<Keys> {
+/// The anchor of a bucket, made if it has none. It lasts through a power cut from here on, together with the directory
+/// itself, whatever the durability: all other files are unreadable without it.
+pub fn make<D: Directory>(directory: &D, root: &D, config: Config) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
     // A host may cut an append in two, and then the next one is tried.
     for _ in 0..4 {
-        if let Some(keys) = find(&file.read(0, SEARCHED).map_err(failed)?)? {
-            file.sync().map_err(failed)?;
-            directory.sync().map_err(failed)?;
-            return Ok(keys);
+        let Some(anchor) = find(&file.read(0, SEARCHED).map_err(failed)?)? else {
+            let mut random = [0; 16];
+            let (low, high) = (directory.random().to_le_bytes(), directory.random().to_le_bytes());
+            random.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
+            file.append(&encode(&random)).map_err(failed)?;
+            continue;
+        };
+        if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
+            file.sync().and_then(|()| directory.sync()).and_then(|()| root.sync()).map_err(failed)?;
+            // Should this fail, the next instance settles it again.
+            let _ = file.append(&encode(&anchor.random));
         }
-        let mut random = [0; 16];
-        let (low, high) = (directory.random().to_le_bytes(), directory.random().to_le_bytes());
-        random.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
-        file.append(&encode(&random)).map_err(failed)?;
+        return Ok(anchor);
     }
     Err(Error::new(Kind::Damaged, "the bucket's file anchor is damaged: what is written to it does not stay"))
 }

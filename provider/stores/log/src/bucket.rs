@@ -1,8 +1,9 @@
 //! The contract's bucket on a tree.
 
 use crate::anchor;
-use crate::config::{Config, Durability};
+use crate::config::Config;
 use crate::error::failed;
+use crate::flaw::Flaw;
 use crate::ids::Ids;
 use crate::name::bucket_directory;
 use crate::state::Outcome;
@@ -41,8 +42,13 @@ impl<D: Directory> LogBucket<D> {
                 Err(FileError::NotFound) => return Ok(None),
                 Err(error) => return Err(self.fail(error)),
             };
-            let Some(keys) = anchor::read(&directory)? else { return Ok(None) };
-            *tree = Some(Tree::new(directory, keys, self.config, self.ids.clone()));
+            let Some(anchor) = anchor::read(&directory)? else { return Ok(None) };
+            let mut new = Tree::new(directory, anchor.keys, self.config, self.ids.clone());
+            if !anchor.settled && !self.config.has(Flaw::AnchorNotSynced) {
+                // Not kept: a writer has to settle it first.
+                return action(&mut new).map(Some);
+            }
+            *tree = Some(new);
         }
         let Some(tree) = tree.as_mut() else { return Ok(None) };
         tree.evict(self.config.memory);
@@ -66,16 +72,11 @@ impl<D: Directory> LogBucket<D> {
                     other => other,
                 }
                 .map_err(|error| self.fail(error))?;
-                let keys = match anchor::read(&directory)? {
-                    Some(keys) if self.config.durability == Durability::Relaxed => keys,
-                    // It may have been made by an instance that died before it was durable.
-                    _ => {
-                        let keys = anchor::make(&directory)?;
-                        self.root.sync().map_err(|error| self.fail(error))?;
-                        keys
-                    }
+                let anchor = match anchor::read(&directory)? {
+                    Some(anchor) if anchor.settled => anchor,
+                    _ => anchor::make(&directory, &*self.root, self.config)?,
                 };
-                none.insert(Tree::new(directory, keys, self.config, self.ids.clone()))
+                none.insert(Tree::new(directory, anchor.keys, self.config, self.ids.clone()))
             }
         };
         tree.evict(self.config.memory);

@@ -1,5 +1,6 @@
 //! Settings of the file store.
 
+use crate::flaw::Flaw;
 use kvfuse_core::{Result, Settings};
 
 /// What an acknowledged write outlives.
@@ -19,11 +20,25 @@ pub struct Config {
     pub memory: usize,
     /// Bytes at which a segment is sealed, if it has not much more live data.
     pub segment: u64,
+    /// Bytes of the longest value that is kept in memory with its key.
+    pub small: usize,
+    /// Bytes of the longest value that is kept in its segment; above, it has a file of its own.
+    pub blob: usize,
+    #[cfg(feature = "flaws")]
+    pub flaw: Option<Flaw>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { durability: Durability::Relaxed, memory: 12 << 20, segment: 256 << 10 }
+        Self {
+            durability: Durability::Relaxed,
+            memory: 12 << 20,
+            segment: 256 << 10,
+            small: 4 << 10,
+            blob: 64 << 10,
+            #[cfg(feature = "flaws")]
+            flaw: None,
+        }
     }
 }
 
@@ -40,5 +55,16 @@ impl Config {
             memory: settings.bytes("KEYVALUE_MEMORY", default.memory, 0..=1 << 30)?,
             ..default
         })
+    }
+
+    /// Whether a test asked for this mistake; never, without the feature `flaws`.
+    #[cfg(feature = "flaws")]
+    pub(crate) fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    #[cfg(not(feature = "flaws"))]
+    pub(crate) fn has(&self, _: Flaw) -> bool {
+        false
     }
 }

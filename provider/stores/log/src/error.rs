@@ -8,8 +8,9 @@ pub fn failed(what: &str, error: FileError) -> Error {
     let (kind, advice) = match error {
         FileError::NoSpace => (Kind::QuotaExceeded, "; make room and try again, nothing was changed"),
         FileError::TooManyOpen => (Kind::QuotaExceeded, "; raise the limit of open files"),
+        // Not AccessDenied: that case of the interface carries no text, and this error is nothing without it.
         FileError::ReadOnly | FileError::Access => {
-            (Kind::AccessDenied, "; the data can be read but not changed unless the host permits writing")
+            (Kind::Unavailable, "; the data can be read but not changed unless the host permits writing")
         }
         FileError::NotFound => (Kind::Damaged, "; something else than this store removed it"),
         FileError::WrongType => (Kind::Damaged, "; something else than this store put it there"),

@@ -7,14 +7,20 @@
 //! 16  4  length of the blobs
 //! 20  …  the head: a record
 //!     …  the blobs: larger values of the record, each with a checksum in the head
+//!     1  end of this file's frames
 //! ```
 //! Numbers are little-endian. The checksum of the blobs is in the head, so that a value can be read alone and checked.
+//!
+//! The end is a byte that is neither zero nor in the marker: so what follows a torn frame, zeros of a power cut or the
+//! beginning of another frame, never happens to complete it. Else a write that was lost could come back.
 
 use crate::hash::Checks;
 use kvfuse_transport::files::MAX_APPEND;
 
 /// Bytes before the head.
 pub const HEADER: usize = 20;
+/// Bytes around the head and the blobs.
+pub const OVERHEAD: usize = HEADER + 1;
 /// Largest frame, header included: it has to fit one append.
 pub const MAX_FRAME: usize = MAX_APPEND;
 /// Where the checksummed bytes begin.
@@ -33,6 +39,7 @@ pub fn write(checks: &Checks, head: &[u8], blobs: &[u8], out: &mut Vec<u8>) {
         place.copy_from_slice(&sum);
     }
     out.extend_from_slice(blobs);
+    out.push(checks.end());
 }
 
 /// A frame whose head is as it was written. Its blobs still have to be checked.
@@ -45,7 +52,7 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// In bytes, header included.
     pub fn size(&self) -> usize {
-        HEADER + self.head.len() + self.blobs.len()
+        OVERHEAD + self.head.len() + self.blobs.len()
     }
 }
 
@@ -75,14 +82,16 @@ pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
         return Read::Not;
     }
     let (head, blobs) = (head as usize, blobs as usize);
-    let size = HEADER.checked_add(head).and_then(|n| n.checked_add(blobs)).filter(|n| *n <= MAX_FRAME);
+    let size = OVERHEAD.checked_add(head).and_then(|n| n.checked_add(blobs)).filter(|n| *n <= MAX_FRAME);
     let Some(size) = size else { return Read::Not };
     if bytes.get(CHECKED..HEADER + head).is_some_and(|checked| checks.sum(checked) != sum) {
         return Read::Not;
     }
-    match rest.split_at_checked(head).and_then(|(head, rest)| Some((head, rest.get(..blobs)?))) {
-        Some((head, blobs)) => Read::Whole(Frame { head, blobs }),
-        None => Read::Short(size),
+    let parts = rest.split_at_checked(head).and_then(|(head, rest)| Some((head, rest.split_at_checked(blobs)?)));
+    match parts {
+        Some((head, (blobs, [end, ..]))) if *end == checks.end() => Read::Whole(Frame { head, blobs }),
+        Some((_, (_, [_, ..]))) => Read::Not,
+        _ => Read::Short(size),
     }
 }
 
@@ -118,6 +127,22 @@ mod tests {
             assert!(matches!(read(&checks(0), &out[..length]), Read::Short(n) if n > length), "{length}");
         }
         assert_eq!(read(&checks(1), &out), Read::Not, "a record of another generation");
+    }
+
+    #[test]
+    fn nothing_that_follows_a_torn_frame_completes_it() {
+        for number in 0..300 {
+            let checks = checks(number);
+            let mut frame = Vec::new();
+            // Heads that end like the marker, or with zeros.
+            write(&checks, &[&checks.marker()[..], &[0; 4]].concat(), &checks.marker()[..2], &mut frame);
+            for length in 1..frame.len() {
+                for rest in [&frame[..], &[0; 64], &[&frame[..2], &frame[..]].concat()] {
+                    let bytes = [&frame[..length], rest].concat();
+                    assert!(!matches!(read(&checks, &bytes), Read::Whole(_)), "{number} {length}");
+                }
+            }
+        }
     }
 
     #[test]

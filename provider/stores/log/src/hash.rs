@@ -45,7 +45,8 @@ impl Keys {
         let key = self.check.hash(&identity).as_bytes();
         let sum = SipHasher13::new_with_key(&key);
         let marker = (sum.hash(b"marker") as u32).to_le_bytes();
-        Checks { sum, marker }
+        let end = (1..=u8::MAX).find(|byte| !marker.contains(byte)).unwrap_or_default();
+        Checks { sum, marker, end }
     }
 }
 
@@ -54,12 +55,18 @@ impl Keys {
 pub struct Checks {
     sum: SipHasher13,
     marker: [u8; 4],
+    end: u8,
 }
 
 impl Checks {
     /// What every frame of the file begins with. Not to be known without the bucket's random number.
     pub fn marker(&self) -> [u8; 4] {
         self.marker
+    }
+
+    /// What every frame of the file ends with.
+    pub fn end(&self) -> u8 {
+        self.end
     }
 
     pub fn sum(&self, bytes: &[u8]) -> u64 {

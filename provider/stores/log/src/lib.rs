@@ -21,6 +21,7 @@ mod anchor;
 mod bucket;
 pub mod config;
 mod error;
+mod flaw;
 mod frame;
 mod hash;
 mod ids;
@@ -37,4 +38,6 @@ mod value;
 mod write;
 
 pub use config::{Config, Durability};
+#[cfg(feature = "flaws")]
+pub use flaw::Flaw;
 pub use store::LogStore;

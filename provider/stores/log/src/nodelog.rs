@@ -4,7 +4,7 @@
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
 //! generation 0.
 
-use crate::frame::{self, HEADER, Read};
+use crate::frame::{self, OVERHEAD, Read};
 use crate::hash::Keys;
 use crate::name::Node;
 use crate::record::{self, Encoder, Record};
@@ -19,7 +19,7 @@ pub struct NodeState {
 }
 
 /// Bytes of one record.
-const RECORD: usize = HEADER + 10;
+const RECORD: usize = OVERHEAD + 10;
 /// Bytes read from the end of the file: as long as one record in them is whole, the ones before it do not matter.
 const TAIL: u64 = 4096;
 const CHUNK: usize = 64 << 10;

@@ -22,11 +22,6 @@ use crate::name::{Node, ValueName};
 pub const FORMAT: u16 = 1;
 /// Longest key that is kept in records, in bytes.
 pub const MAX_KEY: usize = 4096;
-/// Longest value that is kept in a record's head and in memory, in bytes.
-pub const MAX_SMALL: usize = 4096;
-/// Longest value that is kept in the segment, in bytes; above, a value has a file of its own.
-pub const MAX_BLOB: usize = 64 << 10;
-
 const FAR_KEY: u16 = u16::MAX;
 const TAG_SHIFT: u32 = 30;
 const LENGTH_MASK: u32 = (1 << TAG_SHIFT) - 1;
@@ -322,20 +317,22 @@ fn check(checks: &Checks, value: Value<'_>, blobs: &[u8], end: &mut u32) -> Opti
 pub struct Encoder {
     pub head: Vec<u8>,
     pub blobs: Vec<u8>,
+    /// Bytes of the longest value that goes into the head.
+    small: usize,
 }
 
 impl Encoder {
     /// A write without operations yet.
-    pub fn write(id: u64) -> Self {
-        let mut out = Self::default();
+    pub fn write(id: u64, small: usize) -> Self {
+        let mut out = Self { small, ..Self::default() };
         out.head.push(1);
         out.u64(id);
         out
     }
 
     /// A base, or part of one, without pairs yet.
-    pub fn base(writer: u64, part: u16, parts: u16, next: u64) -> Self {
-        let mut out = Self::default();
+    pub fn base(writer: u64, part: u16, parts: u16, next: u64, small: usize) -> Self {
+        let mut out = Self { small, ..Self::default() };
         out.head.push(2);
         out.head.extend_from_slice(&FORMAT.to_le_bytes());
         out.u64(writer);
@@ -392,10 +389,9 @@ impl Encoder {
         }
     }
 
-    /// Bytes of at most [`MAX_BLOB`].
     fn bytes(&mut self, checks: &Checks, bytes: &[u8]) {
         let length = bytes.len() as u32;
-        if bytes.len() <= MAX_SMALL {
+        if bytes.len() <= self.small {
             self.head.extend_from_slice(&length.to_le_bytes());
             self.head.extend_from_slice(bytes);
         } else {
@@ -452,7 +448,7 @@ impl Encoder {
     }
 }
 
-/// A value to be written: bytes of at most [`MAX_BLOB`], or a file that has it.
+/// A value to be written: bytes that fit a frame, or a file that has it.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     Bytes(&'a [u8]),

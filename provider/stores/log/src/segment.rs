@@ -1,6 +1,8 @@
 //! One segment: an append-only file, read up to where this instance last stopped.
 
-use crate::frame::{self, Frame, MAX_FRAME, Read};
+use crate::config::Config;
+use crate::flaw::Flaw;
+use crate::frame::{self, Frame, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
 use crate::name::Node;
 use crate::record::{self, Base, FORMAT, Plan, Record};
@@ -47,10 +49,13 @@ pub struct Segment<F> {
     /// Size of the base, in bytes.
     pub base_size: u64,
     pub writable: bool,
-    /// In full durability: its name and what it depends on last through a power cut.
-    pub durable: bool,
+    /// Up to where its content is known to last through a power cut.
+    pub synced: u64,
+    /// Whether its name is known to.
+    pub named: bool,
     /// Bytes that may still be hashed looking for a record in what is none.
     scan_budget: u64,
+    config: Config,
 }
 
 /// What one reading is after.
@@ -61,7 +66,7 @@ struct Watch {
 }
 
 impl<F: File> Segment<F> {
-    pub fn new(file: F, keys: &Keys, node: Node, generation: u64, writable: bool) -> Self {
+    pub fn new(file: F, keys: &Keys, node: Node, generation: u64, writable: bool, config: Config) -> Self {
         Self {
             file,
             node,
@@ -73,8 +78,10 @@ impl<F: File> Segment<F> {
             skipped: 0,
             base_size: 0,
             writable,
-            durable: false,
+            synced: 0,
+            named: false,
             scan_budget: 64 << 20,
+            config,
         }
     }
 
@@ -104,7 +111,7 @@ impl<F: File> Segment<F> {
         let mut watch = Watch { id, outcomes: None };
         let mut window = Vec::new();
         let mut want = expect.max(PROBE);
-        while self.sealed().is_none() {
+        while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
             let at = self.position + window.len() as u64;
             if at > MAX_SIZE {
                 return Err(self.damaged("it is larger than any segment this store writes"));
@@ -134,7 +141,7 @@ impl<F: File> Segment<F> {
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(size) = self.take(keys, rest, self.position + at as u64, watch)? {
                 at += size;
-                if self.sealed().is_some() || watch.outcomes.is_some() {
+                if (self.sealed().is_some() && !self.config.has(Flaw::SealIgnored)) || watch.outcomes.is_some() {
                     return Ok(at);
                 }
                 continue;
@@ -161,6 +168,9 @@ impl<F: File> Segment<F> {
 
     /// The distance to the next whole record behind the front of `rest`.
     fn scan(&mut self, rest: &[u8]) -> Result<Option<usize>> {
+        if self.config.has(Flaw::TornHidesRest) {
+            return Ok(None);
+        }
         let marker = self.checks.marker();
         let mut from = 1;
         while let Some(found) = rest.get(from..).and_then(|rest| rest.windows(4).position(|bytes| bytes == marker)) {
@@ -185,10 +195,13 @@ impl<F: File> Segment<F> {
     fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, watch: &mut Watch) -> Result<Option<usize>> {
         let Read::Whole(frame) = frame::read(&self.checks, rest) else { return Ok(None) };
         let Some(record) = record::decode(&self.checks, frame.head, frame.blobs) else { return Ok(None) };
-        let blobs = at + (frame.size() - frame.blobs.len()) as u64;
+        let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
             Record::Base(base) => self.take_base(keys, base, blobs, frame)?,
-            Record::Write { id, ops } if matches!(self.phase, Phase::Live) => {
+            Record::Write { id, ops }
+                if matches!(self.phase, Phase::Live)
+                    || self.sealed().is_some() && self.config.has(Flaw::SealIgnored) =>
+            {
                 let watched = watch.id == Some(id);
                 let mut outcomes = Vec::new();
                 for op in ops.flatten() {
@@ -209,6 +222,9 @@ impl<F: File> Segment<F> {
     }
 
     fn take_base(&mut self, keys: &Keys, base: Base<'_>, blobs: u64, frame: Frame<'_>) -> Result<()> {
+        if self.config.has(Flaw::LastBaseCounts) && matches!(self.phase, Phase::Live) {
+            self.phase = Phase::Waiting(Vec::new());
+        }
         let Phase::Waiting(partials) = &mut self.phase else { return Ok(()) };
         if base.format != FORMAT {
             return Err(Error::new(

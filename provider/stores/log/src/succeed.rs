@@ -15,7 +15,8 @@
 //! 8. the sealed file is removed.
 
 use crate::error::failed;
-use crate::frame::{self, HEADER};
+use crate::flaw::Flaw;
+use crate::frame::{self, OVERHEAD};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::{self, NodeState};
 use crate::record::{Content, Encoder, Key, Plan};
@@ -28,7 +29,7 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::HashSet;
 
 /// Bytes of pairs that one part of a base has at most, but for a single pair.
-const PART: usize = 512 << 10;
+const MAX_PART: usize = 512 << 10;
 /// Attempts at a base, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
 
@@ -60,7 +61,9 @@ impl<D: Directory> Tree<D> {
         if state > (NodeState { split: false, generation }) {
             return Ok(());
         }
-        old.file.sync().map_err(|error| old.failed(error))?;
+        if !self.config.has(Flaw::SealNotSynced) {
+            old.file.sync().map_err(|error| old.failed(error))?;
+        }
         let done = match plan {
             Plan::Compact => {
                 let generation = generation.saturating_add(1);
@@ -82,6 +85,9 @@ impl<D: Directory> Tree<D> {
         };
         self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
         self.collect(old);
+        if self.config.has(Flaw::RemovedEarly) {
+            let _ = self.directory.unlink(&node.segment(generation));
+        }
         nodelog::raise(&self.directory, &self.keys, node, done)?;
         if done.split {
             self.mark_split(node);
@@ -104,15 +110,21 @@ impl<D: Directory> Tree<D> {
         let name = node.segment(generation);
         let fail = |error: FileError| failed(&format!("the file {name}"), error);
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
-        if nodelog::read(&self.directory, &self.keys, node)? > (NodeState { split: false, generation }) {
+        let state = nodelog::read(&self.directory, &self.keys, node)?;
+        if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
+            // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
-        let mut segment = Segment::new(file, &self.keys, node, generation, true);
+        let mut segment = Segment::new(file, &self.keys, node, generation, true, self.config);
         for _ in 0..ATTEMPTS {
             segment.catch_up(&self.keys, 0, None)?;
             if !segment.is_waiting() {
-                segment.file.sync().map_err(fail)?;
+                if !self.config.has(Flaw::SuccessorNotSynced) {
+                    segment.file.sync().map_err(fail)?;
+                }
+                segment.synced = segment.position;
                 return Ok(Some(segment));
             }
             for part in self.base(&segment, old)? {
@@ -126,12 +138,15 @@ impl<D: Directory> Tree<D> {
     fn base(&self, new: &Segment<D::File>, old: Option<&Segment<D::File>>) -> Result<Vec<Vec<u8>>> {
         let writer = self.directory.random();
         let items = old.map(|old| old.state.sorted(new.node, 0)).unwrap_or_default();
-        let next = old.map_or(1, |old| old.state.next_version());
-        let parts = parts(&items);
+        let next = match old {
+            Some(old) if !self.config.has(Flaw::VersionReused) => old.state.next_version(),
+            _ => 1,
+        };
+        let parts = parts(&items, (self.config.segment as usize).saturating_mul(2).min(MAX_PART));
         let count = u16::try_from(parts.len()).map_err(|_| new.damaged("it is larger than any this store writes"))?;
         let mut frames = Vec::new();
         for (number, items) in (0u16..).zip(parts) {
-            let mut base = Encoder::base(writer, number, count, next);
+            let mut base = Encoder::base(writer, number, count, next, self.config.small);
             for item in items {
                 let blob;
                 let content = match item.value {
@@ -145,7 +160,7 @@ impl<D: Directory> Tree<D> {
                 };
                 base.pair(&new.checks, item.version, item.key, content);
             }
-            let mut bytes = Vec::with_capacity(HEADER + base.size());
+            let mut bytes = Vec::with_capacity(OVERHEAD + base.size());
             frame::write(&new.checks, &base.head, &base.blobs, &mut bytes);
             frames.push(bytes);
         }
@@ -173,7 +188,8 @@ impl<D: Directory> Tree<D> {
         let _ = directory.list(&mut |file| {
             litter.extend(
                 ValueName::parse(old.node, file)
-                    .filter(|name| name.generation <= old.generation && !live.contains(name)),
+                    .filter(|name| name.generation <= old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
+                    .filter(|name| !live.contains(name)),
             );
         });
         for name in litter {
@@ -183,11 +199,11 @@ impl<D: Directory> Tree<D> {
 }
 
 /// Cuts the pairs of a base so that each part fits a frame; at least one part.
-fn parts<'a, 'b>(items: &'b [Item<'a>]) -> Vec<&'b [Item<'a>]> {
+fn parts<'a, 'b>(items: &'b [Item<'a>], most: usize) -> Vec<&'b [Item<'a>]> {
     let mut parts = Vec::new();
     let (mut from, mut size) = (0, 0);
     for (index, item) in items.iter().enumerate() {
-        if size + item.size() > PART && index > from {
+        if size + item.size() > most && index > from {
             parts.extend(items.get(from..index));
             (from, size) = (index, 0);
         }

@@ -3,7 +3,8 @@
 //! A key's segment is found from the root: a node has split, or has a live generation. What is known can be out of date;
 //! then the segment says so itself, because it is sealed.
 
-use crate::config::Config;
+use crate::config::{Config, Durability};
+use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::ids::Ids;
 use crate::name::{MAX_DEPTH, Node};
@@ -11,7 +12,7 @@ use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
 use crate::segment::{PROBE, Segment};
 use kvfuse_core::{Error, Kind, Result};
-use kvfuse_transport::files::{Directory, FileError, Open};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
@@ -68,6 +69,32 @@ impl<D: Directory> Tree<D> {
     /// The node whose segment has the hash, in `segments`. For [`Access::Read`] its state holds at a moment of this
     /// call. `None` if the bucket was never written to.
     pub fn seek(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
+        let found = self.find(hash, access)?;
+        if let (Some(node), Access::Read) = (found, access) {
+            self.settle(node)?;
+        }
+        Ok(found)
+    }
+
+    /// In full durability: waits until what was read of a node's segment lasts through a power cut, so that nobody is
+    /// told what a power cut takes back.
+    pub fn settle(&mut self, node: Node) -> Result<()> {
+        if self.config.durability == Durability::Relaxed {
+            return Ok(());
+        }
+        let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
+        if segment.synced < segment.position {
+            segment.file.sync().map_err(|error| segment.failed(error))?;
+            segment.synced = segment.position;
+        }
+        if !segment.named {
+            self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+            segment.named = true;
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
         let mut node = Node::ROOT;
         // The last node passed that is sealed for a split that is not known to be complete.
         let mut parent = None;
@@ -133,6 +160,9 @@ impl<D: Directory> Tree<D> {
             }
             // A segment is removed only after the log says what follows it. So if the log, read now, does not, the
             // segment was not there yet when it was looked for.
+            if self.config.has(Flaw::AbsenceBelieved) {
+                return Ok(Opened::Missing(NodeState::default()));
+            }
             let now = nodelog::read(&self.directory, &self.keys, node)?;
             if now == state {
                 return Ok(Opened::Missing(state));
@@ -154,7 +184,7 @@ impl<D: Directory> Tree<D> {
             Err(FileError::NotFound) => return Ok(None),
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
-        let mut segment = Segment::new(file, &self.keys, node, generation, writable);
+        let mut segment = Segment::new(file, &self.keys, node, generation, writable, self.config);
         segment.catch_up(&self.keys, self.config.segment as usize, None)?;
         Ok((!segment.is_waiting()).then_some(segment))
     }

@@ -1,6 +1,8 @@
 //! Values and keys too large for a record: each in a file of its own, written once, with a name never used again.
 
+use crate::config::Config;
 use crate::error::failed;
+use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::name::{Node, ValueName};
 use crate::record::FileValue;
@@ -39,7 +41,10 @@ pub fn create<D: Directory>(directory: &D, name: ValueName) -> Result<D::File> {
 
 /// Makes a file's content and name last through a power cut. Done before a record names the file, whatever the
 /// durability: else a record could outlive what it names.
-pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File) -> Result<()> {
+pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, config: Config) -> Result<()> {
+    if config.has(Flaw::ValueNotSynced) {
+        return Ok(());
+    }
     file.sync()
         .and_then(|()| directory.directory(&name.node.values())?.sync())
         .and_then(|()| directory.sync())
@@ -47,7 +52,13 @@ pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File) -> R
 }
 
 /// Writes a value to a new file. What is left of it after an error is removed.
-pub fn write<D: Directory>(directory: &D, keys: &Keys, name: ValueName, bytes: &[u8]) -> Result<FileValue> {
+pub fn write<D: Directory>(
+    directory: &D,
+    keys: &Keys,
+    name: ValueName,
+    bytes: &[u8],
+    config: Config,
+) -> Result<FileValue> {
     let file = create(directory, name)?;
     let mut at = 0;
     let written = bytes.chunks(CHUNK).try_for_each(|piece| {
@@ -55,7 +66,8 @@ pub fn write<D: Directory>(directory: &D, keys: &Keys, name: ValueName, bytes: &
         at += piece.len() as u64;
         Ok(())
     });
-    if let Err(error) = written.map_err(|error| fail(name, error)).and_then(|()| settle(directory, name, &file)) {
+    if let Err(error) = written.map_err(|error| fail(name, error)).and_then(|()| settle(directory, name, &file, config))
+    {
         remove(directory, name);
         return Err(error);
     }

@@ -1,10 +1,10 @@
 //! Writing: append a record, read it back, act on what it did.
 
-use crate::config::Durability;
-use crate::error::{failed, unknown};
-use crate::frame::{self, HEADER};
+use crate::error::unknown;
+use crate::flaw::Flaw;
+use crate::frame::{self, OVERHEAD};
 use crate::name::{Node, ValueName};
-use crate::record::{Content, Encoder, FileValue, Key, MAX_BLOB, MAX_KEY, Plan};
+use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY, Plan};
 use crate::segment::{PROBE, Segment};
 use crate::state::Outcome;
 use crate::tree::{Access, TRIES, Tree};
@@ -69,8 +69,8 @@ impl Change<'_> {
     }
 
     /// Bytes that it takes in a record, about.
-    fn size(&self, name: &Name<'_>) -> usize {
-        let value = self.value().map_or(0, |value| if value.len() > MAX_BLOB { 46 } else { value.len() });
+    fn size(&self, name: &Name<'_>, blob: usize) -> usize {
+        let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
         name.id().len() + value + 64
     }
 }
@@ -94,9 +94,9 @@ impl<D: Directory> Tree<D> {
     pub fn write_sorted(&mut self, mut changes: &[(Name<'_>, Change<'_>)]) -> Result<()> {
         while let Some((first, _)) = changes.first() {
             let node = self.seek(first.hash, Access::Write)?.unwrap_or(Node::ROOT);
-            let mut size = 0;
+            let (mut size, blob) = (0, self.config.blob);
             let fits = |(name, change): &&(Name<'_>, Change<'_>)| {
-                size += change.size(name);
+                size += change.size(name, blob);
                 node.covers(name.hash) && size <= RECORD
             };
             let count = changes.iter().take_while(fits).count().max(1);
@@ -161,12 +161,12 @@ impl<D: Directory> Tree<D> {
             let Some(last) = files.last_mut() else { continue };
             let put = |bytes: &[u8]| {
                 let name = ValueName { node, generation, id: self.ids.next(&self.directory) };
-                value::write(&self.directory, &self.keys, name, bytes)
+                value::write(&self.directory, &self.keys, name, bytes, self.config)
             };
             if name.is_far() && !matches!(change, Change::Delete) {
                 last.key = Some(put(name.text.as_bytes())?.name);
             }
-            if let Some(bytes) = change.value().filter(|bytes| bytes.len() > MAX_BLOB) {
+            if let Some(bytes) = change.value().filter(|bytes| bytes.len() > self.config.blob) {
                 last.value = Some(put(bytes)?);
             }
         }
@@ -182,7 +182,7 @@ impl<D: Directory> Tree<D> {
         let id = self.ids.next(&self.directory);
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(None) };
         let checks = &segment.checks;
-        let mut record = Encoder::write(id);
+        let mut record = Encoder::write(id, self.config.small);
         for ((name, change), files) in changes.iter().zip(files) {
             let key = match (name.digest, files.key) {
                 (None, _) => Key::Whole(name.text.as_bytes()),
@@ -201,34 +201,28 @@ impl<D: Directory> Tree<D> {
                 Change::Swap { expected, value } => record.swap(checks, key, expected, content(value)),
             }
         }
-        let mut bytes = Vec::with_capacity(HEADER + record.size());
+        let mut bytes = Vec::with_capacity(OVERHEAD + record.size());
         frame::write(checks, &record.head, &record.blobs, &mut bytes);
         let sent = segment.file.append(&bytes);
+        let asks = |(_, change): &(_, Change<'_>)| !matches!(change, Change::Set(_) | Change::Delete);
+        if self.config.has(Flaw::NoReadBack) && sent.is_ok() && !changes.iter().any(asks) {
+            return Ok(Some(changes.iter().map(|_| Outcome::Done).collect()));
+        }
+        if let (Err(error), true) = (sent, self.config.has(Flaw::ErrorBelieved)) {
+            return Err(segment.failed(error));
+        }
         // Whatever the host said: what counts is what is in the file.
         let found = segment.catch_up(&self.keys, bytes.len() + PROBE, Some(id)).map_err(|error| unknown(&error))?;
         match (sent, found) {
             (_, Some(outcomes)) => {
-                self.make_durable(node).map_err(|error| unknown(&error))?;
+                if !self.config.has(Flaw::AcknowledgedEarly) {
+                    self.settle(node).map_err(|error| unknown(&error))?;
+                }
                 Ok(Some(outcomes))
             }
             (Err(error), None) => Err(segment.failed(error)),
             (Ok(()), None) => Ok(None),
         }
-    }
-
-    /// In full durability: waits until what was appended lasts through a power cut, and before the first time, until
-    /// the names of the files do.
-    fn make_durable(&mut self, node: Node) -> Result<()> {
-        if self.config.durability == Durability::Relaxed {
-            return Ok(());
-        }
-        let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
-        segment.file.sync().map_err(|error| segment.failed(error))?;
-        if !segment.durable {
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
-            segment.durable = true;
-        }
-        Ok(())
     }
 
     /// Seals a segment that has grown past its limit, and makes what follows it. The change that led here is done

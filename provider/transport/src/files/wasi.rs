@@ -34,7 +34,10 @@ pub fn granted(settings: &Settings) -> kvfuse_core::Result<WasiDirectory> {
         let name = names.get(index).map_or("", String::as_str);
         Error::new(
             Kind::Unavailable,
-            format!("{}: cannot open {rest} in the granted directory {name}: {error}", grant::VARIABLE),
+            format!(
+                "{}: cannot open the directory {rest} in the granted directory {name} ({error}); it has to be made first",
+                grant::VARIABLE
+            ),
         )
     })
 }

@@ -12,7 +12,7 @@ fn open(disk: &Disk, seed: u64, config: Config) -> Rc<dyn Bucket> {
 }
 
 fn small() -> Config {
-    Config { segment: 4 << 10, ..Config::default() }
+    Config { segment: 1 << 10, small: 100, blob: 2000, ..Config::default() }
 }
 
 fn all_keys(bucket: &dyn Bucket) -> Vec<String> {
