@@ -20,7 +20,10 @@ impl HttpClient for StdHttp {
             return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
         }
         let (host, port) = request.authority.rsplit_once(':').unwrap_or((request.authority, "80"));
-        let mut connection = self.network.connect(host, port.parse().unwrap(), deadline).map_err(unsent)?;
+        let mut connection = self
+            .network
+            .connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline))
+            .map_err(unsent)?;
         let mut head = format!(
             "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
             request.path,

@@ -1,4 +1,5 @@
 //! What a server can do to us, at every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
 
