@@ -80,11 +80,12 @@ fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     loop {
         let line = rest.windows(2).position(|window| window == b"\r\n")?;
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        if length == 0 {
+            // Trailers may follow; an empty line ends them.
+            return rest.ends_with(b"\r\n\r\n").then_some(body);
+        }
         let chunk = rest.get(line + 2..line + 2 + length)?;
         rest = rest.get(line + 2 + length..)?.strip_prefix(b"\r\n")?;
-        if length == 0 {
-            return Some(body);
-        }
         body.extend_from_slice(chunk);
     }
 }
