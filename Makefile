@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue
+LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 
@@ -46,6 +46,16 @@ components/keyvalue.wasm: toolchain
 	@$(XTASK) componentize $(LEAN)/keyvalue.wasm $@ keyvalue \
 	  "wasi:keyvalue over files in a granted directory" provider/components/file/imports.txt
 
+# The same provider for consumers of an earlier shape of one version string.
+EARLIER := components/keyvalue_draft2_2024.wasm components/keyvalue_0_1_methods.wasm
+.PHONY: providers $(EARLIER)
+providers: components/keyvalue.wasm $(EARLIER) ## the provider's artefacts, one for each set of shapes
+$(EARLIER): components/%.wasm: toolchain
+	$(call say,the provider: $@)
+	@tools/cargo-wasm.sh build --package $* --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* \
+	  "wasi:keyvalue over files in a granted directory, an earlier shape" provider/components/file/imports.txt
+
 components/kv_demo.wasm: toolchain
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
@@ -66,6 +76,7 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
 # Packages that only compile for wasm.
+# (kvfuse-file is no guest by itself, but only its artefacts can be linked.)
 NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 
 .PHONY: lint

@@ -74,9 +74,8 @@ say "[wasm targets] 2/4 fetching rust-src $version and wasi-libc $libc (46 MB)"
 (cd "$work" && apt-get "${apt[@]}" download "rust-src=$version" "wasi-libc=$libc" >download.log 2>&1) \
   || die "the download failed: $(tail -n 1 "$work/download.log")" "Try again, or: rustup target add ${missing[*]}"
 for package in "$work"/*.deb; do dpkg -x "$package" "$work/src"; done
-library=$(find "$work/src/usr" -type d -path "*/library/std" -prune | head -n 1)
-library=${library%/std}
-[ -n "$library" ] || die "the package rust-src $version holds no standard library" "or: rustup target add ${missing[*]}"
+library=$(echo "$work/src/usr/src"/*"$release"*/library)
+[ -d "$library/std" ] || die "the package rust-src $version holds no standard library" "or: rustup target add ${missing[*]}"
 
 say "[wasm targets] 3/4 compiling the standard library for ${targets[*]} (about 25 s each on 2 cores)"
 mkdir -p "$work/empty/src"

@@ -3,6 +3,7 @@
 use crate::Interfaces;
 use anyhow::{Context, Result, bail};
 use wasm_metadata::AddMetadata;
+use wasmparser::Payload;
 use wit_component::ComponentEncoder;
 
 /// The interfaces that a component may import, each an exact name with its version.
@@ -60,12 +61,50 @@ pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
             .and_then(|encoder| encoder.validate(true).encode())
             .context("the core module cannot be made a component")?
     };
+    let component = without_names(&component)?;
     let mut metadata = AddMetadata::default();
     metadata.name = wasm_metadata::AddMetadataField::Set(about.name.clone());
     metadata.description = wasm_metadata::AddMetadataField::Set(about.description.parse()?);
     metadata.licenses = wasm_metadata::AddMetadataField::Set(about.licenses.parse()?);
     metadata.version = wasm_metadata::AddMetadataField::Set(about.version.parse()?);
     metadata.to_wasm(&component)
+}
+
+/// Removes the names that the encoder gives a component's internals: a twelfth of a provider, and nobody reads them.
+fn without_names(component: &[u8]) -> Result<Vec<u8>> {
+    let mut kept = Vec::with_capacity(component.len());
+    let mut depth = 0usize;
+    // The preamble, then each section from the end of the one before.
+    let mut end = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(component) {
+        let payload = payload.context("the encoder made an invalid component")?;
+        let nested = match &payload {
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+                depth += 1;
+                Some(unchecked_range.end)
+            }
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                None
+            }
+            _ => None,
+        };
+        let section = match (&payload, nested) {
+            (_, Some(end)) if depth == 1 => Some(end),
+            (Payload::Version { range, .. }, _) if depth == 0 => Some(range.end),
+            (payload, None) if depth == 0 => payload.as_section().map(|(_, range)| range.end),
+            _ => None,
+        };
+        let Some(next) = section else { continue };
+        let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == "component-name");
+        if !named {
+            kept.extend_from_slice(
+                component.get(end as usize..next as usize).context("the encoder made an invalid component")?,
+            );
+        }
+        end = next;
+    }
+    Ok(kept)
 }
 
 #[cfg(test)]

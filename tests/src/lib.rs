@@ -16,14 +16,14 @@ pub fn root() -> PathBuf {
 
 /// A component that `make` has built, by its file's name without the ending.
 pub fn component(name: &str) -> Result<Vec<u8>> {
-    let path = root().join("components").join(name).with_extension("wasm");
+    let path = root().join("components").join(format!("{name}.wasm"));
     std::fs::read(&path).with_context(|| format!("{} is missing; make build makes it", path.display()))
 }
 
 /// A guest of the tests, by its name.
 pub fn guest(name: &str) -> Result<Vec<u8>> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let path = target.join("wasm32-wasip2/guest").join(name).with_extension("wasm");
+    let path = target.join("wasm32-wasip2/guest").join(format!("{name}.wasm"));
     std::fs::read(&path).with_context(|| format!("{} is missing; make test-guests makes it", path.display()))
 }
 

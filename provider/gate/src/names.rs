@@ -38,7 +38,8 @@ impl Names {
             )));
         }
         match &self.allowed {
-            Some(allowed) if !allowed.iter().any(|a| a == name) => Err(crate::denied(name)),
+            // The instance's own memory gives access to nothing, so no list needs to name it.
+            Some(allowed) if name != MEMORY && !allowed.iter().any(|a| a == name) => Err(crate::denied(name)),
             _ => Ok(name),
         }
     }
@@ -46,4 +47,44 @@ impl Names {
 
 fn full(identifier: &str) -> &str {
     if identifier.is_empty() { DEFAULT } else { identifier }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvfuse_core::Kind;
+
+    fn resolve<'a>(list: &str, identifier: &'a str) -> Result<&'a str> {
+        let settings = Settings::new([("KEYVALUE_BUCKETS".to_string(), list.to_string())]);
+        Names::from_settings(&settings).resolve(identifier)
+    }
+
+    #[test]
+    fn without_a_list_every_name_is_its_own_bucket_and_the_empty_one_is_default() {
+        for name in ["a", "A", ":", "a:", ":a", "../x", "*", " "] {
+            assert_eq!(resolve("", name), Ok(name));
+        }
+        assert_eq!(resolve("", ""), Ok(DEFAULT));
+    }
+
+    #[test]
+    fn a_list_denies_all_others_by_name_but_for_the_instances_memory() {
+        for name in ["carts", "sessions", MEMORY] {
+            assert_eq!(resolve(" carts ,sessions", name), Ok(name));
+        }
+        for name in ["cart", "Carts", "*", "", "default", "carts,sessions"] {
+            let error = resolve("carts,sessions", name).unwrap_err();
+            assert_eq!(error.kind(), Kind::AccessDenied, "{name}");
+        }
+        assert_eq!(resolve(",carts", ""), Ok(DEFAULT));
+    }
+
+    #[test]
+    fn reserved_and_overlong_names_are_refused_with_the_reason() {
+        for name in ["::", ":cache:", ":Memory:"] {
+            assert!(resolve("", name).unwrap_err().message().contains("reserved"), "{name}");
+        }
+        assert!(resolve("", &"x".repeat(MAX_NAME)).is_ok());
+        assert!(resolve("", &"x".repeat(MAX_NAME + 1)).unwrap_err().message().contains("257 bytes"));
+    }
 }

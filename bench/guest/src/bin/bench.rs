@@ -1,0 +1,78 @@
+//! The timed consumer, of the one generation that wasmtime hosts too: `bench OPERATION TIMES KEYS VALUE-BYTES`.
+
+wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
+
+use kvfuse_bench_guest::{Order, key, time};
+use wasi::keyvalue::store::{self, Bucket};
+use wasi::keyvalue::{atomics, batch};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |n: usize| arguments.get(n).map_or(1, |text| text.parse().expect("a number"));
+    let (times, keys, size) = (number(1), number(2), number(3));
+    let bucket = store::open("").expect("the bucket opens");
+    let value = vec![b'v'; size];
+    let mut order = Order::default();
+    match arguments.first().map_or("", String::as_str) {
+        "fill" => fill(&bucket, keys, &value),
+        // On a host whose data lives as long as one open bucket, reading needs the filling in the same run.
+        "get" => {
+            fill(&bucket, keys, &value);
+            time(times, || assert!(bucket.get(&key(order.below(keys))).unwrap().is_some()));
+        }
+        "set" => {
+            fill(&bucket, keys, &value);
+            time(times, || bucket.set(&key(order.below(keys)), &value).unwrap());
+        }
+        // The same on what an earlier run filled.
+        "get-filled" => time(times, || assert!(bucket.get(&key(order.below(keys))).unwrap().is_some())),
+        "set-filled" => time(times, || bucket.set(&key(order.below(keys)), &value).unwrap()),
+        "increment" => time(times, || assert!(atomics::increment(&bucket, "counter", 1).unwrap() > 0)),
+        "get-many" => {
+            fill(&bucket, keys, &value);
+            let asked: Vec<String> = (0..100).map(|n| key(n % keys)).collect();
+            time(times, || assert_eq!(batch::get_many(&bucket, &asked).unwrap().len(), 100));
+        }
+        "set-many" => {
+            let pairs: Vec<_> = (0..100).map(|n| (key(n % keys), value.clone())).collect();
+            time(times, || batch::set_many(&bucket, &pairs).unwrap());
+        }
+        // One get in a fresh instance, timed alone: the median is the caller's to take.
+        "first-get" => {
+            let asked = key(order.below(keys));
+            let start = std::time::Instant::now();
+            assert!(store::open("").unwrap().get(&asked).unwrap().is_some());
+            println!("{}", start.elapsed().as_nanos());
+        }
+        "list" => list(&bucket, keys),
+        "mixed" => (0..times).for_each(|_| {
+            assert!(bucket.get(&key(order.below(keys))).unwrap().is_some());
+            bucket.set(&key(order.below(keys)), &value).unwrap();
+        }),
+        "count" => (0..times).for_each(|_| assert!(atomics::increment(&bucket, "counter", 1).unwrap() > 0)),
+        "read-counter" => println!("{}", atomics::increment(&bucket, "counter", 0).unwrap()),
+        other => panic!("no operation {other:?}"),
+    }
+}
+
+fn fill(bucket: &Bucket, keys: usize, value: &[u8]) {
+    for first in (0..keys).step_by(500) {
+        let pairs: Vec<_> = (first..keys.min(first + 500)).map(|n| (key(n), value.to_vec())).collect();
+        batch::set_many(bucket, &pairs).unwrap();
+    }
+}
+
+fn list(bucket: &Bucket, keys: usize) {
+    let start = std::time::Instant::now();
+    let (mut listed, mut cursor) = (0, None);
+    loop {
+        let page = bucket.list_keys(cursor).unwrap();
+        listed += page.keys.len();
+        cursor = page.cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(listed, keys);
+    println!("{:.0}", listed as f64 / start.elapsed().as_secs_f64());
+}

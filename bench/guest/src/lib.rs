@@ -1,0 +1,40 @@
+//! What the timed consumers share: the workload's shape, the same that the native baselines use.
+
+use std::time::Instant;
+
+/// A small deterministic generator (xorshift64*), so that every contender sees the same order of keys.
+pub struct Order(u64);
+
+impl Default for Order {
+    fn default() -> Self {
+        Self(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
+impl Order {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
+    }
+}
+
+pub fn key(n: usize) -> String {
+    format!("user:{n:07}")
+}
+
+/// Runs `operation` `times` times and prints the median over slices of a hundred, in nanoseconds an operation: a median
+/// of many slices is what stays when something else on the machine wakes up.
+pub fn time(times: usize, mut operation: impl FnMut()) {
+    const SLICE: usize = 100;
+    let mut slices: Vec<f64> = (0..times.div_ceil(SLICE))
+        .map(|_| {
+            let start = Instant::now();
+            (0..SLICE).for_each(|_| operation());
+            start.elapsed().as_nanos() as f64 / SLICE as f64
+        })
+        .collect();
+    slices.sort_by(f64::total_cmp);
+    println!("{:.1}", slices[slices.len() / 2]);
+}

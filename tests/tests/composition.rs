@@ -1,0 +1,80 @@
+//! The three ways to fuse give components that behave alike.
+
+use anyhow::Result;
+use kvfuse_compose::Interfaces;
+use kvfuse_tests::{Command, Program, component};
+use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
+
+/// What `wac plug` does, in-process.
+fn wac_plug(socket: Vec<u8>, plug: Vec<u8>) -> Result<Vec<u8>> {
+    let mut graph = CompositionGraph::new();
+    let plug = Package::from_bytes("kvfuse:provider", None, plug, graph.types_mut())?;
+    let plug = graph.register_package(plug)?;
+    let socket = Package::from_bytes("kvfuse:consumer", None, socket, graph.types_mut())?;
+    let socket = graph.register_package(socket)?;
+    wac_graph::plug(&mut graph, vec![plug], socket)?;
+    Ok(graph.encode(EncodeOptions::default())?)
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort();
+    names
+}
+
+/// The interfaces without their versions: wac imports one version of each where wasm-compose keeps both sides' own.
+fn interfaces(names: Vec<String>) -> Vec<String> {
+    let mut names =
+        sorted(names.into_iter().map(|name| name.split('@').next().unwrap_or_default().to_string()).collect());
+    names.dedup();
+    names
+}
+
+#[test]
+fn wac_and_wasm_compose_make_components_that_behave_alike() -> Result<()> {
+    let ours = component("kv_demo.fused")?;
+    let plugged = wac_plug(component("kv_demo")?, component("keyvalue")?)?;
+    let (ours_is, plugged_is) = (Interfaces::of(&ours)?, Interfaces::of(&plugged)?);
+    assert_eq!(interfaces(ours_is.imports), interfaces(plugged_is.imports));
+    assert_eq!(sorted(ours_is.exports), sorted(plugged_is.exports));
+    let outcomes = [ours, plugged].map(|bytes| -> Result<_> {
+        let (program, folder) = (Program::new(&bytes)?, tempfile::tempdir()?);
+        let tour = Command::new(&[]).dir(folder.path(), "/");
+        Ok([program.run(&tour)?, program.run(&tour)?, program.run(&Command::new(&["list"]).dir(folder.path(), "/"))?])
+    });
+    let [ours, plugged] = outcomes;
+    let (ours, plugged) = (ours?, plugged?);
+    assert_eq!(ours[1].status, Some(0), "{}", ours[1].stderr);
+    assert!(ours[1].text().contains("2 times"));
+    // Both tours say the same; the keys come in each store's own order.
+    assert_eq!(ours[..2], plugged[..2]);
+    let keys = |outcome: &kvfuse_tests::Outcome| sorted(outcome.text().lines().map(str::to_string).collect());
+    assert_eq!(keys(&ours[2]), keys(&plugged[2]));
+    Ok(())
+}
+
+#[test]
+fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() -> Result<()> {
+    let fused = Interfaces::of(&component("kv_demo.fused")?)?;
+    assert!(!fused.imports.iter().any(|name| name.contains("keyvalue")), "{:?}", fused.imports);
+    let mut parts = Interfaces::of(&component("kv_demo")?)?.imports;
+    parts.extend(Interfaces::of(&component("keyvalue")?)?.imports);
+    assert!(fused.imports.iter().all(|name| parts.contains(name)), "{:?}", fused.imports);
+    assert_eq!(fused.exports.len(), 1);
+    assert!(fused.exports[0].starts_with("wasi:cli/run@0.2."), "{:?}", fused.exports);
+    Ok(())
+}
+
+#[test]
+fn the_provider_imports_exactly_its_list() -> Result<()> {
+    let list = include_str!("../../provider/components/file/imports.txt");
+    kvfuse_compose::Allowed::parse(list).check(&component("keyvalue")?)
+}
+
+#[test]
+fn components_that_do_not_fit_are_refused_with_both_sides_named() -> Result<()> {
+    let error = kvfuse_compose::compose(&component("kv_demo")?, &component("kv_demo")?).unwrap_err().to_string();
+    assert!(error.contains("exports nothing that the consumer imports"), "{error}");
+    assert!(error.contains("wasi:keyvalue/store@0.2.0-draft2") && error.contains("wasi:cli/run"), "{error}");
+    assert!(kvfuse_compose::compose(b"not wasm", &component("keyvalue")?).is_err());
+    Ok(())
+}
