@@ -30,6 +30,8 @@ pub struct Request<'a> {
     /// Names in lower case; neither `host` nor `content-length`, which the client adds.
     pub headers: &'a [(&'a str, &'a str)],
     pub body: &'a [u8],
+    /// When connecting has to have succeeded.
+    pub connect_deadline: Moment,
     /// The largest answer to take, in bytes; a larger one is [`Cause::TooLarge`](crate::fault::Cause::TooLarge).
     pub max_answer: usize,
 }

@@ -20,7 +20,10 @@ impl HttpClient for StdHttp {
             return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
         }
         let (host, port) = request.authority.rsplit_once(':').unwrap_or((request.authority, "80"));
-        let mut connection = self.network.connect(host, port.parse().unwrap(), deadline).map_err(unsent)?;
+        let mut connection = self
+            .network
+            .connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline))
+            .map_err(unsent)?;
         let mut head = format!(
             "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
             request.path,
@@ -77,11 +80,12 @@ fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {
     loop {
         let line = rest.windows(2).position(|window| window == b"\r\n")?;
         let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        if length == 0 {
+            // Trailers may follow; an empty line ends them.
+            return rest.ends_with(b"\r\n\r\n").then_some(body);
+        }
         let chunk = rest.get(line + 2..line + 2 + length)?;
         rest = rest.get(line + 2 + length..)?.strip_prefix(b"\r\n")?;
-        if length == 0 {
-            return Some(body);
-        }
         body.extend_from_slice(chunk);
     }
 }

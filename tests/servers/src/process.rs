@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A program on the PATH or in Debian's folders of server programs. If there is none, the test fails with what to do.
@@ -17,9 +18,17 @@ pub fn program(name: &str, package: &str) -> PathBuf {
     })
 }
 
-/// A port of the loopback interface that was free a moment ago.
+/// A port of the loopback interface that is free. It is below those that the system gives to outgoing connections, so
+/// it stays free while nobody listens on it; test processes side by side begin at different ones.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port = 10_000 + (std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Waits for a condition, failing the test after half a minute.
@@ -67,5 +76,16 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "apt-get install no-such-package")]
+    fn a_missing_server_fails_the_test_and_says_how_to_install_it() {
+        program("no-such-server", "no-such-package");
     }
 }

@@ -1,4 +1,5 @@
 //! Every way to use Redis keeps the contract.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
 

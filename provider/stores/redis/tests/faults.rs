@@ -1,4 +1,5 @@
 //! What a server can do to us, at every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
 
@@ -9,17 +10,13 @@ use kvfuse_servers::process::{free_port, wait_until};
 use kvfuse_servers::proxy::{Fault, Proxy};
 use kvfuse_servers::redis::Redis;
 
-fn prefix(port: u16) -> NativeStore {
-    connect(&format!("redis://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", "2000")])
+fn prefix(port: u16, time_limit: &str) -> NativeStore {
+    connect(&format!("redis://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
 }
 
-fn hash(port: u16) -> NativeStore {
-    let variables = [("KEYVALUE_REDIS_LAYOUT", "hash"), ("KEYVALUE_TIMEOUT_MS", "2000")];
+fn hash(port: u16, time_limit: &str) -> NativeStore {
+    let variables = [("KEYVALUE_REDIS_LAYOUT", "hash"), ("KEYVALUE_TIMEOUT_MS", time_limit)];
     connect(&format!("redis://127.0.0.1:{port}"), &variables)
-}
-
-fn impatient(port: u16) -> NativeStore {
-    connect(&format!("redis://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", "100")])
 }
 
 #[test]
@@ -54,7 +51,7 @@ fn nonsense_at_any_byte_of_the_greeting_tells_the_truth() {
 
 #[test]
 fn a_server_that_hangs_at_any_byte_costs_the_time_limit_and_tells_the_truth() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, impatient);
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, prefix);
 }
 
 #[test]
@@ -62,7 +59,7 @@ fn replies_that_come_byte_by_byte_are_read() {
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.trickle(true);
-    let bucket = prefix(proxy.port()).open("b").unwrap();
+    let bucket = prefix(proxy.port(), "5000").open("b").unwrap();
     bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
     let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
     assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
@@ -71,7 +68,7 @@ fn replies_that_come_byte_by_byte_are_read() {
 
 #[test]
 fn a_server_that_is_not_there_is_unavailable() {
-    let bucket = impatient(free_port()).open("b").unwrap();
+    let bucket = prefix(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
         assert!(error.message().contains("127.0.0.1:"), "{error}");
@@ -84,7 +81,7 @@ fn what_is_no_redis_is_told_so() {
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.plan(kvfuse_servers::proxy::Direction::Reply, Fault::Nonsense, 0);
-    let error = prefix(proxy.port()).open("b").unwrap().get("a").unwrap_err();
+    let error = prefix(proxy.port(), "5000").open("b").unwrap().get("a").unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.message().contains("does not answer as Redis does"), "{error}");
 }

@@ -1,4 +1,5 @@
 //! What is particular to Redis: logins, layouts, round trips, restarts in a listing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
 
