@@ -69,8 +69,8 @@ fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
     bytes
         .windows(RECORD)
         .filter(|candidate| candidate.starts_with(&marker))
-        .filter_map(|candidate| match frame::read(&checks, candidate) {
-            Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
+        .filter_map(|candidate| match frame::read(&checks, candidate, false) {
+            Read::Whole(frame) => match record::decode(Some(&checks), frame.head, frame.blobs)? {
                 Record::State { generation, split } => Some(NodeState { generation, split }),
                 _ => None,
             },

@@ -119,7 +119,7 @@ impl<D: Directory> Tree<D> {
         }
         let mut segment = Segment::new(file, &self.keys, node, generation, true, self.config);
         for _ in 0..ATTEMPTS {
-            segment.catch_up(&self.keys, 0, None)?;
+            segment.catch_up(&self.keys, 0)?;
             if !segment.is_waiting() {
                 if !self.config.has(Flaw::SuccessorNotSynced) {
                     segment.file.sync().map_err(fail)?;

@@ -52,7 +52,13 @@ pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, conf
 }
 
 /// Writes a value to a new file. What is left of it after an error is removed.
-pub fn write<D: Directory>(directory: &D, keys: &Keys, name: ValueName, bytes: &[u8], config: Config) -> Result<FileValue> {
+pub fn write<D: Directory>(
+    directory: &D,
+    keys: &Keys,
+    name: ValueName,
+    bytes: &[u8],
+    config: Config,
+) -> Result<FileValue> {
     let file = create(directory, name)?;
     let mut at = 0;
     let written = bytes.chunks(CHUNK).try_for_each(|piece| {
@@ -60,7 +66,8 @@ pub fn write<D: Directory>(directory: &D, keys: &Keys, name: ValueName, bytes: &
         at += piece.len() as u64;
         Ok(())
     });
-    if let Err(error) = written.map_err(|error| fail(name, error)).and_then(|()| settle(directory, name, &file, config)) {
+    if let Err(error) = written.map_err(|error| fail(name, error)).and_then(|()| settle(directory, name, &file, config))
+    {
         remove(directory, name);
         return Err(error);
     }

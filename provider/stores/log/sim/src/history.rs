@@ -100,7 +100,9 @@ impl fmt::Display for Event {
         let (until, told) = match &self.told {
             None => (String::new(), "nothing".to_string()),
             Some((at, Tell::Value(value))) => (at.to_string(), format!("Value({:?})", value.as_deref().map(text))),
-            Some((at, Tell::Seen(Some((value, version))))) => (at.to_string(), format!("Seen({}, {version})", text(value))),
+            Some((at, Tell::Seen(Some((value, version))))) => {
+                (at.to_string(), format!("Seen({}, {version})", text(value)))
+            }
             Some((at, tell)) => (at.to_string(), format!("{tell:?}")),
         };
         write!(f, "  {:>4}-{until:<4} {}: {} -> {}", self.asked, self.instance, short(ask), short(told))

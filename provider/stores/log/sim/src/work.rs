@@ -60,12 +60,7 @@ fn is_fixed(history: &History) -> bool {
 }
 
 /// One life of an instance: a fresh store, and operations until `left` is 0.
-pub fn live<S: Store>(
-    store: &S,
-    number: usize,
-    shared: &Rc<RefCell<Shared>>,
-    left: &mut usize,
-) -> Result<(), String> {
+pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, left: &mut usize) -> Result<(), String> {
     let bucket = store.open(BUCKET).map_err(|error| error.to_string())?;
     while *left > 0 {
         *left -= 1;
@@ -276,11 +271,12 @@ pub fn restart(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
     for key in keys() {
         let value = bucket.get(&key).map_err(say)?;
         let Some(value) = value else { continue };
-        let highest = before.events.iter().filter(|event| event.key == key).fold(0, |highest, event| match &event.ask {
-            Ask::Increment(delta) => highest + delta,
-            Ask::Set(value) => kvfuse_core::counter::parse(value).unwrap_or(0).max(highest),
-            _ => highest,
-        });
+        let highest =
+            before.events.iter().filter(|event| event.key == key).fold(0, |highest, event| match &event.ask {
+                Ask::Increment(delta) => highest + delta,
+                Ask::Set(value) => kvfuse_core::counter::parse(value).unwrap_or(0).max(highest),
+                _ => highest,
+            });
         let written = before.events.iter().filter(|event| event.key == key).any(|event| match &event.ask {
             Ask::Set(written) | Ask::Swap(_, written) => *written == value,
             _ => false,

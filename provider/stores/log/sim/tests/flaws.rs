@@ -27,7 +27,9 @@ fn every_deliberate_mistake_is_noticed() {
     for flaw in FLAWS {
         let found = (0..3000).find_map(|seed| {
             WEATHERS.iter().find_map(|weather| {
-                run(Plan { seed, weather: *weather, flaw: Some(flaw), operations: 15 }).err().map(|why| (seed, weather, why))
+                run(Plan { seed, weather: *weather, flaw: Some(flaw), operations: 15 })
+                    .err()
+                    .map(|why| (seed, weather, why))
             })
         });
         match found {

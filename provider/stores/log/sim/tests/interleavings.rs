@@ -9,7 +9,9 @@ fn no_interleaving_of_instances_breaks_a_promise() {
         for seed in 0..1000 {
             match run(Plan { seed, weather, flaw: None, operations: 15 }) {
                 Ok(counts) => total.add(&counts),
-                Err(why) => panic!("{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} 15"),
+                Err(why) => {
+                    panic!("{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} 15")
+                }
             }
         }
         println!("{weather:?}: {total:?}");

@@ -46,7 +46,9 @@ fn main() -> ExitCode {
             match run(Plan { seed, weather, flaw: None, operations }) {
                 Ok(counts) => total.add(&counts),
                 Err(why) => {
-                    println!("{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} {operations}");
+                    println!(
+                        "{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} {operations}"
+                    );
                     return ExitCode::FAILURE;
                 }
             }
