@@ -113,6 +113,7 @@ impl<D: Directory> Tree<D> {
         let state = nodelog::read(&self.directory, &self.keys, node)?;
         if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
             nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
