@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file
+LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 
@@ -76,8 +76,18 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
 # Packages that only compile for wasm.
-# (kvfuse-file is no guest by itself, but only its artefacts can be linked.)
-NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+# kvfuse-file is no guest by itself, but only its artefacts can be linked; the benchmarks compile a peer in C.
+NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS) kvfuse-bench)
+
+.PHONY: bench
+bench: components/keyvalue.wasm ## speed, as ratios to peers measured in the same run (some minutes)
+	$(call say,the guests of the benchmarks)
+	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
+	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
+	  "The floor of the benchmarks: answers from memory"
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo run --package kvfuse-bench -- $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included

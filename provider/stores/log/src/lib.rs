@@ -12,6 +12,7 @@
 //! | `tree` | from a key to its segment |
 //! | `succeed` | from a sealed segment to what follows it |
 //! | `segment` | reading one file up to its end |
+//! | `policy` | when a segment is sealed, and for what |
 //! | `state` | what a segment's records amount to; pure |
 //! | `frame`, `record` | bytes of records; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
@@ -27,6 +28,7 @@ mod hash;
 mod ids;
 mod name;
 mod nodelog;
+mod policy;
 mod read;
 mod record;
 mod segment;
