@@ -91,7 +91,7 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
 fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
     match validator.validate_all(bytes) {
-        Ok(_) => Ok(()),
+        Ok(_) => last_section(path, bytes),
         Err(e) if e.offset() >= bytes.len() as u64 || e.message().contains("unexpected end") => {
             truncated(path, bytes.len() as u64, e.message())
         }
@@ -100,6 +100,21 @@ fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
             .help("build it again; if it came over a network, compare its checksum")
             .err(),
     }
+}
+
+// The validator passes over a custom section at the end whose content is not all there, and fusing would carry it into
+// the middle of another file.
+fn last_section(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut at = 8;
+    while at < bytes.len() {
+        let mut reader = wasmparser::BinaryReader::new(bytes.get(at + 1..).unwrap_or_default(), 0);
+        let end = reader.read_var_u32().ok().map(|size| at + 1 + reader.original_position() as usize + size as usize);
+        match end {
+            Some(end) if end <= bytes.len() => at = end,
+            _ => return truncated(path, bytes.len() as u64, "its last section is not all there"),
+        }
+    }
+    Ok(())
 }
 
 fn truncated(path: &Path, length: u64, detail: &str) -> Result<()> {

@@ -10,8 +10,6 @@ use crate::table::Role;
 pub struct Needs {
     /// The provider keeps files.
     pub directory: bool,
-    /// The provider speaks HTTP.
-    pub http: bool,
     /// The provider opens connections itself.
     pub sockets: bool,
     /// `wasmtime -S` options for interfaces that are off unless asked for.
@@ -29,7 +27,6 @@ impl Needs {
         let imports_any = |start: &str| imports.iter().any(|name| name.starts_with(start));
         let mut needs = Self {
             directory: provider_imports("wasi:filesystem/"),
-            http: provider_imports("wasi:http/outgoing-handler"),
             sockets: provider_imports("wasi:sockets/"),
             labels: subject.labelled(),
             ..Self::default()

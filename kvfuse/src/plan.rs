@@ -17,6 +17,12 @@ impl Plan {
         if wanted.is_empty() {
             return no_imports(subject).err();
         }
+        if subject.world.exports.is_empty() {
+            return Refusal::new(subject.path.display(), "this component exports nothing, so nobody can use it")
+                .note("one that was cut off between two of its sections looks like this")
+                .help("build it again; if it came over a network, fetch it again")
+                .err();
+        }
         let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
         for provider in providers {
             match fit(&wanted, &provider.world.exports) {

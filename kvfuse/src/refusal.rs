@@ -37,6 +37,10 @@ impl Refusal {
         Self { code, ..self }
     }
 
+    pub fn at_least(self, code: u8) -> Self {
+        Self { code: self.code.max(code), ..self }
+    }
+
     /// A fact that explains the error. May have several lines.
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.remarks.push(("note", text.into()));
