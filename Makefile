@@ -10,7 +10,8 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file
+LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 
@@ -56,6 +57,17 @@ $(EARLIER): components/%.wasm: toolchain
 	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* \
 	  "wasi:keyvalue over files in a granted directory, an earlier shape" provider/components/file/imports.txt
 
+# The providers over servers. Nothing above needs one.
+ENGINES := components/keyvalue_redis.wasm components/keyvalue_etcd.wasm
+components/keyvalue_redis.wasm: ABOUT := wasi:keyvalue in Redis or Valkey
+components/keyvalue_etcd.wasm: ABOUT := wasi:keyvalue in etcd
+.PHONY: engines $(ENGINES)
+engines: $(ENGINES) ## the providers for Redis and for etcd
+$(ENGINES): components/keyvalue_%.wasm: toolchain
+	$(call say,the provider: $@)
+	@tools/cargo-wasm.sh build --package keyvalue_$* --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_$*.wasm $@ keyvalue_$* "$(ABOUT)" provider/components/$*/imports.txt
+
 components/kv_demo.wasm: toolchain
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
@@ -66,9 +78,13 @@ components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
 .PHONY: test
-test: lint build test-guests ## everything that must hold: formatting, lints, every test
+test: lint build engines servers test-guests ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
+
+.PHONY: servers
+servers: ## the servers that the tests start: installed with apt-get when root
+	@tools/servers.sh
 
 .PHONY: test-guests
 test-guests: toolchain
@@ -76,7 +92,8 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
 # Packages that only compile for wasm.
-# kvfuse-file is no guest by itself, but only its artefacts can be linked; the benchmarks compile a peer in C.
+# kvfuse-file and the like are no guests by themselves, but only their artefacts can be linked; the benchmarks compile
+# a peer in C.
 NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS) kvfuse-bench)
 
 .PHONY: bench
