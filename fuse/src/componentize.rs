@@ -98,7 +98,9 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>> {
         let Some(next) = section else { continue };
         let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == "component-name");
         if !named {
-            kept.extend_from_slice(component.get(end as usize..next as usize).context("the encoder made an invalid component")?);
+            kept.extend_from_slice(
+                component.get(end as usize..next as usize).context("the encoder made an invalid component")?,
+            );
         }
         end = next;
     }
