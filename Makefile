@@ -76,6 +76,7 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
 # Packages that only compile for wasm.
+# (kvfuse-file is no guest by itself, but only its artefacts can be linked.)
 NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 
 .PHONY: lint

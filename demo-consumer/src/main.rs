@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(message) => {
             eprintln!("kv_demo: {message}");
-            ExitCode::from(2)
+            ExitCode::FAILURE
         }
     }
 }

@@ -24,7 +24,7 @@ usage: kv_demo [--bucket NAME] COMMAND
   --bucket NAME        the bucket; without it the one named default. :memory: lives as long as this run
   --help               this text; no arguments at all: a guided tour
 
-exit status: 0 done; 1 no such key, or the key does not exist, or a cas that lost; 2 an error";
+exit status: 0 done; 1 no such key, a cas that lost, or an error (WASI 0.2 knows no other numbers)";
 
 #[derive(Default)]
 struct Options {

@@ -57,11 +57,11 @@ pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
         wasm.to_vec()
     } else {
         ComponentEncoder::default()
-            .module(wasm)
+            .module(&without(wasm, "name")?)
             .and_then(|encoder| encoder.validate(true).encode())
             .context("the core module cannot be made a component")?
     };
-    let component = without_names(&component)?;
+    let component = without(&component, "component-name")?;
     let mut metadata = AddMetadata::default();
     metadata.name = wasm_metadata::AddMetadataField::Set(about.name.clone());
     metadata.description = wasm_metadata::AddMetadataField::Set(about.description.parse()?);
@@ -70,14 +70,16 @@ pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
     metadata.to_wasm(&component)
 }
 
-/// Removes the names that the encoder gives a component's internals: a twelfth of a provider, and nobody reads them.
-fn without_names(component: &[u8]) -> Result<Vec<u8>> {
-    let mut kept = Vec::with_capacity(component.len());
+/// Removes a custom section from the outermost level. Names, that is: those of a module's functions are a fifth of a
+/// provider, those that the encoder gives a component's internals a twelfth, and a provider is in every consumer. (Cargo's
+/// `strip = "symbols"` would take the producers along.)
+fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>> {
+    let mut kept = Vec::with_capacity(wasm.len());
     let mut depth = 0usize;
     // The preamble, then each section from the end of the one before.
     let mut end = 0;
-    for payload in wasmparser::Parser::new(0).parse_all(component) {
-        let payload = payload.context("the encoder made an invalid component")?;
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        let payload = payload.context("this is not valid WebAssembly")?;
         let nested = match &payload {
             Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
                 depth += 1;
@@ -96,10 +98,10 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>> {
             _ => None,
         };
         let Some(next) = section else { continue };
-        let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == "component-name");
+        let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == section_name);
         if !named {
             kept.extend_from_slice(
-                component.get(end as usize..next as usize).context("the encoder made an invalid component")?,
+                wasm.get(end as usize..next as usize).context("a section does not end in the file")?,
             );
         }
         end = next;
@@ -149,6 +151,16 @@ mod tests {
         let component = importing(&["wasi:io/poll@0.2.12"]);
         let error = Allowed::parse("wasi:io/poll@0.2.12\nwasi:random/random@0.2.12").check(&component).unwrap_err();
         assert!(error.to_string().contains("does not import:\n  wasi:random/random@0.2.12"), "{error}");
+    }
+
+    #[test]
+    fn names_are_dropped_and_everything_else_stays() {
+        let custom = |name: &str| [&[0, name.len() as u8 + 3, name.len() as u8][..], name.as_bytes(), b"xy"].concat();
+        let header = b"\0asm\x01\0\0\0";
+        let module = [&header[..], &custom("first"), &custom("name"), &[1, 1, 0], &custom("producers")].concat();
+        let expected = [&header[..], &custom("first"), &[1, 1, 0], &custom("producers")].concat();
+        assert_eq!(without(&module, "name").unwrap(), expected);
+        assert!(without(b"not wasm", "name").is_err());
     }
 
     #[test]

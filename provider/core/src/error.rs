@@ -12,7 +12,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// The bucket does not exist and this store does not create buckets.
     NoSuchStore,
-    /// Configuration or the engine forbids this caller the bucket.
+    /// Configuration or the engine forbids this caller the bucket. Most generations carry no text with this case, so it
+    /// is for refusals that need none; what a user could mend is [`Unavailable`](Self::Unavailable).
     AccessDenied,
     /// The call can never succeed as it is: a key or value over its limit, a value that is no counter, a result out of
     /// range, a cursor that this store did not issue.

@@ -1,1 +1,43 @@
-//! To come.
+//! The file store: an append-only log per part of a bucket, shared by any number of instances without locks.
+//!
+//! `docs/split-log.md` has the format byte by byte and the reasons. In short: the order of records in a file *is* the
+//! order of operations, and every reader works the same state out of it. A write appends a record and reads it back; a
+//! read looks whether something was appended. A segment grown too large is sealed, and whoever comes next makes what
+//! follows it.
+//!
+//! | file | |
+//! |---|---|
+//! | [`store`], `bucket` | the contract |
+//! | `read`, `write` | the operations |
+//! | `tree` | from a key to its segment |
+//! | `succeed` | from a sealed segment to what follows it |
+//! | `segment` | reading one file up to its end |
+//! | `state` | what a segment's records amount to; pure |
+//! | `frame`, `record` | bytes of records; pure |
+//! | `anchor`, `nodelog`, `value` | the other files |
+//! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
+
+mod anchor;
+mod bucket;
+pub mod config;
+mod error;
+mod flaw;
+mod frame;
+mod hash;
+mod ids;
+mod name;
+mod nodelog;
+mod read;
+mod record;
+mod segment;
+mod state;
+pub mod store;
+mod succeed;
+mod tree;
+mod value;
+mod write;
+
+pub use config::{Config, Durability};
+#[cfg(feature = "flaws")]
+pub use flaw::Flaw;
+pub use store::LogStore;

@@ -1,0 +1,283 @@
+//! What instances asked and were told, and whether one order of single steps explains it.
+//!
+//! The checker is Wing and Gong's search with Lowe's memory of states seen, for one key at a time: linearizability is
+//! local, so a history is linearizable if its part for each key is.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+/// What was asked of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Get,
+    Exists,
+    Snapshot,
+    Set(Vec<u8>),
+    Delete,
+    Increment(i64),
+    /// With a version seen, `None` for absent.
+    Swap(Option<u64>, Vec<u8>),
+}
+
+/// What was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tell {
+    Done,
+    Value(Option<Vec<u8>>),
+    There(bool),
+    Seen(Option<(Vec<u8>, u64)>),
+    Number(i64),
+    Refused,
+    Conflict,
+}
+
+#[derive(Clone, Debug)]
+pub struct Event {
+    pub instance: usize,
+    pub key: String,
+    pub ask: Ask,
+    pub asked: u64,
+    /// When and what was told; `None` if the instance died, or was told that the outcome is unknown: it may or may not
+    /// have happened.
+    pub told: Option<(u64, Tell)>,
+}
+
+#[derive(Clone, Default)]
+pub struct History {
+    pub events: Vec<Event>,
+    pub clock: u64,
+}
+
+impl History {
+    pub fn ask(&mut self, instance: usize, key: &str, ask: Ask) -> usize {
+        self.clock += 1;
+        self.events.push(Event { instance, key: key.into(), ask, asked: self.clock, told: None });
+        self.events.len() - 1
+    }
+
+    pub fn tell(&mut self, event: usize, tell: Tell) {
+        self.clock += 1;
+        self.events[event].told = Some((self.clock, tell));
+    }
+
+    /// Takes an operation back that is known not to have happened.
+    pub fn forget(&mut self, event: usize) {
+        self.clock += 1;
+        let clock = self.clock;
+        let event = &mut self.events[event];
+        (event.ask, event.told) = (Ask::Get, None);
+        event.asked = clock;
+    }
+
+    /// # Errors
+    /// The part of the history for one key, if no order explains it.
+    pub fn check(&self) -> Result<(), String> {
+        let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        for event in &self.events {
+            let reads = matches!(event.ask, Ask::Get | Ask::Exists | Ask::Snapshot);
+            if !(reads && event.told.is_none()) {
+                keys.entry(&event.key).or_default().push(event);
+            }
+        }
+        for (key, events) in keys {
+            if !linearizable(&events) {
+                let lines: Vec<_> = events.iter().map(|event| event.to_string()).collect();
+                return Err(format!("no order explains what happened to the key {key:?}:\n{}", lines.join("\n")));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |text: String| text.chars().take(160).collect::<String>();
+        let ask = match &self.ask {
+            Ask::Set(value) => format!("Set({})", text(value)),
+            Ask::Swap(expected, value) => format!("Swap({expected:?}, {})", text(value)),
+            other => format!("{other:?}"),
+        };
+        let (until, told) = match &self.told {
+            None => (String::new(), "nothing".to_string()),
+            Some((at, Tell::Value(value))) => (at.to_string(), format!("Value({:?})", value.as_deref().map(text))),
+            Some((at, Tell::Seen(Some((value, version))))) => {
+                (at.to_string(), format!("Seen({}, {version})", text(value)))
+            }
+            Some((at, tell)) => (at.to_string(), format!("{tell:?}")),
+        };
+        write!(f, "  {:>4}-{until:<4} {}: {} -> {}", self.asked, self.instance, short(ask), short(told))
+    }
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(&value[..value.len().min(24)]).into_owned()
+}
+
+/// A key's state: its value, the version it was seen with if any, and the highest version seen so far.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+struct State {
+    value: Option<Vec<u8>>,
+    version: Option<u64>,
+    highest: u64,
+}
+
+impl State {
+    fn write(&mut self, value: Option<Vec<u8>>) {
+        self.value = value;
+        self.version = None;
+    }
+
+    /// What becomes of the state; `None` if what was told cannot be so.
+    fn step(&self, ask: &Ask, tell: Option<&Tell>) -> Option<Self> {
+        let mut next = self.clone();
+        let right = match (ask, tell) {
+            (Ask::Get, Some(Tell::Value(value))) => *value == self.value,
+            (Ask::Exists, Some(Tell::There(there))) => *there == self.value.is_some(),
+            (Ask::Snapshot, Some(Tell::Seen(None))) => self.value.is_none(),
+            (Ask::Snapshot, Some(Tell::Seen(Some((value, version))))) => {
+                // A version belongs to one write, and a later write has a higher one.
+                let fresh = self.version.is_none() && *version > self.highest;
+                next.highest = self.highest.max(*version);
+                next.version = Some(*version);
+                self.value.as_ref() == Some(value) && (fresh || self.version == Some(*version))
+            }
+            (Ask::Set(value), None | Some(Tell::Done)) => {
+                next.write(Some(value.clone()));
+                true
+            }
+            (Ask::Delete, None | Some(Tell::Done)) => {
+                next.write(None);
+                true
+            }
+            (Ask::Increment(delta), tell) => {
+                let before = match &self.value {
+                    None => Some(0),
+                    Some(bytes) => kvfuse_core::counter::parse(bytes),
+                };
+                let after = before.and_then(|before| before.checked_add(*delta));
+                if let Some(after) = after {
+                    next.write(Some(kvfuse_core::counter::format(after)));
+                }
+                match tell {
+                    None => true,
+                    Some(Tell::Number(told)) => after == Some(*told),
+                    Some(Tell::Refused) => after.is_none(),
+                    _ => false,
+                }
+            }
+            (Ask::Swap(expected, value), tell) => {
+                let holds = match expected {
+                    None => self.value.is_none(),
+                    Some(_) => self.value.is_some() && self.version == *expected,
+                };
+                if holds {
+                    next.write(Some(value.clone()));
+                }
+                match tell {
+                    None => true,
+                    Some(Tell::Done) => holds,
+                    Some(Tell::Conflict) => !holds,
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        right.then_some(next)
+    }
+}
+
+fn linearizable(events: &[&Event]) -> bool {
+    let words = events.len().div_ceil(64);
+    let mut seen: HashSet<(Vec<u64>, State)> = HashSet::new();
+    // Depth first: what has taken effect so far, and the state it led to.
+    let mut stack = vec![(vec![0u64; words], State::default())];
+    while let Some((done, state)) = stack.pop() {
+        let is_done = |index: usize| done[index / 64] >> (index % 64) & 1 == 1;
+        let open = |index: &usize| !is_done(*index);
+        // What was told first of what has not taken effect yet bounds what can be next.
+        let bound = (0..events.len()).filter(open).filter_map(|i| events[i].told.as_ref().map(|(at, _)| *at)).min();
+        let Some(bound) = bound else { return true };
+        for index in (0..events.len()).filter(open).filter(|index| events[*index].asked < bound) {
+            let event = events[index];
+            let Some(next) = state.step(&event.ask, event.told.as_ref().map(|(_, tell)| tell)) else { continue };
+            let mut done = done.clone();
+            done[index / 64] |= 1 << (index % 64);
+            if seen.insert((done.clone(), next.clone())) {
+                stack.push((done, next));
+            }
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Events as (asked, ask, told at, told).
+    fn check(events: &[(u64, Ask, u64, Option<Tell>)]) -> bool {
+        let events = events.iter().map(|(asked, ask, at, tell)| Event {
+            instance: 0,
+            key: String::new(),
+            ask: ask.clone(),
+            asked: *asked,
+            told: tell.clone().map(|tell| (*at, tell)),
+        });
+        History { events: events.collect(), clock: 0 }.check().is_ok()
+    }
+
+    fn value(text: &str) -> Option<Tell> {
+        Some(Tell::Value(Some(text.into())))
+    }
+
+    #[test]
+    fn overlapping_operations_take_effect_in_either_order_and_others_in_one() {
+        let set = |text: &str| Ask::Set(text.into());
+        for (second, told, right) in [(2, "a", true), (2, "b", true), (4, "a", false), (4, "b", true)] {
+            let events = [
+                (1, set("a"), 3, Some(Tell::Done)),
+                (second, set("b"), 5, Some(Tell::Done)),
+                (6, Ask::Get, 7, value(told)),
+            ];
+            assert_eq!(check(&events), right, "{second} {told}");
+        }
+    }
+
+    #[test]
+    fn a_lost_write_a_doubled_increment_and_a_stale_read_are_noticed() {
+        let done = Some(Tell::Done);
+        assert!(!check(&[(1, Ask::Set("a".into()), 2, done.clone()), (3, Ask::Get, 4, Some(Tell::Value(None)))]));
+        assert!(check(&[(1, Ask::Set("a".into()), 0, None), (3, Ask::Get, 4, Some(Tell::Value(None)))]));
+        assert!(check(&[(1, Ask::Set("a".into()), 0, None), (3, Ask::Get, 4, value("a"))]));
+        let one = |asked, told, number| (asked, Ask::Increment(1), told, Some(Tell::Number(number)));
+        assert!(check(&[one(1, 4, 2), one(2, 5, 1), (6, Ask::Get, 7, value("2"))]));
+        assert!(!check(&[one(1, 4, 1), one(2, 5, 1)]));
+        assert!(!check(&[one(1, 4, 1), (6, Ask::Get, 7, value("2"))]));
+        assert!(!check(&[
+            (1, Ask::Set("a".into()), 0, None),
+            (2, Ask::Get, 3, value("a")),
+            (4, Ask::Get, 5, Some(Tell::Value(None))),
+        ]));
+    }
+
+    #[test]
+    fn a_version_given_twice_is_noticed() {
+        let seen = |text: &str, version| Some(Tell::Seen(Some((text.into(), version))));
+        let done = Some(Tell::Done);
+        let events = |second| {
+            [
+                (1, Ask::Set("a".into()), 2, done.clone()),
+                (3, Ask::Snapshot, 4, seen("a", 7)),
+                (5, Ask::Set("a".into()), 6, done.clone()),
+                (7, Ask::Snapshot, 8, seen("a", second)),
+            ]
+        };
+        assert!(check(&events(8)) && !check(&events(7)) && !check(&events(6)));
+        let mut swapped = events(8).to_vec();
+        swapped.push((9, Ask::Swap(Some(7), "b".into()), 10, done.clone()));
+        assert!(!check(&swapped));
+        swapped.pop();
+        swapped.push((9, Ask::Swap(Some(8), "b".into()), 10, done));
+        assert!(check(&swapped));
+    }
+}

@@ -1,0 +1,292 @@
+//! What the instances of a run do, and what is recorded of it.
+
+use crate::disk::Disk;
+use crate::history::{Ask, History, Tell};
+use crate::plain::Plain;
+use crate::world::{Random, Shared, Weather};
+use kvfuse_core::{Bucket, Error, Kind, Snapshot, Store, Swap, Version};
+use kvfuse_log::{Config, LogStore};
+use std::cell::RefCell;
+use std::collections::HashSet;
+use std::rc::Rc;
+
+pub const BUCKET: &str = "bucket";
+/// Keys that are there from the beginning and stay.
+const FIXED: [&str; 3] = ["fixed 1", "fixed 2", "fixed 3"];
+
+fn key(random: &mut Random) -> String {
+    match random.below(16) {
+        0..4 => format!("counter {}", random.below(2)),
+        4 if random.chance(500) => format!("long {}{}", random.below(2), "x".repeat(5000)),
+        _ => format!("key {}", random.below(10)),
+    }
+}
+
+/// All keys that a run may touch.
+fn keys() -> Vec<String> {
+    let mut keys: Vec<String> = (0..2).map(|n| format!("counter {n}")).collect();
+    keys.extend((0..2).map(|n| format!("long {n}{}", "x".repeat(5000))));
+    keys.extend((0..10).map(|n| format!("key {n}")));
+    keys.extend(FIXED.map(String::from));
+    keys
+}
+
+fn value(random: &mut Random) -> Vec<u8> {
+    let length = [0, 8, 30, 60, 120, 300][random.below(6)];
+    let mut value = format!("v{:015x}", random.next() >> 4).into_bytes();
+    value.resize(16 + length, b'.');
+    value
+}
+
+/// Sets the keys that stay, with nothing going wrong.
+pub fn prepare(disk: &Disk, config: Config, shared: &mut Shared) -> Result<(), String> {
+    let store = LogStore::new(Ok(disk.root(Plain::new(shared.random.next()))), config);
+    // Some runs begin with an empty disk, so that the first steps are interleaved too.
+    if shared.random.chance(5000) {
+        return Ok(());
+    }
+    let bucket = store.open(BUCKET).map_err(|error| error.to_string())?;
+    for key in FIXED {
+        let event = shared.history.ask(99, key, Ask::Set(b"fixed".to_vec()));
+        bucket.set(key, b"fixed").map_err(|error| error.to_string())?;
+        shared.history.tell(event, Tell::Done);
+    }
+    Ok(())
+}
+
+/// Whether the fixed keys were set, and nothing since can have taken them away.
+fn is_fixed(history: &History) -> bool {
+    history.events.first().is_some_and(|event| event.instance == 99)
+}
+
+/// One life of an instance: a fresh store, and operations until `left` is 0.
+pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, left: &mut usize) -> Result<(), String> {
+    let bucket = store.open(BUCKET).map_err(|error| error.to_string())?;
+    while *left > 0 {
+        *left -= 1;
+        let mut random = Random::new(shared.borrow_mut().random.next());
+        let agent = Client { bucket: &*bucket, number, shared };
+        match random.below(24) {
+            0..5 => agent.set(&key(&mut random), value(&mut random))?,
+            5..9 => drop(agent.get(&key(&mut random))?),
+            9..11 => agent.delete(&key(&mut random))?,
+            11 => agent.exists(&key(&mut random))?,
+            12..17 => agent.increment(&format!("counter {}", random.below(2)))?,
+            17..20 => agent.swap(&key(&mut random), &mut random)?,
+            20 => agent.set_many(&mut random)?,
+            21 => agent.get_many(&mut random)?,
+            22 => agent.set(&format!("counter {}", random.below(2)), b"10".to_vec())?,
+            _ => agent.list()?,
+        }
+    }
+    Ok(())
+}
+
+struct Client<'a> {
+    bucket: &'a dyn Bucket,
+    number: usize,
+    shared: &'a Rc<RefCell<Shared>>,
+}
+
+impl Client<'_> {
+    fn ask(&self, key: &str, ask: Ask) -> usize {
+        self.shared.borrow_mut().history.ask(self.number, key, ask)
+    }
+
+    fn tell(&self, event: usize, tell: Tell) {
+        self.shared.borrow_mut().history.tell(event, tell);
+    }
+
+    /// What an error says about events. Without faults there must be none.
+    fn failed(&self, events: &[usize], error: &Error, atomic: bool) -> Result<(), String> {
+        let mut shared = self.shared.borrow_mut();
+        if shared.weather != Weather::Faults {
+            return Err(format!("instance {} was told {error:?} though nothing failed", self.number));
+        }
+        if error.kind() == Kind::Damaged {
+            return Err(format!("instance {} was told of damage, and there is none: {error:?}", self.number));
+        }
+        if error.kind() != Kind::OutcomeUnknown && atomic {
+            events.iter().for_each(|event| shared.history.forget(*event));
+        }
+        Ok(())
+    }
+
+    fn end<T>(&self, event: usize, result: Result<T, Error>, tell: impl FnOnce(T) -> Tell) -> Result<(), String> {
+        match result {
+            Ok(value) => self.tell(event, tell(value)),
+            Err(error) => self.failed(&[event], &error, true)?,
+        }
+        Ok(())
+    }
+
+    fn set(&self, key: &str, value: Vec<u8>) -> Result<(), String> {
+        let event = self.ask(key, Ask::Set(value.clone()));
+        self.end(event, self.bucket.set(key, &value), |()| Tell::Done)
+    }
+
+    fn get(&self, key: &str) -> Result<(), String> {
+        let event = self.ask(key, Ask::Get);
+        self.end(event, self.bucket.get(key), Tell::Value)
+    }
+
+    fn exists(&self, key: &str) -> Result<(), String> {
+        let event = self.ask(key, Ask::Exists);
+        self.end(event, self.bucket.exists(key), Tell::There)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), String> {
+        let event = self.ask(key, Ask::Delete);
+        self.end(event, self.bucket.delete(key), |()| Tell::Done)
+    }
+
+    fn increment(&self, key: &str) -> Result<(), String> {
+        let event = self.ask(key, Ask::Increment(1));
+        match self.bucket.increment(key, 1, i64::MIN) {
+            Err(error) if error.kind() == Kind::InvalidArgument => self.tell(event, Tell::Refused),
+            result => self.end(event, result, Tell::Number)?,
+        }
+        Ok(())
+    }
+
+    fn swap(&self, key: &str, random: &mut Random) -> Result<(), String> {
+        let event = self.ask(key, Ask::Snapshot);
+        let snapshot = match self.bucket.snapshot(key) {
+            Ok(snapshot) => snapshot,
+            Err(error) => return self.failed(&[event], &error, true),
+        };
+        self.tell(event, Tell::Seen(seen(&snapshot)));
+        let expected = match snapshot.version {
+            Version::Number(number) => Some(number),
+            _ => None,
+        };
+        let value = value(random);
+        let event = self.ask(key, Ask::Swap(expected, value.clone()));
+        let look = self.ask(key, Ask::Snapshot);
+        match self.bucket.swap(key, &snapshot.version, &value) {
+            Ok(Swap::Done) => self.tell(event, Tell::Done),
+            Ok(Swap::Conflict(now)) => {
+                self.tell(event, Tell::Conflict);
+                self.tell(look, Tell::Seen(seen(&now)));
+            }
+            Err(error) => self.failed(&[event], &error, true)?,
+        }
+        Ok(())
+    }
+
+    fn set_many(&self, random: &mut Random) -> Result<(), String> {
+        let mut pairs: Vec<(String, Vec<u8>)> = Vec::new();
+        for _ in 0..1 + random.below(5) {
+            let key = key(random);
+            // Two values for one key in a batch would be two operations in a set order.
+            if !pairs.iter().any(|(other, _)| *other == key) {
+                pairs.push((key, value(random)));
+            }
+        }
+        let events: Vec<_> = pairs.iter().map(|(key, value)| self.ask(key, Ask::Set(value.clone()))).collect();
+        let borrowed: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
+        match self.bucket.set_many(&borrowed) {
+            Ok(()) => events.iter().for_each(|event| self.tell(*event, Tell::Done)),
+            Err(error) => self.failed(&events, &error, false)?,
+        }
+        Ok(())
+    }
+
+    fn get_many(&self, random: &mut Random) -> Result<(), String> {
+        let keys: Vec<_> = (0..1 + random.below(5)).map(|_| key(random)).collect();
+        let events: Vec<_> = keys.iter().map(|key| self.ask(key, Ask::Get)).collect();
+        let borrowed: Vec<_> = keys.iter().map(String::as_str).collect();
+        match self.bucket.get_many(&borrowed) {
+            Ok(values) => events.iter().zip(values).for_each(|(event, value)| self.tell(*event, Tell::Value(value))),
+            Err(error) => self.failed(&events, &error, true)?,
+        }
+        Ok(())
+    }
+
+    fn list(&self) -> Result<(), String> {
+        match list(self.bucket) {
+            Ok(keys) => {
+                let set: HashSet<_> = keys.iter().cloned().collect();
+                if set.len() != keys.len() {
+                    return Err(format!("a listing gave a key twice: {keys:?}"));
+                }
+                let fixed = is_fixed(&self.shared.borrow().history);
+                if fixed && !FIXED.iter().all(|key| set.contains(*key)) {
+                    return Err(format!("a listing missed a key that was there all the time: {keys:?}"));
+                }
+            }
+            Err(error) => self.failed(&[], &error, true)?,
+        }
+        Ok(())
+    }
+}
+
+fn seen(snapshot: &Snapshot) -> Option<(Vec<u8>, u64)> {
+    match (&snapshot.value, &snapshot.version) {
+        (Some(value), Version::Number(number)) => Some((value.clone(), *number)),
+        _ => None,
+    }
+}
+
+fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
+    let (mut keys, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = bucket.list(cursor.as_deref())?;
+        keys.extend(page.keys);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
+/// A fresh instance looks at everything, and writes once.
+pub fn look(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
+    let say = |error: Error| format!("a fresh instance was told {error:?}");
+    let mut there = HashSet::new();
+    for key in keys() {
+        let event = shared.history.ask(98, &key, Ask::Snapshot);
+        let snapshot = bucket.snapshot(&key).map_err(say)?;
+        shared.history.tell(event, Tell::Seen(seen(&snapshot)));
+        if snapshot.value.is_some() {
+            there.insert(key);
+        }
+    }
+    let listed: HashSet<_> = list(bucket).map_err(say)?.into_iter().collect();
+    if listed != there {
+        return Err(format!("what is listed is not what is there: {listed:?} {there:?}"));
+    }
+    let event = shared.history.ask(98, "key 0", Ask::Set(b"after".to_vec()));
+    bucket.set("key 0", b"after").map_err(say)?;
+    shared.history.tell(event, Tell::Done);
+    Ok(())
+}
+
+/// After a power cut in relaxed durability: the history so far must be in order, and each key have a value that it had
+/// at some time. The history begins anew with these values.
+pub fn restart(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
+    shared.history.check()?;
+    let say = |error: Error| format!("after a power cut a fresh instance was told {error:?}");
+    let before = std::mem::take(&mut shared.history);
+    for key in keys() {
+        let value = bucket.get(&key).map_err(say)?;
+        let Some(value) = value else { continue };
+        let highest =
+            before.events.iter().filter(|event| event.key == key).fold(0, |highest, event| match &event.ask {
+                Ask::Increment(delta) => highest + delta,
+                Ask::Set(value) => kvfuse_core::counter::parse(value).unwrap_or(0).max(highest),
+                _ => highest,
+            });
+        let written = before.events.iter().filter(|event| event.key == key).any(|event| match &event.ask {
+            Ask::Set(written) | Ask::Swap(_, written) => *written == value,
+            _ => false,
+        });
+        let counted = kvfuse_core::counter::parse(&value).is_some_and(|number| (1..=highest + 10).contains(&number));
+        if !written && !counted {
+            return Err(format!("after a power cut {key:.20} had a value that it never had"));
+        }
+        let event = shared.history.ask(97, &key, Ask::Set(value));
+        shared.history.tell(event, Tell::Done);
+    }
+    look(bucket, shared)
+}

@@ -1,0 +1,43 @@
+//! The proof bites: each deliberate mistake is noticed.
+
+use kvfuse_log::Flaw;
+use kvfuse_log_sim::world::{Plan, WEATHERS, run};
+
+const FLAWS: [Flaw; 15] = [
+    Flaw::NoReadBack,
+    Flaw::SealIgnored,
+    Flaw::VersionReused,
+    Flaw::TornHidesRest,
+    Flaw::GhostUsed,
+    Flaw::AbsenceBelieved,
+    Flaw::RemovedEarly,
+    Flaw::LastBaseCounts,
+    Flaw::SealNotSynced,
+    Flaw::SuccessorNotSynced,
+    Flaw::AcknowledgedEarly,
+    Flaw::ValueNotSynced,
+    Flaw::ValuesOfOthersRemoved,
+    Flaw::ErrorBelieved,
+    Flaw::AnchorNotSynced,
+];
+
+#[test]
+fn every_deliberate_mistake_is_noticed() {
+    let mut missed = Vec::new();
+    for flaw in FLAWS {
+        let found = (0..3000).find_map(|seed| {
+            WEATHERS.iter().find_map(|weather| {
+                run(Plan { seed, weather: *weather, flaw: Some(flaw), operations: 15 })
+                    .err()
+                    .map(|why| (seed, weather, why))
+            })
+        });
+        match found {
+            Some((seed, weather, why)) => {
+                println!("{flaw:?}: {weather:?} {seed}: {:.100}", why.lines().next().unwrap_or_default());
+            }
+            None => missed.push(flaw),
+        }
+    }
+    assert!(missed.is_empty(), "not noticed: {missed:?}");
+}

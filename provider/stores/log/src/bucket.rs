@@ -1,0 +1,172 @@
+//! The contract's bucket on a tree.
+
+use crate::anchor;
+use crate::config::Config;
+use crate::error::failed;
+use crate::flaw::Flaw;
+use crate::ids::Ids;
+use crate::name::bucket_directory;
+use crate::state::Outcome;
+use crate::tree::Tree;
+use crate::write::{Change, Name};
+use kvfuse_core::{Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version};
+use kvfuse_transport::files::{Directory, FileError};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+pub struct LogBucket<D: Directory> {
+    root: Rc<D>,
+    /// Its directory's name.
+    name: String,
+    config: Config,
+    ids: Rc<Ids>,
+    /// `None` until its directory and anchor were found or made.
+    tree: RefCell<Option<Tree<D>>>,
+}
+
+impl<D: Directory> LogBucket<D> {
+    pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>) -> Self {
+        Self { root, name: bucket_directory(bucket), config, ids, tree: RefCell::new(None) }
+    }
+
+    fn fail(&self, error: FileError) -> Error {
+        failed(&format!("the bucket's directory {}", self.name), error)
+    }
+
+    /// Runs `action` on the bucket's tree; `None` if nothing was ever written to the bucket.
+    fn reading<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<Option<T>> {
+        let mut tree = self.tree.borrow_mut();
+        if tree.is_none() {
+            let directory = match self.root.directory(&self.name) {
+                Ok(directory) => directory,
+                Err(FileError::NotFound) => return Ok(None),
+                Err(error) => return Err(self.fail(error)),
+            };
+            let Some(anchor) = anchor::read(&directory)? else { return Ok(None) };
+            let mut new = Tree::new(directory, anchor.keys, self.config, self.ids.clone());
+            if !anchor.settled && !self.config.has(Flaw::AnchorNotSynced) {
+                // Not kept: a writer has to settle it first.
+                return action(&mut new).map(Some);
+            }
+            *tree = Some(new);
+        }
+        let Some(tree) = tree.as_mut() else { return Ok(None) };
+        tree.evict(self.config.memory);
+        action(tree).map(Some)
+    }
+
+    /// Runs `action` on the bucket's tree, made if there is none.
+    fn writing<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<T> {
+        let mut slot = self.tree.borrow_mut();
+        let tree = match &mut *slot {
+            Some(tree) => tree,
+            none => {
+                let directory = match self.root.directory(&self.name) {
+                    Err(FileError::NotFound) => {
+                        match self.root.create_directory(&self.name) {
+                            Ok(()) | Err(FileError::Exists) => {}
+                            Err(error) => return Err(self.fail(error)),
+                        }
+                        self.root.directory(&self.name)
+                    }
+                    other => other,
+                }
+                .map_err(|error| self.fail(error))?;
+                let anchor = match anchor::read(&directory)? {
+                    Some(anchor) if anchor.settled => anchor,
+                    _ => anchor::make(&directory, &*self.root, self.config)?,
+                };
+                none.insert(Tree::new(directory, anchor.keys, self.config, self.ids.clone()))
+            }
+        };
+        tree.evict(self.config.memory);
+        action(tree)
+    }
+
+    fn change(&self, key: &str, change: Change<'_>) -> Result<Outcome> {
+        self.writing(|tree| tree.change(Name::new(tree, key), change))
+    }
+
+    /// Makes changes of several keys; of those of one key, in the order given.
+    fn change_many<'a>(&self, changes: impl Iterator<Item = (&'a str, Change<'a>)>) -> Result<()> {
+        self.writing(|tree| {
+            let mut sorted: Vec<_> = changes.map(|(key, change)| (Name::new(tree, key), change)).collect();
+            sorted.sort_by_key(|(name, _)| name.hash);
+            tree.write_sorted(&sorted)
+        })
+    }
+
+    fn get(&self, key: &str) -> Result<Option<(Vec<u8>, u64)>> {
+        Ok(self.reading(|tree| tree.get(Name::new(tree, key)))?.flatten())
+    }
+}
+
+fn odd() -> Error {
+    Error::new(Kind::Other, "a change had an outcome of another kind")
+}
+
+impl<D: Directory> Bucket for LogBucket<D> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.get(key)?.map(|(value, _)| value))
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.change(key, Change::Set(value)).map(drop)
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        if !self.exists(key)? {
+            return Ok(());
+        }
+        self.change(key, Change::Delete).map(drop)
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.reading(|tree| tree.version(Name::new(tree, key)))?.is_some_and(|version| version != 0))
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        Ok(self.reading(|tree| tree.list(cursor))?.unwrap_or_default())
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        match self.change(key, Change::Increment { delta, floor })? {
+            Outcome::Counter(sum) => Ok(sum),
+            Outcome::Refused(error) => Err(error),
+            Outcome::Done | Outcome::Conflict => Err(odd()),
+        }
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        Ok(self.get(key)?.map_or(Snapshot::ABSENT, |(value, version)| Snapshot {
+            value: Some(value),
+            version: Version::Number(version),
+        }))
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        let expected = match expected {
+            Version::Absent => 0,
+            Version::Number(number) if *number != 0 => *number,
+            // No version of this store.
+            _ => return Ok(Swap::Conflict(self.snapshot(key)?)),
+        };
+        match self.change(key, Change::Swap { expected, value })? {
+            Outcome::Done => Ok(Swap::Done),
+            Outcome::Conflict => Ok(Swap::Conflict(self.snapshot(key)?)),
+            Outcome::Counter(_) | Outcome::Refused(_) => Err(odd()),
+        }
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        keys.iter().map(|key| Bucket::get(self, key)).collect()
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.change_many(pairs.iter().map(|(key, value)| (*key, Change::Set(value))))
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.change_many(keys.iter().map(|key| (*key, Change::Delete)))
+    }
+}

@@ -1,0 +1,38 @@
+//! Mistakes that this store could make, for the proof that its tests notice each. None is in a build without the
+//! feature `flaws`.
+
+/// A deliberate mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "flaws"), allow(dead_code))]
+pub enum Flaw {
+    /// A write is acknowledged without looking for it in the file.
+    NoReadBack,
+    /// Records after a seal count.
+    SealIgnored,
+    /// Versions begin anew in each segment.
+    VersionReused,
+    /// What follows a torn record is not looked for.
+    TornHidesRest,
+    /// A successor is used without a look at the node's log.
+    GhostUsed,
+    /// A file that is not there counts as never made.
+    AbsenceBelieved,
+    /// The sealed segment is removed before the node's log says what follows.
+    RemovedEarly,
+    /// The last base of a segment counts, not the first.
+    LastBaseCounts,
+    /// A sealed segment is not synced before its successor is made.
+    SealNotSynced,
+    /// A successor is not synced before what it replaces is removed.
+    SuccessorNotSynced,
+    /// Full durability acknowledges before the sync.
+    AcknowledgedEarly,
+    /// Value files are not synced before their record.
+    ValueNotSynced,
+    /// All value files that no record names yet are removed, those of writers at work included.
+    ValuesOfOthersRemoved,
+    /// An error of an append counts as "nothing happened".
+    ErrorBelieved,
+    /// The anchor is used before it is synced.
+    AnchorNotSynced,
+}

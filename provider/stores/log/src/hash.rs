@@ -1,0 +1,75 @@
+//! Keyed hashes. All keys come from the random number in a bucket's anchor, so nobody who only sends keys and values can
+//! choose keys that share a path, or a value that looks like a record.
+
+use crate::name::Node;
+use siphasher::sip::SipHasher13;
+use siphasher::sip128::SipHasher13 as SipHasher13Wide;
+
+/// Bits of a key's hash.
+pub const HASH_BITS: u32 = 63;
+
+/// What a bucket's random number gives.
+#[derive(Clone)]
+pub struct Keys {
+    hash: SipHasher13,
+    digest: SipHasher13Wide,
+    check: SipHasher13Wide,
+}
+
+impl Keys {
+    pub fn new(random: &[u8; 16]) -> Self {
+        let master = SipHasher13Wide::new_with_key(random);
+        let derive = |purpose: &[u8]| master.hash(purpose).as_bytes();
+        Self {
+            hash: SipHasher13::new_with_key(&derive(b"key")),
+            digest: SipHasher13Wide::new_with_key(&derive(b"digest")),
+            check: SipHasher13Wide::new_with_key(&derive(b"check")),
+        }
+    }
+
+    /// A key's place: its node in the tree and its place in listings. Below 2^63.
+    pub fn place(&self, key: &[u8]) -> u64 {
+        self.hash.hash(key) >> 1
+    }
+
+    /// What stands for a key that is too long for a record.
+    pub fn digest(&self, key: &[u8]) -> [u8; 16] {
+        self.digest.hash(key).as_bytes()
+    }
+
+    /// The checksums of one file. Each file has its own, so that no record counts anywhere but where it was written.
+    pub fn checks(&self, kind: u8, node: Node, number: u64) -> Checks {
+        let mut identity = [0; 18];
+        let fields = [&[kind, node.depth()][..], &node.bits().to_le_bytes(), &number.to_le_bytes()].concat();
+        identity.iter_mut().zip(fields).for_each(|(to, from)| *to = from);
+        let key = self.check.hash(&identity).as_bytes();
+        let sum = SipHasher13::new_with_key(&key);
+        let marker = (sum.hash(b"marker") as u32).to_le_bytes();
+        let end = (1..=u8::MAX).find(|byte| !marker.contains(byte)).unwrap_or_default();
+        Checks { sum, marker, end }
+    }
+}
+
+/// The checksum and the frame marker of one file.
+#[derive(Clone)]
+pub struct Checks {
+    sum: SipHasher13,
+    marker: [u8; 4],
+    end: u8,
+}
+
+impl Checks {
+    /// What every frame of the file begins with. Not to be known without the bucket's random number.
+    pub fn marker(&self) -> [u8; 4] {
+        self.marker
+    }
+
+    /// What every frame of the file ends with.
+    pub fn end(&self) -> u8 {
+        self.end
+    }
+
+    pub fn sum(&self, bytes: &[u8]) -> u64 {
+        self.sum.hash(bytes)
+    }
+}

@@ -1,0 +1,16 @@
+//! Numbers that no other instance uses: of records, so that a writer knows its own, and of value files.
+
+use kvfuse_transport::files::Directory;
+use std::cell::Cell;
+
+/// Counts on from a random number, drawn when the first one is needed.
+#[derive(Default)]
+pub struct Ids(Cell<Option<u64>>);
+
+impl Ids {
+    pub fn next<D: Directory>(&self, directory: &D) -> u64 {
+        let id = self.0.get().map_or_else(|| directory.random(), |last| last.wrapping_add(1));
+        self.0.set(Some(id));
+        id
+    }
+}

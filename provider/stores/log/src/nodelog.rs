@@ -1,0 +1,98 @@
+//! A node's log: which generation of it is live, or that it has split.
+//!
+//! The file is permanent: so a segment that was removed can always be told from one that never was. Its records only
+//! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
+//! generation 0.
+
+use crate::frame::{self, OVERHEAD, Read};
+use crate::hash::Keys;
+use crate::name::Node;
+use crate::record::{self, Encoder, Record};
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
+
+/// The state of a node. Ordered: it only ever grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeState {
+    pub split: bool,
+    pub generation: u64,
+}
+
+/// Bytes of one record.
+const RECORD: usize = OVERHEAD + 10;
+/// Bytes read from the end of the file: as long as one record in them is whole, the ones before it do not matter.
+const TAIL: u64 = 4096;
+const CHUNK: usize = 64 << 10;
+
+fn failed(node: Node, error: FileError) -> Error {
+    crate::error::failed(&format!("the file {}", node.log()), error)
+}
+
+/// The state of a node, and whether its log is there.
+pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
+    match directory.open(&node.log(), Open::Read) {
+        Ok(file) => read_file(&file, keys, node),
+        Err(FileError::NotFound) => Ok(NodeState::default()),
+        Err(error) => Err(failed(node, error)),
+    }
+}
+
+fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
+    let bytes = file.read(0, TAIL as usize).map_err(|error| failed(node, error))?;
+    if (bytes.len() as u64) < TAIL {
+        return Ok(highest(keys, node, &bytes).unwrap_or_default());
+    }
+    let size = file.size().map_err(|error| failed(node, error))?;
+    let tail = file.read(size.saturating_sub(TAIL), TAIL as usize).map_err(|error| failed(node, error))?;
+    if let Some(state) = highest(keys, node, &tail) {
+        return Ok(state);
+    }
+    // A damaged end: look at everything.
+    let mut state = NodeState::default();
+    let mut at = 0;
+    while at < size {
+        let bytes = file.read(at, CHUNK).map_err(|error| failed(node, error))?;
+        state = state.max(highest(keys, node, &bytes).unwrap_or_default());
+        at += match bytes.len() {
+            0 => break,
+            // Records that lie across the border are read again.
+            n if n >= CHUNK => (n - RECORD) as u64,
+            n => n as u64,
+        };
+    }
+    Ok(state)
+}
+
+fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
+    let checks = keys.checks(b'n', node, 0);
+    let marker = checks.marker();
+    bytes
+        .windows(RECORD)
+        .filter(|candidate| candidate.starts_with(&marker))
+        .filter_map(|candidate| match frame::read(&checks, candidate) {
+            Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
+                Record::State { generation, split } => Some(NodeState { generation, split }),
+                _ => None,
+            },
+            _ => None,
+        })
+        .max()
+}
+
+/// Raises a node's state, so that it lasts through a power cut.
+pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {
+    let file = directory.open(&node.log(), Open::Create).map_err(|error| failed(node, error))?;
+    let checks = keys.checks(b'n', node, 0);
+    let record = Encoder::state(state.generation, state.split);
+    let mut bytes = Vec::new();
+    frame::write(&checks, &record.head, &record.blobs, &mut bytes);
+    // A host may cut an append in two, and then the next one is tried.
+    for _ in 0..4 {
+        if read_file(&file, keys, node)? >= state {
+            file.sync().map_err(|error| failed(node, error))?;
+            return directory.sync().map_err(|error| failed(node, error));
+        }
+        file.append(&bytes).map_err(|error| failed(node, error))?;
+    }
+    Err(Error::new(Kind::Damaged, format!("the file {} is damaged: what is written to it does not stay", node.log())))
+}

@@ -1,0 +1,118 @@
+//! Reading: look whether something was appended, answer from the state.
+
+use crate::record::{Key, MAX_KEY, Plan};
+use crate::state::{Found, Item};
+use crate::tree::{Access, TRIES, Tree};
+use crate::value;
+use crate::write::Name;
+use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
+use kvfuse_core::{Error, Kind, Page, Result};
+use kvfuse_transport::files::Directory;
+
+impl<D: Directory> Tree<D> {
+    /// The value and the version of a key.
+    pub fn get(&mut self, name: Name<'_>) -> Result<Option<(Vec<u8>, u64)>> {
+        let mut missed = None;
+        for _ in 0..TRIES {
+            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
+            let Some(segment) = self.segments.get(&node) else { continue };
+            let Some(item) = segment.state.get(name.hash, name.id(), name.is_far()) else { return Ok(None) };
+            let version = item.version;
+            return Ok(Some((
+                match item.value {
+                    Found::Small(bytes) => bytes.to_vec(),
+                    Found::Blob { at, length, check } => segment.blob(at, length, check)?,
+                    Found::File(file) => match value::read(&self.directory, &self.keys, &file)? {
+                        Some(bytes) => bytes,
+                        // Replaced since, and removed: the log tells. If it does not, the file is lost.
+                        None if missed == Some(version) => return Err(value::gone(file.name, "is missing")),
+                        None => {
+                            missed = Some(version);
+                            continue;
+                        }
+                    },
+                },
+                version,
+            )));
+        }
+        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was about to be read; try again"))
+    }
+
+    /// The version of a key, 0 if it has no value.
+    pub fn version(&mut self, name: Name<'_>) -> Result<u64> {
+        let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
+        let state = self.segments.get(&node).map(|segment| &segment.state);
+        Ok(state.and_then(|state| state.get(name.hash, name.id(), name.is_far())).map_or(0, |item| item.version))
+    }
+
+    /// A page of keys in order of their hashes. A cursor is the last hash given.
+    pub fn list(&mut self, cursor: Option<&str>) -> Result<Page> {
+        let mut from = match cursor {
+            None => 0,
+            Some(text) => parse_cursor(text)? + 1,
+        };
+        let mut page = Page::default();
+        let mut bytes = 0;
+        let end = crate::name::Node::ROOT.last();
+        while from <= end {
+            self.evict(self.config.memory);
+            let Some(node) = self.seek(from, Access::Read)? else { break };
+            // A node sealed for a split whose children are not all there answers only for the part asked.
+            let part = match self.segments.get(&node) {
+                Some(segment) if segment.sealed() == Some(Plan::Split) => node.child(from),
+                _ => node,
+            };
+            let Some(segment) = self.segments.get(&node) else { continue };
+            let items = segment.state.sorted(part, from);
+            let mut full = None;
+            let mut last = None;
+            for item in &items {
+                if last != Some(item.hash) && (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) {
+                    full = last.or(Some(from.saturating_sub(1)));
+                    break;
+                }
+                last = Some(item.hash);
+                if let Some(key) = self.key_text(item)? {
+                    bytes += key.len();
+                    page.keys.push(key);
+                }
+            }
+            if let Some(last) = full {
+                page.cursor = Some(last.to_string());
+                return Ok(page);
+            }
+            from = part.last() + 1;
+            // What is next may be far; say where to go on rather than look for it.
+            if (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) && from <= end {
+                page.cursor = Some(part.last().to_string());
+                return Ok(page);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The text of an entry's key; `None` if the entry was replaced and the file of its key is gone.
+    fn key_text(&self, item: &Item<'_>) -> Result<Option<String>> {
+        let bytes = match item.key {
+            Key::Whole(bytes) => bytes.to_vec(),
+            Key::Far { length, file, digest } => {
+                let value = crate::record::FileValue { name: file, size: u64::from(length), check: None };
+                let Some(bytes) = value::read(&self.directory, &self.keys, &value)? else { return Ok(None) };
+                if bytes.len() <= MAX_KEY || self.keys.digest(&bytes) != digest {
+                    return Err(value::gone(file, "is not as it was written"));
+                }
+                bytes
+            }
+        };
+        String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| Error::new(Kind::Damaged, "a key in the bucket is not as it was written"))
+    }
+}
+
+fn parse_cursor(text: &str) -> Result<u64> {
+    text.parse::<u64>()
+        .ok()
+        .filter(|n| *n <= crate::name::Node::ROOT.last() && n.to_string() == text)
+        .ok_or_else(|| Error::invalid("this cursor is not from this store; start again without one"))
+}

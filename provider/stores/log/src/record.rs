@@ -1,0 +1,456 @@
+//! Records: what the head of a frame says. Pure.
+//!
+//! | record | bytes |
+//! |---|---|
+//! | write | `1`, id 8, then operations to the end |
+//! | base | `2`, format 2, writer 8, part 2, parts 2, next version 8, then pairs to the end |
+//! | seal | `3`, id 8, plan 1 (`0` compact, `1` split) |
+//! | state of a node | `4`, generation 8, split 1 (only in the node's log) |
+//!
+//! | part | bytes |
+//! |---|---|
+//! | operation | `1` set: key, value · `2` delete: key · `3` increment: key, delta 8, floor 8 · `4` swap: key, expected version 8, value |
+//! | pair | version 8, key, value |
+//! | key | length 2, bytes; or `65535`, digest 16, length 4, file name 25 |
+//! | value | tag and length 4 (the two highest bits are the tag): `0` bytes; `1` checksum 8, the bytes are in the blobs; `2` size 8, checked 1, checksum 8, file name 25 |
+//! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
+
+use crate::hash::Checks;
+use crate::name::{Node, ValueName};
+
+/// The format this code reads and writes.
+pub const FORMAT: u16 = 1;
+/// Longest key that is kept in records, in bytes.
+pub const MAX_KEY: usize = 4096;
+const FAR_KEY: u16 = u16::MAX;
+const TAG_SHIFT: u32 = 30;
+const LENGTH_MASK: u32 = (1 << TAG_SHIFT) - 1;
+
+/// A key as a record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key<'a> {
+    Whole(&'a [u8]),
+    /// The key is in a file.
+    Far {
+        digest: [u8; 16],
+        length: u32,
+        file: ValueName,
+    },
+}
+
+/// A value as a record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    Small(&'a [u8]),
+    /// `at` is the offset in the blobs.
+    Blob {
+        at: u32,
+        length: u32,
+        check: u64,
+    },
+    File(FileValue),
+}
+
+/// A value that has a file of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileValue {
+    pub name: ValueName,
+    /// In bytes.
+    pub size: u64,
+    /// `None` for a value that came as a stream and never passed through the instance.
+    pub check: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op<'a> {
+    Set {
+        key: Key<'a>,
+        value: Value<'a>,
+    },
+    Delete {
+        key: Key<'a>,
+    },
+    Increment {
+        key: Key<'a>,
+        delta: i64,
+        floor: i64,
+    },
+    /// `expected` is a version, 0 for absent.
+    Swap {
+        key: Key<'a>,
+        expected: u64,
+        value: Value<'a>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair<'a> {
+    pub version: u64,
+    pub key: Key<'a>,
+    pub value: Value<'a>,
+}
+
+/// What follows a sealed segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The next generation of the same node.
+    Compact,
+    /// The first generation of each child.
+    Split,
+}
+
+#[derive(Clone, Debug)]
+pub enum Record<'a> {
+    Write { id: u64, ops: Ops<'a> },
+    Base(Base<'a>),
+    Seal { plan: Plan },
+    State { generation: u64, split: bool },
+}
+
+/// The state that a segment begins with, or a part of it.
+#[derive(Clone, Debug)]
+pub struct Base<'a> {
+    pub format: u16,
+    pub writer: u64,
+    pub part: u16,
+    pub parts: u16,
+    /// The version that the first operation after it gets.
+    pub next: u64,
+    pub pairs: Pairs<'a>,
+}
+
+/// Reads bytes from the front; `None` when they are used up.
+#[derive(Clone, Copy, Debug)]
+struct Bytes<'a>(&'a [u8]);
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (front, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(front)
+    }
+
+    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.chunk().map(u8::from_le_bytes)
+    }
+
+    fn u16(&mut self) -> Option<u16> {
+        self.chunk().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Option<u32> {
+        self.chunk().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Option<u64> {
+        self.chunk().map(u64::from_le_bytes)
+    }
+
+    fn i64(&mut self) -> Option<i64> {
+        self.chunk().map(i64::from_le_bytes)
+    }
+
+    fn name(&mut self) -> Option<ValueName> {
+        let (depth, bits) = (self.u8()?, self.u64()?);
+        Some(ValueName { node: Node::new(depth, bits)?, generation: self.u64()?, id: self.u64()? })
+    }
+
+    fn key(&mut self) -> Option<Key<'a>> {
+        match self.u16()? {
+            FAR_KEY => Some(Key::Far { digest: self.chunk()?, length: self.u32()?, file: self.name()? }),
+            length => Some(Key::Whole(self.take(usize::from(length))?)),
+        }
+    }
+
+    /// `blob` is the offset of the next blob, and is moved on.
+    fn value(&mut self, blob: &mut u32) -> Option<Value<'a>> {
+        let word = self.u32()?;
+        let length = word & LENGTH_MASK;
+        match word >> TAG_SHIFT {
+            0 => Some(Value::Small(self.take(length as usize)?)),
+            1 => {
+                let at = *blob;
+                *blob = at.checked_add(length)?;
+                Some(Value::Blob { at, length, check: self.u64()? })
+            }
+            2 if length == 0 => {
+                let size = self.u64()?;
+                let check = match (self.u8()?, self.u64()?) {
+                    (0, 0) => None,
+                    (1, check) => Some(check),
+                    _ => return None,
+                };
+                Some(Value::File(FileValue { name: self.name()?, size, check }))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The operations of a write, each `None` from the first that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Ops<'a> {
+    bytes: Bytes<'a>,
+    blob: u32,
+}
+
+impl<'a> Iterator for Ops<'a> {
+    type Item = Option<Op<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.bytes.0.is_empty()).then(|| {
+            let op = self.op();
+            if op.is_none() {
+                self.bytes.0 = &[];
+            }
+            op
+        })
+    }
+}
+
+impl<'a> Ops<'a> {
+    fn op(&mut self) -> Option<Op<'a>> {
+        let Self { bytes, blob } = self;
+        match bytes.u8()? {
+            1 => Some(Op::Set { key: bytes.key()?, value: bytes.value(blob)? }),
+            2 => Some(Op::Delete { key: bytes.key()? }),
+            3 => Some(Op::Increment { key: bytes.key()?, delta: bytes.i64()?, floor: bytes.i64()? }),
+            4 => Some(Op::Swap { key: bytes.key()?, expected: bytes.u64()?, value: bytes.value(blob)? }),
+            _ => None,
+        }
+    }
+}
+
+/// The pairs of a base, each `None` from the first that cannot be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Pairs<'a> {
+    bytes: Bytes<'a>,
+    blob: u32,
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Option<Pair<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.bytes.0.is_empty()).then(|| {
+            let pair = self.pair();
+            if pair.is_none() {
+                self.bytes.0 = &[];
+            }
+            pair
+        })
+    }
+}
+
+impl<'a> Pairs<'a> {
+    fn pair(&mut self) -> Option<Pair<'a>> {
+        let Self { bytes, blob } = self;
+        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: bytes.value(blob)? })
+    }
+}
+
+/// Reads the head of a frame and checks its blobs; `None` if anything in it is not as this format writes it. A base of
+/// another format is given without looking at its pairs.
+pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Record<'a>> {
+    let mut bytes = Bytes(head);
+    match bytes.u8()? {
+        1 => {
+            let id = bytes.u64()?;
+            let ops = Ops { bytes, blob: 0 };
+            let mut end = 0;
+            for op in ops {
+                if let Op::Set { value, .. } | Op::Swap { value, .. } = op? {
+                    check(checks, value, blobs, &mut end)?;
+                }
+            }
+            (end as usize == blobs.len()).then_some(Record::Write { id, ops })
+        }
+        2 => {
+            let format = bytes.u16()?;
+            let (writer, part, parts, next) = (bytes.u64()?, bytes.u16()?, bytes.u16()?, bytes.u64()?);
+            let pairs = Pairs { bytes, blob: 0 };
+            if format == FORMAT {
+                let mut end = 0;
+                for pair in pairs {
+                    check(checks, pair?.value, blobs, &mut end)?;
+                }
+                if end as usize != blobs.len() || part >= parts || next == 0 {
+                    return None;
+                }
+            }
+            Some(Record::Base(Base { format, writer, part, parts, next, pairs }))
+        }
+        3 => {
+            // Its number makes no two seals the same bytes; nobody looks for it.
+            bytes.u64()?;
+            let plan = match bytes.u8()? {
+                0 => Plan::Compact,
+                1 => Plan::Split,
+                _ => return None,
+            };
+            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal { plan })
+        }
+        4 => {
+            let (generation, split) = (bytes.u64()?, bytes.u8()?);
+            let whole = bytes.0.is_empty() && blobs.is_empty() && split <= 1;
+            whole.then_some(Record::State { generation, split: split == 1 })
+        }
+        _ => None,
+    }
+}
+
+fn check(checks: &Checks, value: Value<'_>, blobs: &[u8], end: &mut u32) -> Option<()> {
+    if let Value::Blob { at, length, check } = value {
+        let blob = blobs.get(at as usize..)?.get(..length as usize)?;
+        *end = at.checked_add(length)?;
+        return (checks.sum(blob) == check).then_some(());
+    }
+    Some(())
+}
+
+/// Builds a frame's head and blobs.
+#[derive(Default)]
+pub struct Encoder {
+    pub head: Vec<u8>,
+    pub blobs: Vec<u8>,
+    /// Bytes of the longest value that goes into the head.
+    small: usize,
+}
+
+impl Encoder {
+    /// A write without operations yet.
+    pub fn write(id: u64, small: usize) -> Self {
+        let mut out = Self { small, ..Self::default() };
+        out.head.push(1);
+        out.u64(id);
+        out
+    }
+
+    /// A base, or part of one, without pairs yet.
+    pub fn base(writer: u64, part: u16, parts: u16, next: u64, small: usize) -> Self {
+        let mut out = Self { small, ..Self::default() };
+        out.head.push(2);
+        out.head.extend_from_slice(&FORMAT.to_le_bytes());
+        out.u64(writer);
+        out.head.extend_from_slice(&part.to_le_bytes());
+        out.head.extend_from_slice(&parts.to_le_bytes());
+        out.u64(next);
+        out
+    }
+
+    pub fn seal(id: u64, plan: Plan) -> Self {
+        let mut out = Self::default();
+        out.head.push(3);
+        out.u64(id);
+        out.head.push(u8::from(plan == Plan::Split));
+        out
+    }
+
+    pub fn state(generation: u64, split: bool) -> Self {
+        let mut out = Self::default();
+        out.head.push(4);
+        out.u64(generation);
+        out.head.push(u8::from(split));
+        out
+    }
+
+    /// Bytes so far, without the frame's header.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.blobs.len()
+    }
+
+    fn u64(&mut self, n: u64) {
+        self.head.extend_from_slice(&n.to_le_bytes());
+    }
+
+    fn name(&mut self, name: ValueName) {
+        self.head.push(name.node.depth());
+        self.u64(name.node.bits());
+        self.u64(name.generation);
+        self.u64(name.id);
+    }
+
+    fn key(&mut self, key: Key<'_>) {
+        match key {
+            Key::Whole(bytes) => {
+                self.head.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+                self.head.extend_from_slice(bytes);
+            }
+            Key::Far { digest, length, file } => {
+                self.head.extend_from_slice(&FAR_KEY.to_le_bytes());
+                self.head.extend_from_slice(&digest);
+                self.head.extend_from_slice(&length.to_le_bytes());
+                self.name(file);
+            }
+        }
+    }
+
+    fn bytes(&mut self, checks: &Checks, bytes: &[u8]) {
+        let length = bytes.len() as u32;
+        if bytes.len() <= self.small {
+            self.head.extend_from_slice(&length.to_le_bytes());
+            self.head.extend_from_slice(bytes);
+        } else {
+            self.head.extend_from_slice(&(length | 1 << TAG_SHIFT).to_le_bytes());
+            self.u64(checks.sum(bytes));
+            self.blobs.extend_from_slice(bytes);
+        }
+    }
+
+    fn file(&mut self, value: FileValue) {
+        self.head.extend_from_slice(&(2u32 << TAG_SHIFT).to_le_bytes());
+        self.u64(value.size);
+        self.head.push(u8::from(value.check.is_some()));
+        self.u64(value.check.unwrap_or(0));
+        self.name(value.name);
+    }
+
+    fn content(&mut self, checks: &Checks, content: Content<'_>) {
+        match content {
+            Content::Bytes(bytes) => self.bytes(checks, bytes),
+            Content::File(file) => self.file(file),
+        }
+    }
+
+    pub fn set(&mut self, checks: &Checks, key: Key<'_>, value: Content<'_>) {
+        self.head.push(1);
+        self.key(key);
+        self.content(checks, value);
+    }
+
+    pub fn delete(&mut self, key: Key<'_>) {
+        self.head.push(2);
+        self.key(key);
+    }
+
+    pub fn increment(&mut self, key: Key<'_>, delta: i64, floor: i64) {
+        self.head.push(3);
+        self.key(key);
+        self.head.extend_from_slice(&delta.to_le_bytes());
+        self.head.extend_from_slice(&floor.to_le_bytes());
+    }
+
+    pub fn swap(&mut self, checks: &Checks, key: Key<'_>, expected: u64, value: Content<'_>) {
+        self.head.push(4);
+        self.key(key);
+        self.u64(expected);
+        self.content(checks, value);
+    }
+
+    pub fn pair(&mut self, checks: &Checks, version: u64, key: Key<'_>, value: Content<'_>) {
+        self.u64(version);
+        self.key(key);
+        self.content(checks, value);
+    }
+}
+
+/// A value to be written: bytes that fit a frame, or a file that has it.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    Bytes(&'a [u8]),
+    File(FileValue),
+}

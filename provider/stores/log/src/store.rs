@@ -1,0 +1,52 @@
+//! The contract's store: the buckets of one directory.
+
+use crate::bucket::LogBucket;
+use crate::config::Config;
+use crate::ids::Ids;
+use kvfuse_core::{Bucket, Error, Result, Store};
+use kvfuse_transport::files::Directory;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Longest bucket name, in bytes.
+const MAX_BUCKET_NAME: usize = 64 << 10;
+/// Buckets that stay open when their callers let go of them.
+const KEPT: usize = 8;
+
+pub struct LogStore<D: Directory> {
+    /// Why there is none is told when a bucket is opened.
+    directory: Result<Rc<D>>,
+    config: Config,
+    ids: Rc<Ids>,
+    /// The buckets opened last, the newest at the end.
+    buckets: RefCell<Vec<(String, Rc<LogBucket<D>>)>>,
+}
+
+impl<D: Directory> LogStore<D> {
+    /// A store in `directory`; if there is none, every bucket fails to open with that error.
+    pub fn new(directory: Result<D>, config: Config) -> Self {
+        Self { directory: directory.map(Rc::new), config, ids: Rc::default(), buckets: RefCell::default() }
+    }
+}
+
+impl<D: Directory> Store for LogStore<D> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        let directory = self.directory.clone()?;
+        if bucket.len() > MAX_BUCKET_NAME {
+            return Err(Error::invalid(format!(
+                "a bucket name of {} bytes is longer than the {MAX_BUCKET_NAME} bytes that this store takes",
+                bucket.len()
+            )));
+        }
+        let mut buckets = self.buckets.borrow_mut();
+        let open = match buckets.iter().position(|(name, _)| name == bucket) {
+            Some(place) => buckets.remove(place).1,
+            None => Rc::new(LogBucket::new(directory, bucket, self.config, self.ids.clone())),
+        };
+        if buckets.len() >= KEPT {
+            buckets.remove(0);
+        }
+        buckets.push((bucket.to_string(), open.clone()));
+        Ok(open)
+    }
+}

@@ -1,0 +1,275 @@
+//! A bucket's tree of segments, as far as this instance knows it.
+//!
+//! A key's segment is found from the root: a node has split, or has a live generation. What is known can be out of date;
+//! then the segment says so itself, because it is sealed.
+
+use crate::config::{Config, Durability};
+use crate::flaw::Flaw;
+use crate::hash::Keys;
+use crate::ids::Ids;
+use crate::name::{MAX_DEPTH, Node};
+use crate::nodelog::{self, NodeState};
+use crate::record::Plan;
+use crate::segment::{PROBE, Segment};
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+/// Steps after which an operation gives up: each means that other instances moved on at just that moment.
+pub const TRIES: usize = 64;
+/// Splits remembered; the store finds the others out again.
+const MAX_SPLITS: usize = 1 << 16;
+/// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
+const MAX_OPEN: usize = 256;
+
+pub struct Tree<D: Directory> {
+    pub directory: D,
+    pub keys: Keys,
+    pub config: Config,
+    pub ids: Rc<Ids>,
+    pub segments: HashMap<Node, Segment<D::File>>,
+    splits: HashSet<Node>,
+    /// When each segment was used last.
+    used: HashMap<Node, u64>,
+    clock: u64,
+}
+
+/// What an operation needs of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Its state, up to date.
+    Read,
+    /// To append to it: it has to be the live one as far as known.
+    Write,
+}
+
+/// How [`Tree::open`] found a node.
+enum Opened {
+    Ready,
+    Split,
+    /// No segment with a base, and the node's log is as told.
+    Missing(NodeState),
+}
+
+impl<D: Directory> Tree<D> {
+    pub fn new(directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
+        Self {
+            directory,
+            keys,
+            config,
+            ids,
+            segments: HashMap::new(),
+            splits: HashSet::new(),
+            used: HashMap::new(),
+            clock: 0,
+        }
+    }
+
+    /// The node whose segment has the hash, in `segments`. For [`Access::Read`] its state holds at a moment of this
+    /// call. `None` if the bucket was never written to.
+    pub fn seek(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
+        let found = self.find(hash, access)?;
+        if let (Some(node), Access::Read) = (found, access) {
+            self.settle(node)?;
+        }
+        Ok(found)
+    }
+
+    /// In full durability: waits until what was read of a node's segment lasts through a power cut, so that nobody is
+    /// told what a power cut takes back.
+    pub fn settle(&mut self, node: Node) -> Result<()> {
+        if self.config.durability == Durability::Relaxed {
+            return Ok(());
+        }
+        let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
+        if segment.synced < segment.position {
+            segment.file.sync().map_err(|error| segment.failed(error))?;
+            segment.synced = segment.position;
+        }
+        if !segment.named {
+            self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+            segment.named = true;
+        }
+        Ok(())
+    }
+
+    fn find(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
+        let mut node = Node::ROOT;
+        // The last node passed that is sealed for a split that is not known to be complete.
+        let mut parent = None;
+        let mut tries = 0;
+        loop {
+            if self.splits.contains(&node) {
+                (node, parent) = (child(node, hash)?, None);
+                continue;
+            }
+            tries += 1;
+            if tries > TRIES {
+                return Err(unstable());
+            }
+            if !self.segments.contains_key(&node) {
+                match self.open(node)? {
+                    Opened::Ready => {}
+                    Opened::Split => continue,
+                    Opened::Missing(state) if state != NodeState::default() => return Err(missing(node, state)),
+                    Opened::Missing(state) => match parent {
+                        Some(parent) => return Ok(Some(parent)),
+                        None if node != Node::ROOT => return Err(missing(node, state)),
+                        None if access == Access::Read => return Ok(None),
+                        None => {
+                            self.begin()?;
+                            continue;
+                        }
+                    },
+                }
+            } else if access == Access::Read
+                && let Some(segment) = self.segments.get_mut(&node)
+            {
+                segment.catch_up(&self.keys, PROBE, None)?;
+            }
+            self.clock += 1;
+            self.used.insert(node, self.clock);
+            match self.segments.get(&node).and_then(Segment::sealed) {
+                None => return Ok(Some(node)),
+                Some(_) if access == Access::Write => {
+                    self.succeed(node)?;
+                    parent = None;
+                }
+                Some(Plan::Compact) => {
+                    if !self.follow(node)? {
+                        return Ok(Some(node));
+                    }
+                }
+                Some(Plan::Split) => (parent, node) = (Some(node), child(node, hash)?),
+            }
+        }
+    }
+
+    /// Opens a node's live segment.
+    fn open(&mut self, node: Node) -> Result<Opened> {
+        let mut state = nodelog::read(&self.directory, &self.keys, node)?;
+        for _ in 0..TRIES {
+            if state.split {
+                self.mark_split(node);
+                return Ok(Opened::Split);
+            }
+            if let Some(segment) = self.load(node, state.generation)? {
+                self.insert(segment);
+                return Ok(Opened::Ready);
+            }
+            // A segment is removed only after the log says what follows it. So if the log, read now, does not, the
+            // segment was not there yet when it was looked for.
+            if self.config.has(Flaw::AbsenceBelieved) {
+                return Ok(Opened::Missing(NodeState::default()));
+            }
+            let now = nodelog::read(&self.directory, &self.keys, node)?;
+            if now == state {
+                return Ok(Opened::Missing(state));
+            }
+            state = now;
+        }
+        Err(unstable())
+    }
+
+    /// Opens a segment and reads it; `None` if it is not there or has no base.
+    pub fn load(&mut self, node: Node, generation: u64) -> Result<Option<Segment<D::File>>> {
+        let name = node.segment(generation);
+        let mut opened = self.open_file(&name, Open::Write).map(|file| (file, true));
+        if let Err(FileError::ReadOnly | FileError::Access) = opened {
+            opened = self.open_file(&name, Open::Read).map(|file| (file, false));
+        }
+        let (file, writable) = match opened {
+            Ok(opened) => opened,
+            Err(FileError::NotFound) => return Ok(None),
+            Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
+        };
+        let mut segment = Segment::new(file, &self.keys, node, generation, writable, self.config);
+        segment.catch_up(&self.keys, self.config.segment as usize, None)?;
+        Ok((!segment.is_waiting()).then_some(segment))
+    }
+
+    /// Opens a file; if that fails for want of descriptors, once more with all others closed. WASI has no code for that
+    /// case, so it looks like any input/output error.
+    pub fn open_file(&mut self, name: &str, how: Open) -> Result<D::File, FileError> {
+        match self.directory.open(name, how) {
+            Err(FileError::Io | FileError::TooManyOpen) if !self.segments.is_empty() => {
+                self.segments.retain(|_, segment| segment.sealed().is_some());
+                self.directory.open(name, how)
+            }
+            other => other,
+        }
+    }
+
+    /// Goes on to the generation that follows a sealed one, without making it; false if there is none yet.
+    fn follow(&mut self, node: Node) -> Result<bool> {
+        let Some(generation) = self.segments.get(&node).map(|segment| segment.generation) else { return Ok(true) };
+        if let Some(next) = self.load(node, generation.saturating_add(1))? {
+            self.insert(next);
+            return Ok(true);
+        }
+        // As in `open`: the log is read after the file was looked for.
+        let state = nodelog::read(&self.directory, &self.keys, node)?;
+        if state > (NodeState { split: false, generation }) {
+            self.forget(node);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    pub fn insert(&mut self, segment: Segment<D::File>) {
+        self.clock += 1;
+        self.used.insert(segment.node, self.clock);
+        self.segments.insert(segment.node, segment);
+    }
+
+    pub fn forget(&mut self, node: Node) {
+        self.segments.remove(&node);
+        self.used.remove(&node);
+    }
+
+    pub fn mark_split(&mut self, node: Node) {
+        self.forget(node);
+        if self.splits.len() >= MAX_SPLITS {
+            self.splits.clear();
+        }
+        self.splits.insert(node);
+    }
+
+    /// Bytes that the segments in memory take, about.
+    pub fn memory(&self) -> usize {
+        self.segments.values().map(Segment::memory).sum()
+    }
+
+    /// Closes the segments used longest ago until the others fit the budget. Called between operations.
+    pub fn evict(&mut self, budget: usize) {
+        let mut memory = self.memory();
+        while self.segments.len() > 1 && (memory > budget || self.segments.len() > MAX_OPEN) {
+            let oldest = self.segments.keys().min_by_key(|node| self.used.get(node).copied().unwrap_or(0)).copied();
+            let Some(node) = oldest else { return };
+            memory = memory.saturating_sub(self.segments.get(&node).map_or(0, Segment::memory));
+            self.forget(node);
+        }
+    }
+}
+
+fn child(node: Node, hash: u64) -> Result<Node> {
+    if node.depth() == MAX_DEPTH {
+        return Err(Error::new(Kind::Damaged, format!("the file {} is damaged: no node there splits", node.log())));
+    }
+    Ok(node.child(hash))
+}
+
+fn missing(node: Node, state: NodeState) -> Error {
+    Error::new(
+        Kind::Damaged,
+        format!(
+            "the file {} is missing or has no valid beginning; something else than this store changed it",
+            node.segment(state.generation)
+        ),
+    )
+}
+
+fn unstable() -> Error {
+    Error::new(Kind::Unavailable, "the bucket kept changing its files while they were looked for; try again")
+}
