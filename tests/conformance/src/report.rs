@@ -112,7 +112,9 @@ impl Report {
     pub fn markdown(&self, targets: &[Target]) -> String {
         let targets: Vec<_> = targets.iter().filter(|t| self.runs.iter().any(|run| run.target == t.name)).collect();
         let mut out = String::from("| generation |");
-        targets.iter().for_each(|target| drop(write!(out, " `{}` |", target.title)));
+        for target in &targets {
+            let _ = write!(out, " `{}` |", target.title);
+        }
         out.push_str("\n|---|");
         targets.iter().for_each(|_| out.push_str("---|"));
         for guest in GUESTS {
