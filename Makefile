@@ -11,7 +11,7 @@ LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
 LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
-  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 
@@ -114,6 +114,18 @@ lint: toolchain ## formatting and lints, guests included
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
+
+# ---- conformance ----
+.PHONY: conformance conformance-guests
+conformance-guests: toolchain
+	$(call say,the guests of the conformance suite)
+	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
+
+conformance: providers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+	$(call say,conformance)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo run --quiet --package kvfuse-conformance -- \
+	  --markdown docs/conformance-table.md --json components/conformance.json
+# ---- end of conformance ----
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
