@@ -133,11 +133,10 @@ impl<D: Directory> Tree<D> {
                 }
             } else if access == Access::Read
                 && let Some(segment) = self.segments.get_mut(&node)
+                && segment.looked != self.turn
             {
-                if segment.looked != self.turn {
-                    segment.catch_up(&self.keys, PROBE)?;
-                    segment.looked = self.turn;
-                }
+                segment.catch_up(&self.keys, PROBE)?;
+                segment.looked = self.turn;
             }
             self.clock += 1;
             self.used.insert(node, self.clock);
