@@ -2,7 +2,9 @@
 
 use crate::Interfaces;
 use anyhow::{Context, Result, bail};
+use wasi_preview1_component_adapter_provider as preview1;
 use wasm_metadata::AddMetadata;
+use wasmparser::Payload;
 use wit_component::ComponentEncoder;
 
 /// The interfaces that a component may import, each an exact name with its version.
@@ -56,16 +58,83 @@ pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
         wasm.to_vec()
     } else {
         ComponentEncoder::default()
-            .module(wasm)
+            .module(&without(wasm, "name")?)
             .and_then(|encoder| encoder.validate(true).encode())
             .context("the core module cannot be made a component")?
     };
+    let component = without(&component, "component-name")?;
     let mut metadata = AddMetadata::default();
     metadata.name = wasm_metadata::AddMetadataField::Set(about.name.clone());
     metadata.description = wasm_metadata::AddMetadataField::Set(about.description.parse()?);
     metadata.licenses = wasm_metadata::AddMetadataField::Set(about.licenses.parse()?);
     metadata.version = wasm_metadata::AddMetadataField::Set(about.version.parse()?);
     metadata.to_wasm(&component)
+}
+
+/// Removes a custom section from the outermost level. Names, that is: those of a module's functions are a fifth of a
+/// provider, those that the encoder gives a component's internals a twelfth, and a provider is in every consumer. (Cargo's
+/// `strip = "symbols"` would take the producers along.)
+fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>> {
+    let mut kept = Vec::with_capacity(wasm.len());
+    let mut depth = 0usize;
+    // The preamble, then each section from the end of the one before.
+    let mut end = 0;
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        let payload = payload.context("this is not valid WebAssembly")?;
+        let nested = match &payload {
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+                depth += 1;
+                Some(unchecked_range.end)
+            }
+            Payload::End(_) => {
+                depth = depth.saturating_sub(1);
+                None
+            }
+            _ => None,
+        };
+        let section = match (&payload, nested) {
+            (_, Some(end)) if depth == 1 => Some(end),
+            (Payload::Version { range, .. }, _) if depth == 0 => Some(range.end),
+            (payload, None) if depth == 0 => payload.as_section().map(|(_, range)| range.end),
+            _ => None,
+        };
+        let Some(next) = section else { continue };
+        let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == section_name);
+        if !named {
+            kept.extend_from_slice(
+                wasm.get(end as usize..next as usize).context("a section does not end in the file")?,
+            );
+        }
+        end = next;
+    }
+    Ok(kept)
+}
+
+// A module built for WASI preview 1 (by a clang whose C library knows no other) calls functions that no component has.
+fn adapted(mut encoder: ComponentEncoder, wasm: &[u8]) -> Result<ComponentEncoder> {
+    const PREVIEW1: &str = "wasi_snapshot_preview1";
+    let (mut imports, mut command) = (false, false);
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        match payload? {
+            wasmparser::Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    imports |= import?.module == PREVIEW1;
+                }
+            }
+            wasmparser::Payload::ExportSection(section) => {
+                for export in section {
+                    command |= export?.name == "_start";
+                }
+            }
+            _ => {}
+        }
+    }
+    if imports {
+        let command_adapter = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+        let adapter = if command { command_adapter } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
+        encoder.adapter(PREVIEW1, adapter)?;
+    }
+    Ok(encoder)
 }
 
 #[cfg(test)]
@@ -110,6 +179,16 @@ mod tests {
         let component = importing(&["wasi:io/poll@0.2.12"]);
         let error = Allowed::parse("wasi:io/poll@0.2.12\nwasi:random/random@0.2.12").check(&component).unwrap_err();
         assert!(error.to_string().contains("does not import:\n  wasi:random/random@0.2.12"), "{error}");
+    }
+
+    #[test]
+    fn names_are_dropped_and_everything_else_stays() {
+        let custom = |name: &str| [&[0, name.len() as u8 + 3, name.len() as u8][..], name.as_bytes(), b"xy"].concat();
+        let header = b"\0asm\x01\0\0\0";
+        let module = [&header[..], &custom("first"), &custom("name"), &[1, 1, 0], &custom("producers")].concat();
+        let expected = [&header[..], &custom("first"), &[1, 1, 0], &custom("producers")].concat();
+        assert_eq!(without(&module, "name").unwrap(), expected);
+        assert!(without(b"not wasm", "name").is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The largest that all of its linear memories together became, in bytes.
+    pub peak_memory: usize,
 }
 
 impl Outcome {
@@ -64,7 +66,25 @@ impl Outcome {
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
-    limits: StoreLimits,
+    memory: Memory,
+}
+
+/// Counts what linear memories grow to, and stops them at 2 GiB.
+#[derive(Default)]
+struct Memory {
+    now: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Memories of a component never shrink, so the sum is also its peak.
+        self.now += desired - current;
+        Ok(self.now <= 2 << 30)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl WasiView for Host {
@@ -87,13 +107,14 @@ impl Program {
             let permissions = if *writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(host, guest, permissions)?;
         }
-        let limits = StoreLimitsBuilder::new().memory_size(2 << 30).build();
-        let mut store = Store::new(&ENGINE, Host { wasi: wasi.build(), table: ResourceTable::new(), limits });
-        store.limiter(|host| &mut host.limits);
+        let host = Host { wasi: wasi.build(), table: ResourceTable::new(), memory: Memory::default() };
+        let mut store = Store::new(&ENGINE, host);
+        store.limiter(|host| &mut host.memory);
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
+        let peak_memory = store.data().memory.now;
         drop(store);
         let mut stderr = String::from_utf8_lossy(&stderr.contents()).into_owned();
         let status = match ended {
@@ -107,7 +128,7 @@ impl Program {
                 }
             },
         };
-        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr })
+        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr, peak_memory })
     }
 }
 

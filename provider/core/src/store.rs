@@ -3,10 +3,13 @@
 use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version};
 use std::rc::Rc;
 
+/// The bucket behind the cache interface.
+pub const CACHE: &str = ":cache:";
+
 /// A key-value engine: a way to get at buckets.
 pub trait Store {
     /// Opens a bucket. Buckets are separate name spaces. Names are any string that is not empty; names that begin and
-    /// end with `:` never reach a store.
+    /// end with `:` never reach a store but for [`CACHE`].
     ///
     /// Opening creates nothing that others could see: a bucket comes to be on its first write, and one never written
     /// reads as empty. What can be checked at once (is there an engine, may this bucket be used) is checked here, so
@@ -20,6 +23,11 @@ pub trait Store {
     /// [`AccessDenied`](crate::Kind::AccessDenied), [`InvalidArgument`](crate::Kind::InvalidArgument) for a name that
     /// this engine cannot represent.
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>>;
+
+    /// Opens the bucket behind the cache interface, which lies apart from those that consumers can name.
+    fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
+        self.open(CACHE)
+    }
 
     /// Begins a value that will arrive as a host stream and belongs to no bucket yet.
     ///

@@ -1,6 +1,6 @@
 //! What several generations need.
 
-use kvfuse_core::{Error, Result};
+use kvfuse_core::{Bucket, Error, Kind, Result, Swap, counter};
 use std::cell::RefCell;
 
 pub fn strs(keys: &[String]) -> Vec<&str> {
@@ -11,8 +11,55 @@ pub fn pairs(key_values: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
     key_values.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect()
 }
 
+/// Each key with its value, if any: the answer of one kind of `get-many`.
+pub fn zip(keys: Vec<String>, values: Vec<Option<Vec<u8>>>) -> Vec<(String, Option<Vec<u8>>)> {
+    keys.into_iter().zip(values).collect()
+}
+
+/// The pairs of the keys that have values: the answer of the other kind.
+pub fn present(keys: Vec<String>, values: Vec<Option<Vec<u8>>>) -> Vec<Option<(String, Vec<u8>)>> {
+    keys.into_iter().zip(values).map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// All keys of a bucket, for generations that do not page.
+pub fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>> {
+    let mut page = bucket.list(None)?;
+    let mut keys = std::mem::take(&mut page.keys);
+    while let Some(cursor) = page.cursor {
+        page = bucket.list(Some(&cursor))?;
+        keys.append(&mut page.keys);
+    }
+    Ok(keys)
+}
+
+/// Adds to a counter in a generation that counts in `u64`.
+pub fn increment(bucket: &dyn Bucket, key: &str, delta: u64) -> Result<u64> {
+    Ok(bucket.increment(key, signed(delta)?, 0)?.unsigned_abs())
+}
+
+/// How often a swap of counters is tried anew because others wrote the key in between. Each of those got something
+/// done, so this is reached only where something is badly wrong.
+const TRIES: usize = 1000;
+
+/// Replaces a counter's number `old` by `new`; false if the key holds another number, none, or does not exist.
+pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> Result<bool> {
+    let new = counter::format(signed(new)?);
+    let mut state = bucket.snapshot(key)?;
+    for _ in 0..TRIES {
+        let number = state.value.as_deref().and_then(counter::parse);
+        if number.and_then(|number| u64::try_from(number).ok()) != Some(old) {
+            return Ok(false);
+        }
+        match bucket.swap(key, &state.version, &new)? {
+            Swap::Done => return Ok(true),
+            Swap::Conflict(now) => state = now,
+        }
+    }
+    Err(Error::new(Kind::Unavailable, format!("others wrote the key {TRIES} times in between; nothing was changed")))
+}
+
 /// Counters are signed; a generation that counts in `u64` can add at most this much at once.
-pub fn signed(delta: u64) -> Result<i64> {
+fn signed(delta: u64) -> Result<i64> {
     i64::try_from(delta).map_err(|_| {
         Error::invalid(format!(
             "{delta} is more than 9223372036854775807, the largest number a counter can hold; the counter was left as \

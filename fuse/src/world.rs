@@ -1,0 +1,212 @@
+//! What a component imports and exports, function by function.
+
+use anyhow::{Context, Result};
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use wit_parser::decoding::{DecodedWasm, decode};
+use wit_parser::{
+    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey,
+};
+
+/// A component seen from outside. Order is the component's own.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    pub imports: Vec<Item>,
+    pub exports: Vec<Item>,
+}
+
+/// One import or export.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The name by which it is connected: `wasi:keyvalue/store@0.2.0-draft2`, a label, or a function's name.
+    pub name: String,
+    /// For a labelled import (`import sessions: wasi:keyvalue/store@0.2.0-draft2`): the interface it stands for.
+    pub implements: Option<String>,
+    pub functions: Functions,
+    /// The interfaces whose types it uses.
+    pub uses: Vec<String>,
+}
+
+/// The functions of an interface by their names in the binary format (`[method]bucket.get`). An interface that only
+/// carries types has none.
+pub type Functions = BTreeMap<String, Signature>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// As its author wrote it, with the names of the types: `bucket.get: func(key: string) -> result<…, error>`.
+    pub text: String,
+    /// Every named type written out, except resources, which are their names. Two functions can be connected when these
+    /// are equal.
+    pub shape: String,
+}
+
+impl Item {
+    /// The interface that is meant, whether it was imported by its name or under a label.
+    pub fn interface(&self) -> &str {
+        self.implements.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl World {
+    /// Reads a component; it is validated on the way.
+    ///
+    /// # Errors
+    /// If it is damaged, or imports what WIT has no words for (modules, components, values).
+    pub fn of(component: &[u8]) -> Result<Self> {
+        let (resolve, world) = match decode(component).context("the component cannot be read")? {
+            DecodedWasm::Component(resolve, world) => (resolve, world),
+            DecodedWasm::WitPackage(..) => anyhow::bail!("this file holds a WIT package: interfaces and no code"),
+        };
+        Ok(Self::read(&resolve, world))
+    }
+
+    fn read(resolve: &Resolve, world: WorldId) -> Self {
+        let Some(world) = resolve.worlds.get(world) else { return Self::default() };
+        let items = |items: &IndexMap<WorldKey, WorldItem>| {
+            items.iter().map(|(key, item)| Item::read(resolve, key, item)).collect()
+        };
+        Self { imports: items(&world.imports), exports: items(&world.exports) }
+    }
+}
+
+impl Item {
+    fn read(resolve: &Resolve, key: &WorldKey, item: &WorldItem) -> Self {
+        let functions = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| {
+                interface.functions.values().map(|f| (f.name.clone(), Signature::of(resolve, f))).collect()
+            }),
+            WorldItem::Function(f) => Some(BTreeMap::from([(f.name.clone(), Signature::of(resolve, f))])),
+            WorldItem::Type { .. } => None,
+        };
+        let uses = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| uses(resolve, interface)),
+            _ => None,
+        };
+        Self {
+            uses: uses.unwrap_or_default(),
+            name: resolve.name_world_key(key),
+            implements: resolve.implements_value(key, item),
+            functions: functions.unwrap_or_default(),
+        }
+    }
+}
+
+fn uses(resolve: &Resolve, interface: &Interface) -> Vec<String> {
+    let mut names: Vec<String> =
+        interface.types.values().filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl Signature {
+    fn of(resolve: &Resolve, function: &Function) -> Self {
+        let plain = Printer { resolve, expand: false };
+        let expanded = Printer { resolve, expand: true };
+        Self { text: plain.function(function), shape: expanded.function(function) }
+    }
+}
+
+struct Printer<'a> {
+    resolve: &'a Resolve,
+    expand: bool,
+}
+
+impl Printer<'_> {
+    fn function(&self, f: &Function) -> String {
+        let (prefix, skip) = match f.kind {
+            FunctionKind::Freestanding => ("", 0),
+            FunctionKind::AsyncFreestanding => ("async ", 0),
+            FunctionKind::Method(_) => ("", 1),
+            FunctionKind::AsyncMethod(_) => ("async ", 1),
+            FunctionKind::Static(_) => ("static ", 0),
+            FunctionKind::AsyncStatic(_) => ("static async ", 0),
+            FunctionKind::Constructor(_) => ("constructor ", 0),
+        };
+        let name = f.name.rsplit(']').next().unwrap_or(&f.name);
+        let parameters: Vec<_> =
+            f.params.iter().skip(skip).map(|p| format!("{}: {}", p.name, self.value(&p.ty))).collect();
+        let result = f.result.as_ref().map(|ty| format!(" -> {}", self.value(ty))).unwrap_or_default();
+        format!("{name}: {prefix}func({}){result}", parameters.join(", "))
+    }
+
+    fn value(&self, ty: &Type) -> String {
+        match ty {
+            Type::Id(id) => self.resolve.types.get(*id).map_or_else(String::new, |def| self.definition(def)),
+            Type::Bool => "bool".into(),
+            Type::U8 => "u8".into(),
+            Type::U16 => "u16".into(),
+            Type::U32 => "u32".into(),
+            Type::U64 => "u64".into(),
+            Type::S8 => "s8".into(),
+            Type::S16 => "s16".into(),
+            Type::S32 => "s32".into(),
+            Type::S64 => "s64".into(),
+            Type::F32 => "f32".into(),
+            Type::F64 => "f64".into(),
+            Type::Char => "char".into(),
+            Type::String => "string".into(),
+            Type::ErrorContext => "error-context".into(),
+        }
+    }
+
+    fn optional(&self, ty: &Option<Type>) -> String {
+        ty.as_ref().map_or_else(|| "_".into(), |ty| self.value(ty))
+    }
+
+    fn definition(&self, def: &TypeDef) -> String {
+        if let (Some(name), false) = (&def.name, self.expand) {
+            return name.clone();
+        }
+        let cases = |cases: &mut dyn Iterator<Item = (&String, Option<&Type>)>| {
+            let cases: Vec<_> = cases
+                .map(|(name, ty)| ty.map_or_else(|| name.clone(), |ty| format!("{name}({})", self.value(ty))))
+                .collect();
+            cases.join(", ")
+        };
+        match &def.kind {
+            TypeDefKind::Record(record) => {
+                let fields: Vec<_> =
+                    record.fields.iter().map(|field| format!("{}: {}", field.name, self.value(&field.ty))).collect();
+                format!("record {{ {} }}", fields.join(", "))
+            }
+            TypeDefKind::Resource => def.name.clone().unwrap_or_else(|| "resource".into()),
+            TypeDefKind::Handle(Handle::Own(id)) => self.value(&Type::Id(*id)),
+            TypeDefKind::Handle(Handle::Borrow(id)) => format!("borrow<{}>", self.value(&Type::Id(*id))),
+            TypeDefKind::Flags(flags) => {
+                format!("flags {{ {} }}", cases(&mut flags.flags.iter().map(|flag| (&flag.name, None))))
+            }
+            TypeDefKind::Tuple(tuple) => {
+                let types: Vec<_> = tuple.types.iter().map(|ty| self.value(ty)).collect();
+                format!("tuple<{}>", types.join(", "))
+            }
+            TypeDefKind::Variant(variant) => {
+                let mut list = variant.cases.iter().map(|case| (&case.name, case.ty.as_ref()));
+                format!("variant {{ {} }}", cases(&mut list))
+            }
+            TypeDefKind::Enum(list) => {
+                format!("enum {{ {} }}", cases(&mut list.cases.iter().map(|case| (&case.name, None))))
+            }
+            TypeDefKind::Option(ty) => format!("option<{}>", self.value(ty)),
+            TypeDefKind::Result(result) => match (&result.ok, &result.err) {
+                (None, None) => "result".into(),
+                (Some(ok), None) => format!("result<{}>", self.value(ok)),
+                (ok, err) => format!("result<{}, {}>", self.optional(ok), self.optional(err)),
+            },
+            TypeDefKind::List(ty) => format!("list<{}>", self.value(ty)),
+            TypeDefKind::Map(key, value) => format!("map<{}, {}>", self.value(key), self.value(value)),
+            TypeDefKind::FixedLengthList(ty, length) => format!("list<{}, {length}>", self.value(ty)),
+            TypeDefKind::Future(ty) => format!("future<{}>", self.optional(ty)),
+            TypeDefKind::Stream(ty) => format!("stream<{}>", self.optional(ty)),
+            TypeDefKind::Type(ty) => self.value(ty),
+            TypeDefKind::Unknown => "unknown".into(),
+        }
+    }
+}
+
+/// `wasi:keyvalue/store@0.2.0-draft2` is the interface `store` of the package `wasi:keyvalue@0.2.0-draft2`.
+pub fn split_name(interface: &str) -> Option<(String, &str)> {
+    let (path, version) = interface.split_once('@').map_or((interface, ""), |(path, version)| (path, version));
+    let (package, name) = path.split_once('/')?;
+    Some((if version.is_empty() { package.into() } else { format!("{package}@{version}") }, name))
+}

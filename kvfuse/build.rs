@@ -1,0 +1,83 @@
+//! Embeds the provider components. They are wasm, which cargo cannot build for us in the same run: `make` leaves them in
+//! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
+
+#[path = "src/table.rs"]
+#[allow(dead_code)]
+mod table;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+fn main() -> ExitCode {
+    match embed() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn embed() -> Result<(), String> {
+    let variable = |name: &str| std::env::var_os(name).ok_or(format!("cargo did not set {name}"));
+    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
+    let out = PathBuf::from(variable("OUT_DIR")?);
+    // Another folder of components, for packagers and for the tests of this script.
+    println!("cargo::rerun-if-env-changed=KVFUSE_COMPONENTS");
+    let given = std::env::var_os("KVFUSE_COMPONENTS").map(PathBuf::from);
+    let folder = given.clone().unwrap_or_else(|| root.join("components"));
+
+    let files: Vec<&str> = table::STORES.iter().flat_map(|store| store.files).copied().collect();
+    for file in &files {
+        println!("cargo::rerun-if-changed={}", folder.join(file).display());
+    }
+    let missing = || -> Vec<&str> { files.iter().copied().filter(|file| !folder.join(file).is_file()).collect() };
+    if !missing().is_empty() && given.is_none() {
+        make_providers(&root, &out)?;
+    }
+    if !missing().is_empty() {
+        return Err(format!(
+            "error: the provider components to embed are not built: {} not found in {}\n  = help: make providers",
+            missing().join(", "),
+            folder.display()
+        ));
+    }
+
+    let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
+    for file in files {
+        let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
+        writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
+    }
+    code.push_str("];\n");
+    std::fs::write(out.join("providers.rs"), code).map_err(|e| format!("cannot write the list of providers: {e}"))
+}
+
+/// Cargo holds a lock on its target folder while it runs this script, so the inner builds get one of their own.
+fn make_providers(root: &Path, out: &Path) -> Result<(), String> {
+    let help = "\n  = help: make providers\n  = note: this build looks for them in components/ and tried to make them";
+    let mut make = Command::new("make");
+    make.arg("--directory").arg(root).arg("providers").env("CARGO_TARGET_DIR", out.join("providers"));
+    // What cargo tells a build script of the outer build is not meant for the inner ones.
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        let outer =
+            ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER", "TARGET", "HOST", "PROFILE"];
+        if outer.contains(&name_text.as_ref()) || name_text.starts_with("CARGO_CFG_") {
+            make.env_remove(&name);
+        }
+    }
+    let result = make.stdout(Stdio::null()).stderr(Stdio::piped()).output();
+    match result {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            let log = String::from_utf8_lossy(&output.stderr);
+            let tail: Vec<_> = log.lines().rev().take(20).collect();
+            let tail: Vec<_> = tail.into_iter().rev().collect();
+            Err(format!("error: building the provider components to embed failed{help}\n{}", tail.join("\n")))
+        }
+        Err(e) => {
+            Err(format!("error: the provider components to embed are not built, and make does not run: {e}{help}"))
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `kvfuse fuse`.
+
+use super::{default_output, print};
+use crate::cli::Fuse;
+use crate::input::reason;
+use crate::plan::Plan;
+use crate::refusal::{Refusal, Result};
+use crate::subject::Subject;
+use crate::summary::Summary;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub fn fuse(options: &Fuse) -> Result<ExitCode> {
+    let subject = Subject::read(&options.component)?;
+    let output = options.output.clone().unwrap_or_else(|| default_output(&options.component));
+    for (what, input) in [("component", Some(&options.component)), ("provider", options.chosen.provider.as_ref())] {
+        if let Some(input) = input.filter(|input| same_file(input, &output)) {
+            return Refusal::new(
+                output.display(),
+                format!("the output would overwrite the {what} {}", input.display()),
+            )
+            .help(format!("name another file: -o {}", default_output(input).display()))
+            .err();
+        }
+    }
+    let plan = Plan::new(&subject, options.chosen.providers()?)?;
+    let fused = plan.fuse(&subject)?;
+    write(&output, &fused)?;
+
+    let mut text =
+        format!("fused {} with {} into {}\n", options.component.display(), plan.provider.title(), output.display());
+    if !options.quiet {
+        let result = Subject::new(&output, fused)?;
+        text.push('\n');
+        text.push_str(&Summary::plain(&result).text().unwrap_or_default());
+    }
+    print(&text)
+}
+
+fn write(output: &Path, bytes: &[u8]) -> Result<()> {
+    let failed = |e: std::io::Error| {
+        Box::new(Refusal::file(output, format!("cannot write the fused component: {}", reason(&e))))
+    };
+    if output.is_dir() {
+        return Refusal::file(output, "cannot write the fused component: this is a directory")
+            .help("-o takes the name of a file")
+            .err();
+    }
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Refusal::file(
+            output,
+            format!("cannot write the fused component: there is no directory {}", folder.display()),
+        )
+        .err();
+    }
+    // In one step: whoever looks sees the old file or the new one, and never a half.
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    // A temporary file is private; what a build makes is as readable as the umask says.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let probe = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder);
+        let mode = probe.and_then(|probe| probe.as_file().metadata()).map_err(failed)?.permissions();
+        file.as_file().set_permissions(mode).map_err(failed)?;
+    }
+    file.persist(output).map_err(|e| failed(e.error))?;
+    Ok(())
+}
+
+/// Whether both names lead to one file, by symbolic or hard links as well.
+fn same_file(one: &Path, other: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if let (Ok(one), Ok(other)) = (std::fs::metadata(one), std::fs::metadata(other)) {
+            return (one.dev(), one.ino()) == (other.dev(), other.ino());
+        }
+    }
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}

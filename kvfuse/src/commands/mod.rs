@@ -1,0 +1,54 @@
+//! One file a command.
+
+pub mod fuse;
+pub mod inspect;
+pub mod run;
+pub mod stores;
+
+use crate::catalogue::{self, Provider};
+use crate::cli::Chosen;
+use crate::refusal::{Refusal, Result, code};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) -> Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        Err(e) => Refusal::new("standard output", crate::input::reason(&e)).with_code(code::FILES).err(),
+    }
+}
+
+pub fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => print(&(text + "\n")),
+        Err(e) => Refusal::new("standard output", e.to_string()).err(),
+    }
+}
+
+impl Chosen {
+    /// The providers to try, in order.
+    pub fn providers(&self) -> Result<Vec<Provider>> {
+        match &self.provider {
+            Some(path) => Ok(vec![Provider::from_file(path)?]),
+            None => catalogue::providers(catalogue::store(&self.store)?),
+        }
+    }
+
+    /// As it was written on the command line, where it is not the default.
+    pub fn words(&self) -> String {
+        match &self.provider {
+            Some(path) => format!(" --provider {}", crate::needs::quote(&path.display().to_string())),
+            None if self.store == "files" => String::new(),
+            None => format!(" --store {}", self.store),
+        }
+    }
+}
+
+/// `app.wasm` becomes `app.fused.wasm`, beside it.
+pub fn default_output(component: &Path) -> PathBuf {
+    component.with_extension("fused.wasm")
+}

@@ -1,0 +1,96 @@
+//! `kvfuse stores`.
+
+use super::{print, print_json};
+use crate::catalogue;
+use crate::cli::Stores;
+use crate::refusal::Result;
+use crate::subject::packages;
+use crate::table::{COMMON, Role, STORES, Variable};
+use kvfuse_compose::is_keyvalue;
+use serde::Serialize;
+use std::process::ExitCode;
+
+#[derive(Serialize)]
+struct Entry {
+    store: &'static str,
+    about: &'static str,
+    needs: Vec<&'static str>,
+    variables: Vec<Described>,
+    providers: Vec<File>,
+}
+
+#[derive(Serialize)]
+struct File {
+    file: String,
+    bytes: usize,
+    generations: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Described {
+    name: &'static str,
+    about: &'static str,
+    example: &'static str,
+    required: bool,
+}
+
+impl From<&Variable> for Described {
+    fn from(variable: &Variable) -> Self {
+        let &Variable { name, about, example, role } = variable;
+        Self { name, about, example, required: role == Role::Endpoint }
+    }
+}
+
+pub fn stores(options: &Stores) -> Result<ExitCode> {
+    let entries = STORES.iter().map(entry).collect::<Result<Vec<_>>>()?;
+    if options.json { print_json(&entries) } else { print(&text(&entries)) }
+}
+
+fn entry(store: &'static crate::table::Store) -> Result<Entry> {
+    let providers = catalogue::providers(store)?;
+    let imports =
+        |start: &str| providers.iter().any(|p| p.world.imports.iter().any(|item| item.name.starts_with(start)));
+    let needs = [
+        ("wasi:filesystem/", "a directory"),
+        ("wasi:http/", "HTTP to its server"),
+        ("wasi:sockets/", "TCP to its server"),
+    ];
+    Ok(Entry {
+        store: store.name,
+        about: store.about,
+        needs: needs.into_iter().filter(|(start, _)| imports(start)).map(|(_, words)| words).collect(),
+        variables: store.variables.iter().chain(COMMON).map(Described::from).collect(),
+        providers: providers
+            .into_iter()
+            .map(|provider| {
+                let exports: Vec<_> = provider.world.exports.iter().filter(|item| is_keyvalue(&item.name)).collect();
+                File { bytes: provider.bytes.len(), generations: packages(&exports), file: provider.file }
+            })
+            .collect(),
+    })
+}
+
+fn text(entries: &[Entry]) -> String {
+    let mut out = String::new();
+    for entry in entries {
+        out.push_str(&format!("{}: {}\n", entry.store, entry.about));
+        let needs = if entry.needs.is_empty() { "nothing".into() } else { entry.needs.join(", ") };
+        out.push_str(&format!("  needs       {needs}\n"));
+        for file in &entry.providers {
+            out.push_str(&format!(
+                "  provider    {}, {} bytes: {}\n",
+                file.file,
+                file.bytes,
+                file.generations.join(", ")
+            ));
+        }
+        for variable in &entry.variables {
+            let required = if variable.required { " (required)" } else { "" };
+            let Described { name, about, example, .. } = variable;
+            out.push_str(&format!("  variable    {name}{required}: {about}, such as {example}\n"));
+        }
+        out.push('\n');
+    }
+    out.push_str("Use one with: kvfuse fuse app.wasm --store NAME\n");
+    out
+}

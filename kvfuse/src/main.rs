@@ -1,0 +1,54 @@
+//! `kvfuse`: one command to give any component a key-value store.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`input`] | reads a file that should be a component, and says what it is if not |
+//! | [`subject`] | the user's component: its kind, its imports, the provider inside |
+//! | [`table`], [`catalogue`] | the stores as data; the providers that are embedded |
+//! | [`plan`] | the provider that fits, by the shape of the imports |
+//! | [`generation`] | the published generations in words |
+//! | [`needs`] | the grants that follow, and the `wasmtime` line |
+//! | [`summary`] | what `inspect` prints |
+//! | [`commands`] | one file a command |
+//! | [`run`] | the embedded wasmtime |
+//! | [`refusal`] | errors: what, where, what to do |
+
+mod catalogue;
+mod cli;
+mod commands;
+mod generation;
+mod input;
+mod needs;
+mod plan;
+mod refusal;
+#[cfg(feature = "run")]
+mod run;
+mod subject;
+mod summary;
+mod table;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Fuse(options) => commands::fuse::fuse(&options),
+        Command::Inspect(options) => commands::inspect::inspect(&options),
+        Command::Run(options) => commands::run::run(&options),
+        Command::Stores(options) => commands::stores::stores(&options),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "kvfuse", &mut script);
+            commands::print(&String::from_utf8_lossy(&script))
+        }
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(refusal) => {
+            eprintln!("{refusal}");
+            ExitCode::from(refusal.code())
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What kvfuse says when it cannot do what was asked: what, where, and what to do.
+
+use std::fmt;
+use std::path::Path;
+
+/// Exit codes, as `kvfuse --help` lists them.
+pub mod code {
+    pub const REFUSED: u8 = 1;
+    pub const FILES: u8 = 3;
+    /// `run` passes the component's own code on; these two are kvfuse's.
+    pub const NOT_RUN: u8 = 125;
+    pub const TRAP: u8 = 134;
+}
+
+pub type Result<T, E = Box<Refusal>> = std::result::Result<T, E>;
+
+#[derive(Debug, Default)]
+pub struct Refusal {
+    what: String,
+    place: String,
+    remarks: Vec<(&'static str, String)>,
+    code: u8,
+}
+
+impl Refusal {
+    /// The input is not what the command needs.
+    pub fn new(place: impl fmt::Display, what: impl Into<String>) -> Self {
+        Self { what: what.into(), place: place.to_string(), remarks: Vec::new(), code: code::REFUSED }
+    }
+
+    /// A file cannot be read or written.
+    pub fn file(path: &Path, what: impl Into<String>) -> Self {
+        Self { code: code::FILES, ..Self::new(path.display(), what) }
+    }
+
+    pub fn with_code(self, code: u8) -> Self {
+        Self { code, ..self }
+    }
+
+    pub fn at_least(self, code: u8) -> Self {
+        Self { code: self.code.max(code), ..self }
+    }
+
+    /// A fact that explains the error. May have several lines.
+    pub fn note(mut self, text: impl Into<String>) -> Self {
+        self.remarks.push(("note", text.into()));
+        self
+    }
+
+    /// A way out.
+    pub fn help(mut self, text: impl Into<String>) -> Self {
+        self.remarks.push(("help", text.into()));
+        self
+    }
+
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    pub fn err<T>(self) -> Result<T> {
+        Err(Box::new(self))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {}", self.what)?;
+        if !self.place.is_empty() {
+            write!(f, "\n  --> {}", self.place)?;
+        }
+        for (kind, text) in &self.remarks {
+            write!(f, "\n   = {kind}: {}", text.replace('\n', "\n           "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The reasons behind an error of a library, outermost first, on one line.
+pub fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,233 @@
+//! What a running component may reach, and nothing more.
+
+use super::Host;
+use crate::catalogue::Provider;
+use crate::cli::Run;
+use crate::needs::Needs;
+use crate::refusal::{Refusal, Result, code};
+use crate::table::Role;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::sockets::SocketAddrUse;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
+
+#[derive(Clone)]
+pub struct Grants {
+    arguments: Vec<String>,
+    variables: Vec<(String, String)>,
+    directories: Vec<(PathBuf, String)>,
+    endpoints: Endpoints,
+    sockets: bool,
+}
+
+/// The servers that may be connected to: a host as it was configured, and a port.
+#[derive(Clone, Default)]
+pub struct Endpoints(Arc<Vec<(String, u16)>>);
+
+impl Grants {
+    pub fn new(options: &Run, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
+        let mut variables = Vec::new();
+        let mut endpoints = Vec::new();
+        for known in provider.map(Provider::variables).unwrap_or_default() {
+            if let Ok(value) = std::env::var(known.name) {
+                variables.push((known.name.to_string(), value));
+            }
+        }
+        for text in &options.env {
+            match text.split_once('=') {
+                Some((name, value)) => variables.push((name.into(), value.into())),
+                None => variables.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
+            }
+        }
+        for known in provider.map(Provider::variables).unwrap_or_default() {
+            if known.role != Role::Endpoint {
+                continue;
+            }
+            // The last one counts, as for the component.
+            let value = variables.iter().rev().find(|(name, _)| name == known.name).map(|(_, value)| value.as_str());
+            let Some(value) = value.filter(|value| !value.is_empty()) else {
+                return Refusal::new(known.name, "the store does not know where its server is")
+                    .note(format!("{} is not set: {}", known.name, known.about))
+                    .help(format!("--env {}={}", known.name, known.example))
+                    .with_code(code::NOT_RUN)
+                    .err();
+            };
+            endpoints.extend(value.split(',').filter_map(endpoint));
+        }
+        for text in &options.net {
+            match endpoint(text) {
+                Some(endpoint) => endpoints.push(endpoint),
+                None => {
+                    return Refusal::new("--net", format!("{text:?} is not a host with a port"))
+                        .help("--net example.com:443")
+                        .with_code(code::NOT_RUN)
+                        .err();
+                }
+            }
+        }
+        let mut directories = Vec::new();
+        if needs.directory {
+            std::fs::create_dir_all(&options.data).map_err(|e| {
+                let what = format!("the data directory cannot be made: {}", crate::input::reason(&e));
+                Box::new(Refusal::file(&options.data, what).help("--data names another one").with_code(code::NOT_RUN))
+            })?;
+            directories.push((options.data.clone(), "/".into()));
+        }
+        directories.extend(options.dir.iter().map(|text| {
+            let (host, guest) = text.split_once("::").unwrap_or((text, text));
+            (PathBuf::from(host), guest.to_string())
+        }));
+        let sockets = needs.sockets || !options.net.is_empty();
+        Ok(Self {
+            arguments: options.arguments.clone(),
+            variables,
+            directories,
+            endpoints: Endpoints(Arc::new(endpoints)),
+            sockets,
+        })
+    }
+
+    /// A fresh instance's side of the host.
+    pub(super) fn host(&self, component: &Path) -> Result<Host> {
+        let mut wasi = WasiCtxBuilder::new();
+        let name = component.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        wasi.inherit_stdio().arg(name).args(&self.arguments).envs(&self.variables);
+        for (path, guest) in &self.directories {
+            wasi.preopened_dir(path, guest, FsPerms::ReadWrite).map_err(|e| {
+                let what = format!("this directory cannot be granted: {e}");
+                Box::new(Refusal::file(path, what).with_code(code::NOT_RUN))
+            })?;
+        }
+        let endpoints = self.endpoints.clone();
+        wasi.allow_udp(false).allow_tcp(self.sockets);
+        wasi.allow_ip_name_lookup(self.sockets && endpoints.has_names());
+        wasi.socket_addr_check(move |address, usage| {
+            let endpoints = endpoints.clone();
+            Box::pin(async move {
+                match usage {
+                    SocketAddrUse::TcpConnect => endpoints.allow(address).await,
+                    // A connection is bound to any free port first; one that others know would make a server of it.
+                    SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
+                    _ => false,
+                }
+            })
+        });
+        Ok(Host {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            hooks: self.endpoints.clone(),
+            table: ResourceTable::new(),
+        })
+    }
+}
+
+impl Endpoints {
+    fn has_names(&self) -> bool {
+        self.0.iter().any(|(host, _)| host.parse::<std::net::IpAddr>().is_err())
+    }
+
+    /// Whether an address is one of a configured host. Names are looked up each time: servers move.
+    async fn allow(&self, address: SocketAddr) -> bool {
+        for (host, port) in self.0.iter().filter(|(_, port)| *port == address.port()) {
+            let found = tokio::net::lookup_host((host.as_str(), *port)).await;
+            if found.is_ok_and(|mut found| found.any(|found| found.ip() == address.ip())) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl WasiHttpHooks for Endpoints {
+    fn send_request(
+        &mut self,
+        request: hyper::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        done: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
+    ) -> Sent {
+        // What `https` and `http` leave out of a URL.
+        let default = if request.uri().scheme_str() == Some("http") { 80 } else { 443 };
+        let host = request.uri().host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_string());
+        let port = request.uri().port_u16().unwrap_or(default);
+        let allowed = host.is_some_and(|host| self.0.iter().any(|(h, p)| *h == host && *p == port));
+        if !allowed {
+            return Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) });
+        }
+        // The rest is what wasmtime does by default; naming it here would be to write it once more.
+        let mut default: [(); 0] = [];
+        WasiHttpHooks::send_request(&mut default, request, options, done)
+    }
+}
+
+type Sent = Box<
+    dyn Future<
+            Output = Result<
+                (hyper::Response<WasiBody>, Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>),
+                wasmtime_wasi_http::Error,
+            >,
+        > + Send,
+>;
+
+/// The host and port of a URL, or of `host:port`. A login in it is passed over.
+fn endpoint(text: &str) -> Option<(String, u16)> {
+    let (scheme, rest) = text.trim().split_once("://").unwrap_or(("", text.trim()));
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let address = authority.rsplit('@').next()?;
+    let default = match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        "redis" | "rediss" => Some(6379),
+        _ => None,
+    };
+    let (host, port) = match address.strip_prefix('[') {
+        Some(address) => {
+            let (host, rest) = address.split_once(']')?;
+            (host, rest.strip_prefix(':'))
+        }
+        None => match address.rsplit_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    let port = match port {
+        Some(port) => port.parse().ok()?,
+        None => default?,
+    };
+    (!host.is_empty()).then(|| (host.to_string(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_read_from_urls_of_every_kind() {
+        let cases = [
+            ("redis://cache", ("cache", 6379)),
+            ("rediss://user:p%40ss@cache:7000/3", ("cache", 7000)),
+            ("http://127.0.0.1:2379", ("127.0.0.1", 2379)),
+            ("https://etcd.example", ("etcd.example", 443)),
+            ("redis://[::1]:6380", ("::1", 6380)),
+            ("db:99", ("db", 99)),
+        ];
+        for (text, (host, port)) in cases {
+            assert_eq!(endpoint(text), Some((host.to_string(), port)), "{text}");
+        }
+        for text in ["", "redis://", "host", "host:port", "http://:80"] {
+            assert_eq!(endpoint(text), None, "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_configured_addresses_may_be_connected_to() {
+        let endpoints = Endpoints(Arc::new(vec![("127.0.0.1".into(), 6379), ("::1".into(), 6379)]));
+        assert!(endpoints.allow("127.0.0.1:6379".parse().unwrap()).await);
+        assert!(endpoints.allow("[::1]:6379".parse().unwrap()).await);
+        assert!(!endpoints.allow("127.0.0.1:6380".parse().unwrap()).await);
+        assert!(!endpoints.allow("127.0.0.2:6379".parse().unwrap()).await);
+        assert!(!endpoints.has_names());
+    }
+}

@@ -1,0 +1,115 @@
+//! The embedded wasmtime.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | [`grants`] | what the component may reach: from the store's configuration and the user's flags |
+//! | [`serve`] | an HTTP handler, each request in a fresh instance |
+
+mod grants;
+mod serve;
+
+pub use grants::Grants;
+
+use crate::refusal::{Refusal, Result, code};
+use crate::subject::{Kind, Subject};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::p2::bindings::Command;
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// One instance's side of the host.
+struct Host {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: grants::Endpoints,
+    table: ResourceTable,
+}
+
+impl WasiView for Host {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+/// Runs a fused component to its end, or serves it until the process is stopped.
+pub fn run(subject: &Subject, component: &[u8], grants: Grants, address: SocketAddr) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| not_run(subject, "the runtime does not start").note(e.to_string()))?;
+    let result = runtime.block_on(start(subject, component, grants, address));
+    // A guest that is waiting for standard input leaves a thread behind that never ends by itself.
+    runtime.shutdown_background();
+    result
+}
+
+async fn start(subject: &Subject, component: &[u8], grants: Grants, address: SocketAddr) -> Result<ExitCode> {
+    let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
+    let mut config = Config::new();
+    config.wasm_component_model_implements(true);
+    let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
+    let compiled = Component::new(&engine, component).map_err(|e| failed("this component cannot be compiled", e))?;
+    let mut linker = Linker::<Host>::new(&engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+        .map_err(|e| failed("the runtime does not start", e))?;
+    let unlinked = |e: wasmtime::Error| {
+        Box::new(
+            not_run(subject, "this component cannot be started")
+                .note(reasons(&e))
+                .help("kvfuse run provides WASI 0.2 with wasi:http; kvfuse inspect prints a line for wasmtime itself"),
+        )
+    };
+    let ready = linker.instantiate_pre(&compiled).map_err(unlinked)?;
+
+    if subject.kind == Kind::Handler {
+        return serve::serve(subject, ready, grants, address).await;
+    }
+    let mut store = Store::new(&engine, grants.host(&subject.path)?);
+    let command = wasmtime_wasi::p2::bindings::CommandPre::new(ready).map_err(unlinked)?;
+    let command: Command =
+        command.instantiate_async(&mut store).await.map_err(|e| ended(subject, &e)).map_err(|e| match e {
+            Ended::Exit(code) => Box::new(not_run(subject, format!("it ended with code {code} before it was run"))),
+            Ended::Trap(refusal) => refusal,
+        })?;
+    match command.wasi_cli_run().call_run(&mut store).await {
+        Ok(Ok(())) => Ok(ExitCode::SUCCESS),
+        Ok(Err(())) => Ok(ExitCode::FAILURE),
+        Err(e) => match ended(subject, &e) {
+            // As wasmtime does: what a shell cannot take is a failure all the same.
+            Ended::Exit(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
+            Ended::Trap(refusal) => Err(refusal),
+        },
+    }
+}
+
+enum Ended {
+    Exit(i32),
+    Trap(Box<Refusal>),
+}
+
+fn ended(subject: &Subject, e: &wasmtime::Error) -> Ended {
+    match e.downcast_ref::<I32Exit>() {
+        Some(exit) => Ended::Exit(exit.0),
+        None => Ended::Trap(Box::new(
+            Refusal::new(subject.path.display(), "the component trapped").note(reasons(e)).with_code(code::TRAP),
+        )),
+    }
+}
+
+fn not_run(subject: &Subject, what: impl Into<String>) -> Refusal {
+    Refusal::new(subject.path.display(), what).with_code(code::NOT_RUN)
+}
+
+fn reasons(e: &wasmtime::Error) -> String {
+    e.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

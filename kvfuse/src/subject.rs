@@ -1,0 +1,121 @@
+//! The component that the user gave us.
+
+use crate::catalogue::{self, Provider};
+use crate::input;
+use crate::refusal::Result;
+use crate::table::{STORES, Store};
+use kvfuse_compose::{Item, World, is_keyvalue, nested, split_name};
+use std::path::{Path, PathBuf};
+
+pub struct Subject {
+    pub path: PathBuf,
+    pub bytes: Vec<u8>,
+    pub world: World,
+    pub kind: Kind,
+    /// The provider inside, if it was fused already.
+    pub inside: Option<Provider>,
+}
+
+/// How a component is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Command,
+    Handler,
+    Library,
+}
+
+impl Kind {
+    fn of(world: &World) -> Self {
+        let exports = |interface: &str| {
+            world.exports.iter().any(|item| item.name == interface || item.name.starts_with(&format!("{interface}@")))
+        };
+        if exports("wasi:http/incoming-handler") || exports("wasi:http/handler") {
+            Self::Handler
+        } else if exports("wasi:cli/run") {
+            Self::Command
+        } else {
+            Self::Library
+        }
+    }
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Command => "a command",
+            Self::Handler => "an HTTP handler",
+            Self::Library => "a library",
+        }
+    }
+
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Handler => "http-handler",
+            Self::Library => "library",
+        }
+    }
+}
+
+impl Subject {
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = input::read_component(path)?;
+        Self::new(path, bytes)
+    }
+
+    /// From bytes that are known to be a valid component.
+    pub fn new(path: &Path, bytes: Vec<u8>) -> Result<Self> {
+        let world = input::read_world(path, &bytes)?;
+        let kind = Kind::of(&world);
+        let inside = provider_inside(&bytes);
+        Ok(Self { path: path.into(), bytes, world, kind, inside })
+    }
+
+    /// What it imports of key-value interfaces, whoever published them.
+    pub fn keyvalue(&self) -> Vec<&Item> {
+        self.world.imports.iter().filter(|item| is_keyvalue(item.interface())).collect()
+    }
+
+    /// What a provider of these exports is meant to satisfy: key-value interfaces, and whatever else it has a name of.
+    pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
+        let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
+        self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
+    }
+
+    pub fn labelled(&self) -> bool {
+        self.world.imports.iter().chain(&self.world.exports).any(|item| item.implements.is_some())
+    }
+}
+
+/// The first component inside that exports a key-value interface. It was fused in by this program or by another
+/// composer: both keep the parts as they were.
+fn provider_inside(bytes: &[u8]) -> Option<Provider> {
+    let parts = nested(bytes).ok()?;
+    let part = parts.into_iter().find(|part| part.exports.iter().any(|name| is_keyvalue(name)))?;
+    let bytes = bytes.get(part.range)?.to_vec();
+    let world = World::of(&bytes).ok()?;
+    let known = catalogue::recognise(&bytes);
+    // One that another version of kvfuse fused in, or whose imports follow the consumer's version of WASI, is known by its
+    // name.
+    let named = |name: &String| {
+        let ours = |store: &'static Store| {
+            let file = store.files.iter().find(|file| file.strip_suffix(".wasm") == Some(name))?;
+            Some((store, *file))
+        };
+        STORES.iter().find_map(ours)
+    };
+    let (store, file) = match known.or(part.name.as_ref().and_then(named)) {
+        Some((store, file)) => (Some(store), file.to_string()),
+        None => (None, part.name.unwrap_or_else(|| "a provider without a name".into())),
+    };
+    Some(Provider { file, store, bytes, world })
+}
+
+/// The packages of some interfaces, each once, in order.
+pub fn packages(items: &[&Item]) -> Vec<String> {
+    let mut packages: Vec<String> = Vec::new();
+    for (package, _) in items.iter().filter_map(|item| split_name(item.interface())) {
+        if !packages.contains(&package) {
+            packages.push(package);
+        }
+    }
+    packages
+}

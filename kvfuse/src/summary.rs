@@ -1,0 +1,231 @@
+//! A component in plain words, and the same for programs.
+
+use crate::generation;
+use crate::needs::{Line, Needs};
+use crate::plan::Plan;
+use crate::subject::{Subject, packages};
+use kvfuse_compose::{Item, split_name};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What `inspect` finds out. `--json` prints it as it is; the text is made from it.
+#[derive(Serialize)]
+pub struct Summary {
+    pub file: String,
+    pub bytes: usize,
+    pub kind: &'static str,
+    #[serde(skip)]
+    pub kind_words: &'static str,
+    pub exports: Vec<String>,
+    /// What it imports of key-value interfaces.
+    pub keyvalue: Vec<Generation>,
+    /// The provider inside, if it is fused.
+    pub fused_with: Option<Carried>,
+    /// The stores whose providers fit it.
+    pub fits: Vec<Fits>,
+    /// What it imports now, or will import after fusing with the store chosen.
+    pub imports: Vec<String>,
+    /// Interfaces that no wasmtime option provides.
+    pub unknown_imports: Vec<String>,
+    pub fuse: Option<String>,
+    /// The `wasmtime` line that runs it (after fusing). None for a library.
+    pub run: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Generation {
+    pub package: String,
+    pub about: Option<&'static str>,
+    pub shape: Option<&'static str>,
+    pub interfaces: Vec<Interface>,
+}
+
+#[derive(Serialize)]
+pub struct Interface {
+    pub name: String,
+    pub label: Option<String>,
+    pub functions: Vec<String>,
+}
+
+#[derive(Serialize)]
+pub struct Carried {
+    pub provider: String,
+    pub store: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+pub struct Fits {
+    pub store: Option<&'static str>,
+    pub provider: String,
+}
+
+impl Summary {
+    /// Of a component that is fused, or needs no fusing.
+    pub fn plain(subject: &Subject) -> Self {
+        let imports: Vec<_> = subject.world.imports.iter().map(|item| item.name.clone()).collect();
+        let mut needs = Needs::of(subject, subject.inside.as_ref(), &imports);
+        // Labels that were connected are still inside.
+        needs.labels |= labels_inside(&subject.bytes);
+        let file = subject.path.display().to_string();
+        let line = Line {
+            subject,
+            provider: subject.inside.as_ref(),
+            needs: &needs,
+            file: &file,
+            data: "data",
+            address: None,
+            variables: &[],
+            directories: &[],
+            arguments: &[],
+        };
+        let run = line.render();
+        Self { imports, unknown_imports: needs.unknown.clone(), run, ..Self::new(subject) }
+    }
+
+    /// Of a component that can be fused by this plan into `output`.
+    pub fn planned(subject: &Subject, plan: &Plan, others: Vec<Fits>, output: &str, fuse: String) -> Self {
+        let imports = plan.imports_after(subject);
+        let needs = Needs::of(subject, Some(&plan.provider), &imports);
+        let line = Line {
+            subject,
+            provider: Some(&plan.provider),
+            needs: &needs,
+            file: output,
+            data: "data",
+            address: None,
+            variables: &[],
+            directories: &[],
+            arguments: &[],
+        };
+        let run = line.render();
+        Self {
+            imports,
+            unknown_imports: needs.unknown.clone(),
+            fits: others,
+            fuse: Some(fuse),
+            run,
+            ..Self::new(subject)
+        }
+    }
+
+    fn new(subject: &Subject) -> Self {
+        Self {
+            file: subject.path.display().to_string(),
+            bytes: subject.bytes.len(),
+            kind: subject.kind.key(),
+            kind_words: subject.kind.words(),
+            exports: subject.world.exports.iter().map(|item| item.name.clone()).collect(),
+            keyvalue: generations(&subject.keyvalue()),
+            fused_with: subject.inside.as_ref().map(|provider| Carried {
+                provider: provider.file.clone(),
+                store: provider.store.map(|store| store.name),
+            }),
+            fits: Vec::new(),
+            imports: Vec::new(),
+            unknown_imports: Vec::new(),
+            fuse: None,
+            run: None,
+        }
+    }
+
+    pub fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        let exports = if self.exports.is_empty() { "nothing".into() } else { self.exports.join(", ") };
+        writeln!(out, "{}: {} of {} bytes", self.file, self.kind_words, self.bytes)?;
+        row(&mut out, "exports", &exports)?;
+        if let Some(inside) = &self.fused_with {
+            let store = inside.store.map(|store| format!("the store {store} ({})", inside.provider));
+            row(&mut out, "key-value", &format!("inside: {}", store.unwrap_or_else(|| inside.provider.clone())))?;
+            if !self.keyvalue.is_empty() {
+                row(
+                    &mut out,
+                    "",
+                    "what it still imports will get another store, which does not share that one's data",
+                )?;
+            }
+        }
+        for generation in &self.keyvalue {
+            row(&mut out, "key-value", &generation.package)?;
+            for words in [generation.about, generation.shape].into_iter().flatten() {
+                row(&mut out, "", words)?;
+            }
+            for interface in &generation.interfaces {
+                let label = interface.label.as_ref().map(|label| format!(" as {label}")).unwrap_or_default();
+                let functions =
+                    if interface.functions.is_empty() { "types only".into() } else { interface.functions.join(", ") };
+                row(&mut out, "", &format!("{}{label}: {functions}", interface.name))?;
+            }
+        }
+        for (index, fits) in self.fits.iter().enumerate() {
+            let store = fits.store.map(|store| format!("{store} ")).unwrap_or_default();
+            row(&mut out, if index == 0 { "fits" } else { "" }, &format!("{store}({})", fits.provider))?;
+        }
+        let title = if self.fuse.is_some() { "will import" } else { "imports" };
+        for (index, (package, names)) in grouped(&self.imports).into_iter().enumerate() {
+            row(&mut out, if index == 0 { title } else { "" }, &format!("{package}: {}", names.join(", ")))?;
+        }
+        if self.imports.is_empty() {
+            row(&mut out, title, "nothing")?;
+        }
+        if !self.unknown_imports.is_empty() {
+            row(&mut out, "beware", &format!("wasmtime does not provide {}", self.unknown_imports.join(", ")))?;
+        }
+        if let Some(fuse) = &self.fuse {
+            row(&mut out, "fuse", fuse)?;
+        }
+        match &self.run {
+            Some(run) => row(&mut out, "run", run)?,
+            None => {
+                row(&mut out, "run", "a library is not run by itself: another component or a host calls its exports")?
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn row(out: &mut String, title: &str, text: &str) -> std::fmt::Result {
+    writeln!(out, "  {title:<11} {text}")
+}
+
+/// `wasi:io/poll@0.2.6` and `wasi:io/streams@0.2.6` are `wasi:io@0.2.6: poll, streams`.
+fn grouped(names: &[String]) -> Vec<(String, Vec<&str>)> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for name in names {
+        let (package, interface) = split_name(name).unwrap_or_else(|| ("functions".into(), name));
+        match groups.iter_mut().find(|(p, _)| *p == package) {
+            Some((_, interfaces)) => interfaces.push(interface),
+            None => groups.push((package, vec![interface])),
+        }
+    }
+    groups
+}
+
+fn generations(items: &[&Item]) -> Vec<Generation> {
+    let one = |package: String| Generation {
+        about: generation::words(&package, items),
+        shape: generation::shape(&package, items),
+        interfaces: items
+            .iter()
+            .filter_map(|item| {
+                let (of, name) = split_name(item.interface())?;
+                (of == package).then(|| Interface {
+                    name: name.to_string(),
+                    label: item.implements.as_ref().map(|_| item.name.clone()),
+                    functions: item.functions.keys().map(|name| plain_name(name)).collect(),
+                })
+            })
+            .collect(),
+        package,
+    };
+    packages(items).into_iter().map(one).collect()
+}
+
+/// `[method]bucket.get` is `bucket.get`.
+fn plain_name(name: &str) -> String {
+    name.rsplit(']').next().unwrap_or(name).to_string()
+}
+
+/// Whether a part has labelled imports; the runtime has to be told of them.
+pub fn labels_inside(component: &[u8]) -> bool {
+    kvfuse_compose::nested(component).is_ok_and(|parts| parts.iter().any(|part| part.labels))
+}

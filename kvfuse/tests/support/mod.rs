@@ -1,0 +1,183 @@
+//! Running the program, and components made for one test.
+#![allow(dead_code)] // each test file takes what it needs
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, Resolve};
+
+/// A folder of its own, in which the program runs, so that messages show plain file names.
+pub struct Folder(tempfile::TempDir);
+
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> &Self {
+        std::fs::write(self.path(name), bytes).unwrap();
+        self
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(self.0.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub fn kvfuse(&self, arguments: &[&str]) -> Ran {
+        self.run(Command::new(env!("CARGO_BIN_EXE_kvfuse")).args(arguments))
+    }
+
+    /// Runs a program in this folder; what the surrounding environment says of stores is hidden from it.
+    pub fn run(&self, command: &mut Command) -> Ran {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("KEYVALUE_") {
+                command.env_remove(name);
+            }
+        }
+        Ran::new(command.current_dir(self.0.path()).output().unwrap())
+    }
+
+    /// That the program refuses with this very message, and leaves no file behind.
+    #[track_caller]
+    pub fn refuses(&self, arguments: &[&str], code: i32, message: &str) {
+        let before = self.names();
+        let ran = self.kvfuse(arguments);
+        assert_eq!(ran.stderr, message);
+        assert_eq!(ran.code, Some(code));
+        assert_eq!(ran.stdout, "");
+        assert_eq!(self.names(), before);
+    }
+}
+
+impl Ran {
+    fn new(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A component that `make` has built.
+#[track_caller]
+pub fn built(file: &str) -> Vec<u8> {
+    let path = root().join("components").join(file);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make and make languages build it", path.display()))
+}
+
+/// The command line of wasmtime.
+pub fn wasmtime() -> Command {
+    let output = Command::new(root().join("tools/wasmtime.sh")).output().unwrap();
+    let path = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Command::new(path.trim())
+}
+
+/// A component of this world whose functions do nothing. The text may have several packages; the world is `w` of the
+/// first, which has to be called `test:it`.
+pub fn component(wit: &str) -> Vec<u8> {
+    let module = module(wit);
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+/// The core module behind it.
+pub fn module(wit: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("test.wit", wit).unwrap();
+    let world = resolve.select_world(&[package], Some("w")).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// A consumer of everything in these generations, which are folders of wit/. Its functions do nothing.
+pub fn consumer_of(generations: &[&str]) -> Vec<u8> {
+    consumer_with_io(generations, "0.2.12")
+}
+
+/// The same, built against this version of wasi:io.
+pub fn consumer_with_io(generations: &[&str], io: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let mut world = String::from("package test:it; world w { export run: func();");
+    for folder in ["io"].iter().chain(generations) {
+        let mut text = String::new();
+        let mut files: Vec<_> = std::fs::read_dir(root().join("wit").join(folder)).unwrap().collect();
+        files.sort_by_key(|file| file.as_ref().unwrap().path());
+        for file in files {
+            let file = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            // One text may name its package once.
+            match file.lines().find(|line| line.starts_with("package ")) {
+                Some(package) if text.contains(package) => text.push_str(&file.replace(package, "")),
+                Some(package) => text = format!("{package}\n{text}{}", file.replace(package, "")),
+                None => text.push_str(&file),
+            }
+        }
+        let package = resolve.push_str(format!("{folder}.wit"), &text.replace("@0.2.12", &format!("@{io}"))).unwrap();
+        if *folder == "io" {
+            continue;
+        }
+        let name = resolve.packages[package].name.clone();
+        if resolve.packages[package].worlds.contains_key("imports") {
+            world.push_str(&format!(" include {};", name.interface_id("imports")));
+        } else {
+            for interface in resolve.packages[package].interfaces.keys() {
+                world.push_str(&format!(" import {};", name.interface_id(interface)));
+            }
+        }
+    }
+    let package = resolve.push_str("test.wit", &format!("{world} }}")).unwrap();
+    let world = resolve.select_world(&[package], Some("w")).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
+/// The WIT of one published generation, as a nested package with its imports in one world.
+pub fn store_wit(version: &str, cursor: &str) -> String {
+    format!(
+        "package wasi:keyvalue{version} {{
+            interface store {{
+                variant error {{ no-such-store, access-denied, other(string) }}
+                record key-response {{ keys: list<string>, cursor: option<{cursor}> }}
+                resource bucket {{
+                    get: func(key: string) -> result<option<list<u8>>, error>;
+                    set: func(key: string, value: list<u8>) -> result<_, error>;
+                    delete: func(key: string) -> result<_, error>;
+                    exists: func(key: string) -> result<bool, error>;
+                    list-keys: func(cursor: option<{cursor}>) -> result<key-response, error>;
+                }}
+                open: func(identifier: string) -> result<bucket, error>;
+            }}
+        }}"
+    )
+}

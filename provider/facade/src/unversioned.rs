@@ -1,0 +1,89 @@
+//! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: as [`v0_1`](crate::v0_1),
+//! but a missing key is an error.
+
+wit_bindgen::generate!({
+    path: ["../../wit/io", "../../wit/unversioned"],
+    world: "wasi:keyvalue/unversioned-provider",
+    with: {
+        "wasi:io/error@0.2.12": wasip2::io::error,
+        "wasi:io/poll@0.2.12": wasip2::io::poll,
+        "wasi:io/streams@0.2.12": wasip2::io::streams,
+    },
+    pub_export_macro: true,
+    default_bindings_module: "kvfuse_facade::unversioned",
+});
+
+use crate::caching::{Cache, Entry, FutureDone, FutureEntry, FutureExists, FutureGet, Vacancy};
+use crate::shared::{all_keys, strs};
+use crate::values::{Bucket, Incoming, Outgoing, found};
+use exports::wasi::keyvalue::{batch, cache, readwrite, types};
+use std::marker::PhantomData;
+
+/// This generation over a provider's store.
+pub struct Facade<P>(PhantomData<P>);
+
+crate::classic_types!(wasi_cloud_error);
+crate::classic_atomic!();
+crate::classic_cache!();
+
+impl types::GuestIncomingValue for Incoming {
+    fn incoming_value_consume_sync(&self) -> Result<Vec<u8>, types::Error> {
+        Ok(self.consume()?)
+    }
+
+    fn incoming_value_consume_async(&self) -> Result<types::InputStream, types::Error> {
+        Ok(self.consume_stream()?)
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl<P: crate::Caching> readwrite::Guest for Facade<P> {
+    fn get(bucket: types::BucketBorrow<'_>, key: String) -> Result<types::IncomingValue, types::Error> {
+        let value = Incoming::get(&*bucket.get::<Bucket<P>>().0, &key)?;
+        Ok(types::IncomingValue::new(found(value)?))
+    }
+
+    fn set(
+        bucket: types::BucketBorrow<'_>,
+        key: String,
+        value: types::OutgoingValueBorrow<'_>,
+    ) -> Result<(), types::Error> {
+        Ok(value.get::<Outgoing<P>>().set(&*bucket.get::<Bucket<P>>().0, &key)?)
+    }
+
+    fn delete(bucket: types::BucketBorrow<'_>, key: String) -> Result<(), types::Error> {
+        Ok(bucket.get::<Bucket<P>>().0.delete(&key)?)
+    }
+
+    fn exists(bucket: types::BucketBorrow<'_>, key: String) -> Result<bool, types::Error> {
+        Ok(bucket.get::<Bucket<P>>().0.exists(&key)?)
+    }
+}
+
+impl<P: crate::Caching> batch::Guest for Facade<P> {
+    fn get_many(bucket: types::BucketBorrow<'_>, keys: Vec<String>) -> Result<Vec<types::IncomingValue>, types::Error> {
+        let values = bucket.get::<Bucket<P>>().0.get_many(&strs(&keys))?;
+        let values = values.into_iter().map(|value| found(value.map(Incoming::whole)));
+        Ok(values.map(|value| value.map(types::IncomingValue::new)).collect::<Result<_, _>>()?)
+    }
+
+    fn get_keys(bucket: types::BucketBorrow<'_>) -> Vec<String> {
+        // The signature has no place for an error, and a guest does not trap.
+        all_keys(&*bucket.get::<Bucket<P>>().0).unwrap_or_default()
+    }
+
+    fn set_many(
+        bucket: types::BucketBorrow<'_>,
+        key_values: Vec<(String, types::OutgoingValueBorrow<'_>)>,
+    ) -> Result<(), types::Error> {
+        let values: Vec<_> = key_values.iter().map(|(key, value)| (key.clone(), value.get())).collect();
+        Ok(Outgoing::<P>::set_many(&*bucket.get::<Bucket<P>>().0, &values)?)
+    }
+
+    fn delete_many(bucket: types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), types::Error> {
+        Ok(bucket.get::<Bucket<P>>().0.delete_many(&strs(&keys))?)
+    }
+}

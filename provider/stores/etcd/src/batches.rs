@@ -1,0 +1,118 @@
+//! Many keys at once: transactions without a condition, split where they exceed what a server takes.
+
+use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
+use crate::error;
+use crate::protocol::{self, DeleteRange, Number, Operation, Put, Range, Txn, TxnDone};
+use crate::store::EtcdBucket;
+use kvfuse_core::Result;
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::HttpClient;
+use std::collections::HashSet;
+
+/// Bytes of keys and values after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB), with room for
+/// what goes around them. A single larger operation goes alone, and the server decides.
+const BYTES: usize = 1 << 20;
+
+impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+    pub fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        let size = |key: &&str| key.len() + self.base.len();
+        self.in_parts(
+            keys,
+            size,
+            Repeat::Freely,
+            |key, _| Operation::RequestRange(Range { key: self.key(key), ..Range::default() }),
+            |done, count| {
+                let before = values.len();
+                values.extend(done.responses.into_iter().map_while(|response| {
+                    Some(response.response_range?.kvs.into_iter().next().map(|found| found.value.0))
+                }));
+                values.len() - before == count
+            },
+        )?;
+        Ok(values)
+    }
+
+    pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        // etcd refuses a transaction that puts one key twice; the last pair is the one that counts.
+        let mut seen = HashSet::new();
+        let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
+        unique.reverse();
+        let size = |(key, value): &(&str, &[u8])| key.len() + value.len() + self.base.len();
+        self.in_parts(
+            &unique,
+            size,
+            Repeat::Never,
+            |(key, value), lease| Operation::RequestPut(Put { key: self.key(key), value: (*value).into(), lease }),
+            |_, _| true,
+        )
+    }
+
+    pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
+        let size = |key: &&str| key.len() + self.base.len();
+        self.in_parts(
+            keys,
+            size,
+            Repeat::Never,
+            |key, _| Operation::RequestDeleteRange(DeleteRange { key: self.key(key) }),
+            |_, _| true,
+        )
+    }
+
+    /// Carries out an operation on each item, in as few transactions as their limits allow. `take` gets each answer and
+    /// the number of operations in it, and says whether it was whole.
+    fn in_parts<T>(
+        &self,
+        items: &[T],
+        size: impl Fn(&T) -> usize,
+        repeat: Repeat,
+        operation: impl Fn(&T, Number) -> Operation,
+        mut take: impl FnMut(TxnDone, usize) -> bool,
+    ) -> Result<()> {
+        let shared = &self.shared;
+        let deadline = shared.client.deadline();
+        let mut rest = items;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at_checked(self.part(rest, &size)).unwrap_or((rest, &[]));
+            let body = |lease| {
+                let success = part.iter().map(|item| operation(item, lease)).collect();
+                protocol::encode(&Txn { success, ..Txn::default() })
+            };
+            let answer = match repeat {
+                Repeat::Never => shared.write(protocol::TXN, deadline, body)?,
+                Repeat::Freely => {
+                    let body = body(Number(0));
+                    let call = Call { path: protocol::TXN, body: &body, repeat, max_answer: MAX_ANSWER, deadline };
+                    shared.client.answer(&call)?
+                }
+            };
+            match answer {
+                Answer::Done(done) => {
+                    if !take(done, part.len()) {
+                        return Err(error::not_etcd(shared.client.authority()));
+                    }
+                    rest = after;
+                }
+                // A server that was set to take fewer: nothing was done.
+                Answer::TooManyOperations if part.len() > 1 => shared.max_operations.set(part.len() / 2),
+                Answer::TooLarge => return Err(too_large()),
+                _ => return Err(error::not_etcd(shared.client.authority())),
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the items fit one transaction: at least one.
+    fn part<T>(&self, items: &[T], size: &impl Fn(&T) -> usize) -> usize {
+        let mut bytes = 0;
+        let fitting = items.iter().take(self.shared.max_operations.get()).take_while(|item| {
+            bytes += size(item);
+            bytes <= BYTES
+        });
+        fitting.count().max(1)
+    }
+}
+
+fn too_large() -> kvfuse_core::Error {
+    kvfuse_core::Error::invalid("the values asked for are together larger than what fits one answer; ask for fewer")
+}

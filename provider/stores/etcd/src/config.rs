@@ -1,0 +1,190 @@
+//! What a user sets.
+
+use kvfuse_core::{Error, Kind, Result, Settings, error::quoted};
+use kvfuse_transport::clock;
+use kvfuse_transport::http::Scheme;
+use std::fmt;
+use std::time::Duration;
+
+/// Where the cluster is, who we are there, and where keys go. Its `Debug` hides the password.
+#[derive(Clone)]
+pub struct Config {
+    /// At least one.
+    pub endpoints: Vec<Endpoint>,
+    pub login: Option<Login>,
+    /// What every etcd key begins with.
+    pub prefix: String,
+    /// How long a key lives after it was written, at least; forever if `None`.
+    pub life: Option<Duration>,
+    /// The longest that one operation may take.
+    pub time_limit: Duration,
+}
+
+/// One member's client address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub scheme: Scheme,
+    /// `host:port`.
+    pub authority: String,
+}
+
+#[derive(Clone)]
+pub struct Login {
+    pub user: String,
+    pub password: String,
+}
+
+const ENDPOINTS: &str = "KEYVALUE_ETCD_ENDPOINTS";
+const USER: &str = "KEYVALUE_ETCD_USERNAME";
+const PASSWORD: &str = "KEYVALUE_ETCD_PASSWORD";
+const LIFE: &str = "KEYVALUE_TTL_S";
+const EXAMPLE: &str = "http://127.0.0.1:2379";
+/// A lease's longest life in etcd, in seconds.
+const LONGEST_LIFE: u64 = 9_000_000_000;
+
+impl Config {
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let list = settings.get(ENDPOINTS).ok_or_else(|| {
+            Error::new(
+                Kind::Unavailable,
+                format!("no server is named: set the variable {ENDPOINTS} to where etcd is, such as {EXAMPLE}"),
+            )
+        })?;
+        let login = match (settings.get(USER), settings.get(PASSWORD)) {
+            (None, None) => None,
+            (Some(user), Some(password)) => Some(Login { user: user.to_string(), password: password.to_string() }),
+            _ => return Err(Error::invalid(format!("{USER} and {PASSWORD} must be set together, or neither"))),
+        };
+        Ok(Self {
+            endpoints: list.split(',').map(|part| Endpoint::parse(part.trim())).collect::<Result<_>>()?,
+            login,
+            prefix: settings.get("KEYVALUE_PREFIX").unwrap_or("keyvalue/").to_string(),
+            life: life(settings)?,
+            time_limit: clock::time_limit(settings)?,
+        })
+    }
+}
+
+impl Endpoint {
+    fn parse(text: &str) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::invalid(format!("an address in {ENDPOINTS} {what}; it reads like {EXAMPLE}, several with commas"))
+        };
+        let (scheme, rest) = match text.split_once("://") {
+            Some(("http", rest)) => (Scheme::Http, rest),
+            Some(("https", rest)) => (Scheme::Https, rest),
+            Some(_) => return Err(wrong("has a scheme that is neither http nor https")),
+            None => (Scheme::Http, text),
+        };
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        // Never repeated in an error: who writes a login here writes a password.
+        if authority.contains('@') {
+            return Err(wrong(&format!("holds a login; use {USER} and {PASSWORD}")));
+        }
+        if authority.is_empty() || authority.contains(|c: char| c == '/' || c == '?' || c == '#' || c.is_whitespace()) {
+            return Err(wrong("is not a host and a port"));
+        }
+        let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
+        });
+        if !has_port {
+            return Err(wrong("names no port (etcd's is 2379)"));
+        }
+        Ok(Self { scheme, authority: authority.to_string() })
+    }
+}
+
+fn life(settings: &Settings) -> Result<Option<Duration>> {
+    let Some(text) = settings.get(LIFE) else { return Ok(None) };
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST_LIFE) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Some(Duration::from_secs(seconds)))
+        }
+        _ => {
+            Err(Error::invalid(format!("{LIFE}={} is not a number of seconds from 1 to {LONGEST_LIFE}", quoted(text))))
+        }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).field("password", &"(hidden)").finish()
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("endpoints", &self.endpoints)
+            .field("login", &self.login)
+            .field("prefix", &self.prefix)
+            .field("life", &self.life)
+            .field("time_limit", &self.time_limit)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config> {
+        Config::from_settings(&Settings::new(variables.iter().map(|(n, v)| (n.to_string(), v.to_string()))))
+    }
+
+    #[test]
+    fn endpoints_are_a_list_of_addresses() {
+        let config = config(&[(ENDPOINTS, "http://a:2379, https://b:1/,c:2,http://[::1]:3")]).unwrap();
+        let expected =
+            [(Scheme::Http, "a:2379"), (Scheme::Https, "b:1"), (Scheme::Http, "c:2"), (Scheme::Http, "[::1]:3")];
+        let endpoints: Vec<_> = config.endpoints.iter().map(|e| (e.scheme, e.authority.as_str())).collect();
+        assert_eq!(endpoints, expected);
+        assert_eq!((config.prefix.as_str(), config.life), ("keyvalue/", None));
+    }
+
+    #[test]
+    fn a_wrong_address_is_refused_without_repeating_it() {
+        for text in [
+            "",
+            "http://",
+            "ftp://hunter2:1",
+            "http://a:hunter2@b:1",
+            "http://hunter2",
+            "http://hunter2/x:1",
+            "http://hunter2:99999",
+            "http://a:1,",
+            "http://::1:hunter2",
+            "http://::1:1",
+            "hunter 2:1",
+        ] {
+            let error = config(&[(ENDPOINTS, text)]).unwrap_err();
+            assert!(error.message().contains(ENDPOINTS), "{error}");
+            assert!(!error.message().contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_login_has_two_halves() {
+        let with = |user, password| config(&[(ENDPOINTS, "a:1"), (USER, user), (PASSWORD, password)]);
+        assert_eq!(with("ann", "hunter2").unwrap().login.unwrap().user, "ann");
+        for error in [with("ann", "").unwrap_err(), with("", "hunter2").unwrap_err()] {
+            assert_eq!(error.kind(), Kind::InvalidArgument);
+            assert!(!error.message().contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_password() {
+        let text = format!("{:?}", config(&[(ENDPOINTS, "a:1"), (USER, "ann"), (PASSWORD, "hunter2")]).unwrap());
+        assert!(text.contains("ann") && !text.contains("hunter2"), "{text}");
+    }
+
+    #[test]
+    fn a_life_time_is_a_number_of_seconds() {
+        let with = |text| config(&[(ENDPOINTS, "a:1"), (LIFE, text)]).map(|config| config.life);
+        assert_eq!(with("60"), Ok(Some(Duration::from_secs(60))));
+        for text in ["0", "-1", "1.5", "60s", "9000000001"] {
+            assert!(with(text).unwrap_err().message().contains(LIFE), "{text}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What went wrong, in the contract's terms.
+
+use crate::config::Config;
+use crate::protocol::Refusal;
+use kvfuse_core::{Error, Kind};
+use kvfuse_transport::fault::{Cause, Fault};
+
+/// A call that gave no answer of the sort asked for.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// It did not happen, or did not matter; the error says why not.
+    Failed(Error),
+    /// It may have happened.
+    Unknown(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Failed(error) | Failure::Unknown(error) => error,
+        }
+    }
+}
+
+/// What an error answer means for the one who asked.
+#[derive(Debug, PartialEq)]
+pub enum Meaning {
+    /// Trying again does not help.
+    Refused(Error),
+    /// The token is no longer good: log in again.
+    NewToken,
+    /// The lease is gone: get another.
+    NewLease,
+    /// The revision asked for is no longer kept.
+    Compacted,
+    /// The transaction has more operations than this server takes.
+    TooManyOperations,
+    /// Nothing was done, and it may go better in a moment or with another member.
+    Busy(String),
+    /// A write may have been done.
+    Uncertain(String),
+}
+
+/// The texts are etcd's, which its clients tell errors apart by (`rpctypes/error.go`).
+pub fn meaning(status: u16, refusal: &Refusal) -> Meaning {
+    let text = refusal.text();
+    let has = |part: &str| text.contains(part);
+    if has("invalid auth token") || has("revision of auth store is old") {
+        return Meaning::NewToken;
+    }
+    if has("requested lease not found") {
+        return Meaning::NewLease;
+    }
+    if has("required revision has been compacted") {
+        return Meaning::Compacted;
+    }
+    if has("too many operations in txn request") {
+        return Meaning::TooManyOperations;
+    }
+    if has("too many requests") || has("raft proposal dropped") || has("not supported for learner") || has("no leader")
+    {
+        return Meaning::Busy(shortened(text));
+    }
+    let refused = |kind, message: &str| Meaning::Refused(Error::new(kind, message));
+    if has("user name is empty") || has("user name not found") {
+        return refused(
+            Kind::AccessDenied,
+            "etcd wants a login; set KEYVALUE_ETCD_USERNAME and KEYVALUE_ETCD_PASSWORD",
+        );
+    }
+    if has("authentication failed") {
+        return refused(Kind::AccessDenied, "etcd does not accept the user and password");
+    }
+    if has("permission denied") {
+        return refused(Kind::AccessDenied, "the roles of the etcd user do not permit this key");
+    }
+    if has("request is too large") || has("message larger than max") {
+        return refused(
+            Kind::InvalidArgument,
+            "key and value together are larger than etcd takes in one request (1.5 MiB unless the server's flag \
+             --max-request-bytes says otherwise)",
+        );
+    }
+    if has("database space exceeded") {
+        return refused(Kind::QuotaExceeded, "etcd's database is full (its flag --quota-backend-bytes)");
+    }
+    if has("required revision is a future revision") {
+        return refused(Kind::InvalidArgument, "this cursor is not from this cluster; start again without one");
+    }
+    // gRPC's codes: 3 invalid argument, 5 not found, 7 permission denied, 9 failed precondition, 12 unimplemented,
+    // 16 unauthenticated. In all others something was under way.
+    match refusal.code {
+        7 | 16 => refused(Kind::AccessDenied, "etcd refused the user"),
+        3 | 5 | 9 | 12 => Meaning::Refused(Error::new(Kind::Other, format!("etcd refused: {}", shortened(text)))),
+        0 if status == 404 => refused(
+            Kind::Unavailable,
+            "what listens there has no /v3 gateway: it is no etcd, or one before 3.4; check KEYVALUE_ETCD_ENDPOINTS",
+        ),
+        _ if text.is_empty() => Meaning::Uncertain(format!("HTTP status {status}")),
+        _ => Meaning::Uncertain(shortened(text)),
+    }
+}
+
+/// A text of etcd's on one line, and not longer than a line; it never holds what was sent.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+pub fn unavailable(authority: &str, why: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("etcd at {authority} cannot serve at the moment: {why}"))
+}
+
+pub fn unknown(authority: &str, why: &str) -> Error {
+    Error::new(
+        Kind::OutcomeUnknown,
+        format!(
+            "sent to etcd at {authority}, but no good answer came ({why}): it may or may not have happened; read \
+                 before trying again"
+        ),
+    )
+}
+
+/// Why nothing happened.
+pub fn unreachable(config: &Config, authority: &str, fault: &Fault) -> Error {
+    match fault.cause {
+        Cause::Denied => Error::new(
+            Kind::Unavailable,
+            format!(
+                "etcd at {authority} cannot be reached ({fault}): the host does not let this component make HTTP \
+                 requests; with wasmtime the flag is -S http"
+            ),
+        ),
+        Cause::TimedOut => timed_out(config, authority),
+        Cause::Tls => Error::new(
+            Kind::Unavailable,
+            format!("TLS with etcd at {authority} failed ({fault}): the host must trust the certificate's issuer"),
+        ),
+        Cause::Malformed | Cause::TooLarge => not_etcd(authority),
+        _ => Error::new(Kind::Unavailable, format!("etcd at {authority} cannot be reached: {fault}")),
+    }
+}
+
+pub fn timed_out(config: &Config, authority: &str) -> Error {
+    Error::new(
+        Kind::Timeout,
+        format!(
+            "etcd at {authority} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
+            config.time_limit.as_millis()
+        ),
+    )
+}
+
+pub fn not_etcd(authority: &str) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        format!("what listens at {authority} does not answer as etcd does; check KEYVALUE_ETCD_ENDPOINTS"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(code: i32, message: &str) -> Meaning {
+        meaning(400, &Refusal { error: String::new(), message: message.into(), code })
+    }
+
+    #[test]
+    fn error_answers_mean_what_etcd_says_they_mean() {
+        assert_eq!(of(16, "etcdserver: invalid auth token"), Meaning::NewToken);
+        assert_eq!(of(3, "etcdserver: revision of auth store is old"), Meaning::NewToken);
+        assert_eq!(of(5, "etcdserver: requested lease not found"), Meaning::NewLease);
+        assert_eq!(of(11, "etcdserver: mvcc: required revision has been compacted"), Meaning::Compacted);
+        assert_eq!(of(3, "etcdserver: too many operations in txn request"), Meaning::TooManyOperations);
+        assert!(matches!(of(8, "etcdserver: too many requests"), Meaning::Busy(_)));
+        for text in [
+            "etcdserver: request timed out",
+            "etcdserver: request timed out, possibly due to previous leader failure",
+            "etcdserver: leader changed",
+            "etcdserver: server stopped",
+            "context deadline exceeded",
+            "transport is closing",
+        ] {
+            assert!(matches!(of(14, text), Meaning::Uncertain(_)), "{text}");
+        }
+        for (code, text, kind) in [
+            (3, "etcdserver: user name is empty", Kind::AccessDenied),
+            (3, "etcdserver: authentication failed, invalid user ID or password", Kind::AccessDenied),
+            (7, "etcdserver: permission denied", Kind::AccessDenied),
+            (3, "etcdserver: request is too large", Kind::InvalidArgument),
+            (8, "etcdserver: mvcc: database space exceeded", Kind::QuotaExceeded),
+            (11, "etcdserver: mvcc: required revision is a future revision", Kind::InvalidArgument),
+            (3, "etcdserver: key is not provided", Kind::Other),
+        ] {
+            let Meaning::Refused(error) = of(code, text) else { panic!("{text}") };
+            assert_eq!(error.kind(), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_body_is_uncertain_by_its_status() {
+        assert!(matches!(meaning(502, &Refusal::default()), Meaning::Uncertain(_)));
+        assert!(matches!(meaning(404, &Refusal::default()), Meaning::Refused(_)));
+    }
+}

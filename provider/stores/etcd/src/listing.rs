@@ -1,0 +1,135 @@
+//! Listings: key ranges in pages, all at the revision of the first.
+//!
+//! A cursor holds that revision and the last key given, so any instance can go on, and what others write meanwhile does
+//! not show. When etcd has compacted the revision away, the listing goes on at the newest, from the same key: keys come
+//! in their order, so none that stays is missed or given twice.
+
+use crate::client::{Answer, Call, Repeat};
+use crate::error;
+use crate::protocol::{self, Bytes, Number, Range, Ranged};
+use crate::store::EtcdBucket;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
+use kvfuse_core::{Error, Page, Result};
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::HttpClient;
+
+/// The largest answer taken: a page of keys of some 4 KiB. Keys longer than that make the page smaller.
+const MAX_ANSWER: usize = 8 << 20;
+
+/// `{revision}.{last key, base64url}.{check, hexadecimal}`.
+#[derive(Debug, PartialEq, Eq)]
+struct Position {
+    revision: Number,
+    /// The last key given, without the bucket's base.
+    last: Vec<u8>,
+}
+
+impl Position {
+    fn encode(&self, base: &str) -> String {
+        format!("{}.{}.{:x}", self.revision.0, URL_SAFE_NO_PAD.encode(&self.last), self.check(base))
+    }
+
+    fn decode(text: &str, base: &str) -> Option<Self> {
+        let (revision, rest) = text.split_once('.')?;
+        let (last, _) = rest.split_once('.')?;
+        let revision = Number(revision.parse().ok().filter(|revision| *revision > 0)?);
+        let position = Self { revision, last: URL_SAFE_NO_PAD.decode(last).ok()? };
+        (position.encode(base) == text).then_some(position)
+    }
+
+    /// FNV-1a over the position and the bucket's place: a cursor typed in, or of another bucket, does not fit.
+    fn check(&self, base: &str) -> u32 {
+        let bytes = self.revision.0.to_le_bytes().into_iter().chain(self.last.iter().copied()).chain(base.bytes());
+        bytes.fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+    }
+}
+
+impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+    pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
+        let position = match cursor {
+            None => None,
+            Some(text) => Some(Position::decode(text, &self.base).ok_or_else(foreign)?),
+        };
+        let mut range = Range { keys_only: true, range_end: self.end(), ..Range::default() };
+        let mut from = self.base.clone().into_bytes();
+        if let Some(position) = &position {
+            // The smallest key after the last one.
+            from.extend_from_slice(&position.last);
+            from.push(0);
+            range.revision = position.revision;
+        }
+        range.key = Bytes(from);
+        let mut limit = PAGE_KEYS;
+        let deadline = self.shared.client.deadline();
+        let ranged: Ranged = loop {
+            range.limit = Number(i64::try_from(limit).unwrap_or(1));
+            let body = protocol::encode(&range);
+            let call =
+                Call { path: protocol::RANGE, body: &body, repeat: Repeat::Freely, max_answer: MAX_ANSWER, deadline };
+            match self.shared.client.answer(&call)? {
+                Answer::Done(ranged) => break ranged,
+                Answer::Compacted if range.revision != Number(0) => range.revision = Number(0),
+                Answer::TooLarge if limit > 1 => limit = (limit / 32).max(1),
+                _ => return Err(error::not_etcd(self.shared.client.authority())),
+            }
+        };
+        let mut revision = range.revision;
+        if revision == Number(0) {
+            revision = ranged.header.as_ref().map_or(revision, |header| header.revision);
+        }
+        self.page_of(ranged, revision)
+    }
+
+    fn page_of(&self, ranged: Ranged, revision: Number) -> Result<Page> {
+        let mut page = Page::default();
+        let mut bytes = 0;
+        let mut found = ranged.kvs.into_iter().peekable();
+        while let Some(next) = found.next() {
+            let Some(last) = next.key.0.strip_prefix(self.base.as_bytes()) else {
+                return Err(error::not_etcd(self.shared.client.authority()));
+            };
+            bytes += last.len();
+            // Keys that are no text are somebody else's: no caller could have written them.
+            page.keys.extend(std::str::from_utf8(last).map(str::to_string));
+            let ends = found.peek().is_none();
+            if (ends && ranged.more) || (!ends && bytes >= PAGE_BYTES) {
+                page.cursor = Some(Position { revision, last: last.to_vec() }.encode(&self.base));
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// The first key after the bucket's: its base ends with `/`, and `0` is the next byte.
+    fn end(&self) -> Bytes {
+        let mut end = self.base.clone().into_bytes();
+        if let Some(last) = end.last_mut() {
+            *last += 1;
+        }
+        Bytes(end)
+    }
+}
+
+fn foreign() -> Error {
+    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_and_no_other_does() {
+        for last in [&b""[..], b"key", b"\0\xff", &[b'k'; 1000]] {
+            let text = Position { revision: Number(7), last: last.to_vec() }.encode("p/b/");
+            assert_eq!(Position::decode(&text, "p/b/"), Some(Position { revision: Number(7), last: last.to_vec() }));
+            assert_eq!(Position::decode(&text, "p/c/"), None);
+            assert_eq!(Position::decode(&format!("{text}0"), "p/b/"), None);
+        }
+        for text in ["", "0", "7", "7..", "-7..0", "7.a.0", "7.*.0", "0..0"] {
+            assert_eq!(Position::decode(text, "p/b/"), None, "{text}");
+        }
+    }
+}

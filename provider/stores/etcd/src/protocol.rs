@@ -1,0 +1,328 @@
+//! What goes to etcd's JSON gateway and what comes back. No I/O.
+//!
+//! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and 3.5.
+//! Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+
+pub const RANGE: &str = "/v3/kv/range";
+pub const PUT: &str = "/v3/kv/put";
+pub const DELETE_RANGE: &str = "/v3/kv/deleterange";
+pub const TXN: &str = "/v3/kv/txn";
+pub const LEASE_GRANT: &str = "/v3/lease/grant";
+pub const AUTHENTICATE: &str = "/v3/auth/authenticate";
+
+/// Bytes, in base64 on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl From<&[u8]> for Bytes {
+    fn from(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+}
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+                STANDARD.decode(text).map(Bytes).map_err(|_| E::custom("not base64"))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// A 64-bit number, in a string on the way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Number(pub i64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Number;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a 64-bit number, as a string or not")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
+                text.parse().map(Number).map_err(|_| E::custom("not a 64-bit number"))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Number, E> {
+                Ok(Number(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Number, E> {
+                i64::try_from(number).map(Number).map_err(|_| E::custom("not a 64-bit number"))
+            }
+        }
+        deserializer.deserialize_any(Text)
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Clone, Default, Serialize)]
+pub struct Range {
+    pub key: Bytes,
+    #[serde(skip_serializing_if = "is_default")]
+    pub range_end: Bytes,
+    #[serde(skip_serializing_if = "is_default")]
+    pub limit: Number,
+    #[serde(skip_serializing_if = "is_default")]
+    pub revision: Number,
+    #[serde(skip_serializing_if = "is_default")]
+    pub keys_only: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    pub count_only: bool,
+}
+
+#[derive(Clone, Serialize)]
+pub struct Put {
+    pub key: Bytes,
+    pub value: Bytes,
+    #[serde(skip_serializing_if = "is_default")]
+    pub lease: Number,
+}
+
+#[derive(Clone, Serialize)]
+pub struct DeleteRange {
+    pub key: Bytes,
+}
+
+#[derive(Default, Serialize)]
+pub struct Txn {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub compare: Vec<Compare>,
+    pub success: Vec<Operation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failure: Vec<Operation>,
+}
+
+/// The condition that a key was last modified at a revision; at 0: that it is not there.
+#[derive(Serialize)]
+pub struct Compare {
+    target: &'static str,
+    result: &'static str,
+    key: Bytes,
+    mod_revision: Number,
+}
+
+impl Compare {
+    pub fn modified_at(key: Bytes, revision: Number) -> Self {
+        Self { target: "MOD", result: "EQUAL", key, mod_revision: revision }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    RequestRange(Range),
+    RequestPut(Put),
+    RequestDeleteRange(DeleteRange),
+}
+
+#[derive(Serialize)]
+pub struct Grant {
+    /// In seconds.
+    #[serde(rename = "TTL")]
+    pub ttl: Number,
+}
+
+#[derive(Serialize)]
+pub struct Authenticate<'a> {
+    pub name: &'a str,
+    pub password: &'a str,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Header {
+    #[serde(default)]
+    pub revision: Number,
+}
+
+/// A key with its value and history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeyValue {
+    pub key: Bytes,
+    pub value: Bytes,
+    /// Of the key's creation, and of its last modification.
+    pub create_revision: Number,
+    pub mod_revision: Number,
+    /// How often it was written since it was created.
+    pub version: Number,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Ranged {
+    pub header: Option<Header>,
+    pub kvs: Vec<KeyValue>,
+    pub more: bool,
+    pub count: Number,
+}
+
+/// The answer to a put, a delete, and whatever else only has to have been done.
+#[derive(Debug, Deserialize)]
+pub struct Written {
+    #[allow(dead_code, reason = "that it is there tells an answer from any other JSON")]
+    pub header: Header,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct TxnDone {
+    #[allow(dead_code, reason = "as above")]
+    pub header: Header,
+    #[serde(default)]
+    pub succeeded: bool,
+    #[serde(default)]
+    pub responses: Vec<OperationDone>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OperationDone {
+    pub response_range: Option<Ranged>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Granted {
+    #[serde(rename = "ID")]
+    pub id: Number,
+}
+
+#[derive(Deserialize)]
+pub struct Authenticated {
+    pub token: String,
+}
+
+/// An error answer. `message` is missing from old gateways, `error` from new ones.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Refusal {
+    pub error: String,
+    pub message: String,
+    pub code: i32,
+}
+
+impl Refusal {
+    pub fn text(&self) -> &str {
+        if self.message.is_empty() { &self.error } else { &self.message }
+    }
+}
+
+pub fn encode(request: &impl Serialize) -> Vec<u8> {
+    // Only a map with keys that are no strings, or a failing Serialize, could make this fail; neither is above.
+    serde_json::to_vec(request).unwrap_or_default()
+}
+
+/// `None` if the answer is not what was asked for.
+pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
+    serde_json::from_slice(answer).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(request: &impl Serialize) -> String {
+        String::from_utf8(encode(request)).unwrap()
+    }
+
+    // The requests and answers are those of the gateway's documentation.
+
+    #[test]
+    fn a_put_is_as_documented() {
+        let put = Put { key: b"foo"[..].into(), value: b"bar"[..].into(), lease: Number(0) };
+        assert_eq!(text(&put), r#"{"key":"Zm9v","value":"YmFy"}"#);
+        let answer = br#"{"header":{"cluster_id":"12585971608760269493","member_id":"13847567121247652255","revision":"2","raft_term":"3"}}"#;
+        assert_eq!(decode::<Written>(answer).unwrap().header.revision, Number(2));
+    }
+
+    #[test]
+    fn a_range_is_as_documented() {
+        let range = Range { key: b"foo"[..].into(), ..Range::default() };
+        assert_eq!(text(&range), r#"{"key":"Zm9v"}"#);
+        let answer = br#"{"header":{"cluster_id":"12585971608760269493","member_id":"13847567121247652255","revision":"2","raft_term":"3"},"kvs":[{"key":"Zm9v","create_revision":"2","mod_revision":"2","version":"1","value":"YmFy"}],"count":"1"}"#;
+        let ranged: Ranged = decode(answer).unwrap();
+        assert_eq!(ranged.kvs.len(), 1);
+        assert_eq!((ranged.kvs[0].value.0.as_slice(), ranged.kvs[0].mod_revision), (&b"bar"[..], Number(2)));
+        assert_eq!((ranged.count, ranged.more), (Number(1), false));
+    }
+
+    #[test]
+    fn a_transaction_is_as_documented() {
+        let txn = Txn {
+            compare: vec![Compare::modified_at(b"foo"[..].into(), Number(2))],
+            success: vec![Operation::RequestPut(Put {
+                key: b"foo"[..].into(),
+                value: b"bar"[..].into(),
+                lease: Number(7),
+            })],
+            failure: vec![Operation::RequestRange(Range { key: b"foo"[..].into(), ..Range::default() })],
+        };
+        let expected = concat!(
+            r#"{"compare":[{"target":"MOD","result":"EQUAL","key":"Zm9v","mod_revision":"2"}],"#,
+            r#""success":[{"request_put":{"key":"Zm9v","value":"YmFy","lease":"7"}}],"#,
+            r#""failure":[{"request_range":{"key":"Zm9v"}}]}"#
+        );
+        assert_eq!(text(&txn), expected);
+        let answer = br#"{"header":{"revision":"3"},"succeeded":true,"responses":[{"response_put":{"header":{"revision":"3"}}}]}"#;
+        assert!(decode::<TxnDone>(answer).unwrap().succeeded);
+        let answer = br#"{"header":{"revision":"3"},"responses":[{"response_range":{"header":{"revision":"3"}}}]}"#;
+        let done: TxnDone = decode(answer).unwrap();
+        assert!(!done.succeeded && done.responses[0].response_range.as_ref().unwrap().kvs.is_empty());
+    }
+
+    #[test]
+    fn an_error_is_read_from_old_and_new_gateways() {
+        for answer in [
+            &br#"{"error":"etcdserver: permission denied","code":7}"#[..],
+            br#"{"error":"etcdserver: permission denied","message":"etcdserver: permission denied","code":7}"#,
+            br#"{"code":7,"message":"etcdserver: permission denied","details":[]}"#,
+        ] {
+            let refusal: Refusal = decode(answer).unwrap();
+            assert_eq!((refusal.text(), refusal.code), ("etcdserver: permission denied", 7));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_none() {
+        for answer in [&b""[..], b"{", b"null", b"[]", b"\"x\"", b"<html>", b"{}"] {
+            assert!(decode::<Written>(answer).is_none(), "{}", answer.escape_ascii());
+            assert!(decode::<TxnDone>(answer).is_none(), "{}", answer.escape_ascii());
+        }
+        for kv in [r#"{"value":"*"}"#, r#"{"value":3}"#, r#"{"version":"x"}"#, r#"{"version":9223372036854775808}"#] {
+            assert!(decode::<KeyValue>(kv.as_bytes()).is_none(), "{kv}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What a server can do to us, at every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::{NativeStore, OwnEtcd, connect};
+use kvfuse_core::{Kind, Store};
+use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::faults::every_fault_at_every_byte;
+use kvfuse_servers::process::{free_port, wait_until};
+use kvfuse_servers::proxy::{Direction, Fault, Proxy};
+use kvfuse_servers::redis::Redis;
+
+fn store(port: u16, time_limit: &str) -> NativeStore {
+    connect(&format!("http://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
+}
+
+fn with_login(port: u16) -> NativeStore {
+    let login = [("KEYVALUE_ETCD_USERNAME", "root"), ("KEYVALUE_ETCD_PASSWORD", "hunter1")];
+    connect(&format!("http://127.0.0.1:{port}"), &login)
+}
+
+#[test]
+fn a_connection_closed_at_any_byte_tells_the_truth() {
+    every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Close, true, store);
+}
+
+#[test]
+fn nonsense_at_any_byte_tells_the_truth() {
+    every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Nonsense, true, store);
+}
+
+#[test]
+fn a_server_that_hangs_at_any_byte_costs_the_time_limit_and_tells_the_truth() {
+    every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Hang, true, store);
+}
+
+#[test]
+fn answers_that_come_byte_by_byte_are_read() {
+    let etcd = Etcd::start(1, &[]);
+    let proxy = Proxy::start(etcd.ports()[0]);
+    proxy.trickle(true);
+    let bucket = store(proxy.port(), "5000").open("b").unwrap();
+    bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
+    let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
+    assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
+    assert_eq!(bucket.list(None).unwrap().keys, ["a", "b", "c"]);
+}
+
+#[test]
+fn a_login_cut_off_at_any_byte_is_repeated() {
+    let mut etcd = Etcd::start(1, &[]);
+    etcd.enable_logins();
+    let proxy = Proxy::start(etcd.ports()[0]);
+    // The request that logs in is some 180 bytes, its answer some 250.
+    for direction in [Direction::Request, Direction::Reply] {
+        for byte in (0..250).step_by(10) {
+            proxy.plan(direction, Fault::Close, byte);
+            assert_eq!(with_login(proxy.port()).open("b").unwrap().get("a"), Ok(None), "{direction:?} {byte}");
+            proxy.clear();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable() {
+    let bucket = store(free_port(), "100").open("b").unwrap();
+    for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert!(error.message().contains("127.0.0.1:"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_etcd_is_told_so() {
+    let redis = Redis::start(&[]);
+    let bucket = store(redis.port(), "100").open("b").unwrap();
+    let error = bucket.get("a").unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    let error = bucket.set("a", b"").unwrap_err();
+    assert!(matches!(error.kind(), Kind::Unavailable | Kind::OutcomeUnknown), "{error}");
+}
+
+#[test]
+fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
+    let own = OwnEtcd::start(1, &[], &[("KEYVALUE_TIMEOUT_MS", "300")]);
+    let bucket = own.open("b").unwrap();
+    wait_until("the first write is through", || bucket.set("a", b"1").is_ok());
+    own.server.freeze(0);
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    let error = bucket.set("a", b"2").unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown);
+    assert!(error.message().contains("may or may not have happened"), "{error}");
+    own.server.thaw(0);
+    wait_until("etcd answers again", || bucket.get("a").is_ok());
+}

@@ -1,0 +1,192 @@
+//! How a bucket's keys become Redis keys.
+
+use crate::config::{Config, Layout};
+use crate::protocol::Request;
+use std::borrow::Cow;
+
+/// One bucket's place in the database.
+pub struct Space {
+    layout: Layout,
+    /// What its Redis keys begin with; of a hash, its whole key.
+    base: Vec<u8>,
+}
+
+/// Keys and values that one command takes at most: far below Redis' limit of 1,048,576 arguments, and few enough that
+/// others get their turn in between.
+const PER_COMMAND: usize = 10_000;
+/// Bytes after which a command of several pairs ends, below the limit on what a client may have unprocessed (1 GiB).
+const BYTES_PER_COMMAND: usize = 16 << 20;
+
+impl Space {
+    pub fn new(config: &Config, bucket: &str) -> Self {
+        let mut base = config.prefix.clone();
+        match config.layout {
+            Layout::Raw => {}
+            Layout::Hash => base.push_str(bucket),
+            Layout::Prefix => {
+                base.push_str(&escaped(bucket));
+                base.push(':');
+            }
+        }
+        Self { layout: config.layout, base: base.into_bytes() }
+    }
+
+    pub fn is_hash(&self) -> bool {
+        self.layout == Layout::Hash
+    }
+
+    pub fn base(&self) -> &[u8] {
+        &self.base
+    }
+
+    /// The Redis key that holds a key.
+    pub fn key<'a>(&'a self, key: &'a str) -> Cow<'a, [u8]> {
+        match self.layout {
+            Layout::Hash => Cow::Borrowed(&self.base),
+            _ if self.base.is_empty() => Cow::Borrowed(key.as_bytes()),
+            _ => Cow::Owned([&self.base, key.as_bytes()].concat()),
+        }
+    }
+
+    /// The key behind a Redis key or field. Not every one is: others may use the same database, and contract keys are
+    /// text.
+    pub fn key_of(&self, name: &[u8]) -> Option<String> {
+        let key = if self.is_hash() { name } else { name.strip_prefix(self.base.as_slice())? };
+        String::from_utf8(key.to_vec()).ok()
+    }
+
+    /// The glob pattern of the bucket's Redis keys; `None` if that is all of them.
+    pub fn pattern(&self) -> Option<Vec<u8>> {
+        if self.base.is_empty() {
+            return None;
+        }
+        let mut pattern = Vec::with_capacity(self.base.len() + 1);
+        for byte in &self.base {
+            if matches!(byte, b'*' | b'?' | b'[' | b']' | b'^' | b'-' | b'\\') {
+                pattern.push(b'\\');
+            }
+            pattern.push(*byte);
+        }
+        pattern.push(b'*');
+        Some(pattern)
+    }
+
+    /// The command `name` (or `hash_name` in the hash layout) on one key, with more arguments after it.
+    pub fn on_key(&self, name: &str, hash_name: &str, key: &str, more: &[&[u8]]) -> Request {
+        let redis_key = self.key(key);
+        let mut arguments: Vec<&[u8]> = Vec::with_capacity(more.len() + 3);
+        if self.is_hash() {
+            arguments.extend([hash_name.as_bytes(), &self.base, key.as_bytes()]);
+        } else {
+            arguments.extend([name.as_bytes(), &redis_key]);
+        }
+        arguments.extend_from_slice(more);
+        Request::of(&arguments)
+    }
+
+    /// The same on many keys: as few commands as their limits allow.
+    pub fn on_keys(&self, name: &str, hash_name: &str, keys: &[&str]) -> Request {
+        let parts: Vec<[&[u8]; 1]> = keys.iter().map(|key| [key.as_bytes()]).collect();
+        self.on_many(name, hash_name, &parts)
+    }
+
+    pub fn on_pairs(&self, name: &str, hash_name: &str, pairs: &[(&str, &[u8])]) -> Request {
+        let parts: Vec<[&[u8]; 2]> = pairs.iter().map(|(key, value)| [key.as_bytes(), *value]).collect();
+        self.on_many(name, hash_name, &parts)
+    }
+
+    /// Each part begins with a key.
+    fn on_many<const N: usize>(&self, name: &str, hash_name: &str, parts: &[[&[u8]; N]]) -> Request {
+        let mut request = Request::default();
+        let mut parts = parts.iter().peekable();
+        while parts.peek().is_some() {
+            let mut arguments: Vec<Cow<[u8]>> = Vec::new();
+            if self.is_hash() {
+                arguments.extend([Cow::Borrowed(hash_name.as_bytes()), Cow::Borrowed(self.base.as_slice())]);
+            } else {
+                arguments.push(Cow::Borrowed(name.as_bytes()));
+            }
+            let (mut count, mut bytes) = (0, 0);
+            while let Some(part) = parts.next_if(|_| count < PER_COMMAND && bytes < BYTES_PER_COMMAND) {
+                for (index, argument) in part.iter().enumerate() {
+                    let with_base = index == 0 && !self.is_hash() && !self.base.is_empty();
+                    bytes += argument.len();
+                    arguments.push(if with_base {
+                        Cow::Owned([self.base.as_slice(), argument].concat())
+                    } else {
+                        Cow::Borrowed(*argument)
+                    });
+                }
+                count += 1;
+            }
+            let arguments: Vec<&[u8]> = arguments.iter().map(Cow::as_ref).collect();
+            request.command(&arguments);
+        }
+        request
+    }
+}
+
+/// A bucket name in which `:` does not appear, so that the first `:` ends it: two buckets never share a Redis key.
+fn escaped(bucket: &str) -> Cow<'_, str> {
+    if bucket.contains([':', '%']) {
+        Cow::Owned(bucket.replace('%', "%25").replace(':', "%3A"))
+    } else {
+        Cow::Borrowed(bucket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn space(layout: Layout, prefix: &str, bucket: &str) -> Space {
+        let config = Config {
+            host: "h".into(),
+            port: 1,
+            user: None,
+            password: None,
+            database: 0,
+            layout,
+            prefix: prefix.into(),
+            time_limit: Duration::from_secs(1),
+        };
+        Space::new(&config, bucket)
+    }
+
+    #[test]
+    fn the_layouts_are_those_of_the_peers() {
+        assert_eq!(*space(Layout::Prefix, "", "users").key("a:b"), *b"users:a:b");
+        assert_eq!(*space(Layout::Prefix, "app/", "users").key(""), *b"app/users:");
+        assert_eq!(*space(Layout::Raw, "", "users").key("a:b"), *b"a:b");
+        assert_eq!(*space(Layout::Hash, "", "users").key("a:b"), *b"users");
+        let request = space(Layout::Hash, "", "users").on_key("GET", "HGET", "a:b", &[]);
+        assert_eq!(request.bytes(), b"*3\r\n$4\r\nHGET\r\n$5\r\nusers\r\n$3\r\na:b\r\n");
+    }
+
+    #[test]
+    fn buckets_whose_names_hold_the_separator_stay_apart() {
+        let one = space(Layout::Prefix, "", "a:b");
+        let other = space(Layout::Prefix, "", "a");
+        assert_ne!(one.key("c"), other.key("b:c"));
+        assert_ne!(one.key("c"), space(Layout::Prefix, "", "a%3Ab").key("c"));
+        assert_eq!(one.key_of(&one.key("c")).as_deref(), Some("c"));
+        assert_eq!(one.key_of(&other.key("b:c")), None);
+    }
+
+    #[test]
+    fn a_pattern_takes_the_base_literally() {
+        assert_eq!(space(Layout::Prefix, "", "a*[b]?\\").pattern().unwrap(), b"a\\*\\[b\\]\\?\\\\:*");
+        assert_eq!(space(Layout::Raw, "", "x").pattern(), None);
+    }
+
+    #[test]
+    fn many_keys_are_split_into_commands_within_the_limits() {
+        let keys = vec!["k"; PER_COMMAND * 2 + 1];
+        assert_eq!(space(Layout::Raw, "", "x").on_keys("MGET", "HMGET", &keys).commands(), 3);
+        let value = vec![0; BYTES_PER_COMMAND];
+        let pairs: Vec<(&str, &[u8])> = vec![("a", &value), ("b", &value), ("c", b"")];
+        assert_eq!(space(Layout::Hash, "", "x").on_pairs("MSET", "HSET", &pairs).commands(), 3);
+        assert!(space(Layout::Hash, "", "x").on_keys("DEL", "HDEL", &[]).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! One connection to the server: greeting, and exchanges of commands for replies.
+
+use crate::config::Config;
+use crate::error::{self, Failure};
+use crate::protocol::{Bounds, Decoder, Progress, Reply, Request};
+use kvfuse_transport::clock::Moment;
+use kvfuse_transport::fault::{Cause, Fault};
+use kvfuse_transport::sockets::{Connection, Network};
+
+pub struct Link<C> {
+    connection: C,
+    decoder: Decoder,
+    /// Whether the server may hold watches of this connection.
+    pub watches: bool,
+    /// The version whose key is watched since its snapshot was taken.
+    pub holds: Option<u64>,
+    /// Which process answers, once asked; `Some(None)` if it does not tell.
+    pub server: Option<Option<u64>>,
+}
+
+impl<C: Connection> Link<C> {
+    /// Connects, agrees on the protocol, logs in and selects the database. Nothing is changed by any of it.
+    pub fn open<N: Network<Connection = C>>(network: &N, config: &Config, deadline: Moment) -> Result<Self, Failure> {
+        let connection = network.connect(&config.host, config.port, deadline).map_err(Failure::not_done)?;
+        let decoder = Decoder::new(Bounds::default());
+        let mut link = Self { connection, decoder, watches: false, holds: None, server: None };
+        link.greet(config, deadline)?;
+        if config.database != 0 {
+            link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline)?;
+        }
+        Ok(link)
+    }
+
+    /// `HELLO 3` with the login in it; for servers before Redis 6, which do not know it, `AUTH` and RESP2.
+    fn greet(&mut self, config: &Config, deadline: Moment) -> Result<(), Failure> {
+        let password = config.password.as_deref().map(str::as_bytes);
+        let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
+        if let Some(password) = password {
+            hello.extend([b"AUTH", config.user.as_deref().unwrap_or("default").as_bytes(), password]);
+        }
+        match self.ask_one(&hello, deadline)? {
+            Reply::Array(_) => return Ok(()),
+            Reply::Error(line) if !(error::code(&line) == "NOPROTO" || line.starts_with("ERR unknown command")) => {
+                return Err(refusal(&line));
+            }
+            Reply::Error(_) => {}
+            _ => return Err(Failure::Refused(error::unexpected("HELLO"))),
+        }
+        match (password, config.user.as_deref()) {
+            (None, _) => Ok(()),
+            (Some(password), None) => self.expect_ok(&[b"AUTH", password], deadline),
+            (Some(password), Some(user)) => self.expect_ok(&[b"AUTH", user.as_bytes(), password], deadline),
+        }
+    }
+
+    fn expect_ok(&mut self, command: &[&[u8]], deadline: Moment) -> Result<(), Failure> {
+        match self.ask_one(command, deadline)? {
+            reply if reply.is_ok() => Ok(()),
+            Reply::Error(line) => Err(refusal(&line)),
+            _ => Err(Failure::Refused(error::unexpected("a command of the login"))),
+        }
+    }
+
+    fn ask_one(&mut self, command: &[&[u8]], deadline: Moment) -> Result<Reply, Failure> {
+        let mut replies = self.ask(&Request::of(command), deadline)?;
+        replies.pop().ok_or_else(|| Failure::Refused(error::unexpected("a command")))
+    }
+
+    /// Whether the connection is not fit for another exchange.
+    pub fn is_stale(&mut self) -> bool {
+        !self.decoder.is_between_replies() || self.connection.is_stale()
+    }
+
+    /// Commands that change nothing: whatever goes wrong, they may be sent again.
+    pub fn ask(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        self.tell(request, deadline).map_err(|failure| match failure {
+            Failure::Lost { fault, .. } => Failure::not_done(fault),
+            other => other,
+        })
+    }
+
+    /// Commands that change something, in one round trip: one reply for each.
+    pub fn tell(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        if let Err(failed) = self.connection.write(request.bytes(), deadline) {
+            // Redis carries out a command when the last byte of it has come, and not before.
+            let maybe_done = failed.complete || request.commands() > 1;
+            return Err(Failure::Lost { maybe_done, fault: failed.fault });
+        }
+        let replies = self.replies(request.commands(), deadline);
+        let replies = replies.map_err(|fault| Failure::Lost { maybe_done: true, fault })?;
+        let busy = |reply: &Reply| matches!(reply, Reply::Error(line) if error::is_busy(line));
+        match replies.first() {
+            Some(Reply::Error(line)) if replies.iter().all(busy) => Err(Failure::Busy(error::code(line).to_string())),
+            _ => Ok(replies),
+        }
+    }
+
+    fn replies(&mut self, count: usize, deadline: Moment) -> Result<Vec<Reply>, Fault> {
+        let mut replies = Vec::with_capacity(count);
+        loop {
+            let bytes = self.connection.read(deadline)?;
+            if bytes.is_empty() {
+                return Err(Fault::closed());
+            }
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                match self.decoder.push(&mut rest) {
+                    Ok(Progress::Incomplete) => {}
+                    Ok(Progress::Complete(reply)) if replies.len() < count => replies.push(reply),
+                    Ok(Progress::Complete(_)) => {
+                        return Err(Fault::new(Cause::Malformed, "more replies came than were asked for"));
+                    }
+                    Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
+                }
+            }
+            if replies.len() == count {
+                return Ok(replies);
+            }
+        }
+    }
+}
+
+fn refusal(line: &str) -> Failure {
+    if error::is_busy(line) {
+        return Failure::Busy(error::code(line).to_string());
+    }
+    Failure::Refused(error::from_reply(line))
+}

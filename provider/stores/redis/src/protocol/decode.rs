@@ -1,0 +1,290 @@
+//! Replies from bytes, as they come.
+
+use super::Reply;
+use std::fmt;
+
+/// What a reply may be at most. Beyond it a reply is malformed, before anything is allocated for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// A line: statuses, errors, numbers, in bytes.
+    pub line: usize,
+    /// One string, in bytes.
+    pub bulk: usize,
+    /// All strings of one reply together, in bytes.
+    pub total: usize,
+    /// Elements of one array; a map of n pairs counts 2 n.
+    pub elements: usize,
+    /// Arrays within arrays.
+    pub depth: usize,
+}
+
+impl Default for Bounds {
+    /// Redis' own largest string (512 MiB); the rest is far above what the commands used here answer.
+    fn default() -> Self {
+        Self { line: 64 << 10, bulk: 512 << 20, total: 2 << 30, elements: 1 << 24, depth: 16 }
+    }
+}
+
+/// What came is no reply: the connection cannot be used any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// A reply begins with this byte, which begins none.
+    Kind(u8),
+    /// A number or length that is none.
+    Number,
+    /// A line or a string without its end, or text that is not UTF-8.
+    Text,
+    /// Beyond [`Bounds`].
+    TooLarge,
+    /// A push or an attribute where none may stand.
+    Misplaced,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(byte) => write!(f, "a reply cannot begin with {:?}", char::from(*byte)),
+            Self::Number => f.write_str("a number in a reply is none"),
+            Self::Text => f.write_str("a line of a reply does not end as it must"),
+            Self::TooLarge => f.write_str("a reply is larger or deeper than any that was asked for"),
+            Self::Misplaced => f.write_str("a reply holds a message of another sort"),
+        }
+    }
+}
+
+/// How far a reply has come.
+#[derive(Debug, PartialEq)]
+pub enum Progress {
+    /// All bytes were taken, and the reply goes on.
+    Incomplete,
+    /// A reply; the bytes after it were left.
+    Complete(Reply),
+}
+
+/// Takes bytes in pieces of any size. The work is linear in them, and each byte of a string is copied once.
+pub struct Decoder {
+    bounds: Bounds,
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    /// A string whose end has not come, and how many bytes of it are missing, the final CR LF included.
+    bulk: Option<Bulk>,
+    /// Arrays whose elements have not all come, outermost first.
+    open: Vec<Open>,
+    /// Bytes of strings in the reply so far.
+    total: usize,
+}
+
+struct Bulk {
+    bytes: Vec<u8>,
+    missing: usize,
+    kind: u8,
+}
+
+struct Open {
+    elements: Vec<Reply>,
+    missing: usize,
+    role: Role,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Reply,
+    /// A push or an attribute: read and left out.
+    Aside,
+}
+
+enum Item {
+    Whole(Reply),
+    /// An array was opened, or a string begun.
+    Begun,
+}
+
+impl Decoder {
+    pub fn new(bounds: Bounds) -> Self {
+        Self { bounds, line: Vec::new(), bulk: None, open: Vec::new(), total: 0 }
+    }
+
+    /// Whether all that came belongs to replies that were given out.
+    pub fn is_between_replies(&self) -> bool {
+        self.line.is_empty() && self.bulk.is_none() && self.open.is_empty()
+    }
+
+    /// Takes bytes off the front of `input`, up to the end of one reply. After an error the decoder is of no use.
+    pub fn push(&mut self, input: &mut &[u8]) -> Result<Progress, Malformed> {
+        loop {
+            let item = match self.bulk.take() {
+                Some(bulk) => self.continue_bulk(bulk, input)?,
+                None => match self.take_line(input)? {
+                    Some(line) => self.begin(&line)?,
+                    None => return Ok(Progress::Incomplete),
+                },
+            };
+            match item {
+                Item::Whole(reply) => {
+                    if let Some(reply) = self.close(reply)? {
+                        self.total = 0;
+                        return Ok(Progress::Complete(reply));
+                    }
+                }
+                Item::Begun if input.is_empty() => return Ok(Progress::Incomplete),
+                Item::Begun => {}
+            }
+        }
+    }
+
+    /// A line without its CR LF, once it is there.
+    fn take_line(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+        let end = input.iter().position(|byte| *byte == b'\n');
+        let (head, rest) = match end {
+            Some(at) => input.split_at_checked(at + 1).unwrap_or((input, &[])),
+            None => (*input, &[][..]),
+        };
+        if self.line.len() + head.len() > self.bounds.line {
+            return Err(Malformed::TooLarge);
+        }
+        self.line.extend_from_slice(head);
+        *input = rest;
+        if end.is_none() {
+            return Ok(None);
+        }
+        let mut line = std::mem::take(&mut self.line);
+        line.truncate(line.len().saturating_sub(1));
+        if line.pop() == Some(b'\r') { Ok(Some(line)) } else { Err(Malformed::Text) }
+    }
+
+    fn continue_bulk(&mut self, mut bulk: Bulk, input: &mut &[u8]) -> Result<Item, Malformed> {
+        let (head, rest) = input.split_at_checked(bulk.missing).unwrap_or((input, &[]));
+        bulk.bytes.extend_from_slice(head);
+        bulk.missing -= head.len();
+        *input = rest;
+        if bulk.missing > 0 {
+            self.bulk = Some(bulk);
+            return Ok(Item::Begun);
+        }
+        let Bulk { mut bytes, kind, .. } = bulk;
+        let text = bytes.len().saturating_sub(2);
+        if bytes.split_off(text) != b"\r\n" {
+            return Err(Malformed::Text);
+        }
+        Ok(Item::Whole(match kind {
+            b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
+            // A verbatim string begins with three letters of format and a colon.
+            b'=' if bytes.get(3) == Some(&b':') => Reply::Bulk(bytes.split_off(4)),
+            b'=' => return Err(Malformed::Text),
+            _ => Reply::Bulk(bytes),
+        }))
+    }
+
+    /// What a line begins, or is.
+    fn begin(&mut self, line: &[u8]) -> Result<Item, Malformed> {
+        let (kind, rest) = line.split_first().ok_or(Malformed::Text)?;
+        let text = std::str::from_utf8(rest);
+        Ok(Item::Whole(match kind {
+            b'+' => Reply::Status(text.map_err(|_| Malformed::Text)?.to_string()),
+            b'-' => Reply::Error(String::from_utf8_lossy(rest).into_owned()),
+            b':' => Reply::Integer(number(rest)?),
+            b'_' if rest.is_empty() => Reply::Null,
+            b'_' => return Err(Malformed::Text),
+            b'#' => match rest {
+                b"t" => Reply::Boolean(true),
+                b"f" => Reply::Boolean(false),
+                _ => return Err(Malformed::Text),
+            },
+            b',' | b'(' => {
+                let text = text.ok().filter(|text| is_number(*kind, text)).ok_or(Malformed::Number)?;
+                Reply::Number(text.to_string())
+            }
+            b'$' | b'!' | b'=' => match length(rest)? {
+                Some(length) => return self.begin_bulk(*kind, length),
+                None if *kind == b'$' => Reply::Null,
+                None => return Err(Malformed::Number),
+            },
+            b'*' | b'~' | b'%' | b'|' | b'>' => match length(rest)? {
+                Some(length) => return self.begin_array(*kind, length),
+                None if *kind == b'*' => Reply::Null,
+                None => return Err(Malformed::Number),
+            },
+            other => return Err(Malformed::Kind(*other)),
+        }))
+    }
+
+    fn begin_bulk(&mut self, kind: u8, length: usize) -> Result<Item, Malformed> {
+        self.total = self.total.saturating_add(length);
+        if length > self.bounds.bulk || self.total > self.bounds.total {
+            return Err(Malformed::TooLarge);
+        }
+        // A length alone is only a claim: no more than this is set aside before bytes come.
+        let missing = length + 2;
+        self.bulk = Some(Bulk { bytes: Vec::with_capacity(missing.min(1 << 20)), missing, kind });
+        Ok(Item::Begun)
+    }
+
+    fn begin_array(&mut self, kind: u8, length: usize) -> Result<Item, Malformed> {
+        let missing = if matches!(kind, b'%' | b'|') { length.saturating_mul(2) } else { length };
+        if missing > self.bounds.elements || self.open.len() >= self.bounds.depth {
+            return Err(Malformed::TooLarge);
+        }
+        let role = match kind {
+            b'|' => Role::Aside,
+            b'>' if self.open.is_empty() => Role::Aside,
+            b'>' => return Err(Malformed::Misplaced),
+            _ => Role::Reply,
+        };
+        if missing == 0 && role == Role::Reply {
+            return Ok(Item::Whole(Reply::Array(Vec::new())));
+        }
+        if missing > 0 {
+            self.open.push(Open { elements: Vec::with_capacity(missing.min(1024)), missing, role });
+        }
+        Ok(Item::Begun)
+    }
+
+    /// Puts a whole reply where it belongs; gives it back if it belongs nowhere else.
+    fn close(&mut self, mut reply: Reply) -> Result<Option<Reply>, Malformed> {
+        while let Some(mut array) = self.open.pop() {
+            if array.role == Role::Reply {
+                array.elements.push(reply);
+            }
+            array.missing -= 1;
+            if array.missing > 0 {
+                self.open.push(array);
+                return Ok(None);
+            }
+            match array.role {
+                Role::Reply => reply = Reply::Array(array.elements),
+                // What it stands before is still to come.
+                Role::Aside => return Ok(None),
+            }
+        }
+        Ok(Some(reply))
+    }
+}
+
+/// A length; `None` for RESP2's -1.
+fn length(digits: &[u8]) -> Result<Option<usize>, Malformed> {
+    if digits == b"-1" {
+        return Ok(None);
+    }
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed::Number);
+    }
+    let text = std::str::from_utf8(digits).map_err(|_| Malformed::Number)?;
+    text.parse().map(Some).map_err(|_| Malformed::TooLarge)
+}
+
+fn number(digits: &[u8]) -> Result<i64, Malformed> {
+    std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or(Malformed::Number)
+}
+
+fn is_number(kind: u8, text: &str) -> bool {
+    match kind {
+        b',' => text.parse::<f64>().is_ok(),
+        _ => {
+            let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Expected values are the examples of the protocol's specification, where it gives one.
+
+use super::*;
+
+fn decoder() -> Decoder {
+    Decoder::new(Bounds::default())
+}
+
+/// Every reply in `bytes`, and whether something is left open.
+fn decode(bytes: &[u8], piece: usize) -> Result<(Vec<Reply>, bool), Malformed> {
+    let mut decoder = decoder();
+    let mut replies = Vec::new();
+    for chunk in bytes.chunks(piece) {
+        let mut input = chunk;
+        while !input.is_empty() {
+            if let Progress::Complete(reply) = decoder.push(&mut input)? {
+                replies.push(reply);
+            }
+        }
+    }
+    Ok((replies, !decoder.is_between_replies()))
+}
+
+fn bulk(text: &str) -> Reply {
+    Reply::Bulk(text.into())
+}
+
+fn specified() -> Vec<(&'static [u8], Reply)> {
+    vec![
+        (b"+OK\r\n", Reply::Status("OK".into())),
+        (
+            b"-ERR this is the error description\r\n",
+            Reply::Error("ERR this is the error description".into()),
+        ),
+        (b"!21\r\nSYNTAX invalid syntax\r\n", Reply::Error("SYNTAX invalid syntax".into())),
+        (b":1234\r\n", Reply::Integer(1234)),
+        (b":-9223372036854775808\r\n", Reply::Integer(i64::MIN)),
+        (b"$11\r\nhello world\r\n", bulk("hello world")),
+        (b"$0\r\n\r\n", bulk("")),
+        (b"$-1\r\n", Reply::Null),
+        (b"*-1\r\n", Reply::Null),
+        (b"_\r\n", Reply::Null),
+        (b",1.23\r\n", Reply::Number("1.23".into())),
+        (b",inf\r\n", Reply::Number("inf".into())),
+        (b"#t\r\n", Reply::Boolean(true)),
+        (b"#f\r\n", Reply::Boolean(false)),
+        (b"=15\r\ntxt:Some string\r\n", bulk("Some string")),
+        (
+            b"(3492890328409238509324850943850943825024385\r\n",
+            Reply::Number("3492890328409238509324850943850943825024385".into()),
+        ),
+        (b"*0\r\n", Reply::Array(vec![])),
+        (
+            b"*3\r\n:1\r\n:2\r\n:3\r\n",
+            Reply::Array(vec![Reply::Integer(1), Reply::Integer(2), Reply::Integer(3)]),
+        ),
+        (
+            b"*2\r\n*3\r\n:1\r\n$5\r\nhello\r\n:2\r\n#f\r\n",
+            Reply::Array(vec![
+                Reply::Array(vec![Reply::Integer(1), bulk("hello"), Reply::Integer(2)]),
+                Reply::Boolean(false),
+            ]),
+        ),
+        (
+            b"%2\r\n+first\r\n:1\r\n+second\r\n:2\r\n",
+            Reply::Array(vec![
+                Reply::Status("first".into()),
+                Reply::Integer(1),
+                Reply::Status("second".into()),
+                Reply::Integer(2),
+            ]),
+        ),
+        (b"~2\r\n+orange\r\n#t\r\n", Reply::Array(vec![Reply::Status("orange".into()), Reply::Boolean(true)])),
+        (
+            b"|1\r\n+key-popularity\r\n%2\r\n$1\r\na\r\n,0.1923\r\n$1\r\nb\r\n,0.0012\r\n*2\r\n:2039123\r\n:9543892\r\n",
+            Reply::Array(vec![Reply::Integer(2_039_123), Reply::Integer(9_543_892)]),
+        ),
+        (
+            b"*3\r\n:1\r\n:2\r\n|1\r\n+ttl\r\n:3600\r\n:3\r\n",
+            Reply::Array(vec![Reply::Integer(1), Reply::Integer(2), Reply::Integer(3)]),
+        ),
+        (b">4\r\n+pubsub\r\n+message\r\n+somechannel\r\n+this is the message\r\n$9\r\nGet-Reply\r\n", bulk("Get-Reply")),
+    ]
+}
+
+#[test]
+fn every_kind_of_reply_decodes_in_pieces_of_any_size() {
+    for (bytes, reply) in specified() {
+        for piece in 1..=bytes.len() {
+            let (replies, open) = decode(bytes, piece).unwrap();
+            assert_eq!((replies, open), (vec![reply.clone()], false), "{piece} of {}", bytes.escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn a_reply_cut_short_at_any_byte_is_incomplete_and_not_malformed() {
+    for (bytes, _) in specified() {
+        for end in 1..bytes.len() {
+            let (replies, open) = decode(&bytes[..end], usize::MAX).unwrap();
+            assert_eq!(replies, vec![], "{}", bytes[..end].escape_ascii());
+            // Between a push and the reply after it nothing is open.
+            assert!(open || bytes[0] == b'>' || bytes[0] == b'|', "{}", bytes[..end].escape_ascii());
+        }
+    }
+}
+
+#[test]
+fn replies_that_follow_one_another_are_told_apart() {
+    let bytes: Vec<u8> = specified().into_iter().flat_map(|(bytes, _)| bytes.to_vec()).collect();
+    let expected: Vec<Reply> = specified().into_iter().map(|(_, reply)| reply).collect();
+    for piece in [1, 2, 3, 7, 64, bytes.len()] {
+        assert_eq!(decode(&bytes, piece), Ok((expected.clone(), false)));
+    }
+}
+
+#[test]
+fn what_is_no_reply_is_malformed() {
+    for (bytes, expected) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], Malformed::Kind(b'H')),
+        (b"\r\n", Malformed::Text),
+        (b"+OK\n", Malformed::Text),
+        (b"+\xff\r\n", Malformed::Text),
+        (b"$3\r\nabcde", Malformed::Text),
+        (b":\r\n", Malformed::Number),
+        (b":1x\r\n", Malformed::Number),
+        (b":9223372036854775808\r\n", Malformed::Number),
+        (b"$-2\r\n", Malformed::Number),
+        (b"$+5\r\n", Malformed::Number),
+        (b"$?\r\n", Malformed::Number),
+        (b"*?\r\n", Malformed::Number),
+        (b"%-1\r\n", Malformed::Number),
+        (b"#x\r\n", Malformed::Text),
+        (b"_x\r\n", Malformed::Text),
+        (b"(1.5\r\n", Malformed::Number),
+        (b"=2\r\nab\r\n", Malformed::Text),
+        (b"*1\r\n>1\r\n", Malformed::Misplaced),
+    ] {
+        assert_eq!(decode(bytes, usize::MAX), Err(expected), "{}", bytes.escape_ascii());
+        assert_eq!(decode(bytes, 1), Err(expected), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
+    let bounds = Bounds { line: 16, bulk: 8, total: 12, elements: 4, depth: 2 };
+    let refused = |bytes: &[u8]| {
+        let mut input = bytes;
+        let mut decoder = Decoder::new(bounds);
+        while !input.is_empty() {
+            match decoder.push(&mut input) {
+                Ok(Progress::Incomplete) => {}
+                other => return other,
+            }
+        }
+        Ok(Progress::Incomplete)
+    };
+    assert_eq!(refused(b"+aaaaaaaaaaaaaaaaaaa"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"$9\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"$99999999999999999999999\r\n"), Err(Malformed::TooLarge), "more than a machine word");
+    assert_eq!(refused(b"*5\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"%3\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"*1\r\n*1\r\n*1\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"*2\r\n$8\r\n12345678\r\n$8\r\n"), Err(Malformed::TooLarge));
+    // The same sizes once more in the next reply are no more than before.
+    let mut decoder = Decoder::new(bounds);
+    let mut input = &b"$8\r\n12345678\r\n$8\r\n12345678\r\n"[..];
+    assert_eq!(decoder.push(&mut input), Ok(Progress::Complete(bulk("12345678"))));
+    assert_eq!(decoder.push(&mut input), Ok(Progress::Complete(bulk("12345678"))));
+}
+
+#[test]
+fn no_bytes_make_the_decoder_panic_or_run_on() {
+    // Every string of up to 6 bytes over the alphabet that matters, after which the decoder has stopped by itself.
+    let alphabet = b"*$%>|+:_-1\r\n";
+    let mut word = [0; 6];
+    loop {
+        let bytes: Vec<u8> = word.iter().map(|digit| alphabet[*digit]).collect();
+        let _ = decode(&bytes, usize::MAX);
+        let Some(at) = word.iter().position(|digit| *digit + 1 < alphabet.len()) else { return };
+        word[at] += 1;
+        word[..at].fill(0);
+    }
+}

@@ -1,0 +1,11 @@
+//! RESP, the protocol of Redis and Valkey, versions 2 and 3: bytes in, replies out. No I/O.
+//!
+//! Source: <https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md>
+
+mod decode;
+mod encode;
+mod reply;
+
+pub use decode::{Bounds, Decoder, Malformed, Progress};
+pub use encode::Request;
+pub use reply::Reply;

@@ -1,0 +1,158 @@
+//! The store and its buckets.
+
+use crate::config::{Config, Layout};
+use crate::engine::Engine;
+use crate::error;
+use crate::layout::Space;
+use crate::protocol::{Reply, Request};
+use crate::scan::Runs;
+use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::sockets::Network;
+use std::rc::Rc;
+
+/// The longest string that Redis takes, its `proto-max-bulk-len`: 512 MiB unless the server is set up otherwise.
+pub const MAX_STRING: usize = 512 << 20;
+
+/// Buckets in a Redis database. Opening one makes no round trip; the first operation connects.
+pub struct RedisStore<N: Network, C> {
+    engine: Rc<Engine<N, C>>,
+    runs: Rc<Runs>,
+}
+
+impl<N: Network, C: Clock> RedisStore<N, C> {
+    /// The store that the settings describe; `docs/redis.md` lists them.
+    pub fn new(settings: &Settings, network: N, clock: C) -> Result<Self> {
+        let config = Config::from_settings(settings)?;
+        let runs = Rc::new(Runs::new(clock.now().0));
+        Ok(Self { engine: Rc::new(Engine::new(config, network, clock)), runs })
+    }
+}
+
+impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        let space = Space::new(&self.engine.config, bucket);
+        Ok(Rc::new(RedisBucket { engine: self.engine.clone(), runs: self.runs.clone(), space }))
+    }
+}
+
+pub(crate) struct RedisBucket<N: Network, C> {
+    pub engine: Rc<Engine<N, C>>,
+    pub runs: Rc<Runs>,
+    pub space: Space,
+}
+
+impl<N: Network, C: Clock> RedisBucket<N, C> {
+    pub fn is_hash(&self) -> bool {
+        self.engine.config.layout == Layout::Hash
+    }
+}
+
+impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        value(self.engine.ask(&self.space.on_key("GET", "HGET", key, &[]))?)
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        check_size(value)?;
+        match self.engine.tell(&self.space.on_key("SET", "HSET", key, &[value]))? {
+            Reply::Status(_) | Reply::Integer(_) => Ok(()),
+            _ => Err(error::unexpected("SET")),
+        }
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        match self.engine.tell(&self.space.on_key("DEL", "HDEL", key, &[]))? {
+            Reply::Integer(_) => Ok(()),
+            _ => Err(error::unexpected("DEL")),
+        }
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        match self.engine.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[]))? {
+            Reply::Integer(count) => Ok(count > 0),
+            _ => Err(error::unexpected("EXISTS")),
+        }
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page(cursor)
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor)
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        if self.is_hash() { self.snapshot_of_field(key) } else { self.snapshot_watched(key) }
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        check_size(value)?;
+        if self.is_hash() { self.swap_field(key, expected, value) } else { self.swap_watched(key, expected, value) }
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let mut values = Vec::with_capacity(keys.len());
+        for reply in whole(self.engine.ask_all(&self.space.on_keys("MGET", "HMGET", keys))?)? {
+            let Reply::Array(replies) = reply else { return Err(error::unexpected("MGET")) };
+            for reply in replies {
+                values.push(value(reply)?);
+            }
+        }
+        if values.len() != keys.len() {
+            return Err(error::unexpected("MGET"));
+        }
+        Ok(values)
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        pairs.iter().try_for_each(|(_, value)| check_size(value))?;
+        whole(self.engine.tell_all(&self.space.on_pairs("MSET", "HSET", pairs))?)?;
+        Ok(())
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        whole(self.engine.tell_all(&self.space.on_keys("DEL", "HDEL", keys))?)?;
+        Ok(())
+    }
+}
+
+/// The value in a reply to a reading command.
+pub(crate) fn value(reply: Reply) -> Result<Option<Vec<u8>>> {
+    match reply {
+        Reply::Null => Ok(None),
+        Reply::Error(line) => Err(error::from_reply(&line)),
+        reply => reply.into_bytes().map(Some).ok_or_else(|| error::unexpected("GET")),
+    }
+}
+
+/// The replies, if none of them is an error.
+pub(crate) fn whole(replies: Vec<Reply>) -> Result<Vec<Reply>> {
+    for reply in &replies {
+        if let Reply::Error(line) = reply {
+            return Err(error::from_reply(line));
+        }
+    }
+    Ok(replies)
+}
+
+pub(crate) fn check_size(value: &[u8]) -> Result<()> {
+    if value.len() <= MAX_STRING {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a value of {} bytes is larger than the {MAX_STRING} bytes that Redis takes",
+        value.len()
+    )))
+}
+
+/// `UNWATCH` if needed, `WATCH` and the command that reads: one round trip. The last reply is the value's.
+pub(crate) fn watch_and_read(watches: bool, redis_key: &[u8], read: &[&[u8]]) -> Request {
+    let mut request = Request::default();
+    if watches {
+        request.command(&[b"UNWATCH"]);
+    }
+    request.command(&[b"WATCH", redis_key]).command(read);
+    request
+}

@@ -1,0 +1,43 @@
+//! A store on a Redis of its own.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use kvfuse_core::{Body, Bucket, Result, Store};
+use kvfuse_redis::RedisStore;
+use kvfuse_servers::clock::SystemClock;
+use kvfuse_servers::net::StdNetwork;
+use kvfuse_servers::redis::Redis;
+use kvfuse_servers::settings;
+use std::rc::Rc;
+
+pub type NativeStore = RedisStore<StdNetwork, SystemClock>;
+
+pub fn connect(url: &str, variables: &[(&str, &str)]) -> NativeStore {
+    connect_counting(url, variables, StdNetwork::default())
+}
+
+pub fn connect_counting(url: &str, variables: &[(&str, &str)], network: StdNetwork) -> NativeStore {
+    let variables = [&[("KEYVALUE_REDIS_URL", url)], variables].concat();
+    RedisStore::new(&settings(&variables), network, SystemClock).expect("the settings are right")
+}
+
+pub struct OwnRedis {
+    store: NativeStore,
+    pub server: Redis,
+}
+
+impl OwnRedis {
+    pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let server = Redis::start(arguments);
+        Self { store: connect(&server.url(), variables), server }
+    }
+}
+
+impl Store for OwnRedis {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        self.store.open(bucket)
+    }
+
+    fn create_body(&self) -> Result<Box<dyn Body>> {
+        self.store.create_body()
+    }
+}

@@ -1,0 +1,182 @@
+//! What a server can do to us, at every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::{NativeStore, OwnRedis, connect};
+use kvfuse_core::{Kind, Store};
+use kvfuse_servers::faults::every_fault_at_every_byte;
+use kvfuse_servers::process::{free_port, wait_until};
+use kvfuse_servers::proxy::{Fault, Proxy};
+use kvfuse_servers::redis::Redis;
+
+fn prefix(port: u16, time_limit: &str) -> NativeStore {
+    connect(&format!("redis://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
+}
+
+fn hash(port: u16, time_limit: &str) -> NativeStore {
+    let variables = [("KEYVALUE_REDIS_LAYOUT", "hash"), ("KEYVALUE_TIMEOUT_MS", time_limit)];
+    connect(&format!("redis://127.0.0.1:{port}"), &variables)
+}
+
+#[test]
+fn a_connection_closed_at_any_byte_tells_the_truth() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, prefix);
+}
+
+#[test]
+fn a_connection_closed_at_any_byte_of_the_greeting_tells_the_truth() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, false, prefix);
+}
+
+#[test]
+fn a_connection_closed_at_any_byte_tells_the_truth_in_the_hash_layout() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, hash);
+}
+
+#[test]
+fn a_connection_closed_at_any_byte_tells_the_truth_without_scripts() {
+    every_fault_at_every_byte(Redis::start(&["--rename-command", "EVAL", ""]).port(), Fault::Close, true, prefix);
+}
+
+#[test]
+fn nonsense_at_any_byte_tells_the_truth() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, true, prefix);
+}
+
+#[test]
+fn nonsense_at_any_byte_of_the_greeting_tells_the_truth() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, false, prefix);
+}
+
+#[test]
+fn a_server_that_hangs_at_any_byte_costs_the_time_limit_and_tells_the_truth() {
+    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, prefix);
+}
+
+#[test]
+fn replies_that_come_byte_by_byte_are_read() {
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    proxy.trickle(true);
+    let bucket = prefix(proxy.port(), "5000").open("b").unwrap();
+    bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
+    let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
+    assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
+    assert_eq!(bucket.list(None).unwrap().keys.len(), 3);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unavailable() {
+    let bucket = prefix(free_port(), "100").open("b").unwrap();
+    for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert!(error.message().contains("127.0.0.1:"), "{error}");
+    }
+}
+
+#[test]
+fn what_is_no_redis_is_told_so() {
+    // An etcd would answer HTTP; here it is the proxy's nonsense in the first byte.
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    proxy.plan(kvfuse_servers::proxy::Direction::Reply, Fault::Nonsense, 0);
+    let error = prefix(proxy.port(), "5000").open("b").unwrap().get("a").unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert!(error.message().contains("does not answer as Redis does"), "{error}");
+}
+
+#[test]
+fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
+    let own = OwnRedis::start(&[], &[("KEYVALUE_TIMEOUT_MS", "200")]);
+    let bucket = own.open("b").unwrap();
+    bucket.set("a", b"1").unwrap();
+    own.server.freeze();
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    let error = bucket.increment("counter", 1, i64::MIN).unwrap_err();
+    // The greeting of the new connection is what hangs, so nothing was sent.
+    assert_eq!(error.kind(), Kind::Timeout);
+    own.server.thaw();
+    wait_until("the server answers again", || bucket.get("a").is_ok());
+    assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]));
+}
+
+#[test]
+fn an_increment_whose_answer_is_lost_is_reported_as_unknown() {
+    let own = OwnRedis::start(&[], &[("KEYVALUE_TIMEOUT_MS", "200")]);
+    let bucket = own.open("b").unwrap();
+    assert_eq!(bucket.increment("counter", 1, i64::MIN), Ok(1));
+    own.server.freeze();
+    let error = bucket.increment("counter", 1, i64::MIN).unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown);
+    assert!(error.message().contains("may or may not have happened"), "{error}");
+    own.server.thaw();
+    wait_until("the server has read what was sent", || own.server.command(&["GET", "b:counter"]) == "2");
+}
+
+#[test]
+fn a_restarted_server_is_found_again_without_an_error() {
+    let mut own = OwnRedis::start(&[], &[]);
+    let bucket = own.open("b").unwrap();
+    bucket.set("a", b"1").unwrap();
+    own.server.restart();
+    // A write: had it gone out on the old connection, its outcome would be unknown.
+    bucket.set("b", b"2").unwrap();
+    assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]));
+    own.server.restart();
+    assert_eq!(bucket.increment("counter", 1, 0), Ok(1));
+}
+
+#[test]
+fn a_swap_across_a_restart_conflicts_and_then_succeeds() {
+    let mut own = OwnRedis::start(&[], &[]);
+    let bucket = own.open("b").unwrap();
+    bucket.set("a", b"1").unwrap();
+    let seen = bucket.snapshot("a").unwrap();
+    own.server.restart();
+    let kvfuse_core::Swap::Conflict(now) = bucket.swap("a", &seen.version, b"2").unwrap() else {
+        panic!("nobody can know whether the key was written meanwhile");
+    };
+    assert_eq!(now.value.as_deref(), Some(&b"1"[..]));
+    assert_eq!(bucket.swap("a", &now.version, b"2"), Ok(kvfuse_core::Swap::Done));
+}
+
+#[test]
+fn counters_are_exact_but_for_unknown_outcomes_when_the_server_is_killed_under_load() {
+    let mut own = OwnRedis::start(&[], &[]);
+    let url = own.server.url();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (known, unknown) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let bucket = connect(&url, &[]).open("b").unwrap();
+                    let (mut known, mut unknown) = (0, 0);
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        match bucket.increment("counter", 1, 0) {
+                            Ok(_) => known += 1,
+                            Err(error) if error.kind() == Kind::OutcomeUnknown => unknown += 1,
+                            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
+                        }
+                    }
+                    (known, unknown)
+                })
+            })
+            .collect();
+        let bucket = connect(&url, &[]).open("b").unwrap();
+        for target in [500, 1000, 1500] {
+            wait_until("the load goes on", || {
+                let value = bucket.get("counter").unwrap().unwrap_or_default();
+                String::from_utf8(value).unwrap().parse().unwrap_or(0) >= target
+            });
+            own.server.restart();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    });
+    let value = own.open("b").unwrap().increment("counter", 0, 0).unwrap();
+    assert!(known <= value && value <= known + unknown, "{known} known, {unknown} unknown, and the counter is {value}");
+}

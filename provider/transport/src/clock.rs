@@ -1,0 +1,127 @@
+//! Time limits, and pauses between tries.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) mod wasi;
+#[cfg(target_arch = "wasm32")]
+pub use wasi::WasiClock;
+
+use kvfuse_core::{Error, Result, Settings, error::quoted};
+use std::ops::Add;
+use std::time::Duration;
+
+/// A moment on one instance's clock, in nanoseconds since some fixed one. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// From `earlier` to this moment; nothing if it is not earlier.
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Moment;
+
+    fn add(self, duration: Duration) -> Moment {
+        Moment(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// A monotonic clock. On WASI: `wasi:clocks/monotonic-clock`.
+pub trait Clock {
+    fn now(&self) -> Moment;
+    /// Returns when `moment` has come; at once if it has passed.
+    fn sleep_until(&self, moment: Moment);
+}
+
+/// The longest that one operation may take, `KEYVALUE_TIMEOUT_MS`: 1 to 3,600,000 milliseconds, 5,000 if not set.
+pub fn time_limit(settings: &Settings) -> Result<Duration> {
+    const NAME: &str = "KEYVALUE_TIMEOUT_MS";
+    let Some(text) = settings.get(NAME) else { return Ok(Duration::from_millis(5000)) };
+    match text.parse() {
+        Ok(ms @ 1..=3_600_000) if text.bytes().all(|b| b.is_ascii_digit()) => Ok(Duration::from_millis(ms)),
+        _ => Err(Error::invalid(format!("{NAME}={} is not a number of milliseconds from 1 to 3600000", quoted(text)))),
+    }
+}
+
+/// Pauses between tries of one operation: doubling from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST), each
+/// shortened by up to a half at random, so that instances that failed together do not come back together.
+pub struct Backoff {
+    pause: Duration,
+    random: u64,
+}
+
+impl Backoff {
+    pub const FIRST: Duration = Duration::from_millis(10);
+    pub const LONGEST: Duration = Duration::from_millis(500);
+
+    /// The seed decides the jitter. The clock's own nanoseconds will do: they differ between instances, and no more is
+    /// asked of them.
+    pub fn new(seed: u64) -> Self {
+        Self { pause: Self::FIRST, random: seed }
+    }
+
+    /// The next pause.
+    pub fn pause(&mut self) -> Duration {
+        let whole = self.pause;
+        self.pause = (whole * 2).min(Self::LONGEST);
+        let half = whole / 2;
+        half + half.mul_f64(self.fraction())
+    }
+
+    /// Waits for the next pause; `false`, without waiting, if it would pass the deadline.
+    pub fn wait(&mut self, clock: &impl Clock, deadline: Moment) -> bool {
+        let until = clock.now() + self.pause();
+        if until >= deadline {
+            return false;
+        }
+        clock.sleep_until(until);
+        true
+    }
+
+    /// From 0 up to 1 (splitmix64, after Steele, Lea and Flood 2014).
+    fn fraction(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(text: &str) -> Result<Duration> {
+        time_limit(&Settings::new([("KEYVALUE_TIMEOUT_MS".to_string(), text.to_string())]))
+    }
+
+    #[test]
+    fn a_time_limit_is_a_number_of_milliseconds_and_nothing_else() {
+        assert_eq!(limit(""), Ok(Duration::from_secs(5)));
+        assert_eq!(limit("250"), Ok(Duration::from_millis(250)));
+        for text in ["0", "-1", "+5", "1.5", "5s", "3600001", "99999999999999999999"] {
+            assert!(limit(text).unwrap_err().message().contains("KEYVALUE_TIMEOUT_MS"), "{text}");
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_keep_at_least_half() {
+        for seed in [0, 1, u64::MAX, 0x5eed] {
+            let mut backoff = Backoff::new(seed);
+            let mut whole = Backoff::FIRST;
+            for _ in 0..20 {
+                let pause = backoff.pause();
+                assert!(whole / 2 <= pause && pause <= whole, "{pause:?} of {whole:?}");
+                whole = (whole * 2).min(Backoff::LONGEST);
+            }
+        }
+    }
+
+    #[test]
+    fn instances_with_different_seeds_pause_differently() {
+        assert_ne!(Backoff::new(1).pause(), Backoff::new(2).pause());
+    }
+}

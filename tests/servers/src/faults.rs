@@ -1,0 +1,231 @@
+//! Every fault at every byte of every operation, against a real server behind a [`Proxy`].
+
+use crate::process::wait_until;
+use crate::proxy::{Direction, Fault, Proxy};
+use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
+use std::rc::Rc;
+use std::thread;
+
+/// An operation, what was there before it, and what it leaves.
+struct Case {
+    name: &'static str,
+    run: fn(&dyn Bucket) -> Result<Did, Error>,
+    before: [Option<&'static str>; 2],
+    after: [Option<&'static str>; 2],
+    batch: bool,
+}
+
+enum Did {
+    /// With the right result.
+    Done,
+    /// Conflicted: nothing was written.
+    Conflict,
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(result: Result<T, Error>, expected: T) -> Result<Did, Error> {
+    result.map(|value| {
+        assert_eq!(value, expected);
+        Did::Done
+    })
+}
+
+const CASES: [Case; 11] = [
+    Case {
+        name: "get",
+        run: |bucket| expect(bucket.get("a"), Some(b"1".to_vec())),
+        before: [Some("1"), None],
+        after: [Some("1"), None],
+        batch: false,
+    },
+    Case {
+        name: "exists",
+        run: |bucket| expect(bucket.exists("a"), true),
+        before: [Some("1"), None],
+        after: [Some("1"), None],
+        batch: false,
+    },
+    Case {
+        name: "list",
+        run: |bucket| expect(bucket.list(None).map(|page| page.keys), vec!["a".to_string()]),
+        before: [Some("1"), None],
+        after: [Some("1"), None],
+        batch: false,
+    },
+    Case {
+        name: "get-many",
+        run: |bucket| expect(bucket.get_many(&["a", "b"]), vec![Some(b"1".to_vec()), None]),
+        before: [Some("1"), None],
+        after: [Some("1"), None],
+        batch: false,
+    },
+    Case {
+        name: "set",
+        run: |bucket| expect(bucket.set("a", b"2"), ()),
+        before: [Some("1"), None],
+        after: [Some("2"), None],
+        batch: false,
+    },
+    Case {
+        name: "delete",
+        run: |bucket| expect(bucket.delete("a"), ()),
+        before: [Some("1"), None],
+        after: [None, None],
+        batch: false,
+    },
+    Case {
+        name: "increment",
+        run: |bucket| expect(bucket.increment("a", 41, i64::MIN), 42),
+        before: [Some("1"), None],
+        after: [Some("42"), None],
+        batch: false,
+    },
+    Case {
+        name: "increment with a floor",
+        run: |bucket| expect(bucket.increment("a", 41, 0), 42),
+        before: [Some("1"), None],
+        after: [Some("42"), None],
+        batch: false,
+    },
+    Case {
+        name: "swap",
+        run: |bucket| {
+            let seen = bucket.snapshot("a")?;
+            assert_eq!(seen.value.as_deref(), Some(&b"1"[..]));
+            match bucket.swap("a", &seen.version, b"2")? {
+                Swap::Done => Ok(Did::Done),
+                Swap::Conflict(_) => Ok(Did::Conflict),
+            }
+        },
+        before: [Some("1"), None],
+        after: [Some("2"), None],
+        batch: false,
+    },
+    Case {
+        name: "set-many",
+        run: |bucket| expect(bucket.set_many(&[("a", b"2"), ("b", b"3")]), ()),
+        before: [Some("1"), None],
+        after: [Some("2"), Some("3")],
+        batch: true,
+    },
+    Case {
+        name: "delete-many",
+        run: |bucket| expect(bucket.delete_many(&["a", "b"]), ()),
+        before: [Some("1"), Some("2")],
+        after: [None, None],
+        batch: true,
+    },
+];
+
+const KEYS: [&str; 2] = ["a", "b"];
+
+fn state(bucket: &dyn Bucket) -> Vec<Option<String>> {
+    let values = bucket.get_many(&KEYS).unwrap().into_iter();
+    values.map(|value| value.map(|value| String::from_utf8(value).unwrap())).collect()
+}
+
+fn set_up(bucket: &dyn Bucket, content: [Option<&str>; 2]) {
+    for (key, value) in KEYS.iter().zip(content) {
+        match value {
+            Some(value) => bucket.set(key, value.as_bytes()).unwrap(),
+            None => bucket.delete(key).unwrap(),
+        }
+    }
+}
+
+/// The time limit of what a fault is played to, in milliseconds. Hanging costs it at each byte.
+fn time_limit(fault: Fault) -> &'static str {
+    if fault == Fault::Hang { "200" } else { "10000" }
+}
+
+/// Plays a fault at every byte of the answers to every operation (and at every seventh of the requests).
+///
+/// `make` makes a store on the server at a port, with a time limit in milliseconds. With
+/// `warm`, the store has talked to the server before (a connection may be kept, a token may be had); without it, the
+/// fault can hit the greeting as well.
+///
+/// Each time: the operation succeeds with the right result, or fails with an error that says truly what is now there; a
+/// read is tried again by itself when the connection closed; and afterwards the same store works.
+pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
+    // A request is only ever cut short: nonsense in it would be another request.
+    let directions = match fault {
+        Fault::Close => &[Direction::Request, Direction::Reply][..],
+        Fault::Hang | Fault::Nonsense => &[Direction::Reply],
+    };
+    // Hanging is waiting: done side by side.
+    let lanes = if fault == Fault::Hang { 8 } else { 1 };
+    thread::scope(|scope| {
+        for case in &CASES {
+            for direction in directions {
+                for lane in 0..lanes {
+                    // Where a request is cut matters less than where an answer is: until its end it is none.
+                    let step = if *direction == Direction::Request { 7 } else { 1 };
+                    let bytes = (lane * step..).step_by(lanes * step);
+                    scope.spawn(move || play(case, upstream, *direction, fault, warm, bytes, make));
+                }
+            }
+        }
+    });
+}
+
+fn play<S: Store>(
+    case: &Case,
+    upstream: u16,
+    direction: Direction,
+    fault: Fault,
+    warm: bool,
+    mut bytes: impl Iterator<Item = usize>,
+    make: fn(u16, &str) -> S,
+) {
+    let proxy = Proxy::start(upstream);
+    let first = bytes.next().unwrap();
+    let bytes = std::iter::once(first).chain(bytes);
+    let name = format!("{} {direction:?} {fault:?} {first}", case.name);
+    let direct: Rc<dyn Bucket> = make(upstream, "30000").open(&name).unwrap();
+    let reads = case.before == case.after;
+    let mut proxied: Option<Rc<dyn Bucket>> = None;
+    let mut now: Vec<Option<String>> = Vec::new();
+    let mut bytes = bytes.peekable();
+    while let Some(byte) = bytes.peek().copied() {
+        let what = format!("{name} at byte {byte}");
+        if now.iter().map(Option::as_deref).ne(case.before) {
+            set_up(&*direct, case.before);
+        }
+        let bucket = match proxied.take() {
+            Some(bucket) if warm => bucket,
+            _ => make(proxy.port(), time_limit(fault)).open(&name).unwrap(),
+        };
+        if warm {
+            wait_until(&format!("the store works before {what}"), || bucket.get("a").is_ok());
+        }
+        proxy.plan(direction, fault, byte);
+        let outcome = (case.run)(&*bucket);
+        let unused = proxy.clear();
+        now = state(&*direct);
+        let now: Vec<Option<&str>> = now.iter().map(Option::as_deref).collect();
+        match &outcome {
+            Ok(Did::Done) => assert_eq!(now, case.after, "{what} succeeded"),
+            Ok(Did::Conflict) => assert_eq!(now, case.before, "{what} conflicted"),
+            Err(error) if error.kind() == Kind::OutcomeUnknown => {
+                assert!(!reads, "{what} cannot have changed anything: {error}");
+                assert!(case.batch || now == case.before || now == case.after, "{what} left {now:?}");
+            }
+            Err(error) => {
+                assert!(matches!(error.kind(), Kind::Unavailable | Kind::Timeout), "{what}: {error:?}");
+                assert!(case.batch || now == case.before, "{what} happened in spite of {error:?}");
+                assert!(fault != Fault::Close || !reads, "{what} was not tried again: {error}");
+            }
+        }
+        wait_until(&format!("the store works again after {what}"), || bucket.get("a").is_ok());
+        proxied = Some(bucket);
+        if unused {
+            if fault == Fault::Hang && outcome.is_err() {
+                // Too slow by itself to tell whether there is such a byte: once more.
+                continue;
+            }
+            assert!(matches!(outcome, Ok(Did::Done)), "{what}, after its end, failed");
+            assert!(byte > 0, "{what}: there was no byte to play it at");
+            return;
+        }
+        bytes.next();
+    }
+}

@@ -1,0 +1,91 @@
+//! Server programs.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// A program on the PATH or in Debian's folders of server programs. If there is none, the test fails with what to do.
+pub fn program(name: &str, package: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/bin:/usr/bin:/usr/sbin:/sbin";
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| {
+        panic!(
+            "this test needs the program {name}: as root run `tools/servers.sh`, or `apt-get install {package}` \
+             (elsewhere: install {name} and put it on the PATH)"
+        )
+    })
+}
+
+/// A port of the loopback interface that is free. It is below those that the system gives to outgoing connections, so
+/// it stays free while nobody listens on it; test processes side by side begin at different ones.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port = 10_000 + (std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Waits for a condition, failing the test after half a minute.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < end, "waited 30 s for this in vain: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A running server, killed when dropped. What it says goes to `log` in its folder.
+pub struct Process(Child);
+
+impl Process {
+    pub fn start(program: &Path, arguments: &[String], folder: &Path) -> Self {
+        let log = File::options().create(true).append(true).open(folder.join("log")).unwrap();
+        let child = Command::new(program)
+            .args(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program.display()));
+        Self(child)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
+    /// Stops it without a chance to tidy up.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "apt-get install no-such-package")]
+    fn a_missing_server_fails_the_test_and_says_how_to_install_it() {
+        program("no-such-server", "no-such-package");
+    }
+}

@@ -1,0 +1,141 @@
+//! A server in front of a real one that plays faults at a chosen byte.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+/// What happens at the chosen byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is closed.
+    Close,
+    /// Nothing comes any more, and the connection stays open.
+    Hang,
+    /// Bytes come that belong to no protocol, then the connection is closed.
+    Nonsense,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// At a byte of what the client sends: what comes after never reaches the server.
+    Request,
+    /// At a byte of what the server answers.
+    Reply,
+}
+
+struct Plan {
+    direction: Direction,
+    fault: Fault,
+    /// Bytes still to let through.
+    after: usize,
+}
+
+#[derive(Default)]
+struct State {
+    plan: Option<Plan>,
+    /// Bytes let through since they were last counted.
+    requested: usize,
+    replied: usize,
+    /// One byte at a time, if set.
+    trickle: bool,
+}
+
+/// Lets everything through but for what is planned.
+pub struct Proxy {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+impl Proxy {
+    pub fn start(upstream: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::downgrade(&state);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Some(state) = shared.upgrade() else { return };
+                let Ok(server) = TcpStream::connect(("127.0.0.1", upstream)) else { continue };
+                client.set_nodelay(true).unwrap();
+                server.set_nodelay(true).unwrap();
+                let back = (server.try_clone().unwrap(), client.try_clone().unwrap(), state.clone());
+                thread::spawn(move || pump(client, server, Direction::Request, &state));
+                thread::spawn(move || pump(back.0, back.1, Direction::Reply, &back.2));
+            }
+        });
+        Self { port, state }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Plays one fault after as many bytes more.
+    pub fn plan(&self, direction: Direction, fault: Fault, after: usize) {
+        self.state.lock().unwrap().plan = Some(Plan { direction, fault, after });
+    }
+
+    /// Forgets what was planned; tells whether it was still to come.
+    pub fn clear(&self) -> bool {
+        self.state.lock().unwrap().plan.take().is_some()
+    }
+
+    /// Gives each byte on its own, or not any more.
+    pub fn trickle(&self, on: bool) {
+        self.state.lock().unwrap().trickle = on;
+    }
+
+    /// Bytes requested and replied since this was last asked.
+    pub fn count(&self) -> (usize, usize) {
+        let mut state = self.state.lock().unwrap();
+        (std::mem::take(&mut state.requested), std::mem::take(&mut state.replied))
+    }
+}
+
+fn pump(mut from: TcpStream, mut to: TcpStream, direction: Direction, state: &Mutex<State>) {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let count = from.read(&mut buffer).unwrap_or(0);
+        let (through, fault, trickle) = {
+            let mut state = state.lock().unwrap();
+            let (through, fault) = match &mut state.plan {
+                Some(plan) if plan.direction == direction && count > 0 => {
+                    let through = count.min(plan.after);
+                    plan.after -= through;
+                    let fault = (through < count).then_some(plan.fault);
+                    if fault.is_some() {
+                        state.plan = None;
+                    }
+                    (through, fault)
+                }
+                _ => (count, None),
+            };
+            match direction {
+                Direction::Request => state.requested += through,
+                Direction::Reply => state.replied += through,
+            }
+            (through, fault, state.trickle)
+        };
+        let piece = if trickle { 1 } else { usize::MAX };
+        let written = buffer[..through].chunks(piece).try_for_each(|bytes| to.write_all(bytes));
+        match fault {
+            None if count > 0 && written.is_ok() => continue,
+            None => {}
+            // Holding the streams is what keeps the connection open; until the client gives up.
+            Some(Fault::Hang) if direction == Direction::Reply => {
+                let _ = to.read(&mut [0]);
+            }
+            Some(Fault::Hang) => {
+                let _ = from.read(&mut buffer);
+            }
+            Some(Fault::Nonsense) => {
+                let _ = to.write_all(b"\0\xff<html>nonsense</html>\r\n\r\n\0");
+            }
+            Some(Fault::Close) => {}
+        }
+        let _ = to.shutdown(Shutdown::Both);
+        let _ = from.shutdown(Shutdown::Both);
+        return;
+    }
+}

@@ -1,0 +1,105 @@
+//! A Redis server.
+
+use crate::process::{Process, free_port, program, wait_until};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use tempfile::TempDir;
+
+pub struct Redis {
+    folder: TempDir,
+    port: u16,
+    arguments: Vec<String>,
+    process: Option<Process>,
+}
+
+impl Redis {
+    /// Starts one with more arguments, such as `--requirepass`. It keeps an append-only file, so that a restarted one has
+    /// what the one before acknowledged.
+    pub fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
+        let mut redis = Self { folder, port: free_port(), arguments, process: None };
+        redis.resume();
+        redis
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts the killed server again, with its data.
+    pub fn resume(&mut self) {
+        let fixed = format!("--port {} --bind 127.0.0.1 --save --appendonly yes --appendfsync no", self.port);
+        let mut arguments: Vec<String> = fixed.split(' ').map(str::to_string).collect();
+        // The empty value of --save: no snapshots.
+        let save = arguments.iter().position(|argument| argument == "--save").unwrap();
+        arguments.insert(save + 1, String::new());
+        arguments.extend(self.arguments.iter().cloned());
+        let program = program("redis-server", "redis-server");
+        let mut process = Process::start(&program, &arguments, self.folder.path());
+        wait_until("redis-server answers", || {
+            assert!(!process.has_ended(), "redis-server ended; its log: {}", self.log());
+            self.try_command(&["PING"]).is_some_and(|answer| answer == "+PONG" || answer.starts_with("-NOAUTH"))
+        });
+        self.process = Some(process);
+    }
+
+    pub fn restart(&mut self) {
+        self.kill();
+        self.resume();
+    }
+
+    /// Stops the process where it is, its connections open: it hangs until [`Redis::thaw`].
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().expect("the server runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// The first line of the answer to a command, sent on a connection of its own, by another client so to speak; of a
+    /// bulk string, its content.
+    pub fn command(&self, words: &[&str]) -> String {
+        self.try_command(words).expect("redis-server answers")
+    }
+
+    fn try_command(&self, words: &[&str]) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut text = format!("*{}\r\n", words.len());
+        for word in words {
+            text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+        }
+        stream.write_all(text.as_bytes()).ok()?;
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let line = line.trim_end().to_string();
+        match line.strip_prefix('$').and_then(|length| length.parse::<usize>().ok()) {
+            Some(length) => {
+                let mut content = vec![0; length];
+                reader.read_exact(&mut content).ok()?;
+                Some(String::from_utf8_lossy(&content).into_owned())
+            }
+            None => Some(line),
+        }
+    }
+}
