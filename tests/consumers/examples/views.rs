@@ -27,7 +27,7 @@ macro_rules! classic {
         }
     };
 }
-classic!(draft_eventual, "../../wit/draft_eventual", "wasi:keyvalue/imports@0.2.0-draft");
+classic!(draft_eventual, "../../wit/draft_eventual", "wasi:keyvalue/eventual-imports@0.2.0-draft");
 classic!(v0_1, "../../wit/v0_1", "wasi:keyvalue/imports@0.1.0");
 classic!(unversioned, "../../wit/unversioned", "wasi:keyvalue/imports");
 
