@@ -7,6 +7,7 @@ use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// The repository's top folder.
@@ -29,7 +30,12 @@ pub fn guest(name: &str) -> Result<Vec<u8>> {
 
 /// A guest fused with the file provider.
 pub fn fused(name: &str) -> Result<Vec<u8>> {
-    kvfuse_compose::compose(&guest(name)?, &component("keyvalue")?)
+    fused_with(name, "keyvalue")
+}
+
+/// A guest fused with another provider.
+pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
+    kvfuse_compose::compose(&guest(name)?, &component(provider)?)
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
@@ -43,6 +49,7 @@ pub struct Command {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     directories: Vec<(PathBuf, String, bool)>,
+    network: bool,
     input: Vec<u8>,
 }
 
@@ -63,6 +70,7 @@ impl Outcome {
 
 struct Host {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     table: ResourceTable,
     limits: StoreLimits,
 }
@@ -70,6 +78,12 @@ struct Host {
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: Default::default(), table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -87,11 +101,20 @@ impl Program {
             let permissions = if *writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(host, guest, permissions)?;
         }
+        if command.network {
+            wasi.inherit_network().allow_ip_name_lookup(true);
+        }
         let limits = StoreLimitsBuilder::new().memory_size(2 << 30).build();
-        let mut store = Store::new(&ENGINE, Host { wasi: wasi.build(), table: ResourceTable::new(), limits });
+        let mut store = Store::new(&ENGINE, Host {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            limits,
+        });
         store.limiter(|host| &mut host.limits);
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
         drop(store);
@@ -129,6 +152,12 @@ impl Command {
 
     pub fn read_only_dir(mut self, host: &Path, guest: &str) -> Self {
         self.directories.push((host.to_path_buf(), guest.to_string(), false));
+        self
+    }
+
+    /// Lets it use the machine's network by sockets. (By `wasi:http` every guest may.)
+    pub fn network(mut self) -> Self {
+        self.network = true;
         self
     }
 
