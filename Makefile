@@ -10,10 +10,14 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
-  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider
+LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
+# What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
+# same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
+# their artefacts can be linked.)
+NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
@@ -78,9 +82,9 @@ components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
 .PHONY: test
-test: lint build engines servers test-guests ## everything that must hold: formatting, lints, every test
+test: build providers engines servers test-guests conformance-guests lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
 .PHONY: servers
 servers: ## the servers that the tests start: installed with apt-get when root
@@ -91,21 +95,42 @@ test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
-# Packages that only compile for wasm.
-# (kvfuse-file and the like are no guests by themselves, but only their artefacts can be linked.)
-NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+.PHONY: bench
+bench: providers engines ## speed, as ratios to peers measured in the same run (some minutes)
+	$(call say,the guests of the benchmarks)
+	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
+	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
+	  "The floor of the benchmarks: answers from memory"
+	@cargo build $(NATIVE)
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
-	@cargo clippy --quiet --workspace $(NOT_NATIVE) --all-targets -- --deny warnings
+	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 
+# ---- conformance ----
+.PHONY: conformance conformance-guests
+conformance-guests: toolchain
+	$(call say,the guests of the conformance suite)
+	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
+
+conformance: providers engines servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+	@cargo build $(NATIVE)
+	$(call say,conformance)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
+	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
+	  --markdown docs/conformance-table.md --json components/conformance.json
+# ---- end of conformance ----
+
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
 	@cargo clean --quiet
-	@rm -rf components/*.wasm .tools
+	@rm -rf components/*.wasm components/*.json .tools
 	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

@@ -2,6 +2,7 @@
 
 use crate::Interfaces;
 use anyhow::{Context, Result, bail};
+use wasi_preview1_component_adapter_provider as preview1;
 use wasm_metadata::AddMetadata;
 use wasmparser::Payload;
 use wit_component::ComponentEncoder;
@@ -107,6 +108,33 @@ fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>> {
         end = next;
     }
     Ok(kept)
+}
+
+// A module built for WASI preview 1 (by a clang whose C library knows no other) calls functions that no component has.
+fn adapted(mut encoder: ComponentEncoder, wasm: &[u8]) -> Result<ComponentEncoder> {
+    const PREVIEW1: &str = "wasi_snapshot_preview1";
+    let (mut imports, mut command) = (false, false);
+    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+        match payload? {
+            wasmparser::Payload::ImportSection(section) => {
+                for import in section.into_imports() {
+                    imports |= import?.module == PREVIEW1;
+                }
+            }
+            wasmparser::Payload::ExportSection(section) => {
+                for export in section {
+                    command |= export?.name == "_start";
+                }
+            }
+            _ => {}
+        }
+    }
+    if imports {
+        let command_adapter = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+        let adapter = if command { command_adapter } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
+        encoder.adapter(PREVIEW1, adapter)?;
+    }
+    Ok(encoder)
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The repository's top folder.
 pub fn root() -> PathBuf {
@@ -60,6 +60,8 @@ pub struct Outcome {
     pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The largest that all of its linear memories together became, in bytes.
+    pub peak_memory: usize,
 }
 
 impl Outcome {
@@ -72,7 +74,25 @@ struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     table: ResourceTable,
-    limits: StoreLimits,
+    memory: Memory,
+}
+
+/// Counts what linear memories grow to, and stops them at 2 GiB.
+#[derive(Default)]
+struct Memory {
+    now: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Memories of a component never shrink, so the sum is also its peak.
+        self.now += desired - current;
+        Ok(self.now <= 2 << 30)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl WasiView for Host {
@@ -104,19 +124,20 @@ impl Program {
         if command.network {
             wasi.inherit_network().allow_ip_name_lookup(true);
         }
-        let limits = StoreLimitsBuilder::new().memory_size(2 << 30).build();
-        let mut store = Store::new(&ENGINE, Host {
+        let host = Host {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
-            limits,
-        });
-        store.limiter(|host| &mut host.limits);
+            memory: Memory::default(),
+        };
+        let mut store = Store::new(&ENGINE, host);
+        store.limiter(|host| &mut host.memory);
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
+        let peak_memory = store.data().memory.now;
         drop(store);
         let mut stderr = String::from_utf8_lossy(&stderr.contents()).into_owned();
         let status = match ended {
@@ -130,7 +151,7 @@ impl Program {
                 }
             },
         };
-        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr })
+        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr, peak_memory })
     }
 }
 

@@ -24,7 +24,11 @@ fn main() -> Result<()> {
                 let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
                 let prefix = format!("{name}/");
                 trials.push(Trial::test(name, move || {
-                    Ok(if provider == "redis" { on_redis(&program, &case) } else { on_etcd(&program, &case, &prefix, &etcd) }?)
+                    Ok(if provider == "redis" {
+                        on_redis(&program, &case)
+                    } else {
+                        on_etcd(&program, &case, &prefix, &etcd)
+                    }?)
                 }));
             }
         }

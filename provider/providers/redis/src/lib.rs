@@ -2,9 +2,9 @@
 //! artefacts themselves are in `provider/components/redis*`.
 
 use kvfuse_core::Store;
-use kvfuse_redis::RedisStore;
 use kvfuse_facade::{Caching, Provider};
 use kvfuse_gate::Gate;
+use kvfuse_redis::RedisStore;
 use kvfuse_transport::clock::WasiClock;
 use kvfuse_transport::sockets::WasiNetwork;
 use kvfuse_transport::{environment, timers};

@@ -52,6 +52,7 @@ impl<D: Directory> LogBucket<D> {
         }
         let Some(tree) = tree.as_mut() else { return Ok(None) };
         tree.evict(self.config.memory);
+        tree.next_turn();
         action(tree).map(Some)
     }
 
@@ -80,6 +81,7 @@ impl<D: Directory> LogBucket<D> {
             }
         };
         tree.evict(self.config.memory);
+        tree.next_turn();
         action(tree)
     }
 
@@ -159,7 +161,11 @@ impl<D: Directory> Bucket for LogBucket<D> {
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        keys.iter().map(|key| Bucket::get(self, key)).collect()
+        let values = self.reading(|tree| {
+            let get = |key: &&str| Ok(tree.get(Name::new(tree, key))?.map(|(value, _)| value));
+            keys.iter().map(get).collect::<Result<Vec<_>>>()
+        })?;
+        Ok(values.unwrap_or_else(|| vec![None; keys.len()]))
     }
 
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {

@@ -28,6 +28,7 @@ impl<D: Directory> Tree<D> {
                         None if missed == Some(version) => return Err(value::gone(file.name, "is missing")),
                         None => {
                             missed = Some(version);
+                            self.next_turn();
                             continue;
                         }
                     },

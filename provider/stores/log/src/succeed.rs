@@ -113,13 +113,14 @@ impl<D: Directory> Tree<D> {
         let state = nodelog::read(&self.directory, &self.keys, node)?;
         if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
             nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
         let mut segment = Segment::new(file, &self.keys, node, generation, true, self.config);
         for _ in 0..ATTEMPTS {
-            segment.catch_up(&self.keys, 0, None)?;
+            segment.catch_up(&self.keys, 0)?;
             if !segment.is_waiting() {
                 if !self.config.has(Flaw::SuccessorNotSynced) {
                     segment.file.sync().map_err(fail)?;

@@ -4,8 +4,8 @@ use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::{self, OVERHEAD};
 use crate::name::{Node, ValueName};
-use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY, Plan};
-use crate::segment::{PROBE, Segment};
+use crate::policy;
+use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY};
 use crate::state::Outcome;
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
@@ -212,7 +212,7 @@ impl<D: Directory> Tree<D> {
             return Err(segment.failed(error));
         }
         // Whatever the host said: what counts is what is in the file.
-        let found = segment.catch_up(&self.keys, bytes.len() + PROBE, Some(id)).map_err(|error| unknown(&error))?;
+        let found = segment.read_back(&self.keys, id, &bytes).map_err(|error| unknown(&error))?;
         match (sent, found) {
             (_, Some(outcomes)) => {
                 if !self.config.has(Flaw::AcknowledgedEarly) {
@@ -235,39 +235,12 @@ impl<D: Directory> Tree<D> {
             let mut bytes = Vec::new();
             frame::write(&segment.checks, &seal.head, &seal.blobs, &mut bytes);
             let _ = segment.file.append(&bytes);
-            if segment.catch_up(&self.keys, 0, None).is_err() {
+            if segment.catch_up(&self.keys, 0).is_err() {
                 return;
             }
         }
         if segment.sealed().is_some() {
             let _ = self.succeed(node);
         }
-    }
-}
-
-mod policy {
-    //! When a segment is sealed, and what follows it.
-    use super::{Plan, Segment};
-    use crate::config::Config;
-    use crate::name::MAX_DEPTH;
-
-    /// Keys that a segment with larger values has before it is split.
-    const MANY_KEYS: u64 = 64;
-    /// Bytes of files that may be replaced before their segment is compacted.
-    const DEAD_FILES: u64 = 4 << 20;
-
-    /// The plan of a seal, if one is due.
-    pub fn due<F>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
-        let live = segment.state.live();
-        let limit = config.segment.max(segment.base_size.saturating_mul(2));
-        let files = segment.state.dead_file_bytes > DEAD_FILES.max(live.file_bytes);
-        if segment.position <= limit && !files {
-            return None;
-        }
-        let splits = live.bytes > config.segment / 2
-            && live.keys >= 2
-            && segment.node.depth() < MAX_DEPTH
-            && (live.keys >= MANY_KEYS || live.bytes > config.segment * 8);
-        Some(if splits { Plan::Split } else { Plan::Compact })
     }
 }

@@ -25,7 +25,8 @@ impl HttpClient for WasiHttp {
         let unsent = |fault| HttpFault { sent: false, fault };
         let sent = |fault| HttpFault { sent: true, fault };
         let outgoing = outgoing(request).map_err(unsent)?;
-        let body = outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
+        let body =
+            outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
         let answer = handle(outgoing, Some(options(request, deadline))).map_err(|code| fault(&code))?;
         // An answer may come before all was written, and says more than a write that failed.
         let written = self.write(body, request.body, deadline);
@@ -143,7 +144,9 @@ fn stream_fault(error: StreamError) -> Fault {
 fn fault(code: &ErrorCode) -> HttpFault {
     let (sent, cause, text) = match code {
         ErrorCode::DnsTimeout => (false, Cause::Unreachable, "names cannot be looked up at the moment"),
-        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => (false, Cause::NameUnknown, "the name has no address"),
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            (false, Cause::NameUnknown, "the name has no address")
+        }
         ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
             (false, Cause::Unreachable, "no route to the server")
         }

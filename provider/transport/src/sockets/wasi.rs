@@ -104,13 +104,7 @@ impl WasiNetwork {
                 Err(code) => return Err(fault(code)),
             }
         };
-        Ok(WasiConnection {
-            readable: input.subscribe(),
-            input,
-            output,
-            _socket: socket,
-            waiter: self.waiter.clone(),
-        })
+        Ok(WasiConnection { readable: input.subscribe(), input, output, _socket: socket, waiter: self.waiter.clone() })
     }
 }
 

@@ -149,6 +149,16 @@ impl Disk {
         }
     }
 
+    /// Changes a file as something other than the store would.
+    pub fn change(&self, path: &str, action: impl FnOnce(&mut Vec<u8>)) {
+        if let Ok(index) = self.find(0, path) {
+            let _ = self.data(index, |data| {
+                action(&mut data.bytes);
+                data.synced = data.bytes.clone();
+            });
+        }
+    }
+
     /// Removes a file as something other than the store would.
     pub fn remove(&self, path: &str) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));

@@ -203,7 +203,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
     let mut random = Random::new(plan.seed);
     let full = plan.weather == Weather::PowerFull || (plan.weather != Weather::PowerRelaxed && random.chance(1000));
     let config = Config {
-        segment: [64, 256, 1024, 4096][random.below(4)],
+        segment: [4, 16, 64, 1024][random.below(4)],
         small: [16, 64, 4096][random.below(3)],
         blob: [40, 200, 100_000][random.below(3)],
         memory: [0, 4 << 10, 12 << 20][random.below(3)],
