@@ -121,10 +121,11 @@ conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 
-conformance: providers engines conformance-guests ## every generation against every artefact, and against wasmtime's own host
+conformance: providers engines servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
 	@cargo build $(NATIVE)
 	$(call say,conformance)
-	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
+	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
 	  --markdown docs/conformance-table.md --json components/conformance.json
 # ---- end of conformance ----
 
