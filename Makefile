@@ -18,6 +18,8 @@ XTASK := cargo run --quiet --package xtask --
 # same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
 # their artefacts can be linked.)
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+# Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
+KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
@@ -36,7 +38,7 @@ build: components/kv_demo.fused.wasm
 .PHONY: fused-component
 fused-component: build ## build the provider and the demo, fuse them, show what came out
 	$(call say,what the fused component is)
-	@$(XTASK) describe components/kv_demo.fused.wasm
+	@$(KVFUSE) inspect --verbose components/kv_demo.fused.wasm
 
 .PHONY: toolchain
 toolchain:
@@ -77,9 +79,9 @@ components/kv_demo.wasm: toolchain
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
 	@$(XTASK) componentize $(WASI)/kv_demo.wasm $@ kv_demo "A guided tour of wasi:keyvalue, and a small tool for any store"
 
-components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
+components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
-	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
+	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test
 test: build providers engines servers test-guests conformance-guests lint ## everything that must hold: formatting, lints, every test
@@ -128,6 +130,16 @@ conformance: providers engines servers conformance-guests ## every generation ag
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
 	  --markdown docs/conformance-table.md --json components/conformance.json
 # ---- end of conformance ----
+# The command line as its users have it, and consumers of the interface in other languages.
+.PHONY: kvfuse languages
+kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
+	$(call say,kvfuse)
+	@cargo build --locked --release --package kvfuse
+	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
+
+languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
+	$(call say,consumers in other languages)
+	@tools/languages.sh
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
