@@ -10,9 +10,14 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file
+LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
+# What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
+# same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
+# their artefacts can be linked.)
+NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 # Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
 KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
@@ -58,6 +63,17 @@ $(EARLIER): components/%.wasm: toolchain
 	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* \
 	  "wasi:keyvalue over files in a granted directory, an earlier shape" provider/components/file/imports.txt
 
+# The providers over servers. Nothing above needs one.
+ENGINES := components/keyvalue_redis.wasm components/keyvalue_etcd.wasm
+components/keyvalue_redis.wasm: ABOUT := wasi:keyvalue in Redis or Valkey
+components/keyvalue_etcd.wasm: ABOUT := wasi:keyvalue in etcd
+.PHONY: engines $(ENGINES)
+engines: $(ENGINES) ## the providers for Redis and for etcd
+$(ENGINES): components/keyvalue_%.wasm: toolchain
+	$(call say,the provider: $@)
+	@tools/cargo-wasm.sh build --package keyvalue_$* --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_$*.wasm $@ keyvalue_$* "$(ABOUT)" provider/components/$*/imports.txt
+
 components/kv_demo.wasm: toolchain
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
@@ -68,38 +84,52 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test
-test: lint build test-guests languages ## everything that must hold: formatting, lints, every test
+test: build providers engines servers test-guests conformance-guests lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
+
+.PHONY: servers
+servers: ## the servers that the tests start: installed with apt-get when root
+	@tools/servers.sh
 
 .PHONY: test-guests
 test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
-# Packages that only compile for wasm.
-# kvfuse-file is no guest by itself, but only its artefacts can be linked; the benchmarks compile a peer in C.
-NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS) kvfuse-bench)
-
 .PHONY: bench
-bench: components/keyvalue.wasm ## speed, as ratios to peers measured in the same run (some minutes)
+bench: providers engines ## speed, as ratios to peers measured in the same run (some minutes)
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
 	  "The floor of the benchmarks: answers from memory"
+	@cargo build $(NATIVE)
 	$(call say,measuring)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo run --package kvfuse-bench -- $(BENCH)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
-	@cargo clippy --quiet --workspace $(NOT_NATIVE) --all-targets -- --deny warnings
+	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 
+# ---- conformance ----
+.PHONY: conformance conformance-guests
+conformance-guests: toolchain
+	$(call say,the guests of the conformance suite)
+	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
+
+conformance: providers engines servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+	@cargo build $(NATIVE)
+	$(call say,conformance)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
+	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
+	  --markdown docs/conformance-table.md --json components/conformance.json
+# ---- end of conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 .PHONY: kvfuse languages
 kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
@@ -114,5 +144,5 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
 	@cargo clean --quiet
-	@rm -rf components/*.wasm .tools
+	@rm -rf components/*.wasm components/*.json .tools
 	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

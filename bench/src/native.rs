@@ -1,7 +1,7 @@
 //! The peers' storage paths, natively and without any wasm boundary.
 
 use anyhow::Result;
-use kvfuse_bench_guest::{Order, key, median};
+use kvfuse_bench_guest::{Order, changed, key, median};
 use rusqlite::Connection;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub struct Times {
 /// One file per key with tokio::fs, as wasmCloud's filesystem plugin keeps them.
 pub fn files(folder: &Path, times: usize, keys: usize, size: usize) -> Result<Times> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
-    let value = vec![b'v'; size];
+    let mut value = vec![b'v'; size];
     let path = |n: usize| folder.join(key(n));
     runtime.block_on(async {
         for n in 0..keys {
@@ -29,7 +29,7 @@ pub fn files(folder: &Path, times: usize, keys: usize, size: usize) -> Result<Ti
     });
     let mut order = Order::default();
     let set = median(times, || {
-        runtime.block_on(tokio::fs::write(path(order.below(keys)), &value)).expect("writes");
+        runtime.block_on(tokio::fs::write(path(order.below(keys)), changed(&mut value))).expect("writes");
     });
     Ok(Times { get, set })
 }
@@ -43,7 +43,7 @@ pub fn sqlite(folder: &Path, wal: bool, times: usize, keys: usize, size: usize) 
     }
     connection.execute_batch("CREATE TABLE kv (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID; BEGIN")?;
     let mut write = connection.prepare("INSERT OR REPLACE INTO kv (key, value) VALUES (?1, ?2)")?;
-    let value = vec![b'v'; size];
+    let mut value = vec![b'v'; size];
     for n in 0..keys {
         write.execute((key(n), &value))?;
     }
@@ -57,7 +57,7 @@ pub fn sqlite(folder: &Path, wal: bool, times: usize, keys: usize, size: usize) 
     let mut order = Order::default();
     let slow = if wal { times } else { times.div_ceil(20) };
     let set = median(slow, || {
-        write.execute((key(order.below(keys)), &value)).expect("writes");
+        write.execute((key(order.below(keys)), changed(&mut value))).expect("writes");
     });
     Ok(Times { get, set })
 }

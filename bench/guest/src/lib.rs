@@ -24,6 +24,17 @@ pub fn key(n: usize) -> String {
     format!("user:{n:07}")
 }
 
+/// The next value to write: never the one before, because SQLite leaves a page alone that would not change.
+pub fn changed(value: &mut [u8]) -> &[u8] {
+    for byte in value.iter_mut().take(8) {
+        *byte = byte.wrapping_add(1);
+        if *byte != 0 {
+            break;
+        }
+    }
+    value
+}
+
 /// Runs `operation` `times` times and gives the median over slices of a hundred, in nanoseconds an operation: a median of
 /// many slices is what stays when something else on the machine wakes up.
 pub fn median(times: usize, mut operation: impl FnMut()) -> f64 {

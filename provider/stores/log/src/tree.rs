@@ -24,6 +24,9 @@ const MAX_SPLITS: usize = 1 << 16;
 const MAX_OPEN: usize = 256;
 
 pub struct Tree<D: Directory> {
+    /// The store's directory, and in it the bucket's: its name, and itself.
+    pub root: Rc<D>,
+    pub name: Rc<str>,
     pub directory: D,
     pub keys: Keys,
     pub config: Config,
@@ -55,8 +58,10 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
         Self {
+            root,
+            name,
             directory,
             keys,
             config,
@@ -133,11 +138,10 @@ impl<D: Directory> Tree<D> {
                 }
             } else if access == Access::Read
                 && let Some(segment) = self.segments.get_mut(&node)
+                && segment.looked != self.turn
             {
-                if segment.looked != self.turn {
-                    segment.catch_up(&self.keys, PROBE)?;
-                    segment.looked = self.turn;
-                }
+                segment.catch_up(&self.keys, PROBE)?;
+                segment.looked = self.turn;
             }
             self.clock += 1;
             self.used.insert(node, self.clock);

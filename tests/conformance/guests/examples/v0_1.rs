@@ -1,0 +1,38 @@
+//! `wasi:keyvalue@0.1.0`.
+
+wit_bindgen::generate!({
+    path: ["../../../wit/io", "../../../wit/v0_1"],
+    world: "wasi:keyvalue/imports@0.1.0",
+    with: {
+        "wasi:io/error@0.2.12": wasip2::io::error,
+        "wasi:io/poll@0.2.12": wasip2::io::poll,
+        "wasi:io/streams@0.2.12": wasip2::io::streams,
+    },
+});
+
+use kvfuse_conformance_guests::{classic, common};
+use wasi::keyvalue::{atomic, cache, eventual, eventual_batch, types};
+
+kvfuse_conformance_guests::classic! {
+    single: eventual,
+    batch: eventual_batch,
+    keys: eventual_batch::keys,
+    found: |value| value,
+    consume: types::IncomingValue::incoming_value_consume_sync,
+    consume_stream: types::IncomingValue::incoming_value_consume_async,
+    size: types::IncomingValue::incoming_value_size,
+}
+
+kvfuse_conformance_guests::guest! {
+    classic::opener::<Generation>,
+    common::KEYS,
+    common::DELETE_MISSING,
+    common::MISSING,
+    common::LISTING,
+    common::COUNTERS,
+    common::BATCHES,
+    classic::values::<Generation>(),
+    classic::swaps::<Generation>(),
+    classic::streams::<Generation>(),
+    classic::cache::<Generation>(),
+}

@@ -1,0 +1,217 @@
+//! The cache.
+
+use super::{Classic, Entry, value};
+use crate::check::{holds, ok, same};
+use crate::{Case, Failure, Subject, Verdict};
+use wasip2::io::poll;
+
+pub fn cache<C: Classic>() -> Vec<Case> {
+    vec![
+        ("the cache gives none for a key that was never set", missing::<C>),
+        ("the cache gives the value that was set, and exists is true of it", set_and_get::<C>),
+        ("setting a key of the cache again updates its value in place", update::<C>),
+        ("delete removes a key from the cache, and one that is not there is no error", delete::<C>),
+        ("an entry of the cache is gone after its time to live", expires::<C>),
+        ("an entry of the cache with much time to live is kept", kept::<C>),
+        ("an entry of the cache set again without a time to live stays", stays::<C>),
+        ("the cache lies apart from the buckets", apart::<C>),
+        ("a future of the cache gives its result once its pollable is ready", futures::<C>),
+        ("get-or-set of a key that is there is occupied by its value", occupied::<C>),
+        ("a vacancy that is filled is the entry", fill::<C>),
+        ("a vacancy can be filled for a time to live", fill_expires::<C>),
+        ("get-or-set waits while the key's vacancy is out, and then finds the entry", rendezvous::<C>),
+        ("a vacancy that is dropped is free for the next, and leaves nothing", dropped::<C>),
+        ("vacancies of different keys do not wait for each other", two_keys::<C>),
+    ]
+}
+
+fn get<C: Classic>(key: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let value = C::cache_get(key).wait("get")?;
+    value.map(|value| ok("consuming a value", C::consume(value))).transpose()
+}
+
+fn exists<C: Classic>(key: &str) -> Result<bool, Failure> {
+    C::cache_exists(key).wait("exists")
+}
+
+fn set<C: Classic>(key: &str, bytes: &[u8], ttl_ms: Option<u32>) -> Verdict {
+    let value = ok("writing a value", value::<C>(bytes))?;
+    C::cache_set(key, &value, ttl_ms).wait("set")
+}
+
+fn vacancy<C: Classic>(key: &str) -> Result<C::Vacancy, Failure> {
+    match C::cache_get_or_set(key).wait("get-or-set")? {
+        Entry::Vacant(vacancy) => Ok(vacancy),
+        Entry::Occupied(_) => Err(Failure::Failed("get-or-set found an entry that nobody made".into())),
+    }
+}
+
+fn entry<C: Classic>(key: &str) -> Result<Vec<u8>, Failure> {
+    match C::cache_get_or_set(key).wait("get-or-set")? {
+        Entry::Occupied(value) => ok("consuming a value", C::consume(value)),
+        Entry::Vacant(_) => Err(Failure::Failed("get-or-set gave a vacancy where there is an entry".into())),
+    }
+}
+
+/// Waits until an entry is gone. The guests import no clock, so patience is counted in calls.
+fn gone<C: Classic>(key: &str) -> Verdict {
+    for _ in 0..5_000_000 {
+        if get::<C>(key)?.is_none() {
+            return Ok(());
+        }
+    }
+    Err(Failure::Failed("the entry outlived its time".into()))
+}
+
+fn missing<C: Classic>(_: &Subject) -> Verdict {
+    same("get", get::<C>("missing")?, None)?;
+    same("exists", exists::<C>("missing")?, false)
+}
+
+fn set_and_get<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", None)?;
+    same("get", get::<C>("key")?, Some(b"value".to_vec()))?;
+    same("exists", exists::<C>("key")?, true)?;
+    set::<C>("empty", b"", None)?;
+    same("get of an empty value", get::<C>("empty")?, Some(Vec::new()))
+}
+
+fn update<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"one", Some(60_000))?;
+    set::<C>("key", b"another", None)?;
+    same("get", get::<C>("key")?, Some(b"another".to_vec()))
+}
+
+fn delete<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", None)?;
+    C::cache_delete("key").wait("delete")?;
+    same("get", get::<C>("key")?, None)?;
+    same("exists", exists::<C>("key")?, false)?;
+    C::cache_delete("key").wait("a second delete")
+}
+
+fn expires<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", Some(30))?;
+    gone::<C>("key")?;
+    same("exists", exists::<C>("key")?, false)?;
+    set::<C>("key", b"value", Some(0))?;
+    same("get of what lives for 0 ms", get::<C>("key")?, None)
+}
+
+fn kept<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", Some(u32::MAX))?;
+    set::<C>("short", b"value", Some(30))?;
+    gone::<C>("short")?;
+    same("get", get::<C>("key")?, Some(b"value".to_vec()))
+}
+
+fn stays<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", Some(30))?;
+    set::<C>("key", b"again", None)?;
+    set::<C>("later", b"value", Some(60))?;
+    gone::<C>("later")?;
+    same("get", get::<C>("key")?, Some(b"again".to_vec()))
+}
+
+fn apart<C: Classic>(subject: &Subject) -> Verdict {
+    let bucket = subject.open()?;
+    ok("set", bucket.set("key", b"in the bucket"))?;
+    same("get from the cache", get::<C>("key")?, None)?;
+    set::<C>("key", b"in the cache", None)?;
+    set::<C>("only cached", b"in the cache", None)?;
+    same("get from the bucket", ok("get", bucket.get("key"))?, Some(b"in the bucket".to_vec()))?;
+    same("exists in the bucket", ok("exists", bucket.exists("only cached"))?, false)?;
+    same("the bucket's keys", ok("listing", bucket.list(None))?.0, vec!["key".to_string()])?;
+    C::cache_delete("key").wait("delete")?;
+    same("exists in the bucket", ok("exists", bucket.exists("key"))?, true)
+}
+
+fn futures<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", None)?;
+    let (one, other) = (C::cache_get("key"), C::cache_exists("key"));
+    let pollables = [(one.listen)(), (other.listen)()];
+    let mut waiting = vec![0u32, 1];
+    while !waiting.is_empty() {
+        let list: Vec<_> = waiting.iter().filter_map(|n| pollables.get(*n as usize)).collect();
+        let ready: Vec<u32> = poll::poll(&list).into_iter().filter_map(|n| waiting.get(n as usize).copied()).collect();
+        holds("poll gave nothing that is ready", !ready.is_empty())?;
+        for n in &ready {
+            holds("a pollable that poll gave is not ready", pollables.get(*n as usize).is_some_and(|p| p.ready()))?;
+        }
+        waiting.retain(|n| !ready.contains(n));
+    }
+    holds("a ready future of get has no result", (one.get)().is_some())?;
+    holds("a ready future of exists has no result", (other.get)().is_some())?;
+    // A pollable may outlive its future.
+    drop((one, other));
+    holds("a ready pollable is not ready later", pollables.iter().all(|p| p.ready()))
+}
+
+fn occupied<C: Classic>(_: &Subject) -> Verdict {
+    set::<C>("key", b"value", None)?;
+    same("the entry", entry::<C>("key")?, b"value".to_vec())
+}
+
+fn fill<C: Classic>(_: &Subject) -> Verdict {
+    let vacancy = vacancy::<C>("key")?;
+    same("get while the vacancy is out", get::<C>("key")?, None)?;
+    let value = C::fill(&vacancy, None);
+    ok("writing the value", C::write(&value, b"filled"))?;
+    drop(value);
+    drop(vacancy);
+    same("get", get::<C>("key")?, Some(b"filled".to_vec()))?;
+    same("the entry", entry::<C>("key")?, b"filled".to_vec())
+}
+
+fn fill_expires<C: Classic>(_: &Subject) -> Verdict {
+    let vacancy = vacancy::<C>("key")?;
+    ok("writing the value", C::write(&C::fill(&vacancy, Some(30)), b"filled"))?;
+    drop(vacancy);
+    gone::<C>("key")
+}
+
+fn rendezvous<C: Classic>(_: &Subject) -> Verdict {
+    let first = vacancy::<C>("key")?;
+    let second = C::cache_get_or_set("key");
+    let third = C::cache_get_or_set("key");
+    match (second.get)() {
+        None => {}
+        Some(Ok(Entry::Vacant(_))) => return Err(Failure::Unsupported("a second vacancy is given out at once".into())),
+        Some(_) => return Err(Failure::Failed("get-or-set has an entry that nobody made".into())),
+    }
+    holds("a third get-or-set did not wait", (third.get)().is_none())?;
+    ok("writing the value", C::write(&C::fill(&first, None), b"filled"))?;
+    drop(first);
+    for waiting in [second, third] {
+        match waiting.wait("get-or-set")? {
+            Entry::Occupied(value) => same("the entry", ok("consuming", C::consume(value))?, b"filled".to_vec())?,
+            Entry::Vacant(_) => return Err(Failure::Failed("one that waited got a vacancy, not the entry".into())),
+        }
+    }
+    Ok(())
+}
+
+fn dropped<C: Classic>(_: &Subject) -> Verdict {
+    let first = vacancy::<C>("key")?;
+    let second = C::cache_get_or_set("key");
+    // Neither a value that was asked for and not written nor the vacancy itself is left.
+    drop(C::fill(&first, None));
+    drop(first);
+    same("get", get::<C>("key")?, None)?;
+    match second.wait("get-or-set")? {
+        Entry::Vacant(_) => {}
+        Entry::Occupied(_) => return Err(Failure::Failed("a dropped vacancy left an entry".into())),
+    }
+    drop(vacancy::<C>("key")?);
+    // A future that holds a vacancy nobody took gives it back too.
+    drop(C::cache_get_or_set("key"));
+    vacancy::<C>("key").map(drop)
+}
+
+fn two_keys<C: Classic>(_: &Subject) -> Verdict {
+    let (one, other) = (vacancy::<C>("one")?, vacancy::<C>("other")?);
+    ok("writing the value", C::write(&C::fill(&other, None), b"2"))?;
+    ok("writing the value", C::write(&C::fill(&one, None), b"1"))?;
+    same("one", get::<C>("one")?, Some(b"1".to_vec()))?;
+    same("other", get::<C>("other")?, Some(b"2".to_vec()))
+}

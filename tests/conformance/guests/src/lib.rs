@@ -1,0 +1,100 @@
+//! What the guests of the conformance suite share.
+//!
+//! A guest is a command that imports one generation of the key-value interface, wasi:cli, and what these two bring along
+//! of wasi:io. `--list` prints its cases, one a line, each named by what it shows. A bucket's name and a case's name run
+//! that case on that bucket, which must be empty, and print one line: `passed`, `failed: why` or `unsupported: why`.
+//! A guest that ends without such a line has trapped.
+//!
+//! | file | what it checks |
+//! |---|---|
+//! | [`common`] | what every generation promises: single keys, listing, counters, batches |
+//! | [`classic`] | the generations before 2024-04: values as resources, streams, compare-and-swap of counters, the cache |
+//! | `examples/` | one guest a generation: how its calls are made, and what only it promises |
+
+pub mod cas;
+pub mod check;
+pub mod classic;
+pub mod common;
+
+pub use check::{Failure, Verdict};
+
+use wasip2::cli::{environment, stdout};
+
+/// A generation's bucket, as far as all generations agree. Errors are their text.
+pub trait Bucket {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
+    fn set(&self, key: &str, value: &[u8]) -> Result<(), String>;
+    fn delete(&self, key: &str) -> Result<(), String>;
+    fn exists(&self, key: &str) -> Result<bool, String>;
+    /// One page of keys and where the next goes on. A generation that does not page gives all keys at once.
+    fn list(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String>;
+    fn increment(&self, key: &str, delta: u64) -> Result<i128, String>;
+    /// The values of keys that are all there, or of some that are not where the generation can tell.
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, String>;
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<(), String>;
+    fn delete_many(&self, keys: &[&str]) -> Result<(), String>;
+}
+
+/// What a case is given: the name of the bucket it works on, and how to open buckets.
+pub struct Subject<'a> {
+    pub name: &'a str,
+    pub opener: fn(&str) -> Result<Box<dyn Bucket>, String>,
+}
+
+impl Subject<'_> {
+    pub fn open(&self) -> Result<Box<dyn Bucket>, Failure> {
+        (self.opener)(self.name).map_err(|error| Failure::Failed(format!("the bucket did not open: {error}")))
+    }
+}
+
+/// A case: the sentence that it shows, and how.
+pub type Case = (&'static str, fn(&Subject) -> Verdict);
+
+/// Does what the arguments ask for.
+pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, cases: &[&[Case]]) -> Result<(), ()> {
+    let arguments = environment::get_arguments();
+    let mut cases = cases.iter().flat_map(|part| part.iter());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [_, "--list"] => {
+            cases.for_each(|(sentence, _)| say(sentence));
+            Ok(())
+        }
+        [_, bucket, sentence] => {
+            let (_, case) = cases.find(|(name, _)| name == sentence).ok_or(())?;
+            match case(&Subject { name: bucket, opener }) {
+                Ok(()) => say("passed"),
+                Err(Failure::Failed(why)) => say(&format!("failed: {}", one_line(&why))),
+                Err(Failure::Unsupported(why)) => say(&format!("unsupported: {}", one_line(&why))),
+            }
+            Ok(())
+        }
+        _ => Err(()),
+    }
+}
+
+fn say(line: &str) {
+    let out = stdout::get_stdout();
+    let bytes = [line.as_bytes(), b"\n"].concat();
+    // Standard output that is gone is the runner's to notice.
+    for chunk in bytes.chunks(4096) {
+        drop(out.blocking_write_and_flush(chunk));
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Makes a guest of a function that opens buckets and of lists of cases.
+#[macro_export]
+macro_rules! guest {
+    ($opener:expr, $($cases:expr),+ $(,)?) => {
+        struct Guest;
+        impl wasip2::exports::cli::run::Guest for Guest {
+            fn run() -> Result<(), ()> {
+                $crate::run($opener, &[$(&$cases[..]),+])
+            }
+        }
+        wasip2::cli::command::export!(Guest);
+    };
+}

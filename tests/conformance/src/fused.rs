@@ -1,0 +1,98 @@
+//! One case in a fused component.
+
+use crate::Runner;
+use crate::command::PATIENCE;
+use crate::target::{Grant, Kind, Target};
+use anyhow::{Context, Result, bail};
+use std::sync::LazyLock;
+use std::time::Duration;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Config, Engine, Store};
+use wasmtime_wasi::p2::bindings::sync::Command;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+
+/// Its epochs are seconds, so that a case that never ends is stopped.
+static ENGINE: LazyLock<Result<Engine, String>> = LazyLock::new(|| {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    let engine = Engine::new(&config).map_err(|error| format!("{error:#}"))?;
+    let clock = engine.clone();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(Duration::from_secs(1));
+            clock.increment_epoch();
+        }
+    });
+    Ok(engine)
+});
+
+/// A guest fused with a provider, and what it is granted.
+pub struct Fused {
+    component: Component,
+    engine: Engine,
+    linker: Linker<State>,
+    environment: Vec<(String, String)>,
+    grants: Vec<Grant>,
+}
+
+struct State {
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    table: ResourceTable,
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: Default::default() }
+    }
+}
+
+impl Fused {
+    pub fn new(guest: &[u8], provider: &[u8], target: &Target) -> Result<Self> {
+        let fused = kvfuse_compose::compose(guest, provider)?;
+        let Kind::Component { environment, grants, .. } = &target.kind else {
+            bail!("{} is no component", target.name)
+        };
+        let engine = ENGINE.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.clone();
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        if grants.contains(&Grant::Http) {
+            wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+        }
+        let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Self { component: Component::new(&engine, fused)?, engine, linker, environment, grants: grants.clone() })
+    }
+}
+
+impl Runner for Fused {
+    fn run(&self, arguments: &[&str]) -> Result<String> {
+        let stdout = MemoryOutputPipe::new(1 << 20);
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.arg("guest").args(arguments).envs(&self.environment).stdout(stdout.clone());
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        if self.grants.contains(&Grant::Directory) {
+            wasi.preopened_dir(folder.path(), "/", FsPerms::ReadWrite)?;
+        }
+        if self.grants.contains(&Grant::Network) {
+            wasi.inherit_network().allow_ip_name_lookup(true);
+        }
+        let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
+        let mut store = Store::new(&self.engine, state);
+        store.set_epoch_deadline(PATIENCE.as_secs());
+        let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
+        let ended = instance.wasi_cli_run().call_run(&mut store)?;
+        drop(store);
+        if ended.is_err() {
+            bail!("the guest does not know what it was asked for");
+        }
+        Ok(String::from_utf8_lossy(&stdout.contents()).into_owned())
+    }
+}

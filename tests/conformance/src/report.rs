@@ -1,0 +1,206 @@
+//! What came out.
+
+use crate::guests::{GUESTS, Guest};
+use crate::target::Target;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// How a case ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase", tag = "outcome", content = "why")]
+pub enum Outcome {
+    Passed,
+    Failed(String),
+    Unsupported(String),
+}
+
+impl Outcome {
+    /// Reads what a guest wrote. A guest that wrote nothing of the kind has not shown anything.
+    pub fn parse(text: &str) -> Self {
+        let text = text.trim_end_matches('\n');
+        match text.split_once(": ") {
+            Some(("failed", why)) => Self::Failed(why.to_string()),
+            Some(("unsupported", why)) => Self::Unsupported(why.to_string()),
+            _ if text == "passed" => Self::Passed,
+            _ => Self::Failed(format!("the guest ended without a verdict and wrote {:?}", one_line(text))),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct CaseReport {
+    pub name: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// One guest against one target.
+#[derive(Clone, Debug, Serialize)]
+pub struct Run {
+    pub target: String,
+    pub generation: String,
+    pub must_pass: bool,
+    /// Why the target does not offer this generation at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_offered: Option<String>,
+    pub cases: Vec<CaseReport>,
+}
+
+impl Run {
+    pub fn of(target: &Target, guest: &Guest, cases: Vec<CaseReport>) -> Self {
+        let must_pass = target.must_pass.iter().any(|name| name == guest.name);
+        Self { target: target.name.clone(), generation: guest.name.into(), must_pass, not_offered: None, cases }
+    }
+
+    pub fn none(target: &Target, guest: &Guest, why: &str) -> Self {
+        Self { not_offered: Some(one_line(why)), ..Self::of(target, guest, Vec::new()) }
+    }
+
+    pub fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
+        self.cases.iter().filter(|case| is(&case.outcome)).count()
+    }
+
+    /// Whether this is less than the target must do.
+    pub fn is_bad(&self) -> bool {
+        self.must_pass && (self.not_offered.is_some() || self.count(|o| matches!(o, Outcome::Failed(_))) > 0)
+    }
+}
+
+/// All that was run, and the targets that could not be run here.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    pub runs: Vec<Run>,
+    /// Targets and what they lack.
+    pub not_run: Vec<(String, String)>,
+}
+
+/// Text without line breaks and of bearable length.
+pub fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", line.split_at(end).0),
+        None => line,
+    }
+}
+
+impl Report {
+    pub fn is_bad(&self) -> bool {
+        self.runs.iter().any(Run::is_bad)
+    }
+
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// For people: a line a run, and every case that did not pass.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for run in &self.runs {
+            out.push_str(&run_text(run));
+        }
+        for (target, why) in &self.not_run {
+            let _ = writeln!(out, "{target}: not run here, {why}");
+        }
+        let total = |is: fn(&Outcome) -> bool| self.runs.iter().map(|run| run.count(is)).sum::<usize>();
+        let (passed, failed) = (total(|o| *o == Outcome::Passed), total(|o| matches!(o, Outcome::Failed(_))));
+        let unsupported = total(|o| matches!(o, Outcome::Unsupported(_)));
+        let _ = writeln!(out, "{passed} passed, {failed} failed, {unsupported} not supported");
+        out
+    }
+
+    /// The matrix of generations and targets, and why what did not pass did not.
+    pub fn markdown(&self, targets: &[Target]) -> String {
+        let targets: Vec<_> = targets.iter().filter(|t| self.runs.iter().any(|run| run.target == t.name)).collect();
+        let mut out = String::from("| generation |");
+        for target in &targets {
+            let _ = write!(out, " `{}` |", target.title);
+        }
+        out.push_str("\n|---|");
+        targets.iter().for_each(|_| out.push_str("---|"));
+        for guest in GUESTS {
+            let _ = write!(out, "\n| {} |", guest.title);
+            for target in &targets {
+                let run = self.runs.iter().find(|run| run.target == target.name && run.generation == guest.name);
+                let _ = write!(out, " {} |", run.map_or("–".into(), cell));
+            }
+        }
+        out.push_str("\n\n");
+        for target in &targets {
+            for run in self.runs.iter().filter(|run| run.target == target.name) {
+                notes(&mut out, target, run);
+            }
+        }
+        out
+    }
+}
+
+fn run_text(run: &Run) -> String {
+    let mut out = format!("{} / {}: ", run.target, run.generation);
+    if let Some(why) = &run.not_offered {
+        let word = if run.must_pass { "FAILED, " } else { "" };
+        return format!("{out}{word}not offered ({why})\n");
+    }
+    let passed = run.count(|outcome| *outcome == Outcome::Passed);
+    let _ = writeln!(out, "{passed} of {} passed", run.cases.len());
+    for case in &run.cases {
+        match &case.outcome {
+            Outcome::Passed => {}
+            Outcome::Failed(why) => drop(writeln!(out, "  FAILED {}\n         {why}", case.name)),
+            Outcome::Unsupported(why) => drop(writeln!(out, "  not supported: {}\n         {why}", case.name)),
+        }
+    }
+    out
+}
+
+fn cell(run: &Run) -> String {
+    if run.not_offered.is_some() {
+        return "not offered".into();
+    }
+    let failed = run.count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let unsupported = run.count(|outcome| matches!(outcome, Outcome::Unsupported(_)));
+    let mut text = format!("{} of {}", run.cases.len() - failed - unsupported, run.cases.len());
+    if failed > 0 {
+        let _ = write!(text, ", {failed} failed");
+    }
+    if unsupported > 0 {
+        let _ = write!(text, ", {unsupported} not supported");
+    }
+    text
+}
+
+fn notes(out: &mut String, target: &Target, run: &Run) {
+    for case in &run.cases {
+        let (word, why) = match &case.outcome {
+            Outcome::Passed => continue,
+            Outcome::Failed(why) => ("failed", why),
+            Outcome::Unsupported(why) => ("not supported", why),
+        };
+        let _ = writeln!(out, "- `{}`, {}: *{}* {word}: {why}", target.title, run.generation, case.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_verdict_counts_as_one() {
+        assert_eq!(Outcome::parse("passed\n"), Outcome::Passed);
+        assert_eq!(Outcome::parse("failed: a: b\n"), Outcome::Failed("a: b".into()));
+        assert_eq!(Outcome::parse("unsupported: no streams\n"), Outcome::Unsupported("no streams".into()));
+        for text in ["", "passed\npassed\n", "PASSED", "ok"] {
+            assert!(matches!(Outcome::parse(text), Outcome::Failed(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_must_pass_is_bad_if_a_case_fails_or_the_generation_is_not_offered() {
+        let target = Target::parse_all(include_str!("../targets.json")).unwrap().remove(0);
+        let cases = |outcome: Outcome| vec![CaseReport { name: "a case".into(), outcome }];
+        let guest = |name: &str| GUESTS.iter().find(|guest| guest.name == name).unwrap();
+        assert!(Run::of(&target, guest("draft2"), cases(Outcome::Failed("why".into()))).is_bad());
+        assert!(Run::none(&target, guest("draft2"), "no such export").is_bad());
+        assert!(!Run::of(&target, guest("draft2"), cases(Outcome::Unsupported("why".into()))).is_bad());
+        assert!(!Run::none(&target, guest("draft2_2024"), "another shape").is_bad());
+    }
+}

@@ -1,0 +1,147 @@
+//! What the guests run against.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One target, as `targets.json` describes it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Target {
+    /// What to call it on the command line.
+    pub name: String,
+    /// What to call it in the table.
+    pub title: String,
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// The guests in which no case may fail. The others are run as well, for the record.
+    #[serde(default)]
+    pub must_pass: Vec<String>,
+    /// The bucket that a case is given; `{case}` becomes something that no other case and no other run has. A case
+    /// wants its bucket empty, so a target that keeps data from case to case needs it.
+    #[serde(default)]
+    pub bucket: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Kind {
+    /// A provider, fused with each guest and run in wasmtime.
+    Component {
+        /// Its path.
+        component: String,
+        #[serde(default)]
+        environment: BTreeMap<String, String>,
+        #[serde(default)]
+        grants: Vec<Grant>,
+    },
+    /// A host that implements the interface: a command line that runs the component `{guest}` with the arguments that
+    /// are put behind it.
+    Command { command: Vec<String> },
+}
+
+/// What a fused component is given besides standard streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grant {
+    /// An empty directory, for each case another, as `/`.
+    Directory,
+    /// TCP and name resolution.
+    Network,
+    /// Outgoing HTTP requests.
+    Http,
+}
+
+impl Target {
+    /// Reads `targets.json`.
+    pub fn parse_all(json: &str) -> Result<Vec<Self>> {
+        serde_json::from_str(json).context("targets.json")
+    }
+
+    /// The bucket for one case of a run.
+    pub fn bucket(&self, case: usize) -> String {
+        self.bucket.replace("{case}", &format!("{}-{case}-{}", std::process::id(), unique()))
+    }
+
+    /// Replaces `${NAME}` in the command and in the environment by this process's variables.
+    ///
+    /// # Errors
+    /// The name of a variable that is not set: then the target cannot be run here.
+    pub fn expanded(mut self) -> Result<Self, String> {
+        match &mut self.kind {
+            Kind::Component { environment, .. } => environment.values_mut().try_for_each(expand)?,
+            Kind::Command { command } => command.iter_mut().try_for_each(expand)?,
+        }
+        Ok(self)
+    }
+
+    /// A target named on the command line: `--provider X.wasm`, with `--env NAME=VALUE` and `--grant WHAT`.
+    pub fn of_arguments(component: &str, environment: &[String], grants: &[String], bucket: &str) -> Result<Self> {
+        let environment = environment.iter().map(|pair| {
+            let (name, value) = pair.split_once('=').with_context(|| format!("--env {pair} is not NAME=VALUE"))?;
+            Ok((name.to_string(), value.to_string()))
+        });
+        let grants = grants.iter().map(|grant| match grant.as_str() {
+            "directory" => Ok(Grant::Directory),
+            "network" => Ok(Grant::Network),
+            "http" => Ok(Grant::Http),
+            other => bail!("--grant {other} is none of: directory, network, http"),
+        });
+        Ok(Self {
+            name: component.to_string(),
+            title: component.to_string(),
+            kind: Kind::Component {
+                component: component.to_string(),
+                environment: environment.collect::<Result<_>>()?,
+                grants: grants.collect::<Result<_>>()?,
+            },
+            must_pass: Vec::new(),
+            bucket: bucket.to_string(),
+        })
+    }
+}
+
+/// A number that grows with each call and, being the time when the process began, differs from run to run.
+fn unique() -> u64 {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let began = || std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_micros() as u64);
+    let _ = NEXT.compare_exchange(0, began(), Ordering::Relaxed, Ordering::Relaxed);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn expand(text: &mut String) -> Result<(), String> {
+    while let Some((before, name, after)) = text.split_once("${").and_then(|(before, rest)| {
+        let (name, after) = rest.split_once('}')?;
+        Some((before.to_string(), name.to_string(), after.to_string()))
+    }) {
+        let value = std::env::var(&name).map_err(|_| format!("the variable {name} is not set"))?;
+        *text = format!("{before}{value}{after}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_targets_of_this_repository_can_be_read() {
+        let targets = Target::parse_all(include_str!("../targets.json")).unwrap();
+        assert!(targets.iter().any(|target| matches!(target.kind, Kind::Command { .. })));
+        let Kind::Component { grants, .. } = &targets[0].kind else { panic!("a component") };
+        assert_eq!(grants, &[Grant::Directory]);
+    }
+
+    #[test]
+    fn a_bucket_with_a_case_in_its_name_is_never_given_twice() {
+        let target = Target::of_arguments("x.wasm", &[], &[], "t-{case}").unwrap();
+        assert_ne!(target.bucket(1), target.bucket(1));
+        assert!(target.bucket(1).starts_with("t-"));
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let target = Target::of_arguments("x.wasm", &["URL=http://${KVFUSE_NOT_SET}/".into()], &[], "").unwrap();
+        assert_eq!(target.expanded().unwrap_err(), "the variable KVFUSE_NOT_SET is not set");
+    }
+}
