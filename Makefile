@@ -132,7 +132,7 @@ conformance: providers engines servers conformance-guests ## every generation ag
 # ---- end of conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 .PHONY: kvfuse languages
-kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
+kvfuse: providers engines ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
