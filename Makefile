@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file kvfuse-conformance-guests
+LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 
@@ -66,7 +66,7 @@ components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
 .PHONY: test
-test: lint build test-guests ## everything that must hold: formatting, lints, every test
+test: lint build providers test-guests conformance-guests consumers ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
 
@@ -88,7 +88,22 @@ lint: toolchain ## formatting and lints, guests included
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 
-# ---- conformance ----
+# ---- generations and conformance ----
+# What the tests of the generations fuse and run. The service in tests/golem/ is built as people did in 2024-01: a
+# program puts bindings where the macro of that time looks for them, in the folder that CARGO_TARGET_DIR names.
+.PHONY: consumers
+consumers: toolchain
+	$(call say,the consumers of the generations)
+	@tools/cargo-wasm.sh build --package kvfuse-consumers --examples --target wasm32-unknown-unknown --profile guest
+	@export CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/golem; cd tests/golem; cargo run --quiet --package golem-bindings; \
+	  ../../tools/cargo-wasm.sh build --quiet --package golem-tutorial --target wasm32-unknown-unknown --release
+
+# Not part of `make test`: it compiles a second, older wasmtime.
+.PHONY: test-wrpc
+test-wrpc: components/keyvalue.wasm ## the provider served over wRPC to another process (compiles some minutes)
+	$(call say,the provider over wRPC)
+	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
+
 .PHONY: conformance conformance-guests
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
@@ -98,7 +113,7 @@ conformance: providers conformance-guests ## every generation against every arte
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo run --quiet --package kvfuse-conformance -- \
 	  --markdown docs/conformance-table.md --json components/conformance.json
-# ---- end of conformance ----
+# ---- end of generations and conformance ----
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
