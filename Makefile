@@ -10,9 +10,16 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file kvfuse-conformance-guests kvfuse-consumers
+LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
+# What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
+# same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
+# their artefacts can be linked.)
+NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+# Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
+KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
@@ -31,7 +38,7 @@ build: components/kv_demo.fused.wasm
 .PHONY: fused-component
 fused-component: build ## build the provider and the demo, fuse them, show what came out
 	$(call say,what the fused component is)
-	@$(XTASK) describe components/kv_demo.fused.wasm
+	@$(KVFUSE) inspect --verbose components/kv_demo.fused.wasm
 
 .PHONY: toolchain
 toolchain:
@@ -56,34 +63,56 @@ $(EARLIER): components/%.wasm: toolchain
 	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* \
 	  "wasi:keyvalue over files in a granted directory, an earlier shape" provider/components/file/imports.txt
 
+# The providers over servers. Nothing above needs one.
+ENGINES := components/keyvalue_redis.wasm components/keyvalue_etcd.wasm
+components/keyvalue_redis.wasm: ABOUT := wasi:keyvalue in Redis or Valkey
+components/keyvalue_etcd.wasm: ABOUT := wasi:keyvalue in etcd
+.PHONY: engines $(ENGINES)
+engines: $(ENGINES) ## the providers for Redis and for etcd
+$(ENGINES): components/keyvalue_%.wasm: toolchain
+	$(call say,the provider: $@)
+	@tools/cargo-wasm.sh build --package keyvalue_$* --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_$*.wasm $@ keyvalue_$* "$(ABOUT)" provider/components/$*/imports.txt
+
 components/kv_demo.wasm: toolchain
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
 	@$(XTASK) componentize $(WASI)/kv_demo.wasm $@ kv_demo "A guided tour of wasi:keyvalue, and a small tool for any store"
 
-components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
+components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
-	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
+	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test
-test: lint build providers test-guests conformance-guests consumers ## everything that must hold: formatting, lints, every test
+test: build providers engines servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test --workspace $(NOT_NATIVE)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
+
+.PHONY: servers
+servers: ## the servers that the tests start: installed with apt-get when root
+	@tools/servers.sh
 
 .PHONY: test-guests
 test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
-# Packages that only compile for wasm.
-# (kvfuse-file is no guest by itself, but only its artefacts can be linked.)
-NOT_NATIVE := $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+.PHONY: bench
+bench: providers engines ## speed, as ratios to peers measured in the same run (some minutes)
+	$(call say,the guests of the benchmarks)
+	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
+	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
+	  "The floor of the benchmarks: answers from memory"
+	@cargo build $(NATIVE)
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
-	@cargo clippy --quiet --workspace $(NOT_NATIVE) --all-targets -- --deny warnings
+	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
@@ -109,14 +138,26 @@ conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 
-conformance: providers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+conformance: providers engines servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+	@cargo build $(NATIVE)
 	$(call say,conformance)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo run --quiet --package kvfuse-conformance -- \
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
+	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
 	  --markdown docs/conformance-table.md --json components/conformance.json
 # ---- end of generations and conformance ----
+# The command line as its users have it, and consumers of the interface in other languages.
+.PHONY: kvfuse languages
+kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
+	$(call say,kvfuse)
+	@cargo build --locked --release --package kvfuse
+	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
+
+languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
+	$(call say,consumers in other languages)
+	@tools/languages.sh
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
 	@cargo clean --quiet
-	@rm -rf components/*.wasm .tools
+	@rm -rf components/*.wasm components/*.json .tools
 	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

@@ -1,6 +1,7 @@
 //! Fusing.
 
 use crate::fit::Wire;
+use crate::retarget::{rename_imports, renames};
 use crate::{Interfaces, World, nested, write_atomically};
 use anyhow::{Context, Result, bail, ensure};
 use wasm_compose::composer::{ComponentComposer, ROOT_COMPONENT_NAME};
@@ -35,6 +36,10 @@ pub fn compose(consumer: &[u8], provider: &[u8]) -> Result<Vec<u8>> {
 
 /// Fuses by the connections named, and checks that the result is valid and that nothing but those connections changed.
 pub fn connect(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u8>> {
+    let renames = renames(&World::of(consumer)?, &World::of(provider)?, wires)?;
+    let renamed = if renames.is_empty() { None } else { Some(rename_imports(provider, &renames)?) };
+    let provider = renamed.as_deref().unwrap_or(provider);
+
     // wasm-compose works on files, looks for dependencies by name in the folder of its configuration, and calls the
     // parts by their files' names; hence a folder of our own with fixed names.
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;

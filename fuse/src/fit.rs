@@ -141,7 +141,7 @@ mod tests {
             let name = text.split(':').next().unwrap().to_string();
             (name, Signature { text: text.to_string(), shape: text.to_string() })
         });
-        Item { name: name.into(), implements: None, functions: functions.collect() }
+        Item { name: name.into(), implements: None, functions: functions.collect(), uses: Vec::new() }
     }
 
     fn offered() -> Vec<Item> {

@@ -7,6 +7,7 @@
 //! | [`world`] | what a component imports and exports, function by function |
 //! | [`fit`] | which of a provider's exports meet a consumer's imports, and where they differ |
 //! | [`compose`] | a consumer and a provider become one component |
+//! | [`retarget`] | a provider's WASI version follows the consumer's where they share resources |
 //! | [`nested`] | the components inside a component |
 //! | [`interfaces`] | the bare names of what a component imports and exports |
 //! | [`describe`] | the same with producers metadata, as text for people |
@@ -17,6 +18,7 @@ mod describe;
 mod fit;
 mod interfaces;
 mod nested;
+mod retarget;
 mod world;
 
 pub use componentize::{About, Allowed, componentize};
@@ -25,6 +27,7 @@ pub use describe::describe;
 pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};
+pub use retarget::renames;
 pub use world::{Functions, Item, Signature, World, split_name};
 
 use anyhow::{Context, Result};

@@ -4,7 +4,9 @@ use anyhow::{Context, Result};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use wit_parser::decoding::{DecodedWasm, decode};
-use wit_parser::{Function, FunctionKind, Handle, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey};
+use wit_parser::{
+    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey,
+};
 
 /// A component seen from outside. Order is the component's own.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +23,8 @@ pub struct Item {
     /// For a labelled import (`import sessions: wasi:keyvalue/store@0.2.0-draft2`): the interface it stands for.
     pub implements: Option<String>,
     pub functions: Functions,
+    /// The interfaces whose types it uses.
+    pub uses: Vec<String>,
 }
 
 /// The functions of an interface by their names in the binary format (`[method]bucket.get`). An interface that only
@@ -74,12 +78,25 @@ impl Item {
             WorldItem::Function(f) => Some(BTreeMap::from([(f.name.clone(), Signature::of(resolve, f))])),
             WorldItem::Type { .. } => None,
         };
+        let uses = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| uses(resolve, interface)),
+            _ => None,
+        };
         Self {
+            uses: uses.unwrap_or_default(),
             name: resolve.name_world_key(key),
             implements: resolve.implements_value(key, item),
             functions: functions.unwrap_or_default(),
         }
     }
+}
+
+fn uses(resolve: &Resolve, interface: &Interface) -> Vec<String> {
+    let mut names: Vec<String> =
+        interface.types.values().filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 impl Signature {

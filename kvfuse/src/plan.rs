@@ -3,7 +3,7 @@
 use crate::catalogue::Provider;
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::{Subject, packages};
-use kvfuse_compose::{Misfit, Wire, connect, fit};
+use kvfuse_compose::{Misfit, Wire, connect, fit, renames};
 
 pub struct Plan {
     pub provider: Provider,
@@ -13,8 +13,7 @@ pub struct Plan {
 impl Plan {
     /// The first of the providers that has everything that the component imports of key-value.
     pub fn new(subject: &Subject, providers: Vec<Provider>) -> Result<Self> {
-        let wanted = subject.keyvalue();
-        if wanted.is_empty() {
+        if providers.iter().all(|provider| subject.wanted(&provider.world.exports).is_empty()) {
             return no_imports(subject).err();
         }
         if subject.world.exports.is_empty() {
@@ -25,6 +24,7 @@ impl Plan {
         }
         let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
         for provider in providers {
+            let wanted = subject.wanted(&provider.world.exports);
             match fit(&wanted, &provider.world.exports) {
                 Ok(wires) => return Ok(Self { provider, wires }),
                 Err(misfits) => refused.push((provider, misfits)),
@@ -48,9 +48,13 @@ impl Plan {
         let connected = |name: &str| self.wires.iter().any(|wire| wire.import == name);
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));
         let mut names: Vec<String> = Vec::new();
+        // Where it cannot be said, fusing will say why.
+        let renames = renames(&subject.world, &self.provider.world, &self.wires).unwrap_or_default();
         for item in left.chain(&self.provider.world.imports) {
-            if !names.contains(&item.name) {
-                names.push(item.name.clone());
+            let renamed = renames.iter().find(|(from, _)| *from == item.name).map(|(_, to)| to);
+            let name = renamed.unwrap_or(&item.name);
+            if !names.contains(name) {
+                names.push(name.clone());
             }
         }
         names

@@ -3,6 +3,7 @@
 use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
+use crate::table::{STORES, Store};
 use kvfuse_compose::{Item, World, is_keyvalue, nested, split_name};
 use std::path::{Path, PathBuf};
 
@@ -73,6 +74,12 @@ impl Subject {
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface())).collect()
     }
 
+    /// What a provider of these exports is meant to satisfy: key-value interfaces, and whatever else it has a name of.
+    pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
+        let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
+        self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
+    }
+
     pub fn labelled(&self) -> bool {
         self.world.imports.iter().chain(&self.world.exports).any(|item| item.implements.is_some())
     }
@@ -86,13 +93,19 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     let bytes = bytes.get(part.range)?.to_vec();
     let world = World::of(&bytes).ok()?;
     let known = catalogue::recognise(&bytes);
-    let file =
-        known.map(|(_, file)| file.to_string()).or(part.name).unwrap_or_else(|| "a provider without a name".into());
-    // One that another version of kvfuse fused in is known by its name.
-    let store = known.map(|(store, _)| store).or_else(|| {
-        let stem = file.strip_suffix(".wasm").unwrap_or(&file);
-        crate::table::STORES.iter().find(|store| store.files.iter().any(|f| f.strip_suffix(".wasm") == Some(stem)))
-    });
+    // One that another version of kvfuse fused in, or whose imports follow the consumer's version of WASI, is known by its
+    // name.
+    let named = |name: &String| {
+        let ours = |store: &'static Store| {
+            let file = store.files.iter().find(|file| file.strip_suffix(".wasm") == Some(name))?;
+            Some((store, *file))
+        };
+        STORES.iter().find_map(ours)
+    };
+    let (store, file) = match known.or(part.name.as_ref().and_then(named)) {
+        Some((store, file)) => (Some(store), file.to_string()),
+        None => (None, part.name.unwrap_or_else(|| "a provider without a name".into())),
+    };
     Some(Provider { file, store, bytes, world })
 }
 

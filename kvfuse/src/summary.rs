@@ -136,6 +136,13 @@ impl Summary {
         if let Some(inside) = &self.fused_with {
             let store = inside.store.map(|store| format!("the store {store} ({})", inside.provider));
             row(&mut out, "key-value", &format!("inside: {}", store.unwrap_or_else(|| inside.provider.clone())))?;
+            if !self.keyvalue.is_empty() {
+                row(
+                    &mut out,
+                    "",
+                    "what it still imports will get another store, which does not share that one's data",
+                )?;
+            }
         }
         for generation in &self.keyvalue {
             row(&mut out, "key-value", &generation.package)?;

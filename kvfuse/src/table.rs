@@ -41,6 +41,6 @@ pub const COMMON: &[Variable] = &[
 pub const STORES: &[Store] = &[Store {
     name: "files",
     about: "append-only files in a directory",
-    files: &["keyvalue.wasm"],
+    files: &["keyvalue.wasm", "keyvalue_draft2_2024.wasm", "keyvalue_0_1_methods.wasm"],
     variables: &[setting("KEYVALUE_DIR", "the directory to use when several are granted", "/")],
 }];

@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The repository's top folder.
 pub fn root() -> PathBuf {
@@ -31,7 +32,12 @@ pub fn guest(name: &str) -> Result<Vec<u8>> {
 
 /// A guest fused with the file provider.
 pub fn fused(name: &str) -> Result<Vec<u8>> {
-    kvfuse_compose::compose(&guest(name)?, &component("keyvalue")?)
+    fused_with(name, "keyvalue")
+}
+
+/// A guest fused with another provider.
+pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
+    kvfuse_compose::compose(&guest(name)?, &component(provider)?)
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
@@ -45,6 +51,7 @@ pub struct Command {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     directories: Vec<(PathBuf, String, bool)>,
+    network: bool,
     input: Vec<u8>,
 }
 
@@ -55,6 +62,8 @@ pub struct Outcome {
     pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
+    /// The largest that all of its linear memories together became, in bytes.
+    pub peak_memory: usize,
 }
 
 impl Outcome {
@@ -65,13 +74,38 @@ impl Outcome {
 
 struct Host {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     table: ResourceTable,
-    limits: StoreLimits,
+    memory: Memory,
+}
+
+/// Counts what linear memories grow to, and stops them at 2 GiB.
+#[derive(Default)]
+struct Memory {
+    now: usize,
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // Memories of a component never shrink, so the sum is also its peak.
+        self.now += desired - current;
+        Ok(self.now <= 2 << 30)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: Default::default(), table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -89,13 +123,23 @@ impl Program {
             let permissions = if *writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(host, guest, permissions)?;
         }
-        let limits = StoreLimitsBuilder::new().memory_size(2 << 30).build();
-        let mut store = Store::new(&ENGINE, Host { wasi: wasi.build(), table: ResourceTable::new(), limits });
-        store.limiter(|host| &mut host.limits);
+        if command.network {
+            wasi.inherit_network().allow_ip_name_lookup(true);
+        }
+        let host = Host {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            memory: Memory::default(),
+        };
+        let mut store = Store::new(&ENGINE, host);
+        store.limiter(|host| &mut host.memory);
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
+        let peak_memory = store.data().memory.now;
         drop(store);
         let mut stderr = String::from_utf8_lossy(&stderr.contents()).into_owned();
         let status = match ended {
@@ -109,7 +153,7 @@ impl Program {
                 }
             },
         };
-        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr })
+        Ok(Outcome { status, stdout: stdout.contents().to_vec(), stderr, peak_memory })
     }
 }
 
@@ -131,6 +175,12 @@ impl Command {
 
     pub fn read_only_dir(mut self, host: &Path, guest: &str) -> Self {
         self.directories.push((host.to_path_buf(), guest.to_string(), false));
+        self
+    }
+
+    /// Lets it use the machine's network by sockets. (By `wasi:http` every guest may.)
+    pub fn network(mut self) -> Self {
+        self.network = true;
         self
     }
 

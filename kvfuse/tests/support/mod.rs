@@ -120,6 +120,48 @@ pub fn module(wit: &str) -> Vec<u8> {
     module
 }
 
+/// A consumer of everything in these generations, which are folders of wit/. Its functions do nothing.
+pub fn consumer_of(generations: &[&str]) -> Vec<u8> {
+    consumer_with_io(generations, "0.2.12")
+}
+
+/// The same, built against this version of wasi:io.
+pub fn consumer_with_io(generations: &[&str], io: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let mut world = String::from("package test:it; world w { export run: func();");
+    for folder in ["io"].iter().chain(generations) {
+        let mut text = String::new();
+        let mut files: Vec<_> = std::fs::read_dir(root().join("wit").join(folder)).unwrap().collect();
+        files.sort_by_key(|file| file.as_ref().unwrap().path());
+        for file in files {
+            let file = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            // One text may name its package once.
+            match file.lines().find(|line| line.starts_with("package ")) {
+                Some(package) if text.contains(package) => text.push_str(&file.replace(package, "")),
+                Some(package) => text = format!("{package}\n{text}{}", file.replace(package, "")),
+                None => text.push_str(&file),
+            }
+        }
+        let package = resolve.push_str(format!("{folder}.wit"), &text.replace("@0.2.12", &format!("@{io}"))).unwrap();
+        if *folder == "io" {
+            continue;
+        }
+        let name = resolve.packages[package].name.clone();
+        if resolve.packages[package].worlds.contains_key("imports") {
+            world.push_str(&format!(" include {};", name.interface_id("imports")));
+        } else {
+            for interface in resolve.packages[package].interfaces.keys() {
+                world.push_str(&format!(" import {};", name.interface_id(interface)));
+            }
+        }
+    }
+    let package = resolve.push_str("test.wit", &format!("{world} }}")).unwrap();
+    let world = resolve.select_world(&[package], Some("w")).unwrap();
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}
+
 /// The WIT of one published generation, as a nested package with its imports in one world.
 pub fn store_wit(version: &str, cursor: &str) -> String {
     format!(

@@ -1,7 +1,7 @@
 //! Time limits, and pauses between tries.
 
 #[cfg(target_arch = "wasm32")]
-mod wasi;
+pub(crate) mod wasi;
 #[cfg(target_arch = "wasm32")]
 pub use wasi::WasiClock;
 

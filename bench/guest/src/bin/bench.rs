@@ -2,7 +2,7 @@
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 
-use kvfuse_bench_guest::{Order, key, time};
+use kvfuse_bench_guest::{Order, changed, key, time};
 use wasi::keyvalue::store::{self, Bucket};
 use wasi::keyvalue::{atomics, batch};
 
@@ -11,7 +11,7 @@ fn main() {
     let number = |n: usize| arguments.get(n).map_or(1, |text| text.parse().expect("a number"));
     let (times, keys, size) = (number(1), number(2), number(3));
     let bucket = store::open("").expect("the bucket opens");
-    let value = vec![b'v'; size];
+    let mut value = vec![b'v'; size];
     let mut order = Order::default();
     match arguments.first().map_or("", String::as_str) {
         "fill" => fill(&bucket, keys, &value),
@@ -22,11 +22,11 @@ fn main() {
         }
         "set" => {
             fill(&bucket, keys, &value);
-            time(times, || bucket.set(&key(order.below(keys)), &value).unwrap());
+            time(times, || bucket.set(&key(order.below(keys)), changed(&mut value)).unwrap());
         }
         // The same on what an earlier run filled.
         "get-filled" => time(times, || assert!(bucket.get(&key(order.below(keys))).unwrap().is_some())),
-        "set-filled" => time(times, || bucket.set(&key(order.below(keys)), &value).unwrap()),
+        "set-filled" => time(times, || bucket.set(&key(order.below(keys)), changed(&mut value)).unwrap()),
         "increment" => time(times, || assert!(atomics::increment(&bucket, "counter", 1).unwrap() > 0)),
         "get-many" => {
             fill(&bucket, keys, &value);

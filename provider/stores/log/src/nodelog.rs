@@ -69,8 +69,8 @@ fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
     bytes
         .windows(RECORD)
         .filter(|candidate| candidate.starts_with(&marker))
-        .filter_map(|candidate| match frame::read(&checks, candidate) {
-            Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
+        .filter_map(|candidate| match frame::read(&checks, candidate, false) {
+            Read::Whole(frame) => match record::decode(Some(&checks), frame.head, frame.blobs)? {
                 Record::State { generation, split } => Some(NodeState { generation, split }),
                 _ => None,
             },
@@ -79,9 +79,14 @@ fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
         .max()
 }
 
-/// Raises a node's state, so that it lasts through a power cut.
+/// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
+/// state: so only a log that this makes needs that again.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {
-    let file = directory.open(&node.log(), Open::Create).map_err(|error| failed(node, error))?;
+    let opened = match directory.open(&node.log(), Open::Write) {
+        Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),
+        other => other.map(|file| (file, false)),
+    };
+    let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);
     let record = Encoder::state(state.generation, state.split);
     let mut bytes = Vec::new();
@@ -90,7 +95,7 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     for _ in 0..4 {
         if read_file(&file, keys, node)? >= state {
             file.sync().map_err(|error| failed(node, error))?;
-            return directory.sync().map_err(|error| failed(node, error));
+            return if new { directory.sync().map_err(|error| failed(node, error)) } else { Ok(()) };
         }
         file.append(&bytes).map_err(|error| failed(node, error))?;
     }

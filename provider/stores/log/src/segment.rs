@@ -49,6 +49,8 @@ pub struct Segment<F> {
     /// Size of the base, in bytes.
     pub base_size: u64,
     pub writable: bool,
+    /// The operation in which it was looked at for news last.
+    pub looked: u64,
     /// Up to where its content is known to last through a power cut.
     pub synced: u64,
     /// Whether its name is known to.
@@ -60,8 +62,9 @@ pub struct Segment<F> {
 
 /// What one reading is after.
 #[derive(Default)]
-struct Watch {
-    id: Option<u64>,
+struct Watch<'a> {
+    /// A write of this instance: its number and its frame.
+    sent: Option<(u64, &'a [u8])>,
     outcomes: Option<Vec<Outcome>>,
 }
 
@@ -78,6 +81,7 @@ impl<F: File> Segment<F> {
             skipped: 0,
             base_size: 0,
             writable,
+            looked: 0,
             synced: 0,
             named: false,
             scan_budget: 64 << 20,
@@ -101,14 +105,23 @@ impl<F: File> Segment<F> {
         self.state.memory() + size_of::<Self>()
     }
 
-    /// Reads and applies what was appended since the last time, to the end of the file or the write `id`, whichever
-    /// comes first. `expect` is how many bytes are likely. Gives the outcomes of `id` if it took part: it did not if it
-    /// is torn, or behind a seal.
+    /// Reads and applies what was appended since the last time, to the end of the file. `expect` is how many bytes are
+    /// likely.
     ///
     /// # Errors
     /// Of reading; [`Kind::Damaged`] for what no instance of this store writes, [`Kind::Unsupported`] for another format.
-    pub fn catch_up(&mut self, keys: &Keys, expect: usize, id: Option<u64>) -> Result<Option<Vec<Outcome>>> {
-        let mut watch = Watch { id, outcomes: None };
+    pub fn catch_up(&mut self, keys: &Keys, expect: usize) -> Result<()> {
+        self.read_on(keys, expect, None).map(drop)
+    }
+
+    /// The same, to the write `id` that this instance has just appended as `frame`. Gives its outcomes if it took part:
+    /// it did not if it is torn, or behind a seal.
+    pub fn read_back(&mut self, keys: &Keys, id: u64, frame: &[u8]) -> Result<Option<Vec<Outcome>>> {
+        self.read_on(keys, frame.len() + PROBE, Some((id, frame)))
+    }
+
+    fn read_on(&mut self, keys: &Keys, expect: usize, sent: Option<(u64, &[u8])>) -> Result<Option<Vec<Outcome>>> {
+        let mut watch = Watch { sent, outcomes: None };
         let mut window = Vec::new();
         let mut want = expect.max(PROBE);
         while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
@@ -136,7 +149,7 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
-    fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, watch: &mut Watch) -> Result<usize> {
+    fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, watch: &mut Watch<'_>) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
             if let Some(size) = self.take(keys, rest, self.position + at as u64, watch)? {
@@ -148,7 +161,7 @@ impl<F: File> Segment<F> {
             }
             // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
             // can have.
-            if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
+            if matches!(frame::read(&self.checks, rest, false), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
             }
             match self.scan(rest)? {
@@ -181,8 +194,8 @@ impl<F: File> Segment<F> {
                 Some(left) => left,
                 None => return Err(self.damaged("it has too many broken records")),
             };
-            if let Read::Whole(frame) = frame::read(&self.checks, candidate)
-                && record::decode(&self.checks, frame.head, frame.blobs).is_some()
+            if let Read::Whole(frame) = frame::read(&self.checks, candidate, false)
+                && record::decode(Some(&self.checks), frame.head, frame.blobs).is_some()
             {
                 return Ok(Some(at));
             }
@@ -192,9 +205,12 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the record that `rest` begins with, if it is a whole one, and gives its size.
-    fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, watch: &mut Watch) -> Result<Option<usize>> {
-        let Read::Whole(frame) = frame::read(&self.checks, rest) else { return Ok(None) };
-        let Some(record) = record::decode(&self.checks, frame.head, frame.blobs) else { return Ok(None) };
+    fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, watch: &mut Watch<'_>) -> Result<Option<usize>> {
+        // What this instance sent a moment ago is compared, which is cheaper than its checksums.
+        let own = watch.sent.is_some_and(|(_, sent)| rest.starts_with(sent));
+        let checks = (!own).then_some(&self.checks);
+        let Read::Whole(frame) = frame::read(&self.checks, rest, own) else { return Ok(None) };
+        let Some(record) = record::decode(checks, frame.head, frame.blobs) else { return Ok(None) };
         let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
             Record::Base(base) => self.take_base(keys, base, blobs, frame)?,
@@ -202,7 +218,7 @@ impl<F: File> Segment<F> {
                 if matches!(self.phase, Phase::Live)
                     || self.sealed().is_some() && self.config.has(Flaw::SealIgnored) =>
             {
-                let watched = watch.id == Some(id);
+                let watched = watch.sent.is_some_and(|(sent, _)| sent == id);
                 let mut outcomes = Vec::new();
                 for op in ops.flatten() {
                     let outcome = self.state.apply(keys, op, blobs);

@@ -113,13 +113,14 @@ impl<D: Directory> Tree<D> {
         let state = nodelog::read(&self.directory, &self.keys, node)?;
         if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
             nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
         let mut segment = Segment::new(file, &self.keys, node, generation, true, self.config);
         for _ in 0..ATTEMPTS {
-            segment.catch_up(&self.keys, 0, None)?;
+            segment.catch_up(&self.keys, 0)?;
             if !segment.is_waiting() {
                 if !self.config.has(Flaw::SuccessorNotSynced) {
                     segment.file.sync().map_err(fail)?;
@@ -168,7 +169,8 @@ impl<D: Directory> Tree<D> {
     }
 
     /// Removes the value files of a node that no live record names: those replaced, and those of writers that died
-    /// before their record. What is named for a later generation is left alone: its writer may be at work.
+    /// before their record. What is named for this generation or a later one and was never in a record is left alone:
+    /// its writer may be at work, or about to move it on.
     fn collect(&self, old: &Segment<D::File>) {
         for name in &old.state.dead_files {
             value::remove(&self.directory, *name);
@@ -188,7 +190,7 @@ impl<D: Directory> Tree<D> {
         let _ = directory.list(&mut |file| {
             litter.extend(
                 ValueName::parse(old.node, file)
-                    .filter(|name| name.generation <= old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
+                    .filter(|name| name.generation < old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
                     .filter(|name| !live.contains(name)),
             );
         });

@@ -24,6 +24,9 @@ const MAX_SPLITS: usize = 1 << 16;
 const MAX_OPEN: usize = 256;
 
 pub struct Tree<D: Directory> {
+    /// The store's directory, and in it the bucket's: its name, and itself.
+    pub root: Rc<D>,
+    pub name: Rc<str>,
     pub directory: D,
     pub keys: Keys,
     pub config: Config,
@@ -33,6 +36,8 @@ pub struct Tree<D: Directory> {
     /// When each segment was used last.
     used: HashMap<Node, u64>,
     clock: u64,
+    /// Counts operations: within one, a segment is looked at for news only once.
+    turn: u64,
 }
 
 /// What an operation needs of a segment.
@@ -53,8 +58,10 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
         Self {
+            root,
+            name,
             directory,
             keys,
             config,
@@ -63,11 +70,17 @@ impl<D: Directory> Tree<D> {
             splits: HashSet::new(),
             used: HashMap::new(),
             clock: 0,
+            turn: 0,
         }
     }
 
+    /// Begins an operation: from here on, segments are looked at anew.
+    pub fn next_turn(&mut self) {
+        self.turn += 1;
+    }
+
     /// The node whose segment has the hash, in `segments`. For [`Access::Read`] its state holds at a moment of this
-    /// call. `None` if the bucket was never written to.
+    /// operation. `None` if the bucket was never written to.
     pub fn seek(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
         let found = self.find(hash, access)?;
         if let (Some(node), Access::Read) = (found, access) {
@@ -125,8 +138,10 @@ impl<D: Directory> Tree<D> {
                 }
             } else if access == Access::Read
                 && let Some(segment) = self.segments.get_mut(&node)
+                && segment.looked != self.turn
             {
-                segment.catch_up(&self.keys, PROBE, None)?;
+                segment.catch_up(&self.keys, PROBE)?;
+                segment.looked = self.turn;
             }
             self.clock += 1;
             self.used.insert(node, self.clock);
@@ -185,7 +200,8 @@ impl<D: Directory> Tree<D> {
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
         let mut segment = Segment::new(file, &self.keys, node, generation, writable, self.config);
-        segment.catch_up(&self.keys, self.config.segment as usize, None)?;
+        segment.catch_up(&self.keys, self.config.segment as usize)?;
+        segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
     }
 

@@ -87,6 +87,10 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, value: &FileValue) -> Resu
             format!("a value of {} bytes does not fit the memory; read it as a stream", value.size),
         )
     })?;
+    // A record may claim any size; memory is taken for what is there.
+    if file.size().map_err(|error| fail(value.name, error))? < value.size {
+        return Err(gone(value.name, "is not as it was written"));
+    }
     let mut out = Vec::new();
     out.try_reserve_exact(size).map_err(|_| {
         Error::new(Kind::QuotaExceeded, format!("no memory is left for a value of {size} bytes; read it as a stream"))

@@ -1,16 +1,18 @@
 //! Writing: append a record, read it back, act on what it did.
 
+use crate::body::{self, Moving};
 use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::{self, OVERHEAD};
 use crate::name::{Node, ValueName};
-use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY, Plan};
-use crate::segment::{PROBE, Segment};
+use crate::policy;
+use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY};
 use crate::state::Outcome;
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
+use std::cell::RefCell;
 
 /// Bytes of operations that go into one record, but for a single operation.
 const RECORD: usize = 256 << 10;
@@ -58,13 +60,15 @@ pub enum Change<'a> {
         expected: u64,
         value: &'a [u8],
     },
+    /// Sets to what a file has, which is moved to be the value's.
+    Place(&'a RefCell<Moving>),
 }
 
 impl Change<'_> {
     fn value(&self) -> Option<&[u8]> {
         match self {
             Self::Set(value) | Self::Swap { value, .. } => Some(value),
-            Self::Delete | Self::Increment { .. } => None,
+            Self::Delete | Self::Increment { .. } | Self::Place(_) => None,
         }
     }
 
@@ -80,6 +84,8 @@ impl Change<'_> {
 struct Files {
     key: Option<ValueName>,
     value: Option<FileValue>,
+    /// A file that was moved here, and belongs to its body until a record names it.
+    placed: Option<FileValue>,
 }
 
 impl<D: Directory> Tree<D> {
@@ -169,6 +175,12 @@ impl<D: Directory> Tree<D> {
             if let Some(bytes) = change.value().filter(|bytes| bytes.len() > self.config.blob) {
                 last.value = Some(put(bytes)?);
             }
+            if let Change::Place(moving) = change {
+                let (id, size) = (moving.borrow().id, moving.borrow().size);
+                let name = ValueName { node, generation, id };
+                body::settle(&*self.root, &self.name, moving, name)?;
+                last.placed = Some(FileValue { name, size, check: None });
+            }
         }
         Ok(())
     }
@@ -194,7 +206,9 @@ impl<D: Directory> Tree<D> {
                 },
             };
             let content = |bytes| files.value.map_or(Content::Bytes(bytes), Content::File);
+            let placed = files.placed.map_or(Content::Bytes(&[]), Content::File);
             match *change {
+                Change::Place(_) => record.set(checks, key, placed),
                 Change::Set(value) => record.set(checks, key, content(value)),
                 Change::Delete => record.delete(key),
                 Change::Increment { delta, floor } => record.increment(key, delta, floor),
@@ -212,7 +226,7 @@ impl<D: Directory> Tree<D> {
             return Err(segment.failed(error));
         }
         // Whatever the host said: what counts is what is in the file.
-        let found = segment.catch_up(&self.keys, bytes.len() + PROBE, Some(id)).map_err(|error| unknown(&error))?;
+        let found = segment.read_back(&self.keys, id, &bytes).map_err(|error| unknown(&error))?;
         match (sent, found) {
             (_, Some(outcomes)) => {
                 if !self.config.has(Flaw::AcknowledgedEarly) {
@@ -235,39 +249,12 @@ impl<D: Directory> Tree<D> {
             let mut bytes = Vec::new();
             frame::write(&segment.checks, &seal.head, &seal.blobs, &mut bytes);
             let _ = segment.file.append(&bytes);
-            if segment.catch_up(&self.keys, 0, None).is_err() {
+            if segment.catch_up(&self.keys, 0).is_err() {
                 return;
             }
         }
         if segment.sealed().is_some() {
             let _ = self.succeed(node);
         }
-    }
-}
-
-mod policy {
-    //! When a segment is sealed, and what follows it.
-    use super::{Plan, Segment};
-    use crate::config::Config;
-    use crate::name::MAX_DEPTH;
-
-    /// Keys that a segment with larger values has before it is split.
-    const MANY_KEYS: u64 = 64;
-    /// Bytes of files that may be replaced before their segment is compacted.
-    const DEAD_FILES: u64 = 4 << 20;
-
-    /// The plan of a seal, if one is due.
-    pub fn due<F>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
-        let live = segment.state.live();
-        let limit = config.segment.max(segment.base_size.saturating_mul(2));
-        let files = segment.state.dead_file_bytes > DEAD_FILES.max(live.file_bytes);
-        if segment.position <= limit && !files {
-            return None;
-        }
-        let splits = live.bytes > config.segment / 2
-            && live.keys >= 2
-            && segment.node.depth() < MAX_DEPTH
-            && (live.keys >= MANY_KEYS || live.bytes > config.segment * 8);
-        Some(if splits { Plan::Split } else { Plan::Compact })
     }
 }

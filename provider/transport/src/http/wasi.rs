@@ -1,2 +1,171 @@
-/// To come.
-pub struct WasiHttp;
+//! `wasi:http/outgoing-handler`.
+
+use super::{HttpClient, HttpFault, Request, Response, Scheme};
+use crate::clock::{Moment, wasi::Waiter};
+use crate::fault::{Cause, Fault};
+use wasip2::clocks::monotonic_clock;
+use wasip2::http::outgoing_handler::handle;
+use wasip2::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme as WasiScheme,
+};
+use wasip2::io::streams::StreamError;
+
+/// Bytes of an answer to read at once.
+const PIECE: u64 = 64 << 10;
+
+/// HTTP by the host's means, TLS included.
+#[derive(Default)]
+pub struct WasiHttp {
+    waiter: Waiter,
+}
+
+impl HttpClient for WasiHttp {
+    fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
+        let unsent = |fault| HttpFault { sent: false, fault };
+        let sent = |fault| HttpFault { sent: true, fault };
+        let outgoing = outgoing(request).map_err(unsent)?;
+        let body =
+            outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
+        let answer = handle(outgoing, Some(options(request, deadline))).map_err(|code| fault(&code))?;
+        // An answer may come before all was written, and says more than a write that failed.
+        let written = self.write(body, request.body, deadline);
+        let response = self.answer(&answer, deadline)?;
+        let response = match (response, written) {
+            (Some(response), _) => response,
+            (None, Err(fault)) => return Err(sent(fault)),
+            (None, Ok(())) => return Err(sent(Fault::timed_out())),
+        };
+        let status = response.status();
+        let body = self.read(&response, request.max_answer, deadline).map_err(sent)?;
+        Ok(Response { status, body })
+    }
+}
+
+fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
+    let mut headers: Vec<(String, Vec<u8>)> =
+        request.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
+    headers.push(("content-length".to_string(), request.body.len().to_string().into_bytes()));
+    let wrong = |what: &str| Fault::new(Cause::Other, format!("the host takes no such {what}"));
+    let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(|_| wrong("headers"))?);
+    let scheme = match request.scheme {
+        Scheme::Http => WasiScheme::Http,
+        Scheme::Https => WasiScheme::Https,
+    };
+    outgoing.set_method(&Method::Post).map_err(|()| wrong("method"))?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| wrong("scheme"))?;
+    outgoing.set_authority(Some(request.authority)).map_err(|()| wrong("address"))?;
+    outgoing.set_path_with_query(Some(request.path)).map_err(|()| wrong("path"))?;
+    Ok(outgoing)
+}
+
+/// The host's own limits, so that it gives up as well. A host that knows none of them refuses, which does no harm.
+fn options(request: &Request<'_>, deadline: Moment) -> RequestOptions {
+    let now = Moment(monotonic_clock::now());
+    let nanoseconds = |until: Moment| Some(u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX).max(1));
+    let options = RequestOptions::new();
+    let _ = options.set_connect_timeout(nanoseconds(request.connect_deadline));
+    let _ = options.set_first_byte_timeout(nanoseconds(deadline));
+    let _ = options.set_between_bytes_timeout(nanoseconds(deadline));
+    options
+}
+
+impl WasiHttp {
+    fn write(&self, body: OutgoingBody, mut bytes: &[u8], deadline: Moment) -> Result<(), Fault> {
+        let other = |()| Fault::new(Cause::Other, "the request's body cannot be written");
+        let stream = body.write().map_err(other)?;
+        while !bytes.is_empty() {
+            let room = stream.check_write().map_err(stream_fault)?;
+            if room == 0 {
+                if !self.waiter.wait(&stream.subscribe(), deadline) {
+                    return Err(Fault::timed_out());
+                }
+                continue;
+            }
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let (piece, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
+            stream.write(piece).map_err(stream_fault)?;
+            bytes = rest;
+        }
+        drop(stream);
+        OutgoingBody::finish(body, None).map_err(|code| fault(&code).fault)
+    }
+
+    /// `None` if none came in time.
+    fn answer(&self, answer: &FutureIncomingResponse, deadline: Moment) -> Result<Option<IncomingResponse>, HttpFault> {
+        let ready = answer.subscribe();
+        loop {
+            match answer.get() {
+                Some(Ok(Ok(response))) => return Ok(Some(response)),
+                Some(Ok(Err(code))) => return Err(fault(&code)),
+                Some(Err(())) => {
+                    let twice = Fault::new(Cause::Other, "the host gave the answer twice");
+                    return Err(HttpFault { sent: true, fault: twice });
+                }
+                None if self.waiter.wait(&ready, deadline) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn read(&self, response: &IncomingResponse, max: usize, deadline: Moment) -> Result<Vec<u8>, Fault> {
+        let other = |()| Fault::new(Cause::Other, "the answer's body cannot be read");
+        let body = response.consume().map_err(other)?;
+        let stream = body.stream().map_err(other)?;
+        let ready = stream.subscribe();
+        let mut bytes = Vec::new();
+        loop {
+            match stream.read(PIECE) {
+                Ok(piece) if piece.is_empty() => {
+                    if !self.waiter.wait(&ready, deadline) {
+                        return Err(Fault::timed_out());
+                    }
+                }
+                Ok(piece) if bytes.len().saturating_add(piece.len()) > max => {
+                    return Err(Fault::new(Cause::TooLarge, "the answer is larger than asked for"));
+                }
+                Ok(piece) if bytes.is_empty() => bytes = piece,
+                Ok(piece) => bytes.extend_from_slice(&piece),
+                Err(StreamError::Closed) => return Ok(bytes),
+                Err(error) => return Err(stream_fault(error)),
+            }
+        }
+    }
+}
+
+fn stream_fault(error: StreamError) -> Fault {
+    match error {
+        StreamError::Closed => Fault::closed(),
+        StreamError::LastOperationFailed(error) => Fault::new(Cause::Closed, error.to_debug_string()),
+    }
+}
+
+/// What the host's error says about the request having gone out. Where it does not say, it may have.
+fn fault(code: &ErrorCode) -> HttpFault {
+    let (sent, cause, text) = match code {
+        ErrorCode::DnsTimeout => (false, Cause::Unreachable, "names cannot be looked up at the moment"),
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            (false, Cause::NameUnknown, "the name has no address")
+        }
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
+            (false, Cause::Unreachable, "no route to the server")
+        }
+        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (false, Cause::Denied, "request denied"),
+        ErrorCode::ConnectionRefused => (false, Cause::Refused, "connection refused"),
+        ErrorCode::ConnectionTimeout => (false, Cause::TimedOut, "no connection within the time allowed"),
+        ErrorCode::ConnectionLimitReached => (false, Cause::Other, "the host has no more connections"),
+        ErrorCode::TlsProtocolError => (false, Cause::Tls, "TLS protocol error"),
+        ErrorCode::TlsCertificateError => (false, Cause::Tls, "the certificate is not trusted"),
+        ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls, "the server refused TLS"),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            (true, Cause::TimedOut, "no answer within the time allowed")
+        }
+        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
+            (true, Cause::Closed, "the server closed the connection")
+        }
+        ErrorCode::HttpProtocolError => (true, Cause::Malformed, "the answer is not HTTP, or was cut off"),
+        ErrorCode::HttpResponseBodySize(_) => (true, Cause::TooLarge, "the answer is larger than the host takes"),
+        _ => (true, Cause::Other, "the host's HTTP client failed"),
+    };
+    HttpFault { sent, fault: Fault::new(cause, text) }
+}

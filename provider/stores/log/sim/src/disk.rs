@@ -5,6 +5,7 @@
 //! directory's changes since its last sync, a prefix in their order.
 
 use kvfuse_transport::files::{Directory, File, FileError, Open, Result};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -146,6 +147,16 @@ impl Disk {
                 }
             };
             at = next;
+        }
+    }
+
+    /// Changes a file as something other than the store would.
+    pub fn change(&self, path: &str, action: impl FnOnce(&mut Vec<u8>)) {
+        if let Ok(index) = self.find(0, path) {
+            let _ = self.data(index, |data| {
+                action(&mut data.bytes);
+                data.synced = data.bytes.clone();
+            });
         }
     }
 
@@ -341,6 +352,25 @@ impl Directory for SimDirectory {
     }
 }
 
+/// A host stream of a file, in either direction.
+pub struct SimStream {
+    file: SimFile,
+    at: u64,
+}
+
+impl SimStream {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// To the end of the file.
+    pub fn read_all(&mut self) -> Result<Vec<u8>> {
+        self.file.read(self.at, usize::MAX)
+    }
+}
+
 /// An open file as one instance sees it.
 #[derive(Clone)]
 pub struct SimFile {
@@ -408,5 +438,13 @@ impl File for SimFile {
     fn sync(&self) -> Result<()> {
         judge(&*self.director, Call::Sync, &self.path)?;
         self.disk.data(self.index, |data| data.synced = data.bytes.clone())
+    }
+
+    fn output_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
+    }
+
+    fn input_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
     }
 }

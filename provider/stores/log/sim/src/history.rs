@@ -186,18 +186,30 @@ impl State {
     }
 }
 
+/// States after which the search for an order is given up. Hardly any history comes near; one that does passes.
+const UNDECIDED: usize = 1 << 20;
+
 fn linearizable(events: &[&Event]) -> bool {
     let words = events.len().div_ceil(64);
     let mut seen: HashSet<(Vec<u64>, State)> = HashSet::new();
     // Depth first: what has taken effect so far, and the state it led to.
     let mut stack = vec![(vec![0u64; words], State::default())];
     while let Some((done, state)) = stack.pop() {
+        if seen.len() > UNDECIDED {
+            return true;
+        }
         let is_done = |index: usize| done[index / 64] >> (index % 64) & 1 == 1;
         let open = |index: &usize| !is_done(*index);
         // What was told first of what has not taken effect yet bounds what can be next.
         let bound = (0..events.len()).filter(open).filter_map(|i| events[i].told.as_ref().map(|(at, _)| *at)).min();
         let Some(bound) = bound else { return true };
-        for index in (0..events.len()).filter(open).filter(|index| events[*index].asked < bound) {
+        let candidates = (0..events.len()).filter(open).filter(|index| events[*index].asked < bound);
+        // Of equal operations without an answer, the one asked first can stand for all. What was answered is tried
+        // first: it comes off the stack first.
+        let (told, untold): (Vec<_>, Vec<_>) = candidates.partition(|index| events[*index].told.is_some());
+        let stands = |at: &usize| !untold.iter().take(*at).any(|other| events[*other].ask == events[untold[*at]].ask);
+        let untold: Vec<_> = (0..untold.len()).filter(stands).map(|at| untold[at]).collect();
+        for index in untold.into_iter().chain(told.into_iter().rev()) {
             let event = events[index];
             let Some(next) = state.step(&event.ask, event.told.as_ref().map(|(_, tell)| tell)) else { continue };
             let mut done = done.clone();

@@ -6,9 +6,11 @@
 //! | [`plain`] | one instance, nothing going wrong |
 //! | [`world`] | many instances, interleaved at every file operation by a seed |
 //! | [`work`] | what they do |
+//! | [`fuzz`] | directories that this store did not write |
 //! | [`history`] | whether what they were told can be |
 
 pub mod disk;
+pub mod fuzz;
 pub mod history;
 pub mod plain;
 pub mod work;

@@ -1,0 +1,29 @@
+//! What single host calls cost, without any key-value code: `calls read|append|append-sync TIMES`.
+
+#[cfg(target_arch = "wasm32")]
+fn main() {
+    use kvfuse_bench_guest::time;
+    use wasip2::filesystem::preopens::get_directories;
+    use wasip2::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let times = arguments.get(1).map_or(1, |text| text.parse().expect("a number"));
+    let (directory, _) = get_directories().into_iter().next().expect("a directory");
+    let flags = DescriptorFlags::READ | DescriptorFlags::WRITE;
+    let file = directory.open_at(PathFlags::empty(), "calls", OpenFlags::CREATE, flags).expect("opens");
+    let value = [b'v'; 100];
+    let stream = file.append_via_stream().expect("appends");
+    stream.blocking_write_and_flush(&value).expect("writes");
+    match arguments.first().map_or("", String::as_str) {
+        "read" => time(times, || assert_eq!(file.read(100, 0).expect("reads").0.len(), 100)),
+        "append" => time(times, || stream.blocking_write_and_flush(&value).expect("writes")),
+        "append-sync" => time(times, || {
+            stream.blocking_write_and_flush(&value).expect("writes");
+            file.sync_data().expect("syncs");
+        }),
+        other => panic!("no call {other:?}"),
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn main() {}

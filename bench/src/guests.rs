@@ -1,0 +1,90 @@
+//! The guests, fused and run under the wasmtime command line.
+
+use anyhow::{Context, Result, ensure};
+use kvfuse_tests::{command_line, component};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use tempfile::TempDir;
+
+/// The timed consumers: over the file provider, over the floor, and by themselves for wasmtime's own host.
+pub struct Guests {
+    folder: TempDir,
+}
+
+/// Which component runs.
+#[derive(Clone, Copy)]
+pub enum Guest {
+    /// `bench` over the file provider.
+    Ours,
+    /// `bench` over a provider that answers from memory and does nothing else.
+    Floor,
+    /// `bench` alone: wasmtime's own `-S keyvalue` answers.
+    Host,
+    /// `swap` over the file provider.
+    Swap,
+    /// `calls`: single host calls.
+    Calls,
+}
+
+impl Guests {
+    pub fn build() -> Result<Self> {
+        let (bench, swap, calls) =
+            (kvfuse_tests::guest("bench")?, kvfuse_tests::guest("swap")?, kvfuse_tests::guest("calls")?);
+        let (ours, floor) = (component("keyvalue")?, component("keyvalue_floor")?);
+        let fused = |consumer: &[u8], provider: &[u8]| kvfuse_compose::compose(consumer, provider);
+        let this = Self { folder: tempfile::tempdir()? };
+        for (guest, bytes) in [
+            (Guest::Ours, fused(&bench, &ours)?),
+            (Guest::Floor, fused(&bench, &floor)?),
+            (Guest::Host, bench),
+            (Guest::Swap, fused(&swap, &ours)?),
+            (Guest::Calls, calls),
+        ] {
+            std::fs::write(this.path(guest), bytes)?;
+        }
+        Ok(this)
+    }
+
+    fn path(&self, guest: Guest) -> PathBuf {
+        let name = match guest {
+            Guest::Ours => "ours",
+            Guest::Floor => "floor",
+            Guest::Host => "host",
+            Guest::Swap => "swap",
+            Guest::Calls => "calls",
+        };
+        self.folder.path().join(name).with_extension("wasm")
+    }
+
+    /// The bytes of a fused guest, for what the command line does not tell.
+    pub fn bytes(&self, guest: Guest) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.path(guest))?)
+    }
+
+    /// Starts a guest on a directory, with settings as `NAME=value`.
+    pub fn start(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Child> {
+        let mut command = command_line()?;
+        command.arg("run").arg(format!("--dir={}::/", store.display()));
+        if matches!(guest, Guest::Host) {
+            command.args(["-S", "keyvalue"]);
+        }
+        for setting in settings {
+            command.args(["--env", setting]);
+        }
+        command.arg(self.path(guest)).args(arguments);
+        Ok(command.stdout(Stdio::piped()).spawn()?)
+    }
+
+    /// Runs a guest and reads the number it prints, if it prints one.
+    pub fn run(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Option<f64>> {
+        number(self.start(guest, store, settings, arguments)?).with_context(|| arguments.join(" "))
+    }
+}
+
+/// Waits for a guest and reads the number it printed.
+pub fn number(child: Child) -> Result<Option<f64>> {
+    let output = child.wait_with_output()?;
+    ensure!(output.status.success(), "the guest failed");
+    let text = String::from_utf8(output.stdout)?;
+    text.trim().is_empty().then_some(Ok(None)).unwrap_or_else(|| Ok(Some(text.trim().parse()?)))
+}

@@ -1,0 +1,326 @@
+//! What `kvfuse fuse` and `kvfuse inspect` make of components of every generation.
+
+mod support;
+
+use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};
+
+/// Fuses and returns the file of the provider that was taken.
+#[track_caller]
+fn fused_with(consumer: &[u8]) -> String {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer);
+    let said = folder.kvfuse(&["fuse", "app.wasm", "-q"]).ok();
+    let said = said.strip_prefix("fused app.wasm with the store files (").unwrap();
+    let provider = said.strip_suffix(") into app.fused.wasm\n").unwrap().to_string();
+    let left = kvfuse_compose::World::of(&folder.read("app.fused.wasm")).unwrap().imports;
+    assert!(left.iter().all(|item| !item.name.contains("keyvalue")), "{left:?}");
+    provider
+}
+
+#[test]
+fn the_provider_is_picked_by_the_shape_of_the_imports() {
+    let cases = [
+        ("draft", "keyvalue.wasm"),
+        ("draft2", "keyvalue.wasm"),
+        ("draft2_2024", "keyvalue_draft2_2024.wasm"),
+        ("v0_1", "keyvalue.wasm"),
+        ("v0_1_methods", "keyvalue_0_1_methods.wasm"),
+        ("draft_eventual", "keyvalue.wasm"),
+        ("unversioned", "keyvalue.wasm"),
+        ("wrpc", "keyvalue.wasm"),
+    ];
+    for (generation, provider) in cases {
+        assert_eq!(fused_with(&consumer_of(&[generation])), provider, "{generation}");
+    }
+}
+
+#[test]
+fn a_consumer_of_several_generations_gets_one_provider_with_all_of_them() {
+    assert_eq!(fused_with(&consumer_of(&["draft", "draft2", "v0_1", "unversioned", "wrpc"])), "keyvalue.wasm");
+    assert_eq!(fused_with(&consumer_of(&["draft", "draft2_2024"])), "keyvalue_draft2_2024.wasm");
+}
+
+#[test]
+fn generations_that_no_single_provider_has_are_refused_with_what_each_one_lacks() {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_of(&["draft2_2024", "v0_1_methods"]));
+    folder.refuses(
+        &["fuse", "app.wasm"],
+        1,
+        "\
+error: no single provider has all the generations of key-value that this component imports
+  --> app.wasm
+   = note: the store files (keyvalue.wasm) lacks wasi:keyvalue@0.1.0, wasi:keyvalue@0.2.0-draft2
+   = note: the store files (keyvalue_draft2_2024.wasm) lacks wasi:keyvalue@0.1.0
+   = note: the store files (keyvalue_0_1_methods.wasm) lacks wasi:keyvalue@0.2.0-draft2
+   = help: two shapes under one version cannot be exported at once: move your code to one of them
+",
+    );
+}
+
+#[test]
+fn streams_of_another_patch_of_wasi_are_the_same_streams() {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_with_io(&["v0_1"], "0.2.0"));
+    let said = folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    assert!(said.contains("inside: the store files (keyvalue.wasm)"), "{said}");
+    assert!(said.contains("wasi:io@0.2.0: ") && !said.contains("wasi:io@0.2.12"), "{said}");
+}
+
+#[test]
+fn a_version_nobody_published_is_served_by_the_generation_of_its_shape() {
+    let wit = store_wit("@0.2.0", "string");
+    let world = "world w { import wasi:keyvalue/store@0.2.0; export run: func(); }";
+    assert_eq!(fused_with(&component(&format!("package test:it; {wit} {world}"))), "keyvalue.wasm");
+}
+
+#[test]
+fn labelled_imports_are_connected_to_one_store() {
+    let world = "world w {
+        import sessions: wasi:keyvalue/store@0.2.0-draft2;
+        import carts: wasi:keyvalue/store@0.2.0-draft2;
+        export run: func();
+    }";
+    let consumer = component(&format!("package test:it; {} {world}", store_wit("@0.2.0-draft2", "string")));
+    let folder = Folder::new();
+    folder.write("app.wasm", &consumer);
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.contains("store as sessions: "), "{said}");
+    assert!(said.contains("store as carts: "), "{said}");
+    assert_eq!(fused_with(&consumer), "keyvalue.wasm");
+}
+
+#[test]
+fn a_partly_composed_component_gets_what_it_still_imports() {
+    // What wac plug makes when the provider has only one of the two generations.
+    let provider = component(&format!(
+        "package test:it; {} world w {{ export wasi:keyvalue/store@0.2.0-draft; }}",
+        store_wit("@0.2.0-draft", "u64")
+    ));
+    let consumer = component(&format!(
+        "package test:it; {} {} world w {{
+            import wasi:keyvalue/store@0.2.0-draft;
+            import wasi:keyvalue/store@0.2.0-draft2;
+            export run: func();
+        }}",
+        store_wit("@0.2.0-draft", "u64"),
+        store_wit("@0.2.0-draft2", "string")
+    ));
+    let partly = kvfuse_compose::compose(&consumer, &provider).unwrap();
+    let folder = Folder::new();
+    folder.write("app.wasm", &partly);
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.contains("inside: "), "{said}");
+    assert!(said.contains("another store"), "{said}");
+    assert_eq!(fused_with(&partly), "keyvalue.wasm");
+}
+
+#[test]
+fn the_parts_are_in_the_result_byte_for_byte_and_the_exports_stay() {
+    let folder = Folder::new();
+    let consumer = built("kv_demo.wasm");
+    folder.write("app.wasm", &consumer);
+    folder.kvfuse(&["fuse", "app.wasm", "-o", "out.wasm"]).ok();
+    let fused = folder.read("out.wasm");
+    for part in [consumer, built("keyvalue.wasm")] {
+        assert!(fused.windows(part.len()).any(|window| window == part));
+    }
+    assert_eq!(folder.names(), ["app.wasm", "out.wasm"]);
+}
+
+#[test]
+fn fusing_again_replaces_the_output_and_gives_the_same_bytes() {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_of(&["draft2"])).write("app.fused.wasm", "old");
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    let first = folder.read("app.fused.wasm");
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    assert_eq!(folder.read("app.fused.wasm"), first);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_output_is_as_readable_as_any_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_of(&["draft2"]));
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode();
+    assert_eq!(mode("app.fused.wasm"), mode("app.wasm"));
+}
+
+#[test]
+fn a_provider_of_somebody_else_is_fused_in_the_same_way() {
+    let wit = "package acme:keyvalue@1.0.0 { interface things { frob: func(times: u32) -> string; } }";
+    let folder = Folder::new();
+    folder.write(
+        "app.wasm",
+        component(&format!(
+            "package test:it; {wit} world w {{ import acme:keyvalue/things@1.0.0; export run: func(); }}"
+        )),
+    );
+    folder.write(
+        "acme.wasm",
+        component(&format!("package test:it; {wit} world w {{ export acme:keyvalue/things@1.0.0; }}")),
+    );
+    let said = folder.kvfuse(&["fuse", "app.wasm", "--provider", "acme.wasm", "-q"]).ok();
+    assert_eq!(said, "fused app.wasm with acme.wasm into app.fused.wasm\n");
+    let said = folder.kvfuse(&["inspect", "app.wasm", "--provider", "acme.wasm"]).ok();
+    assert!(said.contains("kvfuse fuse app.wasm --provider acme.wasm\n"), "{said}");
+}
+
+#[test]
+fn a_provider_of_another_package_name_connects_what_it_exports() {
+    let wit = "package acme:db@1.0.0 { interface things { frob: func(times: u32) -> string; } }";
+    let folder = Folder::new();
+    let world = |w: &str| component(&format!("package test:it; {wit} world w {{ {w} }}"));
+    folder.write("app.wasm", world("import acme:db/things@1.0.0; export run: func();"));
+    folder.write("acme.wasm", world("export acme:db/things@1.0.0;"));
+    folder.kvfuse(&["fuse", "app.wasm", "--provider", "acme.wasm"]).ok();
+}
+
+#[test]
+fn a_provider_that_lacks_functions_is_refused_by_name() {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_of(&["draft2"]));
+    folder.write(
+        "mine.wasm",
+        component(&format!(
+            "package test:it; {} world w {{ export wasi:keyvalue/store@0.2.0-draft2; }}",
+            store_wit("@0.2.0-draft2", "string")
+        )),
+    );
+    folder.refuses(
+        &["fuse", "app.wasm", "--provider", "mine.wasm"],
+        1,
+        "\
+error: this component imports wasi:keyvalue@0.2.0-draft2, which mine.wasm does not have
+  --> app.wasm
+   = note: compared with wasi:keyvalue@0.2.0-draft2, function by function:
+             atomics/cas.current: func() -> result<option<list<u8>>, error>
+             (not there)
+             atomics/cas.new: static func(bucket: borrow<bucket>, key: string) -> result<cas, error>
+             (not there)
+             atomics/increment: func(bucket: borrow<bucket>, key: string, delta: s64) -> result<s64, error>
+             (not there)
+             atomics/swap: func(cas: cas, value: list<u8>) -> result<_, cas-error>
+             (not there)
+             batch/delete-many: func(bucket: borrow<bucket>, keys: list<string>) -> result<_, error>
+             (not there)
+             batch/get-many: func(bucket: borrow<bucket>, keys: list<string>) -> result<list<tuple<string, option<list<u8>>>>, error>
+             (not there)
+             batch/set-many: func(bucket: borrow<bucket>, key-values: list<tuple<string, list<u8>>>) -> result<_, error>
+             (not there)
+   = help: use a provider for this generation, or one that kvfuse carries: leave --provider out
+",
+    );
+    folder.write("nothing.wasm", component("package test:it; world w { export run: func(); }"));
+    folder.refuses(
+        &["fuse", "app.wasm", "--provider", "nothing.wasm"],
+        1,
+        "\
+error: this provider exports no interface
+  --> nothing.wasm
+   = note: it exports run
+   = help: --provider takes a component that exports key-value interfaces
+",
+    );
+    folder.refuses(
+        &["fuse", "app.wasm", "--provider", "mine.wasm", "-o", "mine.wasm"],
+        1,
+        "\
+error: the output would overwrite the provider mine.wasm
+  --> mine.wasm
+   = help: name another file: -o mine.fused.wasm
+",
+    );
+}
+
+#[test]
+fn inspect_says_what_a_component_is_in_plain_words() {
+    let folder = Folder::new();
+    folder.write("app.wasm", consumer_of(&["draft2_2024"]));
+    let size = folder.read("app.wasm").len();
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    let expected = format!(
+        "\
+app.wasm: a library of {size} bytes
+  exports     run
+  key-value   wasi:keyvalue@0.2.0-draft2
+              the second draft of 0.2 (2024-09; Spin, wasmCloud)
+              the shape of 2024-09 to 2026-08: get-many answers a pair or nothing for each key
+              store: bucket.delete, bucket.exists, bucket.get, bucket.list-keys, bucket.set, open
+              atomics: cas.current, cas.new, increment, swap
+              batch: delete-many, get-many, set-many
+  fits        files (keyvalue_draft2_2024.wasm)
+"
+    );
+    assert!(said.starts_with(&expected), "{said}");
+    assert!(said.contains("\n  fuse        kvfuse fuse app.wasm\n"), "{said}");
+}
+
+#[test]
+fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.starts_with("app.wasm: a command of "), "{said}");
+    assert!(said.ends_with("\n  run         wasmtime run --dir data::/ app.fused.wasm\n"), "{said}");
+
+    let wit = store_wit("@0.2.0-draft2", "string");
+    folder.write(
+        "web.wasm",
+        component(&format!(
+            "package test:it; {wit}
+             package wasi:http@0.2.0 {{
+                interface types {{ resource incoming-request; resource response-outparam; }}
+                interface incoming-handler {{
+                    use types.{{incoming-request, response-outparam}};
+                    handle: func(request: incoming-request, response-out: response-outparam);
+                }}
+             }}
+             world w {{ import wasi:keyvalue/store@0.2.0-draft2; export wasi:http/incoming-handler@0.2.0; }}"
+        )),
+    );
+    let said = folder.kvfuse(&["inspect", "web.wasm"]).ok();
+    assert!(said.starts_with("web.wasm: an HTTP handler of "), "{said}");
+    assert!(said.ends_with("\n  run         wasmtime serve -S cli --dir data::/ web.fused.wasm\n"), "{said}");
+}
+
+#[test]
+fn json_holds_what_the_words_say() {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let text = folder.kvfuse(&["inspect", "--json", "app.wasm"]).ok();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["kind"], "command");
+    assert_eq!(json["keyvalue"][0]["package"], "wasi:keyvalue@0.2.0-draft2");
+    assert_eq!(json["fits"][0]["provider"], "keyvalue.wasm");
+    assert_eq!(json["run"], "wasmtime run --dir data::/ app.fused.wasm");
+    let stores: serde_json::Value = serde_json::from_str(&folder.kvfuse(&["stores", "--json"]).ok()).unwrap();
+    assert_eq!(stores[0]["store"], "files");
+    assert_eq!(stores[0]["needs"][0], "a directory");
+}
+
+#[test]
+fn completions_know_every_command() {
+    let folder = Folder::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = folder.kvfuse(&["completions", shell]).ok();
+        for command in ["fuse", "inspect", "run", "stores"] {
+            assert!(script.contains(command), "{shell} {command}");
+        }
+    }
+}
+
+#[test]
+fn every_provider_that_was_built_is_one_that_a_store_lists() {
+    let folder = Folder::new();
+    let stores = folder.kvfuse(&["stores"]).ok();
+    for entry in std::fs::read_dir(support::root().join("components")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("keyvalue") && name.ends_with(".wasm") {
+            assert!(stores.contains(&name), "{name} is built; name it in kvfuse/src/table.rs");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Builds the demo consumers of other languages into components/, with toolchains from their registries:
+#
+#   Python      componentize-py (from the Python package index)            kv_python.wasm
+#   JavaScript  jco componentize (from npm)                                kv_javascript.wasm
+#   C           wit-bindgen (from crates.io) and a clang with a C library
+#               for WASI (zig cc, from the Python package index)           kv_c.wasm
+#
+# and the Rust demo for Node, by jco transpile, into .tools/node-demo/. Versions are pinned: the Python ones in
+# requirements.txt beside each source, npm's in package.json and its lock file. Nothing leaves .tools/ and components/.
+#
+# What is up to date is not built again. Progress and errors go to standard error.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=${KVFUSE_TOOLS:-$root/.tools}
+demo=$root/demo-consumer
+wit_bindgen=0.60.0
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $1"; shift; for line in "$@"; do say "  $line"; done; exit 1; }
+need() { command -v "$1" >/dev/null 2>&1 || die "$1 is not installed" "$2"; }
+# fresh OUT IN...: whether OUT is newer than every IN.
+fresh() { local out=$1 in; shift; [ -e "$out" ] || return 1; for in; do [ ! "$in" -nt "$out" ] || return 1; done; }
+# quietly WHAT COMMAND...: shows a command's output only when it fails.
+quietly() {
+  local what=$1 log; shift
+  log=$(mktemp)
+  if ! "$@" >"$log" 2>&1; then tail -n 30 "$log" >&2; rm -f "$log"; die "$what failed"; fi
+  rm -f "$log"
+}
+
+need python3 "Python 3.10 or newer, with venv: apt-get install python3-venv"
+need node "Node.js 20 or newer, with npm: apt-get install npm"
+need npm "it comes with Node.js: apt-get install npm"
+[ -e "$root/components/kv_demo.fused.wasm" ] || die "components/kv_demo.fused.wasm is not built" "make build"
+mkdir -p "$root/components" "$tools"
+xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
+wit=("$demo"/wit/world.wit "$demo"/wit/deps/*/*.wit)
+
+# A Python environment with the packages of one requirements.txt, made when that file changed.
+environment() {
+  local folder=$tools/$1 list=$2
+  fresh "$folder/.complete" "$list" && return
+  say "[languages] fetching $(grep -v '^#' "$list")"
+  rm -rf "$folder"
+  quietly "python3 -m venv" python3 -m venv "$folder"
+  quietly "pip install" "$folder/bin/python" -m pip install --disable-pip-version-check --requirement "$list"
+  touch "$folder/.complete"
+}
+
+# Node's packages as the lock file has them.
+node_packages() {
+  local folder=$tools/node-packages
+  fresh "$folder/.complete" "$demo/javascript/package.json" "$demo/javascript/package-lock.json" && return
+  say "[languages] fetching jco $(sed -n 's/.*"@bytecodealliance\/jco": "\(.*\)".*/\1/p' "$demo/javascript/package.json")"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cp "$demo/javascript/package.json" "$demo/javascript/package-lock.json" "$folder"
+  # Not `npm ci`: it insists on entries for optional packages that were never published for some platforms.
+  (cd "$folder" && quietly "npm install" npm install --no-audit --no-fund)
+  touch "$folder/.complete"
+}
+
+out=$root/components/kv_python.wasm
+if ! fresh "$out" "$demo/python/app.py" "$demo/python/requirements.txt" "${wit[@]}"; then
+  environment componentize-py "$demo/python/requirements.txt"
+  say "[languages] Python: $out"
+  (cd "$demo/python" && PYTHONDONTWRITEBYTECODE=1 quietly "componentize-py" \
+    "$tools/componentize-py/bin/componentize-py" -d ../wit -w app componentize app -o "$out")
+fi
+
+# jco reads neither symbolic links nor paths that lead upwards.
+out=$root/components/kv_javascript.wasm
+if ! fresh "$out" "$demo/javascript/app.js" "$demo/javascript/package.json" "${wit[@]}"; then
+  node_packages
+  say "[languages] JavaScript: $out"
+  work=$tools/javascript
+  rm -rf "$work"
+  mkdir -p "$work"
+  cp -RL "$demo/wit" "$demo/javascript/app.js" "$work"
+  (cd "$work" && quietly "jco componentize" "$tools/node-packages/node_modules/.bin/jco" componentize app.js \
+    --wit wit --world-name app --disable http --disable fetch-event --out "$out")
+fi
+
+out=$root/components/kv_c.wasm
+if ! fresh "$out" "$demo/c/app.c" "$demo/c/requirements.txt" "${wit[@]}"; then
+  environment zig "$demo/c/requirements.txt"
+  bindgen=$tools/wit-bindgen-$wit_bindgen/bin/wit-bindgen
+  if [ ! -x "$bindgen" ]; then
+    say "[languages] building wit-bindgen $wit_bindgen (about a minute on 2 cores)"
+    quietly "cargo install wit-bindgen-cli" cargo install --locked wit-bindgen-cli --version "$wit_bindgen" \
+      --no-default-features --features c --root "$tools/wit-bindgen-$wit_bindgen"
+  fi
+  say "[languages] C: $out"
+  work=$tools/c
+  rm -rf "$work"
+  mkdir -p "$work"
+  quietly "wit-bindgen c" "$bindgen" c "$demo/wit" --world app --out-dir "$work"
+  (cd "$work" && quietly "zig cc" "$tools/zig/bin/python" -m ziglang cc --target=wasm32-wasi -O2 -s -I . \
+    "$demo/c/app.c" app.c app_component_type.o -mexec-model=reactor -o app.core.wasm)
+  xtask componentize "$work/app.core.wasm" "$out" kv_c "Counts its runs in a key-value store, in C" >&2
+fi
+
+# The Rust demo with the file store inside, for Node: JavaScript and core modules in place of a component.
+out=$tools/node-demo
+if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascript/package.json"; then
+  node_packages
+  say "[languages] Rust on Node: $out"
+  rm -rf "$out"
+  quietly "jco transpile" "$tools/node-packages/node_modules/.bin/jco" transpile \
+    "$root/components/kv_demo.fused.wasm" --name kv_demo --out-dir "$out"
+  # Where its imports of wasi: lead.
+  ln -s ../node-packages/node_modules "$out/node_modules"
+  printf '{"type":"module"}\n' > "$out/package.json"
+  cp "$demo/javascript/node.js" "$out/run.js"
+  touch "$out/.complete"
+fi
