@@ -1,5 +1,7 @@
 //! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
 
+pub mod lean;
+
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -8,6 +10,7 @@ use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The repository's top folder.
 pub fn root() -> PathBuf {
@@ -29,7 +32,12 @@ pub fn guest(name: &str) -> Result<Vec<u8>> {
 
 /// A guest fused with the file provider.
 pub fn fused(name: &str) -> Result<Vec<u8>> {
-    kvfuse_compose::compose(&guest(name)?, &component("keyvalue")?)
+    fused_with(name, "keyvalue")
+}
+
+/// A guest fused with another provider.
+pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
+    kvfuse_compose::compose(&guest(name)?, &component(provider)?)
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
@@ -43,6 +51,7 @@ pub struct Command {
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
     directories: Vec<(PathBuf, String, bool)>,
+    network: bool,
     input: Vec<u8>,
 }
 
@@ -65,6 +74,7 @@ impl Outcome {
 
 struct Host {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
     table: ResourceTable,
     memory: Memory,
 }
@@ -93,6 +103,12 @@ impl WasiView for Host {
     }
 }
 
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: Default::default(), table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
 impl Program {
     pub fn new(component: &[u8]) -> Result<Self> {
         Ok(Self(Component::new(&ENGINE, component)?))
@@ -107,11 +123,20 @@ impl Program {
             let permissions = if *writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(host, guest, permissions)?;
         }
-        let host = Host { wasi: wasi.build(), table: ResourceTable::new(), memory: Memory::default() };
+        if command.network {
+            wasi.inherit_network().allow_ip_name_lookup(true);
+        }
+        let host = Host {
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            table: ResourceTable::new(),
+            memory: Memory::default(),
+        };
         let mut store = Store::new(&ENGINE, host);
         store.limiter(|host| &mut host.memory);
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
         let peak_memory = store.data().memory.now;
@@ -150,6 +175,12 @@ impl Command {
 
     pub fn read_only_dir(mut self, host: &Path, guest: &str) -> Self {
         self.directories.push((host.to_path_buf(), guest.to_string(), false));
+        self
+    }
+
+    /// Lets it use the machine's network by sockets. (By `wasi:http` every guest may.)
+    pub fn network(mut self) -> Self {
+        self.network = true;
         self
     }
 

@@ -1,0 +1,67 @@
+//! The conformance of the Redis and the etcd provider: the same cases that the file provider passes (`guests.rs`), fused
+//! with each, on real servers.
+//!
+//! Properties of the engines that the servers are set up for: etcd takes requests of 1.5 MiB if it is not told otherwise
+//! (`--max-request-bytes`), and the cases have values of 16 MiB.
+
+use anyhow::{Result, bail, ensure};
+use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::redis::Redis;
+use kvfuse_tests::{Command, Program, fused_with, root};
+use libtest_mimic::{Arguments, Trial};
+use std::sync::Arc;
+
+fn main() -> Result<()> {
+    let arguments = Arguments::from_args();
+    let etcd = Arc::new(Etcd::start(1, &["--max-request-bytes", "33554432"]));
+    let mut trials = Vec::new();
+    for guest in guests()? {
+        for provider in ["redis", "etcd"] {
+            let program = Arc::new(Program::new(&fused_with(&guest, &format!("keyvalue_{provider}"))?)?);
+            let listed = program.run(&Command::new(&["--list"]))?;
+            ensure!(listed.status == Some(0) && !listed.stdout.is_empty(), "{guest} lists no cases: {}", listed.stderr);
+            for case in listed.text().lines().map(str::to_string) {
+                let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
+                let prefix = format!("{name}/");
+                trials.push(Trial::test(name, move || {
+                    Ok(if provider == "redis" {
+                        on_redis(&program, &case)
+                    } else {
+                        on_etcd(&program, &case, &prefix, &etcd)
+                    }?)
+                }));
+            }
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Not by `exit`, which would leave the server running.
+    drop(etcd);
+    conclusion.exit()
+}
+
+fn guests() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root().join("tests/guests/src/bin"))? {
+        names.extend(entry?.path().file_stem().map(|name| name.to_string_lossy().into_owned()));
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn on_redis(program: &Program, case: &str) -> Result<()> {
+    let redis = Redis::start(&[]);
+    run(program, Command::new(&[case]).network().env("KEYVALUE_REDIS_URL", &redis.url()))
+}
+
+fn on_etcd(program: &Program, case: &str, prefix: &str, etcd: &Etcd) -> Result<()> {
+    let command = Command::new(&[case]).env("KEYVALUE_ETCD_ENDPOINTS", &etcd.endpoints());
+    run(program, command.env("KEYVALUE_PREFIX", prefix))
+}
+
+fn run(program: &Program, command: Command) -> Result<()> {
+    let outcome = program.run(&command.env("KEYVALUE_TIMEOUT_MS", "60000"))?;
+    if outcome.status != Some(0) {
+        bail!("status {:?}\n{}", outcome.status, outcome.stderr);
+    }
+    Ok(())
+}
