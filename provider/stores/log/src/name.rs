@@ -76,6 +76,7 @@ impl Node {
         out
     }
 
+    #[cfg(test)]
     fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
             return Some(Self::ROOT);
@@ -102,17 +103,8 @@ impl Node {
         format!("v{}", self.text())
     }
 
-    /// The node that a file's name is the log of.
-    pub fn parse_log(name: &str) -> Option<Self> {
-        Self::parse(name.strip_prefix('n')?)
-    }
-
-    /// Whether it is a child, or a child's child, of another.
-    pub fn is_below(self, other: Self) -> bool {
-        self.depth > other.depth && self.bits >> (LEVEL_BITS * u32::from(self.depth - other.depth)) == other.bits
-    }
-
     /// The node and generation that a file's name is the segment of.
+    #[cfg(test)]
     pub fn parse_segment(name: &str) -> Option<(Self, u64)> {
         let (node, generation) = name.strip_prefix('s')?.split_once('.')?;
         Some((Self::parse(node)?, parse_number(generation)?))

@@ -2,7 +2,7 @@
 //!
 //! The file is permanent: so a segment that was removed can always be told from one that never was. Its records only
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
-//! generation 0. The log is not synced: after a power cut it may be behind, and the names in the directory tell.
+//! generation 0.
 
 use crate::frame::{self, OVERHEAD, Read};
 use crate::hash::Keys;
@@ -23,8 +23,6 @@ const RECORD: usize = OVERHEAD + 10;
 /// Bytes read from the end of the file: as long as one record in them is whole, the ones before it do not matter.
 const TAIL: u64 = 4096;
 const CHUNK: usize = 64 << 10;
-/// Generations of a node that [`recover`] gives at most; there are never more than two, but for litter.
-const RECOVERED: usize = 8;
 
 fn failed(node: Node, error: FileError) -> Error {
     crate::error::failed(&format!("the file {}", node.log()), error)
@@ -81,9 +79,14 @@ fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
         .max()
 }
 
-/// Raises a node's state. It need not last through a power cut: what a log has lost, [`recover`] finds again.
+/// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
+/// state: so only a log that this makes needs that again.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {
-    let file = directory.open(&node.log(), Open::Create).map_err(|error| failed(node, error))?;
+    let opened = match directory.open(&node.log(), Open::Write) {
+        Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),
+        other => other.map(|file| (file, false)),
+    };
+    let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);
     let record = Encoder::state(state.generation, state.split);
     let mut bytes = Vec::new();
@@ -91,30 +94,10 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     // A host may cut an append in two, and then the next one is tried.
     for _ in 0..4 {
         if read_file(&file, keys, node)? >= state {
-            return Ok(());
+            file.sync().map_err(|error| failed(node, error))?;
+            return if new { directory.sync().map_err(|error| failed(node, error)) } else { Ok(()) };
         }
         file.append(&bytes).map_err(|error| failed(node, error))?;
     }
     Err(Error::new(Kind::Damaged, format!("the file {} is damaged: what is written to it does not stay", node.log())))
-}
-
-/// The states that a node can be in by the names in the directory, the furthest first: for when its log has lost
-/// records in a power cut, or is damaged. A segment is removed only after what follows it is complete and durable, so
-/// the furthest that has a base is the right one.
-pub fn recover<D: Directory>(directory: &D, node: Node) -> Result<Vec<NodeState>> {
-    let mut states = Vec::new();
-    let mut split = false;
-    let listed = directory.list(&mut |name| match Node::parse_segment(name) {
-        Some((other, generation)) if other == node => states.push(NodeState { split: false, generation }),
-        Some((other, _)) => split |= other.is_below(node),
-        None => split |= Node::parse_log(name).is_some_and(|other| other.is_below(node)),
-    });
-    listed.map_err(|error| crate::error::failed("the bucket's directory", error))?;
-    if split && states.is_empty() {
-        states.push(NodeState { split: true, generation: 0 });
-    }
-    states.sort_unstable();
-    states.reverse();
-    states.truncate(RECOVERED);
-    Ok(states)
 }

@@ -11,7 +11,7 @@
 //! 4. a base is appended unless there is one; the first counts;
 //! 5. the successor is synced, and the directory;
 //! 6. value files that only the sealed segment named are removed;
-//! 7. the node's log is raised;
+//! 7. the node's log is raised, and synced;
 //! 8. the sealed file is removed.
 
 use crate::error::failed;
@@ -112,6 +112,9 @@ impl<D: Directory> Tree<D> {
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
         let state = nodelog::read(&self.directory, &self.keys, node)?;
         if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
+            // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }

@@ -179,29 +179,12 @@ impl<D: Directory> Tree<D> {
                 return Ok(Opened::Missing(NodeState::default()));
             }
             let now = nodelog::read(&self.directory, &self.keys, node)?;
-            if now != state {
-                state = now;
-                continue;
+            if now == state {
+                return Ok(Opened::Missing(state));
             }
-            // So it was never there, or its log has lost records in a power cut.
-            match self.recover(node, state)? {
-                Some(found) => state = found,
-                None => return Ok(Opened::Missing(state)),
-            }
+            state = now;
         }
         Err(unstable())
-    }
-
-    /// The state of a node whose log is behind, by the files that are there; `None` if they know no better.
-    fn recover(&mut self, node: Node, known: NodeState) -> Result<Option<NodeState>> {
-        for state in nodelog::recover(&self.directory, node)? {
-            if state > known && (state.split || self.load(node, state.generation)?.is_some()) {
-                // Those who only read cannot write it down, and find it out again.
-                let _ = nodelog::raise(&self.directory, &self.keys, node, state);
-                return Ok(Some(state));
-            }
-        }
-        Ok(None)
     }
 
     /// Opens a segment and reads it; `None` if it is not there or has no base.
