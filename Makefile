@@ -11,13 +11,15 @@ LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
 LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
-  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests
+  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests
 XTASK := cargo run --quiet --package xtask --
 # What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
 # same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
 # their artefacts can be linked.)
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+# Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
+KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
 
@@ -36,7 +38,7 @@ build: components/kv_demo.fused.wasm
 .PHONY: fused-component
 fused-component: build ## build the provider and the demo, fuse them, show what came out
 	$(call say,what the fused component is)
-	@$(XTASK) describe components/kv_demo.fused.wasm
+	@$(KVFUSE) inspect --verbose components/kv_demo.fused.wasm
 
 .PHONY: toolchain
 toolchain:
@@ -77,12 +79,12 @@ components/kv_demo.wasm: toolchain
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
 	@$(XTASK) componentize $(WASI)/kv_demo.wasm $@ kv_demo "A guided tour of wasi:keyvalue, and a small tool for any store"
 
-components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
+components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
-	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
+	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test
-test: build providers engines servers test-guests conformance-guests lint ## everything that must hold: formatting, lints, every test
+test: build providers engines servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
@@ -115,7 +117,22 @@ lint: toolchain ## formatting and lints, guests included
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 
-# ---- conformance ----
+# ---- generations and conformance ----
+# What the tests of the generations fuse and run. The service in tests/golem/ is built as people did in 2024-01: a
+# program puts bindings where the macro of that time looks for them, in the folder that CARGO_TARGET_DIR names.
+.PHONY: consumers
+consumers: toolchain
+	$(call say,the consumers of the generations)
+	@tools/cargo-wasm.sh build --package kvfuse-consumers --examples --target wasm32-unknown-unknown --profile guest
+	@export CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/golem; cd tests/golem; cargo run --quiet --package golem-bindings; \
+	  ../../tools/cargo-wasm.sh build --quiet --package golem-tutorial --target wasm32-unknown-unknown --release
+
+# Not part of `make test`: it compiles a second, older wasmtime.
+.PHONY: test-wrpc
+test-wrpc: components/keyvalue.wasm ## the provider served over wRPC to another process (compiles some minutes)
+	$(call say,the provider over wRPC)
+	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
+
 .PHONY: conformance conformance-guests
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
@@ -127,7 +144,17 @@ conformance: providers engines servers conformance-guests ## every generation ag
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
 	  --markdown docs/conformance-table.md --json components/conformance.json
-# ---- end of conformance ----
+# ---- end of generations and conformance ----
+# The command line as its users have it, and consumers of the interface in other languages.
+.PHONY: kvfuse languages
+kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
+	$(call say,kvfuse)
+	@cargo build --locked --release --package kvfuse
+	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
+
+languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
+	$(call say,consumers in other languages)
+	@tools/languages.sh
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

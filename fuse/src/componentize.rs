@@ -57,10 +57,7 @@ pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
     let component = if wasmparser::Parser::is_component(wasm) {
         wasm.to_vec()
     } else {
-        ComponentEncoder::default()
-            .module(&without(wasm, "name")?)
-            .and_then(|encoder| encoder.validate(true).encode())
-            .context("the core module cannot be made a component")?
+        encode(&without(wasm, "name")?).context("the core module cannot be made a component")?
     };
     let component = without(&component, "component-name")?;
     let mut metadata = AddMetadata::default();
@@ -110,11 +107,11 @@ fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>> {
     Ok(kept)
 }
 
-// A module built for WASI preview 1 (by a clang whose C library knows no other) calls functions that no component has.
-fn adapted(mut encoder: ComponentEncoder, wasm: &[u8]) -> Result<ComponentEncoder> {
+fn encode(module: &[u8]) -> Result<Vec<u8>> {
+    // A module built for WASI preview 1 (by a clang whose C library knows no other) calls functions that no component has.
     const PREVIEW1: &str = "wasi_snapshot_preview1";
     let (mut imports, mut command) = (false, false);
-    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
+    for payload in wasmparser::Parser::new(0).parse_all(module) {
         match payload? {
             wasmparser::Payload::ImportSection(section) => {
                 for import in section.into_imports() {
@@ -129,12 +126,14 @@ fn adapted(mut encoder: ComponentEncoder, wasm: &[u8]) -> Result<ComponentEncode
             _ => {}
         }
     }
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(module)?;
     if imports {
-        let command_adapter = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
-        let adapter = if command { command_adapter } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
-        encoder.adapter(PREVIEW1, adapter)?;
+        let for_commands = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+        encoder
+            .adapter(PREVIEW1, if command { for_commands } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER })?;
     }
-    Ok(encoder)
+    encoder.validate(true).encode()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
 
+pub mod lean;
+
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

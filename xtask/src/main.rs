@@ -1,13 +1,11 @@
 //! The build steps that cargo alone cannot do; `make` calls them.
 
 use anyhow::{Context, Result, bail};
-use kvfuse_compose::{About, Allowed, componentize, compose, describe, read, write_atomically};
+use kvfuse_compose::{About, Allowed, componentize, read, write_atomically};
 use std::path::Path;
 
 const USAGE: &str = "usage:
-  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION [IMPORTS.txt]
-  xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm
-  xtask describe COMPONENT.wasm";
+  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION [IMPORTS.txt]";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,13 +28,6 @@ fn main() -> Result<()> {
                 }
                 Ok(component)
             })
-        }
-        ["compose", consumer, provider, out] => {
-            unless_fresh(&[consumer, provider], out, || compose(&read(consumer.as_ref())?, &read(provider.as_ref())?))
-        }
-        ["describe", component] => {
-            print!("{component}\n{}", describe(&read(component.as_ref())?)?);
-            Ok(())
         }
         _ => bail!(USAGE),
     }

@@ -1,6 +1,7 @@
 //! The contract's bucket on a tree.
 
-use crate::anchor;
+use crate::anchor::{self, Anchor};
+use crate::body::LogBody;
 use crate::config::Config;
 use crate::error::failed;
 use crate::flaw::Flaw;
@@ -9,7 +10,7 @@ use crate::name::bucket_directory;
 use crate::state::Outcome;
 use crate::tree::Tree;
 use crate::write::{Change, Name};
-use kvfuse_core::{Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version};
+use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version};
 use kvfuse_transport::files::{Directory, FileError};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use std::rc::Rc;
 pub struct LogBucket<D: Directory> {
     root: Rc<D>,
     /// Its directory's name.
-    name: String,
+    name: Rc<str>,
     config: Config,
     ids: Rc<Ids>,
     /// `None` until its directory and anchor were found or made.
@@ -26,15 +27,19 @@ pub struct LogBucket<D: Directory> {
 
 impl<D: Directory> LogBucket<D> {
     pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>) -> Self {
-        Self { root, name: bucket_directory(bucket), config, ids, tree: RefCell::new(None) }
+        Self { root, name: bucket_directory(bucket).into(), config, ids, tree: RefCell::new(None) }
     }
 
     fn fail(&self, error: FileError) -> Error {
         failed(&format!("the bucket's directory {}", self.name), error)
     }
 
+    fn tree(&self, directory: D, anchor: Anchor) -> Tree<D> {
+        Tree::new(self.root.clone(), self.name.clone(), directory, anchor.keys, self.config, self.ids.clone())
+    }
+
     /// Runs `action` on the bucket's tree; `None` if nothing was ever written to the bucket.
-    fn reading<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<Option<T>> {
+    pub fn reading<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<Option<T>> {
         let mut tree = self.tree.borrow_mut();
         if tree.is_none() {
             let directory = match self.root.directory(&self.name) {
@@ -43,8 +48,9 @@ impl<D: Directory> LogBucket<D> {
                 Err(error) => return Err(self.fail(error)),
             };
             let Some(anchor) = anchor::read(&directory)? else { return Ok(None) };
-            let mut new = Tree::new(directory, anchor.keys, self.config, self.ids.clone());
-            if !anchor.settled && !self.config.has(Flaw::AnchorNotSynced) {
+            let settled = anchor.settled;
+            let mut new = self.tree(directory, anchor);
+            if !settled && !self.config.has(Flaw::AnchorNotSynced) {
                 // Not kept: a writer has to settle it first.
                 return action(&mut new).map(Some);
             }
@@ -77,7 +83,7 @@ impl<D: Directory> LogBucket<D> {
                     Some(anchor) if anchor.settled => anchor,
                     _ => anchor::make(&directory, &*self.root, self.config)?,
                 };
-                none.insert(Tree::new(directory, anchor.keys, self.config, self.ids.clone()))
+                none.insert(self.tree(directory, anchor))
             }
         };
         tree.evict(self.config.memory);
@@ -174,5 +180,19 @@ impl<D: Directory> Bucket for LogBucket<D> {
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
         self.change_many(keys.iter().map(|key| (*key, Change::Delete)))
+    }
+
+    fn set_body(&self, key: &str, body: &mut dyn Body) -> Result<()> {
+        let body = body.as_any().downcast_mut::<LogBody<D>>().ok_or_else(|| {
+            Error::unsupported("this value was begun in another store; begin it in the one that is to keep it")
+        })?;
+        body.finish(self.config.blob, |content| match content {
+            Ok(bytes) => self.set(key, bytes),
+            Err(moving) => self.change(key, Change::Place(moving)).map(drop),
+        })
+    }
+
+    fn get_body(&self, key: &str) -> Result<Option<BodyReader>> {
+        Ok(self.reading(|tree| tree.get_body(Name::new(tree, key)))?.flatten())
     }
 }

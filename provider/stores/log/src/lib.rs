@@ -16,9 +16,12 @@
 //! | `state` | what a segment's records amount to; pure |
 //! | `frame`, `record` | bytes of records; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
+//! | `body` | values that pass as host streams |
+//! | [`stat`] | what a bucket's files hold, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
 
 mod anchor;
+mod body;
 mod bucket;
 pub mod config;
 mod error;
@@ -32,6 +35,7 @@ mod policy;
 mod read;
 mod record;
 mod segment;
+pub mod stat;
 mod state;
 pub mod store;
 mod succeed;

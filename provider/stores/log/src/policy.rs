@@ -34,7 +34,7 @@ pub fn due<F>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
     if segment.position <= limit(segment, config) && !files {
         return None;
     }
-    let many = live.bytes > config.segment && live.keys >= MANY_KEYS.min(config.segment / 64);
+    let many = live.bytes > config.segment && live.keys >= MANY_KEYS.min(4 + config.segment / 64);
     let large = live.bytes > config.segment.saturating_mul(64) && live.keys >= 2;
     let splits = (many || large) && segment.node.depth() < MAX_DEPTH;
     Some(if splits { Plan::Split } else { Plan::Compact })

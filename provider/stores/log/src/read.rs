@@ -1,13 +1,15 @@
 //! Reading: look whether something was appended, answer from the state.
 
+use crate::body;
+use crate::error::failed;
 use crate::record::{Key, MAX_KEY, Plan};
 use crate::state::{Found, Item};
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use crate::write::Name;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
-use kvfuse_core::{Error, Kind, Page, Result};
-use kvfuse_transport::files::Directory;
+use kvfuse_core::{BodyReader, Error, Kind, Page, Result};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
 
 impl<D: Directory> Tree<D> {
     /// The value and the version of a key.
@@ -37,6 +39,78 @@ impl<D: Directory> Tree<D> {
             )));
         }
         Err(Error::new(Kind::Unavailable, "the value was replaced each time it was about to be read; try again"))
+    }
+
+    /// The value of a key as a host stream.
+    pub fn get_body(&mut self, name: Name<'_>) -> Result<Option<BodyReader>> {
+        let mut missed = None;
+        for _ in 0..TRIES {
+            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
+            let Some(segment) = self.segments.get(&node) else { continue };
+            let Some(item) = segment.state.get(name.hash, name.id(), name.is_far()) else { return Ok(None) };
+            let version = item.version;
+            return match item.value {
+                Found::Small(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes.to_vec()))).map(Some),
+                Found::Blob { at, length, check } => {
+                    self.stream_of(&mut std::iter::once(segment.blob(at, length, check))).map(Some)
+                }
+                Found::File(value) => {
+                    let fail = |error| failed("the file of a value", error);
+                    let file = match self.directory.open(&value.name.path(), Open::Read) {
+                        Ok(file) => file,
+                        Err(FileError::NotFound) if missed == Some(version) => {
+                            return Err(value::gone(value.name, "is missing"));
+                        }
+                        Err(FileError::NotFound) => {
+                            missed = Some(version);
+                            self.next_turn();
+                            continue;
+                        }
+                        Err(error) => return Err(fail(error)),
+                    };
+                    let size = file.size().map_err(fail)?;
+                    if size < value.size {
+                        return Err(value::gone(value.name, "is not as it was written"));
+                    }
+                    if size > value.size {
+                        // Its writer went on after it was stored: only the value may be seen.
+                        let mut at = 0;
+                        let mut pieces = std::iter::from_fn(|| {
+                            let length = (value.size - at).min(1 << 20) as usize;
+                            let piece = (length > 0).then(|| file.read(at, length).map_err(fail))?;
+                            at = match &piece {
+                                Ok(bytes) if !bytes.is_empty() => at + bytes.len() as u64,
+                                _ => value.size,
+                            };
+                            Some(piece)
+                        });
+                        return self.stream_of(&mut pieces).map(Some);
+                    }
+                    let stream = file.input_stream(0).map_err(fail)?;
+                    Ok(Some(BodyReader { size, stream }))
+                }
+            };
+        }
+        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was about to be read; try again"))
+    }
+
+    /// A host stream of bytes that have no file of their own: of one that has no name by the time it is read.
+    fn stream_of(&self, pieces: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<BodyReader> {
+        let fail = |error| failed("the file of a value under way", error);
+        let (file, path) = body::create(&*self.root, self.ids.next(&*self.root))?;
+        let mut size = 0;
+        let write = || {
+            for piece in pieces {
+                let piece = piece?;
+                file.write(size, &piece).map_err(fail)?;
+                size += piece.len() as u64;
+            }
+            Ok(())
+        };
+        let written = write();
+        let stream = written.and_then(|()| file.input_stream(0).map_err(fail));
+        let _ = self.root.unlink(&path);
+        Ok(BodyReader { size, stream: stream? })
     }
 
     /// The version of a key, 0 if it has no value.

@@ -1,9 +1,11 @@
 //! The contract's store: the buckets of one directory.
 
+use crate::body::LogBody;
 use crate::bucket::LogBucket;
 use crate::config::Config;
 use crate::ids::Ids;
-use kvfuse_core::{Bucket, Error, Result, Store};
+use crate::stat::Stat;
+use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_transport::files::Directory;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -31,6 +33,24 @@ impl<D: Directory> LogStore<D> {
 
 impl<D: Directory> Store for LogStore<D> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        Ok(self.bucket(bucket)?)
+    }
+
+    fn create_body(&self) -> Result<Box<dyn Body>> {
+        Ok(Box::new(LogBody::new(self.directory.clone()?, self.ids.clone())))
+    }
+}
+
+impl<D: Directory> LogStore<D> {
+    /// What a bucket's files hold. Changes nothing.
+    ///
+    /// # Errors
+    /// As of reading.
+    pub fn stat(&self, bucket: &str) -> Result<Stat> {
+        Ok(self.bucket(bucket)?.reading(|tree| tree.stat())?.unwrap_or_default())
+    }
+
+    fn bucket(&self, bucket: &str) -> Result<Rc<LogBucket<D>>> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {
             return Err(Error::invalid(format!(

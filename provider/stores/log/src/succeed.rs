@@ -169,7 +169,8 @@ impl<D: Directory> Tree<D> {
     }
 
     /// Removes the value files of a node that no live record names: those replaced, and those of writers that died
-    /// before their record. What is named for a later generation is left alone: its writer may be at work.
+    /// before their record. What is named for this generation or a later one and was never in a record is left alone:
+    /// its writer may be at work, or about to move it on.
     fn collect(&self, old: &Segment<D::File>) {
         for name in &old.state.dead_files {
             value::remove(&self.directory, *name);
@@ -189,7 +190,7 @@ impl<D: Directory> Tree<D> {
         let _ = directory.list(&mut |file| {
             litter.extend(
                 ValueName::parse(old.node, file)
-                    .filter(|name| name.generation <= old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
+                    .filter(|name| name.generation < old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
                     .filter(|name| !live.contains(name)),
             );
         });

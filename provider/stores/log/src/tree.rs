@@ -24,6 +24,9 @@ const MAX_SPLITS: usize = 1 << 16;
 const MAX_OPEN: usize = 256;
 
 pub struct Tree<D: Directory> {
+    /// The store's directory, and in it the bucket's: its name, and itself.
+    pub root: Rc<D>,
+    pub name: Rc<str>,
     pub directory: D,
     pub keys: Keys,
     pub config: Config,
@@ -55,8 +58,10 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
         Self {
+            root,
+            name,
             directory,
             keys,
             config,

@@ -1,5 +1,6 @@
 //! Writing: append a record, read it back, act on what it did.
 
+use crate::body::{self, Moving};
 use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::{self, OVERHEAD};
@@ -11,6 +12,7 @@ use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
+use std::cell::RefCell;
 
 /// Bytes of operations that go into one record, but for a single operation.
 const RECORD: usize = 256 << 10;
@@ -58,13 +60,15 @@ pub enum Change<'a> {
         expected: u64,
         value: &'a [u8],
     },
+    /// Sets to what a file has, which is moved to be the value's.
+    Place(&'a RefCell<Moving>),
 }
 
 impl Change<'_> {
     fn value(&self) -> Option<&[u8]> {
         match self {
             Self::Set(value) | Self::Swap { value, .. } => Some(value),
-            Self::Delete | Self::Increment { .. } => None,
+            Self::Delete | Self::Increment { .. } | Self::Place(_) => None,
         }
     }
 
@@ -80,6 +84,8 @@ impl Change<'_> {
 struct Files {
     key: Option<ValueName>,
     value: Option<FileValue>,
+    /// A file that was moved here, and belongs to its body until a record names it.
+    placed: Option<FileValue>,
 }
 
 impl<D: Directory> Tree<D> {
@@ -169,6 +175,12 @@ impl<D: Directory> Tree<D> {
             if let Some(bytes) = change.value().filter(|bytes| bytes.len() > self.config.blob) {
                 last.value = Some(put(bytes)?);
             }
+            if let Change::Place(moving) = change {
+                let (id, size) = (moving.borrow().id, moving.borrow().size);
+                let name = ValueName { node, generation, id };
+                body::settle(&*self.root, &self.name, moving, name)?;
+                last.placed = Some(FileValue { name, size, check: None });
+            }
         }
         Ok(())
     }
@@ -194,7 +206,9 @@ impl<D: Directory> Tree<D> {
                 },
             };
             let content = |bytes| files.value.map_or(Content::Bytes(bytes), Content::File);
+            let placed = files.placed.map_or(Content::Bytes(&[]), Content::File);
             match *change {
+                Change::Place(_) => record.set(checks, key, placed),
                 Change::Set(value) => record.set(checks, key, content(value)),
                 Change::Delete => record.delete(key),
                 Change::Increment { delta, floor } => record.increment(key, delta, floor),

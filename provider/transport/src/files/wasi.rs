@@ -61,8 +61,9 @@ impl Directory for WasiDirectory {
     fn directory(&self, path: &str) -> Result<Self> {
         let open = |flags| self.0.open_at(PathFlags::empty(), path, OpenFlags::DIRECTORY, flags).map_err(convert);
         match open(DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY) {
-            // A directory that may only be read still serves readers.
-            Err(FileError::ReadOnly | FileError::Access) => open(DescriptorFlags::READ),
+            // A directory that may only be read still serves readers. And jco's host knows no such permission: there, what
+            // was opened for reading may be changed.
+            Err(FileError::ReadOnly | FileError::Access | FileError::Unsupported) => open(DescriptorFlags::READ),
             other => other,
         }
         .map(Self)

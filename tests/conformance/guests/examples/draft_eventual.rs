@@ -2,7 +2,7 @@
 
 wit_bindgen::generate!({
     path: ["../../../wit/io", "../../../wit/draft_eventual"],
-    world: "wasi:keyvalue/imports@0.2.0-draft",
+    world: "wasi:keyvalue/eventual-imports@0.2.0-draft",
     with: {
         "wasi:io/error@0.2.12": wasip2::io::error,
         "wasi:io/poll@0.2.12": wasip2::io::poll,

@@ -5,6 +5,7 @@
 //! directory's changes since its last sync, a prefix in their order.
 
 use kvfuse_transport::files::{Directory, File, FileError, Open, Result};
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -351,6 +352,25 @@ impl Directory for SimDirectory {
     }
 }
 
+/// A host stream of a file, in either direction.
+pub struct SimStream {
+    file: SimFile,
+    at: u64,
+}
+
+impl SimStream {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// To the end of the file.
+    pub fn read_all(&mut self) -> Result<Vec<u8>> {
+        self.file.read(self.at, usize::MAX)
+    }
+}
+
 /// An open file as one instance sees it.
 #[derive(Clone)]
 pub struct SimFile {
@@ -418,5 +438,13 @@ impl File for SimFile {
     fn sync(&self) -> Result<()> {
         judge(&*self.director, Call::Sync, &self.path)?;
         self.disk.data(self.index, |data| data.synced = data.bytes.clone())
+    }
+
+    fn output_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
+    }
+
+    fn input_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
     }
 }

@@ -196,11 +196,6 @@ fn linearizable(events: &[&Event]) -> bool {
     let mut stack = vec![(vec![0u64; words], State::default())];
     while let Some((done, state)) = stack.pop() {
         if seen.len() > UNDECIDED {
-            eprintln!(
-                "undecided {} events {} untold",
-                events.len(),
-                events.iter().filter(|e| e.told.is_none()).count()
-            );
             return true;
         }
         let is_done = |index: usize| done[index / 64] >> (index % 64) & 1 == 1;

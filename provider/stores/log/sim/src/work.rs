@@ -33,14 +33,14 @@ fn keys() -> Vec<String> {
 
 fn value(random: &mut Random) -> Vec<u8> {
     let length = [0, 8, 30, 60, 120, 300][random.below(6)];
-    let mut value = format!("v{:015x}", random.next() >> 4).into_bytes();
+    let mut value = format!("v{:015x}", random.draw() >> 4).into_bytes();
     value.resize(16 + length, b'.');
     value
 }
 
 /// Sets the keys that stay, with nothing going wrong.
 pub fn prepare(disk: &Disk, config: Config, shared: &mut Shared) -> Result<(), String> {
-    let store = LogStore::new(Ok(disk.root(Plain::new(shared.random.next()))), config);
+    let store = LogStore::new(Ok(disk.root(Plain::new(shared.random.draw()))), config);
     // Some runs begin with an empty disk, so that the first steps are interleaved too.
     if shared.random.chance(5000) {
         return Ok(());
@@ -64,7 +64,7 @@ pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, le
     let bucket = store.open(BUCKET).map_err(|error| error.to_string())?;
     while *left > 0 {
         *left -= 1;
-        let mut random = Random::new(shared.borrow_mut().random.next());
+        let mut random = Random::new(shared.borrow_mut().random.draw());
         let agent = Client { bucket: &*bucket, number, shared };
         match random.below(24) {
             0..5 => agent.set(&key(&mut random), value(&mut random))?,

@@ -40,14 +40,14 @@ impl Random {
         Self(mix(seed ^ 0x5851_f42d_4c95_7f2d))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mix(self.0)
     }
 
     /// Below `n`.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.draw() % n.max(1) as u64) as usize
     }
 
     pub fn chance(&mut self, per_ten_thousand: usize) -> bool {
@@ -128,7 +128,7 @@ impl Director for Agent {
     }
 
     fn random(&self) -> u64 {
-        self.shared.borrow_mut().random.next()
+        self.shared.borrow_mut().random.draw()
     }
 }
 
@@ -203,7 +203,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
     let mut random = Random::new(plan.seed);
     let full = plan.weather == Weather::PowerFull || (plan.weather != Weather::PowerRelaxed && random.chance(1000));
     let config = Config {
-        segment: [4, 16, 64, 1024][random.below(4)],
+        segment: [8, 32, 128, 1024][random.below(4)],
         small: [16, 64, 4096][random.below(3)],
         blob: [40, 200, 100_000][random.below(3)],
         memory: [0, 4 << 10, 12 << 20][random.below(3)],

@@ -1,0 +1,125 @@
+//! Values that pass as host streams.
+
+use kvfuse_core::{Body, Bucket, Kind, Store};
+use kvfuse_log::{Config, LogStore};
+use kvfuse_log_sim::disk::{Disk, SimDirectory, SimStream};
+use kvfuse_log_sim::plain::Plain;
+
+fn store(disk: &Disk, seed: u64) -> LogStore<SimDirectory> {
+    LogStore::new(
+        Ok(disk.root(Plain::new(seed))),
+        Config { segment: 1 << 10, small: 100, blob: 1000, ..Config::default() },
+    )
+}
+
+fn begin(store: &dyn Store) -> (Box<dyn Body>, SimStream) {
+    let mut body = store.create_body().unwrap();
+    let stream = *body.take_stream().unwrap().downcast::<SimStream>().unwrap();
+    (body, stream)
+}
+
+fn read(bucket: &dyn Bucket, key: &str) -> Option<(u64, Vec<u8>)> {
+    let body = bucket.get_body(key).unwrap()?;
+    Some((body.size, body.stream.downcast::<SimStream>().unwrap().read_all().unwrap()))
+}
+
+fn bodies(disk: &Disk) -> usize {
+    disk.files().iter().filter(|(path, _)| path.starts_with("bodies/")).count()
+}
+
+#[test]
+fn what_was_streamed_in_is_read_whole_and_streamed_out() {
+    let disk = Disk::default();
+    for size in [0, 1, 100, 101, 1000, 1001, 50_000, 2_500_000] {
+        let value: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+        let (writer, reader) = (store(&disk, size as u64 + 1), store(&disk, size as u64 + 2));
+        let bucket = writer.open("b").unwrap();
+        let (mut body, mut stream) = begin(&writer);
+        value.chunks(4096).for_each(|piece| stream.write(piece).unwrap());
+        assert_ne!(bucket.get("k").unwrap(), Some(value.clone()), "seen before it was stored");
+        bucket.set_body("k", &mut *body).unwrap();
+        drop(body);
+        let other = reader.open("b").unwrap();
+        assert_eq!(other.get("k").unwrap(), Some(value.clone()), "{size}");
+        assert_eq!(read(&*other, "k"), Some((size as u64, value)), "{size}");
+        assert_eq!(bodies(&disk), 0, "{size}");
+    }
+    assert_eq!(read(&*store(&disk, 9).open("b").unwrap(), "other"), None);
+}
+
+#[test]
+fn what_is_written_after_the_value_was_stored_is_not_part_of_it() {
+    for size in [10, 3000] {
+        let disk = Disk::default();
+        let store = store(&disk, 1);
+        let bucket = store.open("b").unwrap();
+        let (mut body, mut stream) = begin(&store);
+        stream.write(&vec![1; size]).unwrap();
+        bucket.set_body("k", &mut *body).unwrap();
+        stream.write(b"late").unwrap();
+        assert_eq!(bucket.get("k").unwrap(), Some(vec![1; size]));
+        assert_eq!(read(&*bucket, "k"), Some((size as u64, vec![1; size])));
+        assert_eq!(bucket.set_body("k2", &mut *body).unwrap_err().kind(), Kind::InvalidArgument);
+        assert_eq!(bucket.get("k2"), Ok(None));
+    }
+}
+
+#[test]
+fn a_body_dropped_before_it_is_stored_leaves_nothing() {
+    let disk = Disk::default();
+    let store = store(&disk, 1);
+    let (body, mut stream) = begin(&store);
+    stream.write(&[1; 3000]).unwrap();
+    assert_eq!(bodies(&disk), 1);
+    drop(body);
+    assert!(disk.files().is_empty());
+}
+
+#[test]
+fn a_body_without_a_stream_is_the_empty_value_and_has_one_stream_at_most() {
+    let disk = Disk::default();
+    let store = store(&disk, 1);
+    let bucket = store.open("b").unwrap();
+    let mut body = store.create_body().unwrap();
+    bucket.set_body("k", &mut *body).unwrap();
+    assert_eq!(bucket.get("k"), Ok(Some(Vec::new())));
+    let (mut body, _stream) = begin(&store);
+    assert_eq!(body.take_stream().err().unwrap().kind(), Kind::InvalidArgument);
+}
+
+#[test]
+fn a_body_finds_its_segment_although_others_seal_it_meanwhile() {
+    let disk = Disk::default();
+    let (one, two) = (store(&disk, 1), store(&disk, 2));
+    let (bucket, other) = (one.open("b").unwrap(), two.open("b").unwrap());
+    for round in 0..40 {
+        let (mut body, mut stream) = begin(&one);
+        stream.write(&vec![round; 2000 + usize::from(round)]).unwrap();
+        for n in 0..30 {
+            other.set(&format!("key {n}"), &[round; 90]).unwrap();
+        }
+        bucket.set_body("k", &mut *body).unwrap();
+        assert_eq!(other.get("k").unwrap(), Some(vec![round; 2000 + usize::from(round)]));
+    }
+    let files = disk.files();
+    assert!(files.iter().filter(|(path, _)| path.contains("/v")).count() < 30, "replaced values stay");
+}
+
+#[test]
+fn the_inspector_tells_what_is_live_and_what_is_dead() {
+    let disk = Disk::default();
+    let store = store(&disk, 1);
+    assert!(store.stat("b").unwrap().segments.is_empty());
+    let bucket = store.open("b").unwrap();
+    for n in 0..200 {
+        bucket.set(&format!("key {}", n % 50), &[7; 90]).unwrap();
+    }
+    bucket.set("file", &[7; 5000]).unwrap();
+    let stat = store.stat("b").unwrap();
+    assert!(stat.segments.len() > 1);
+    assert_eq!(stat.segments.iter().map(|segment| segment.keys).sum::<u64>(), 51);
+    assert_eq!(stat.segments.iter().map(|segment| segment.files).sum::<u64>(), 5000);
+    let sizes: usize = disk.files().iter().filter(|(path, _)| path.contains("/s")).map(|(_, bytes)| bytes.len()).sum();
+    assert_eq!(stat.segments.iter().map(|segment| segment.size).sum::<u64>(), sizes as u64);
+    assert!(stat.to_string().lines().count() == stat.segments.len() + 2);
+}

@@ -1,0 +1,150 @@
+//! Values that pass as host streams: the host writes them to a file, which then becomes the value's own.
+//!
+//! A body is a file in the directory `bodies` of the store. Storing it moves the file to where value files are, and
+//! appends a record that names it and its size at that moment: so what is written to the stream later is behind the
+//! value's end, and before the record nobody sees anything. A body that is dropped removes its file; one whose instance
+//! was killed leaves it, and nothing ever reads it.
+
+use crate::error::failed;
+use crate::ids::Ids;
+use crate::name::ValueName;
+use kvfuse_core::{Body, Error, Result};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// The directory of bodies under way.
+const BODIES: &str = "bodies";
+
+/// A file on its way to be a value.
+pub struct Moving {
+    /// From the store's directory.
+    pub path: String,
+    pub id: u64,
+    /// In bytes.
+    pub size: u64,
+}
+
+pub struct LogBody<D: Directory> {
+    root: Rc<D>,
+    ids: Rc<Ids>,
+    file: Option<(D::File, RefCell<Moving>)>,
+    stored: bool,
+}
+
+fn fail(error: FileError) -> Error {
+    failed("the file of a value under way", error)
+}
+
+/// A new file in the directory of bodies, and its path.
+pub fn create<D: Directory>(root: &D, id: u64) -> Result<(D::File, String)> {
+    let path = format!("{BODIES}/{id:016x}");
+    let file = match root.open(&path, Open::CreateNew) {
+        Err(FileError::NotFound) => match root.create_directory(BODIES) {
+            Ok(()) | Err(FileError::Exists) => root.open(&path, Open::CreateNew),
+            Err(error) => Err(error),
+        },
+        other => other,
+    };
+    Ok((file.map_err(fail)?, path))
+}
+
+impl<D: Directory> LogBody<D> {
+    pub fn new(root: Rc<D>, ids: Rc<Ids>) -> Self {
+        Self { root, ids, file: None, stored: false }
+    }
+
+    /// Runs `store` on what has been written so far: a whole value if it is of at most `small` bytes, else its file.
+    /// After that, the body takes no effect any more, unless `store` failed and did nothing.
+    pub fn finish(
+        &mut self,
+        small: usize,
+        store: impl FnOnce(Result<&[u8], &RefCell<Moving>>) -> Result<()>,
+    ) -> Result<()> {
+        if self.stored {
+            return Err(Error::invalid("this value was stored already; begin a new one"));
+        }
+        let Some((file, moving)) = &self.file else {
+            store(Ok(&[]))?;
+            self.stored = true;
+            return Ok(());
+        };
+        let size = file.size().map_err(fail)?;
+        moving.borrow_mut().size = size;
+        let result = if size <= small as u64 {
+            let mut bytes = Vec::new();
+            while (bytes.len() as u64) < size {
+                let more = file.read(bytes.len() as u64, small - bytes.len()).map_err(fail)?;
+                if more.is_empty() {
+                    break;
+                }
+                bytes.extend_from_slice(&more);
+            }
+            bytes.truncate(size as usize);
+            store(Ok(&bytes)).map(|()| false)
+        } else {
+            file.sync().map_err(fail)?;
+            store(Err(moving)).map(|()| true)
+        };
+        match result {
+            Ok(moved) => {
+                self.stored = true;
+                if moved {
+                    self.file = None;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if error.kind() == kvfuse_core::Kind::OutcomeUnknown {
+                    // The file may be a value now.
+                    (self.stored, self.file) = (true, None);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<D: Directory> Body for LogBody<D> {
+    fn take_stream(&mut self) -> Result<Box<dyn Any>> {
+        if self.stored || self.file.is_some() {
+            return Err(Error::invalid("this value's stream was taken already"));
+        }
+        let id = self.ids.next(&*self.root);
+        let (file, path) = create(&*self.root, id)?;
+        let stream = file.output_stream(0);
+        self.file = Some((file, RefCell::new(Moving { path, id, size: 0 })));
+        stream.map_err(fail)
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+impl<D: Directory> Drop for LogBody<D> {
+    fn drop(&mut self) {
+        if let Some((_, moving)) = &self.file {
+            // Should it fail, the file is litter that nothing reads.
+            let _ = self.root.unlink(&moving.borrow().path);
+        }
+    }
+}
+
+/// Moves a file to be a value of the bucket in `directory`.
+pub fn settle<D: Directory>(root: &D, directory: &str, moving: &RefCell<Moving>, name: ValueName) -> Result<()> {
+    let to = format!("{directory}/{}", name.path());
+    let mut moving = moving.borrow_mut();
+    if moving.path != to {
+        let folder = format!("{directory}/{}", name.node.values());
+        match root.create_directory(&folder) {
+            Ok(()) | Err(FileError::Exists) => {}
+            Err(error) => return Err(fail(error)),
+        }
+        root.rename(&moving.path, &to).map_err(fail)?;
+        moving.path = to;
+    }
+    let sync = |path: &str| root.directory(path)?.sync();
+    sync(&format!("{directory}/{}", name.node.values())).and_then(|()| sync(directory)).map_err(fail)
+}

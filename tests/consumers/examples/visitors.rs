@@ -1,0 +1,32 @@
+//! An HTTP handler that counts its visitors: each request adds one to a counter and is told the sum.
+
+wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
+
+use wasi::keyvalue::{atomics, store};
+use wasip2::http::types::{Fields, IncomingRequest, OutgoingBody, OutgoingResponse, ResponseOutparam};
+
+struct Visitors;
+wasip2::http::proxy::export!(Visitors);
+
+impl wasip2::exports::http::incoming_handler::Guest for Visitors {
+    fn handle(_request: IncomingRequest, out: ResponseOutparam) {
+        let sum = store::open("visits").and_then(|bucket| atomics::increment(&bucket, "visitors", 1));
+        let (status, text) = match sum {
+            Ok(sum) => (200, sum.to_string()),
+            Err(error) => (500, format!("{error:?}")),
+        };
+        // The client may be gone at any point; there is nobody left to tell then.
+        let _ = respond(out, status, &text);
+    }
+}
+
+fn respond(out: ResponseOutparam, status: u16, text: &str) -> Option<()> {
+    let response = OutgoingResponse::new(Fields::new());
+    response.set_status_code(status).ok()?;
+    let body = response.body().ok()?;
+    ResponseOutparam::set(out, Ok(response));
+    let stream = body.write().ok()?;
+    stream.blocking_write_and_flush(text.as_bytes()).ok()?;
+    drop(stream);
+    OutgoingBody::finish(body, None).ok()
+}

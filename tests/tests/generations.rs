@@ -1,0 +1,90 @@
+//! Every generation: one store behind all, and components fused by every tool.
+
+use anyhow::{Context, Result, ensure};
+use indexmap::IndexMap;
+use kvfuse_conformance::guests::GUESTS;
+use kvfuse_conformance::target::{Kind, Target};
+use kvfuse_tests::lean::{Instance, example};
+use kvfuse_tests::root;
+use wac_graph::{CompositionGraph, EncodeOptions, types::BorrowedPackageKey, types::Package};
+use wasmtime::component::Val;
+
+/// The artefact that a generation's consumers are fused with.
+fn provider(generation: &str) -> Result<Vec<u8>> {
+    let targets = Target::parse_all(include_str!("../conformance/targets.json"))?;
+    let target = targets.iter().find(|target| target.must_pass.iter().any(|name| name == generation));
+    match &target.context("no artefact has this generation")?.kind {
+        Kind::Component { component, .. } => Ok(kvfuse_compose::read(&root().join(component))?),
+        Kind::Command { .. } => anyhow::bail!("a host is no artefact"),
+    }
+}
+
+/// A case of the conformance suite, and how many calls of the interface that the middleware counts it makes.
+fn case(generation: &str) -> (&'static str, u64) {
+    match generation {
+        "draft2" | "draft2_2024" | "draft" | "wrpc" => ("get-many gives the values in the order of the keys", 1),
+        _ => ("increment gives the new value, each time", 5),
+    }
+}
+
+/// Runs that case in a composition.
+fn passes(composition: &[u8], generation: &str) -> Result<Instance> {
+    let folder = tempfile::tempdir()?;
+    let mut instance = Instance::new(composition, &["bucket", case(generation).0], folder.path())?;
+    let ended = instance.call("wasi:cli/run@0.2.12", "run", &[])?;
+    ensure!(ended == Val::Result(Ok(None)) && instance.output() == "passed\n", "{ended:?} {:?}", instance.output());
+    Ok(instance)
+}
+
+fn for_each_generation(check: impl Fn(&str) -> Result<()>) -> Result<()> {
+    GUESTS.iter().try_for_each(|guest| check(guest.name).with_context(|| guest.name.to_string()))
+}
+
+#[test]
+fn wasm_compose_fuses_a_consumer_of_each_generation() -> Result<()> {
+    for_each_generation(|generation| {
+        let fused = kvfuse_compose::compose(&example(generation)?, &provider(generation)?)?;
+        passes(&fused, generation).map(drop)
+    })
+}
+
+#[test]
+fn wac_plug_fuses_a_consumer_of_each_generation() -> Result<()> {
+    for_each_generation(|generation| {
+        let mut graph = CompositionGraph::new();
+        let plug = Package::from_bytes("kvfuse:provider", None, provider(generation)?, graph.types_mut())?;
+        let plug = graph.register_package(plug)?;
+        let socket = Package::from_bytes("kvfuse:consumer", None, example(generation)?, graph.types_mut())?;
+        let socket = graph.register_package(socket)?;
+        wac_graph::plug(&mut graph, vec![plug], socket)?;
+        passes(&graph.encode(EncodeOptions::default())?, generation).map(drop)
+    })
+}
+
+#[test]
+fn a_wac_file_chains_a_consumer_of_each_generation_a_provider_and_a_middleware_that_counts_its_calls() -> Result<()> {
+    for_each_generation(|generation| {
+        let file = root().join("tests/consumers/wac").join(format!("{generation}.wac"));
+        let source = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        let document = wac_parser::Document::parse(&source)?;
+        let mut packages = IndexMap::new();
+        let mut add = |name, bytes| packages.insert(BorrowedPackageKey::from_name_and_version(name, None), bytes);
+        add("kvfuse:provider", provider(generation)?);
+        add("kvfuse:counting", example(&format!("counting_{generation}"))?);
+        add("kvfuse:consumer", example(generation)?);
+        let chained = document.resolve(packages)?.encode(EncodeOptions::default())?;
+        let mut instance = passes(&chained, generation)?;
+        assert_eq!(instance.call("kvfuse:counting/calls", "total", &[])?, Val::U64(case(generation).1));
+        Ok(())
+    })
+}
+
+#[test]
+fn what_is_written_through_one_generation_is_read_through_every_other_in_the_same_instance() -> Result<()> {
+    let fused = kvfuse_compose::compose(&example("views")?, &provider("v0_1")?)?;
+    let folder = tempfile::tempdir()?;
+    let mut instance = Instance::new(&fused, &[], folder.path())?;
+    instance.call("wasi:cli/run@0.2.12", "run", &[])?;
+    assert_eq!(instance.output(), "36 of 36 agree\n");
+    Ok(())
+}
