@@ -34,21 +34,25 @@ fn stores_and_reads(language: &str, greeting: &str) {
 }
 
 #[test]
+#[ignore = "needs Python and Node: make test-languages"]
 fn python_stores_and_reads() {
     stores_and_reads("python", "Grüße aus Python");
 }
 
 #[test]
+#[ignore = "needs Python and Node: make test-languages"]
 fn javascript_stores_and_reads() {
     stores_and_reads("javascript", "Grüße aus JavaScript");
 }
 
 #[test]
+#[ignore = "needs Python and Node: make test-languages"]
 fn c_stores_and_reads() {
     stores_and_reads("c", "Grüße aus C");
 }
 
 #[test]
+#[ignore = "needs Python and Node: make test-languages"]
 fn the_rust_demo_runs_on_node_and_shares_its_files_with_wasmtime() {
     let folder = Folder::new();
     let script = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| root().join(".tools"), Into::into);
