@@ -228,6 +228,35 @@ fn a_handler_that_traps_fails_one_request_and_not_the_server() {
     }
 }
 
+/// The handler of the tests' consumers that counts its visitors.
+fn visitors() -> Vec<u8> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| support::root().join("target"), Into::into);
+    let path = target.join("wasm32-unknown-unknown/guest/examples/visitors.wasm");
+    let module = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make consumers builds it", path.display()));
+    let mut encoder = wit_component::ComponentEncoder::default();
+    encoder = encoder.module(&module).unwrap();
+    encoder.validate(true).encode().unwrap()
+}
+
+#[test]
+fn a_handler_is_served_with_each_request_in_an_instance_of_its_own() {
+    let folder = Folder::new();
+    folder.write("web.wasm", visitors());
+    let count = |server: &Server| server.get("/").rsplit("\r\n").find_map(|line| line.parse::<u32>().ok());
+    let server = Server::start(&folder, &["web.wasm"]);
+    for visitor in 1..=20 {
+        assert_eq!(count(&server), Some(visitor));
+    }
+    drop(server);
+
+    // The line that explains it does the same.
+    folder.kvfuse(&["fuse", "web.wasm"]).ok();
+    let said = folder.kvfuse(&["run", "--explain", "web.fused.wasm"]).ok();
+    assert_eq!(said, "wasmtime serve -S cli --addr 127.0.0.1:8080 --dir data::/ web.fused.wasm\n");
+    let server = Server::start(&folder, &["web.fused.wasm"]);
+    assert_eq!(count(&server), Some(21));
+}
+
 #[test]
 fn an_address_that_is_taken_is_named() {
     let folder = Folder::new();
