@@ -234,7 +234,7 @@ fn visitors() -> Vec<u8> {
     let path = target.join("wasm32-unknown-unknown/guest/examples/visitors.wasm");
     let module = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make consumers builds it", path.display()));
     let mut encoder = wit_component::ComponentEncoder::default();
-    encoder = encoder.module(&module).unwrap();
+    encoder.module(&module).unwrap();
     encoder.validate(true).encode().unwrap()
 }
 
