@@ -1,5 +1,8 @@
 //! How the providers get into the program: the build script, run by hand in a clone made for the test.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use std::path::PathBuf;

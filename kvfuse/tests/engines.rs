@@ -1,5 +1,8 @@
 //! The stores over servers, on real ones: fused by `kvfuse fuse --store`, run by wasmtime and by `kvfuse run`.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use kvfuse_servers::{etcd::Etcd, redis::Redis};

@@ -1,5 +1,8 @@
 //! What `kvfuse fuse` and `kvfuse inspect` make of components of every generation.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};

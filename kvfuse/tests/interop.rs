@@ -1,5 +1,8 @@
 //! What `kvfuse fuse` makes behaves as what `wasm-tools compose` and `wac plug` make of the same two files.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use support::{Folder, built, wasmtime};

@@ -1,5 +1,8 @@
 //! Whatever is not a component that can be fused: the exact words in which that is said, and the exit code.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use support::{Folder, component, module, store_wit};

@@ -1,5 +1,8 @@
 //! `kvfuse run`: the embedded wasmtime, its grants and its exit codes.
 
+// A failure in a helper is the failure of the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
