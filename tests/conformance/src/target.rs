@@ -20,6 +20,9 @@ pub struct Target {
     /// wants its bucket empty, so a target that keeps data from case to case needs it.
     #[serde(default)]
     pub bucket: String,
+    /// Why cases fail, where more is known than what the guest sees; for the documentation.
+    #[serde(default)]
+    pub explained: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -96,6 +99,7 @@ impl Target {
             },
             must_pass: Vec::new(),
             bucket: bucket.to_string(),
+            explained: BTreeMap::new(),
         })
     }
 }
