@@ -46,34 +46,31 @@ toolchain:
 	@tools/wasm-targets.sh wasm32-unknown-unknown wasm32-wasip2 >/dev/null
 
 # Cargo and xtask know what is up to date; make only orders the steps.
-.PHONY: components/keyvalue.wasm components/kv_demo.wasm components/kv_demo.fused.wasm
-components/keyvalue.wasm: toolchain
-	$(call say,the provider: components/keyvalue.wasm)
-	@tools/cargo-wasm.sh build --package keyvalue --target wasm32-unknown-unknown --profile guest
-	@$(XTASK) componentize $(LEAN)/keyvalue.wasm $@ keyvalue \
-	  "wasi:keyvalue over files in a granted directory" provider/components/file/imports.txt
+#
+# The providers: over files, the same for consumers of an earlier shape of one version string, and over servers. Cargo
+# compiles them side by side.
+PROVIDERS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods keyvalue_redis keyvalue_etcd
+about_keyvalue := wasi:keyvalue over files in a granted directory
+about_keyvalue_draft2_2024 := $(about_keyvalue), with the draft2 of 2024
+about_keyvalue_0_1_methods := $(about_keyvalue), with the 0.1.0 of 2024-01
+about_keyvalue_redis := wasi:keyvalue in Redis or Valkey
+about_keyvalue_etcd := wasi:keyvalue in etcd
+imports_keyvalue := file
+imports_keyvalue_draft2_2024 := file
+imports_keyvalue_0_1_methods := file
+imports_keyvalue_redis := redis
+imports_keyvalue_etcd := etcd
 
-# The same provider for consumers of an earlier shape of one version string.
-EARLIER := components/keyvalue_draft2_2024.wasm components/keyvalue_0_1_methods.wasm
-.PHONY: providers $(EARLIER)
-providers: components/keyvalue.wasm $(EARLIER) ## the provider's artefacts, one for each set of shapes
-$(EARLIER): components/%.wasm: toolchain
-	$(call say,the provider: $@)
-	@tools/cargo-wasm.sh build --package $* --target wasm32-unknown-unknown --profile guest
-	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* \
-	  "wasi:keyvalue over files in a granted directory, an earlier shape" provider/components/file/imports.txt
+.PHONY: providers provider-modules $(PROVIDERS:%=components/%.wasm)
+providers: $(PROVIDERS:%=components/%.wasm) ## the provider components: files, Redis, etcd
+provider-modules: toolchain
+	$(call say,the providers)
+	@cargo build --package xtask
+	@tools/cargo-wasm.sh build $(addprefix --package ,$(PROVIDERS)) --target wasm32-unknown-unknown --profile guest
+$(PROVIDERS:%=components/%.wasm): components/%.wasm: provider-modules
+	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* "$(about_$*)" provider/components/$(imports_$*)/imports.txt
 
-# The providers over servers. Nothing above needs one.
-ENGINES := components/keyvalue_redis.wasm components/keyvalue_etcd.wasm
-components/keyvalue_redis.wasm: ABOUT := wasi:keyvalue in Redis or Valkey
-components/keyvalue_etcd.wasm: ABOUT := wasi:keyvalue in etcd
-.PHONY: engines $(ENGINES)
-engines: $(ENGINES) ## the providers for Redis and for etcd
-$(ENGINES): components/keyvalue_%.wasm: toolchain
-	$(call say,the provider: $@)
-	@tools/cargo-wasm.sh build --package keyvalue_$* --target wasm32-unknown-unknown --profile guest
-	@$(XTASK) componentize $(LEAN)/keyvalue_$*.wasm $@ keyvalue_$* "$(ABOUT)" provider/components/$*/imports.txt
-
+.PHONY: components/kv_demo.wasm components/kv_demo.fused.wasm
 components/kv_demo.wasm: toolchain
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
@@ -81,10 +78,11 @@ components/kv_demo.wasm: toolchain
 
 components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
+	@cargo build --package kvfuse --no-default-features
 	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test
-test: build providers engines servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
+test: build servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
@@ -98,7 +96,7 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
 
 .PHONY: bench
-bench: providers engines ## speed, as ratios to peers measured in the same run (some minutes)
+bench: providers ## speed, as ratios to peers measured in the same run (some minutes)
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
@@ -138,7 +136,7 @@ conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 
-conformance: providers engines servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
+conformance: providers servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
 	@cargo build $(NATIVE)
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
@@ -146,6 +144,7 @@ conformance: providers engines servers conformance-guests ## every generation ag
 	  --page docs/conformance.md --readme README.md --json components/conformance.json
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
+
 .PHONY: kvfuse languages
 kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
@@ -155,6 +154,12 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)
 	@tools/languages.sh
+
+# Not part of `make test`: it needs Python and Node.
+.PHONY: test-languages
+test-languages: languages ## the consumers in other languages, fused and run
+	$(call say,tests of the consumers in other languages)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -73,8 +73,7 @@ pub struct Line<'a> {
 impl Line<'_> {
     /// `None` for a library, which is not run by itself.
     ///
-    /// A variable's value is only shown where it is an example: what the environment holds may be a secret, and
-    /// `--env NAME` passes it on without showing it.
+    /// What the environment holds may be a secret; `--env NAME` passes it on without showing it.
     pub fn render(&self) -> Option<String> {
         let mut words: Vec<String> = match self.subject.kind {
             Kind::Command => vec!["wasmtime".into(), "run".into()],
@@ -112,11 +111,21 @@ impl Line<'_> {
             }
         }
         for variable in self.variables {
-            words.extend(["--env".into(), quote(variable)]);
+            words.extend(["--env".into(), quote(self.shown(variable))]);
         }
         words.push(quote(self.file));
         words.extend(self.arguments.iter().map(|argument| quote(argument)));
         Some(words.join(" "))
+    }
+}
+
+impl Line<'_> {
+    /// Of a variable given by hand, the value only where it is known not to be a secret. `--env NAME` passes it on.
+    fn shown<'a>(&self, variable: &'a str) -> &'a str {
+        let name = variable.split('=').next().unwrap_or(variable);
+        let known = self.provider.map(Provider::variables).unwrap_or_default();
+        let public = known.iter().any(|known| known.name == name && known.role == Role::Setting);
+        if public { variable } else { name }
     }
 }
 

@@ -1,0 +1,249 @@
+//! `kvfuse run`: the embedded wasmtime, its grants and its exit codes.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+use support::{Folder, built, component, consumer_of, wasmtime};
+
+fn demo() -> Folder {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder
+}
+
+#[test]
+fn a_component_is_fused_in_memory_and_keeps_its_data() {
+    let folder = demo();
+    assert!(folder.kvfuse(&["run", "app.wasm"]).ok().contains("has run 1 time "));
+    assert!(folder.kvfuse(&["run", "app.wasm"]).ok().contains("has run 2 times"));
+    assert_eq!(folder.names(), ["app.wasm", "data"]);
+
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    assert!(folder.kvfuse(&["run", "app.fused.wasm"]).ok().contains("has run 3 times"));
+    let other = folder.kvfuse(&["run", "--data", "elsewhere", "app.fused.wasm"]).ok();
+    assert!(other.contains("has run 1 time "));
+}
+
+#[test]
+fn arguments_streams_and_the_exit_code_are_passed_on() {
+    let folder = demo();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kvfuse"))
+        .args(["run", "app.wasm", "--", "set", "key"])
+        .current_dir(folder.path(""))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"from standard input").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "get", "key"]).ok(), "from standard input");
+    let missing = folder.kvfuse(&["run", "app.wasm", "--", "get", "other"]);
+    assert_eq!((missing.code, missing.stderr.as_str()), (Some(1), "kv_demo: there is no key \"other\"\n"));
+    // The demo says 2; wasi:cli/exit knows success and failure only, here as in wasmtime's own command line.
+    assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "nonsense"]).code, Some(1));
+}
+
+#[test]
+fn only_the_variables_of_the_store_are_passed_on() {
+    let folder = demo();
+    let run = |name: &str, value: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
+        folder.run(command.args(arguments).env(name, value))
+    };
+    // `Folder::run` hides the variables of the machine, so this one is given by the flag.
+    let denied = folder.kvfuse(&["run", "--env", "KEYVALUE_BUCKETS=sessions", "app.wasm", "--", "get", "a"]);
+    assert_eq!(denied.code, Some(1));
+    assert!(denied.stderr.contains("access"), "{}", denied.stderr);
+    let line = run("OTHER", "x", &["run", "--explain", "app.wasm"]).ok();
+    assert!(!line.contains("OTHER"), "{line}");
+}
+
+#[test]
+fn explain_prints_the_line_that_does_the_same() {
+    let folder = demo();
+    let said = folder.kvfuse(&["run", "--explain", "app.wasm", "--", "set", "a key", "1"]).ok();
+    assert_eq!(said, "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run --dir data::/ app.fused.wasm set 'a key' 1\n");
+    assert_eq!(folder.names(), ["app.wasm"], "nothing was run");
+
+    // And it does: its own words, given to the tools themselves.
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    folder.run(wasmtime().args(["run", "--dir", "data::/", "app.fused.wasm", "set", "a key", "1"])).ok();
+    assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "get", "a key"]).ok(), "1");
+}
+
+#[test]
+fn a_value_given_on_the_command_line_is_shown_only_where_it_is_no_secret() {
+    let folder = demo();
+    let said = folder
+        .kvfuse(&["run", "--explain", "--env", "KEYVALUE_BUCKETS=a", "--env", "APP_TOKEN=hunter2", "app.wasm"])
+        .ok();
+    assert!(said.contains("--env KEYVALUE_BUCKETS=a "), "{said}");
+    assert!(said.contains("--env APP_TOKEN "), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_library_is_not_run() {
+    let folder = Folder::new();
+    folder.write("lib.wasm", consumer_of(&["draft2"]));
+    folder.refuses(
+        &["run", "lib.wasm"],
+        125,
+        "\
+error: a library is not run by itself
+  --> lib.wasm
+   = note: it exports neither wasi:cli/run nor wasi:http/incoming-handler
+   = help: fuse it, and let another component or a host call its exports: kvfuse fuse
+",
+    );
+}
+
+#[test]
+fn what_cannot_be_run_has_a_code_that_no_component_has() {
+    let folder = Folder::new();
+    folder.refuses(
+        &["run", "app.wasm"],
+        125,
+        "\
+error: cannot read the component: there is no such file
+  --> app.wasm
+   = help: the first argument is the path of a component (*.wasm)
+",
+    );
+    folder.write("data", "a file in the way").write("demo.wasm", built("kv_demo.wasm"));
+    folder.refuses(
+        &["run", "demo.wasm"],
+        125,
+        "\
+error: the data directory cannot be made: File exists
+  --> data
+   = help: --data names another one
+",
+    );
+}
+
+const CLI: &str = "package wasi:cli@0.2.0 { interface run { run: func() -> result; } }";
+
+#[test]
+fn a_trap_is_told_from_an_exit_code() {
+    let folder = Folder::new();
+    let wit = "package test:it; package acme:db@1.0.0 { interface things { frob: func(); } }";
+    folder.write("app.wasm", component(&format!("{wit} {CLI} world w {{ export wasi:cli/run@0.2.0; }}")));
+    let ran = folder.kvfuse(&["run", "app.wasm"]);
+    assert_eq!(ran.code, Some(134), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("error: the component trapped\n  --> app.wasm\n   = note: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("unreachable"), "{}", ran.stderr);
+
+    // An import that no runtime has.
+    let world = "world w { import acme:db/things@1.0.0; export wasi:cli/run@0.2.0; }";
+    folder.write("app.wasm", component(&format!("{wit} {CLI} {world}")));
+    let ran = folder.kvfuse(&["run", "app.wasm"]);
+    assert_eq!(ran.code, Some(125));
+    assert!(ran.stderr.starts_with("error: this component cannot be started\n"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("acme:db/things@1.0.0"), "{}", ran.stderr);
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.contains("wasmtime does not provide acme:db/things@1.0.0"), "{said}");
+}
+
+#[test]
+fn labelled_imports_run() {
+    let folder = Folder::new();
+    let world = "world w {
+        import sessions: wasi:keyvalue/store@0.2.0-draft2;
+        import carts: wasi:keyvalue/store@0.2.0-draft2;
+        export wasi:cli/run@0.2.0;
+    }";
+    let store = support::store_wit("@0.2.0-draft2", "string");
+    folder.write("app.wasm", component(&format!("package test:it; {store} {CLI} {world}")));
+    let said = folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    assert!(said.contains("wasmtime run -W component-model-implements --dir data::/ app.fused.wasm"), "{said}");
+    // It is instantiated with both imports connected; that its body is `unreachable` shows that it was called.
+    assert_eq!(folder.kvfuse(&["run", "app.fused.wasm"]).code, Some(134));
+    let arguments = ["run", "-W", "component-model-implements", "--dir", "data::/", "app.fused.wasm"];
+    let ran = folder.run(wasmtime().args(arguments));
+    assert!(ran.stderr.contains("unreachable"), "{}", ran.stderr);
+}
+
+/// Serves a component on a free port until dropped.
+struct Server {
+    child: std::process::Child,
+    stderr: BufReader<std::process::ChildStderr>,
+    address: String,
+}
+
+impl Server {
+    fn start(folder: &Folder, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kvfuse"))
+            .args(["run", "--addr", "127.0.0.1:0"])
+            .args(arguments)
+            .current_dir(folder.path(""))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        let address = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_string();
+        Self { child, stderr, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut connection = std::net::TcpStream::connect(&self.address).unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+const HTTP: &str = "package wasi:http@0.2.0 {
+    interface types { resource incoming-request; resource response-outparam; }
+    interface incoming-handler {
+        use types.{incoming-request, response-outparam};
+        handle: func(request: incoming-request, response-out: response-outparam);
+    }
+}";
+
+#[test]
+fn a_handler_that_traps_fails_one_request_and_not_the_server() {
+    let folder = Folder::new();
+    let wit = format!("package test:it; {HTTP} world w {{ export wasi:http/incoming-handler@0.2.0; }}");
+    folder.write("web.wasm", component(&wit));
+    let mut server = Server::start(&folder, &["web.wasm"]);
+    for _ in 0..2 {
+        assert!(server.get("/").starts_with("HTTP/1.1 500 "));
+        let mut said = String::new();
+        while !said.contains("unreachable") {
+            assert_ne!(server.stderr.read_line(&mut said).unwrap(), 0, "{said}");
+        }
+        assert!(said.contains("error: a request failed\n  --> web.wasm\n"), "{said}");
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let folder = Folder::new();
+    let wit = format!("package test:it; {HTTP} world w {{ export wasi:http/incoming-handler@0.2.0; }}");
+    folder.write("web.wasm", component(&wit));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.refuses(
+        &["run", "--addr", &address, "web.wasm"],
+        125,
+        &format!(
+            "\
+error: cannot listen: Address already in use
+  --> {address}
+   = help: --addr names another address, such as 127.0.0.1:0 for any free port
+"
+        ),
+    );
+}
