@@ -12,7 +12,7 @@ WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
 LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
   keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests kvfuse-consumers
-WASI_GUESTS := kv_demo kvfuse-test-guests
+WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
 # What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
 # same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
@@ -93,7 +93,7 @@ servers: ## the servers that the tests start: installed with apt-get when root
 .PHONY: test-guests
 test-guests: toolchain
 	$(call say,the guests of the tests)
-	@tools/cargo-wasm.sh build --package kvfuse-test-guests --target wasm32-wasip2 --profile guest
+	@tools/cargo-wasm.sh build --package kvfuse-test-guests --package kvfuse-serve-guest --target wasm32-wasip2 --profile guest
 
 .PHONY: bench
 bench: providers ## speed, as ratios to peers measured in the same run (some minutes)

@@ -14,8 +14,9 @@ use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
 
-/// Bytes of operations that go into one record, but for a single operation.
-const RECORD: usize = 256 << 10;
+/// Bytes of operations that go into one record, but for a single operation: with what is around them, a frame takes the
+/// 4,096 bytes that a host appends in one call. More takes three calls and, in wasmtime, another thread.
+const RECORD: usize = 4096 - 32;
 
 /// A key as a caller has it, with what the tree needs of it.
 #[derive(Clone, Copy)]
@@ -75,7 +76,7 @@ impl Change<'_> {
     /// Bytes that it takes in a record, about.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
-        name.id().len() + value + 64
+        name.id().len() + value + 23
     }
 }
 
