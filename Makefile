@@ -146,7 +146,7 @@ conformance: providers servers conformance-guests ## every generation against ev
 # The command line as its users have it, and consumers of the interface in other languages.
 
 .PHONY: kvfuse languages
-kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
+kvfuse: providers engines ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
