@@ -146,7 +146,7 @@ conformance: providers servers conformance-guests ## every generation against ev
 # The command line as its users have it, and consumers of the interface in other languages.
 
 .PHONY: kvfuse languages
-kvfuse: providers engines ## build the kvfuse command line, optimised: target/release/kvfuse
+kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
@@ -159,7 +159,7 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 .PHONY: test-languages
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages -- --ignored
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -38,7 +38,7 @@ fn embed() -> Result<(), String> {
     }
     if !missing().is_empty() {
         return Err(format!(
-            "error: the provider components to embed are not built: {} not found in {}\n  = help: make providers engines",
+            "error: the provider components to embed are not built: {} not found in {}\n  = help: make providers",
             missing().join(", "),
             folder.display()
         ));
@@ -55,10 +55,9 @@ fn embed() -> Result<(), String> {
 
 /// Cargo holds a lock on its target folder while it runs this script, so the inner builds get one of their own.
 fn make_providers(root: &Path, out: &Path) -> Result<(), String> {
-    let help =
-        "\n  = help: make providers engines\n  = note: this build looks for them in components/ and tried to make them";
+    let help = "\n  = help: make providers\n  = note: this build looks for them in components/ and tried to make them";
     let mut make = Command::new("make");
-    make.arg("--directory").arg(root).args(["providers", "engines"]).env("CARGO_TARGET_DIR", out.join("providers"));
+    make.arg("--directory").arg(root).arg("providers").env("CARGO_TARGET_DIR", out.join("providers"));
     // What cargo tells a build script of the outer build is not meant for the inner ones.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();

@@ -30,6 +30,7 @@ fn precompiled(folder: &Folder, file: &str, compiled: &str, variable: (&str, &st
 }
 
 #[test]
+#[ignore = "needs Python and Node: make test-languages"]
 fn every_language_stores_and_reads_through_redis() {
     let redis = Redis::start(&[]);
     let url = redis.url();
