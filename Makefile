@@ -141,7 +141,7 @@ conformance: providers servers conformance-guests ## every generation against ev
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
-	  --markdown docs/conformance-table.md --json components/conformance.json
+	  --page docs/conformance.md --readme README.md --json components/conformance.json
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 
