@@ -35,7 +35,8 @@ need npm "it comes with Node.js: apt-get install npm"
 [ -e "$root/components/kv_demo.fused.wasm" ] || die "components/kv_demo.fused.wasm is not built" "make build"
 mkdir -p "$root/components" "$tools"
 xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
-wit=("$demo"/wit/world.wit "$demo"/wit/deps/*/*.wit)
+# What each of them is made from besides its source: the interfaces, and the options below.
+wit=("$demo"/wit/world.wit "$demo"/wit/deps/*/*.wit "$root/tools/languages.sh")
 
 # A Python environment with the packages of one requirements.txt, made when that file changed.
 environment() {
