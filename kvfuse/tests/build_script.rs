@@ -1,5 +1,7 @@
 //! How the providers get into the program: the build script, run by hand in a clone made for the test.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use std::path::PathBuf;

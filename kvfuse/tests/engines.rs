@@ -1,5 +1,7 @@
 //! The stores over servers, on real ones: fused by `kvfuse fuse --store`, run by wasmtime and by `kvfuse run`.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use kvfuse_servers::{etcd::Etcd, redis::Redis};

@@ -1,5 +1,7 @@
 //! What `kvfuse fuse` and `kvfuse inspect` make of components of every generation.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};

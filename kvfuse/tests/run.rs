@@ -1,5 +1,7 @@
 //! `kvfuse run`: the embedded wasmtime, its grants and its exit codes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
