@@ -82,7 +82,7 @@ impl Runner for Fused {
             wasi.preopened_dir(folder.path(), "/", FsPerms::ReadWrite)?;
         }
         if self.grants.contains(&Grant::Network) {
-            wasi.inherit_network().allow_ip_name_lookup(true);
+            wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true);
         }
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
