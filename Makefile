@@ -159,7 +159,7 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 .PHONY: test-languages
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages -- --ignored
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -32,6 +32,7 @@ pub enum Kind {
     Component {
         /// Its path.
         component: String,
+        /// In a value, `{case}` becomes the case's bucket: caches lie beside buckets, and a case wants those empty too.
         #[serde(default)]
         environment: BTreeMap<String, String>,
         #[serde(default)]

@@ -4,6 +4,7 @@
 use crate::name::Node;
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher13Wide;
+use std::hash::Hasher;
 
 /// Bits of a key's hash.
 pub const HASH_BITS: u32 = 63;
@@ -71,5 +72,50 @@ impl Checks {
 
     pub fn sum(&self, bytes: &[u8]) -> u64 {
         self.sum.hash(bytes)
+    }
+}
+
+/// Hashes places for maps: they are keyed hashes already.
+#[derive(Default)]
+pub struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        // The map takes its tags from the upper bits, and keys of one segment share those.
+        self.0 = n.rotate_left(24);
+    }
+}
+
+/// Hashes nodes for maps: their digits are those of keyed hashes.
+#[derive(Default)]
+pub struct NodeHasher(u64);
+
+impl Hasher for NodeHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u8(*byte));
+    }
+
+    fn write_u8(&mut self, n: u8) {
+        self.write_u64(u64::from(n));
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        // Multiplied by the golden ratio, so that upper and lower bits both differ.
+        self.0 = (self.0.rotate_left(5) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 ^= self.0 >> 32;
     }
 }

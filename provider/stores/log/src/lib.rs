@@ -13,8 +13,8 @@
 //! | `succeed` | from a sealed segment to what follows it |
 //! | `segment` | reading one file up to its end |
 //! | `policy` | when a segment is sealed, and for what |
-//! | `state` | what a segment's records amount to; pure |
-//! | `frame`, `record` | bytes of records; pure |
+//! | `state`, `item` | what a segment's records amount to; pure |
+//! | `frame`, `record`, `encode` | bytes of records; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `body` | values that pass as host streams |
 //! | [`stat`] | what a bucket's files hold, for people |
@@ -24,11 +24,13 @@ mod anchor;
 mod body;
 mod bucket;
 pub mod config;
+mod encode;
 mod error;
 mod flaw;
 mod frame;
 mod hash;
 mod ids;
+mod item;
 mod name;
 mod nodelog;
 mod policy;

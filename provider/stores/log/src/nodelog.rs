@@ -4,10 +4,11 @@
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
 //! generation 0.
 
+use crate::encode::Encoder;
 use crate::frame::{self, OVERHEAD, Read};
 use crate::hash::Keys;
 use crate::name::Node;
-use crate::record::{self, Encoder, Record};
+use crate::record::{self, Record};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 

@@ -2,8 +2,8 @@
 
 use crate::body;
 use crate::error::failed;
+use crate::item::{Found, Item};
 use crate::record::{Key, MAX_KEY, Plan};
-use crate::state::{Found, Item};
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use crate::write::Name;

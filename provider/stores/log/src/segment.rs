@@ -4,9 +4,10 @@ use crate::config::Config;
 use crate::flaw::Flaw;
 use crate::frame::{self, Frame, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
+use crate::item::Outcome;
 use crate::name::Node;
 use crate::record::{self, Base, FORMAT, Plan, Record};
-use crate::state::{Outcome, State};
+use crate::state::State;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{File, FileError};
 
@@ -51,6 +52,8 @@ pub struct Segment<F> {
     pub writable: bool,
     /// The operation in which it was looked at for news last.
     pub looked: u64,
+    /// The operation in which it was used last.
+    pub used: u64,
     /// Up to where its content is known to last through a power cut.
     pub synced: u64,
     /// Whether its name is known to.
@@ -82,6 +85,7 @@ impl<F: File> Segment<F> {
             base_size: 0,
             writable,
             looked: 0,
+            used: 0,
             synced: 0,
             named: false,
             scan_budget: 64 << 20,

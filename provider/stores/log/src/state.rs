@@ -1,11 +1,12 @@
 //! What a segment's records amount to: a pure function of their sequence, the same for every reader.
 
-use crate::hash::Keys;
+use crate::hash::{Identity, Keys};
+use crate::item::{Found, Item, Outcome};
 use crate::name::{Node, ValueName};
 use crate::record::{FileValue, Key, Op, Pair, Value};
-use kvfuse_core::{Error, counter};
+use kvfuse_core::counter;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 /// The keys of one segment, with their small values and where to find the others.
 #[derive(Default)]
@@ -65,49 +66,6 @@ enum Place {
         check: u64,
     },
     File(Box<FileValue>),
-}
-
-/// A value of the state.
-#[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
-    Small(&'a [u8]),
-    Blob { at: u64, length: u32, check: u64 },
-    File(FileValue),
-}
-
-/// An entry of the state.
-#[derive(Clone, Copy, Debug)]
-pub struct Item<'a> {
-    pub hash: u64,
-    pub version: u64,
-    pub key: Key<'a>,
-    pub value: Found<'a>,
-}
-
-impl Item<'_> {
-    /// Bytes that it takes in a base.
-    pub fn size(&self) -> usize {
-        let key = match self.key {
-            Key::Whole(bytes) => 10 + bytes.len(),
-            Key::Far { .. } => 55,
-        };
-        key + match self.value {
-            Found::Small(bytes) => 4 + bytes.len(),
-            Found::Blob { length, .. } => 12 + length as usize,
-            Found::File(_) => 46,
-        }
-    }
-}
-
-/// What an operation did when its turn came.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Done,
-    Counter(i64),
-    /// A swap that came too late.
-    Conflict,
-    /// An increment that changed nothing.
-    Refused(Error),
 }
 
 impl State {
@@ -445,25 +403,4 @@ fn weight(entry: &Entry) -> (u64, u64) {
     };
     let (far, far_file) = entry.far_key.as_ref().map_or((0, 0), |far| (29, u64::from(far.length)));
     (key + value + far, file.saturating_add(far_file))
-}
-
-/// The hashes are keyed already.
-#[derive(Default)]
-pub struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, n: u64) {
-        // The map takes its tags from the upper bits, and keys of one segment share those.
-        self.0 = n.rotate_left(24);
-    }
 }

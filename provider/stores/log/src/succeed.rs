@@ -14,14 +14,15 @@
 //! 7. the node's log is raised, and synced;
 //! 8. the sealed file is removed.
 
+use crate::encode::{Content, Encoder};
 use crate::error::failed;
 use crate::flaw::Flaw;
 use crate::frame::{self, OVERHEAD};
+use crate::item::{Found, Item};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::{self, NodeState};
-use crate::record::{Content, Encoder, Key, Plan};
+use crate::record::{Key, Plan};
 use crate::segment::Segment;
-use crate::state::{Found, Item};
 use crate::tree::Tree;
 use crate::value;
 use kvfuse_core::{Error, Kind, Result};

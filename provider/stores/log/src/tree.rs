@@ -5,7 +5,7 @@
 
 use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
-use crate::hash::Keys;
+use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
@@ -14,6 +14,7 @@ use crate::segment::{PROBE, Segment};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 /// Steps after which an operation gives up: each means that other instances moved on at just that moment.
@@ -22,6 +23,8 @@ pub const TRIES: usize = 64;
 const MAX_SPLITS: usize = 1 << 16;
 /// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
 const MAX_OPEN: usize = 256;
+/// Operations after which the memory budget is looked at in any case.
+const LOOK: u64 = 256;
 
 pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
@@ -31,11 +34,10 @@ pub struct Tree<D: Directory> {
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
-    pub segments: HashMap<Node, Segment<D::File>>,
-    splits: HashSet<Node>,
-    /// When each segment was used last.
-    used: HashMap<Node, u64>,
-    clock: u64,
+    pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
+    splits: HashSet<Node, BuildHasherDefault<NodeHasher>>,
+    /// Whether segments were added since the budget was last looked at.
+    grown: bool,
     /// Counts operations: within one, a segment is looked at for news only once.
     turn: u64,
 }
@@ -66,10 +68,9 @@ impl<D: Directory> Tree<D> {
             keys,
             config,
             ids,
-            segments: HashMap::new(),
-            splits: HashSet::new(),
-            used: HashMap::new(),
-            clock: 0,
+            segments: HashMap::default(),
+            splits: HashSet::default(),
+            grown: false,
             turn: 0,
         }
     }
@@ -143,9 +144,12 @@ impl<D: Directory> Tree<D> {
                 segment.catch_up(&self.keys, PROBE)?;
                 segment.looked = self.turn;
             }
-            self.clock += 1;
-            self.used.insert(node, self.clock);
-            match self.segments.get(&node).and_then(Segment::sealed) {
+            let turn = self.turn;
+            let segment = self.segments.get_mut(&node);
+            match segment.and_then(|segment| {
+                segment.used = turn;
+                segment.sealed()
+            }) {
                 None => return Ok(Some(node)),
                 Some(_) if access == Access::Write => {
                     self.succeed(node)?;
@@ -234,14 +238,12 @@ impl<D: Directory> Tree<D> {
     }
 
     pub fn insert(&mut self, segment: Segment<D::File>) {
-        self.clock += 1;
-        self.used.insert(segment.node, self.clock);
+        self.grown = true;
         self.segments.insert(segment.node, segment);
     }
 
     pub fn forget(&mut self, node: Node) {
         self.segments.remove(&node);
-        self.used.remove(&node);
     }
 
     pub fn mark_split(&mut self, node: Node) {
@@ -259,10 +261,15 @@ impl<D: Directory> Tree<D> {
 
     /// Closes the segments used longest ago until the others fit the budget. Called between operations.
     pub fn evict(&mut self, budget: usize) {
+        // Segments in memory also grow, though slowly.
+        if !self.grown && !self.turn.is_multiple_of(LOOK) {
+            return;
+        }
+        self.grown = false;
         let mut memory = self.memory();
         while self.segments.len() > 1 && (memory > budget || self.segments.len() > MAX_OPEN) {
-            let oldest = self.segments.keys().min_by_key(|node| self.used.get(node).copied().unwrap_or(0)).copied();
-            let Some(node) = oldest else { return };
+            let oldest = self.segments.values().min_by_key(|segment| (segment.used, segment.node));
+            let Some(node) = oldest.map(|segment| segment.node) else { return };
             memory = memory.saturating_sub(self.segments.get(&node).map_or(0, Segment::memory));
             self.forget(node);
         }

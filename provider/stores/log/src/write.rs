@@ -1,13 +1,14 @@
 //! Writing: append a record, read it back, act on what it did.
 
 use crate::body::{self, Moving};
+use crate::encode::{Content, Encoder};
 use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::{self, OVERHEAD};
+use crate::item::Outcome;
 use crate::name::{Node, ValueName};
 use crate::policy;
-use crate::record::{Content, Encoder, FileValue, Key, MAX_KEY};
-use crate::state::Outcome;
+use crate::record::{FileValue, Key, MAX_KEY};
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use kvfuse_core::{Error, Kind, Result};
