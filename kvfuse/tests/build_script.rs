@@ -1,7 +1,6 @@
 //! How the providers get into the program: the build script, run by hand in a clone made for the test.
 
-// A failure in a helper is the failure of the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod support;
 

@@ -1,7 +1,6 @@
 //! The stores over servers, on real ones: fused by `kvfuse fuse --store`, run by wasmtime and by `kvfuse run`.
 
-// A failure in a helper is the failure of the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod support;
 

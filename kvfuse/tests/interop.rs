@@ -1,7 +1,6 @@
 //! What `kvfuse fuse` makes behaves as what `wasm-tools compose` and `wac plug` make of the same two files.
 
-// A failure in a helper is the failure of the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod support;
 

@@ -1,7 +1,6 @@
 //! Whatever is not a component that can be fused: the exact words in which that is said, and the exit code.
 
-// A failure in a helper is the failure of the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod support;
 

@@ -1,7 +1,6 @@
 //! `kvfuse run`: the embedded wasmtime, its grants and its exit codes.
 
-// A failure in a helper is the failure of the test.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
 mod support;
 

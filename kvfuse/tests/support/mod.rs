@@ -1,4 +1,6 @@
 //! Running the program, and components made for one test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 #![allow(dead_code)] // each test file takes what it needs
 
 use std::path::{Path, PathBuf};
