@@ -76,7 +76,7 @@ mod guest {
             self.output.blocking_write_and_flush(request).unwrap();
             let mut missing = reply;
             while missing > 0 {
-                missing -= self.input.blocking_read(64 << 10).unwrap().len();
+                missing -= self.input.blocking_read(4 << 10).unwrap().len();
             }
         }
     }

@@ -9,11 +9,15 @@ use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
 use kvfuse_transport::sockets::Network;
 use std::cell::{Cell, RefCell};
+use std::time::Duration;
 
 /// The connection that every operation uses; the others are opened only for snapshots taken while it watches a key.
 pub const MAIN: usize = 0;
 /// Connections an instance has at most.
 pub const MAX_LINKS: usize = 4;
+
+/// A connection used within this time is taken to be good without asking the host.
+const FRESH: Duration = Duration::from_millis(2);
 
 pub struct Engine<N: Network, C> {
     pub config: Config,
@@ -106,9 +110,11 @@ impl<N: Network, C: Clock> Engine<N, C> {
 
     fn connected(&self, slot: usize, deadline: Moment) -> Result<Link<N::Connection>, Failure> {
         let kept = self.links.borrow_mut().get_mut(slot).and_then(Option::take);
+        // The deadline of an operation tells when it began.
         if let Some(mut link) = kept
-            && !link.is_stale()
+            && (deadline.since(link.last_deadline) < FRESH || !link.is_stale())
         {
+            link.last_deadline = deadline;
             return Ok(link);
         }
         Link::open(&self.network, &self.config, deadline)

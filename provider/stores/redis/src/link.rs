@@ -10,6 +10,8 @@ use kvfuse_transport::sockets::{Connection, Network};
 pub struct Link<C> {
     connection: C,
     decoder: Decoder,
+    /// Of the operation that used it last.
+    pub last_deadline: Moment,
     /// Whether the server may hold watches of this connection.
     pub watches: bool,
     /// The version whose key is watched since its snapshot was taken.
@@ -23,7 +25,7 @@ impl<C: Connection> Link<C> {
     pub fn open<N: Network<Connection = C>>(network: &N, config: &Config, deadline: Moment) -> Result<Self, Failure> {
         let connection = network.connect(&config.host, config.port, deadline).map_err(Failure::not_done)?;
         let decoder = Decoder::new(Bounds::default());
-        let mut link = Self { connection, decoder, watches: false, holds: None, server: None };
+        let mut link = Self { connection, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
         link.greet(config, deadline)?;
         if config.database != 0 {
             link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline)?;

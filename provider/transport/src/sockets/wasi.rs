@@ -15,8 +15,11 @@ use wasip2::sockets::network::{
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
-/// Bytes to read at once.
-const PIECE: u64 = 64 << 10;
+/// Bytes to read at once: the host sets as many aside, so few at first, and many when more than those have come.
+const FIRST_PIECE: usize = 4 << 10;
+const PIECE: usize = 64 << 10;
+/// What the host writes and flushes in one call, at most: the interface's limit.
+const ONE_CALL: usize = 4096;
 
 /// The network that the instance was given.
 #[derive(Default)]
@@ -31,6 +34,10 @@ pub struct WasiConnection {
     output: OutputStream,
     _socket: TcpSocket,
     waiter: Rc<Waiter>,
+    /// How many bytes to read next.
+    piece: usize,
+    /// Whether the server had answered all that was sent.
+    answered: bool,
 }
 
 impl Network for WasiNetwork {
@@ -104,13 +111,27 @@ impl WasiNetwork {
                 Err(code) => return Err(fault(code)),
             }
         };
-        Ok(WasiConnection { readable: input.subscribe(), input, output, _socket: socket, waiter: self.waiter.clone() })
+        Ok(WasiConnection {
+            readable: input.subscribe(),
+            input,
+            output,
+            _socket: socket,
+            waiter: self.waiter.clone(),
+            piece: FIRST_PIECE,
+            answered: true,
+        })
     }
 }
 
 impl Connection for WasiConnection {
     fn write(&mut self, mut bytes: &[u8], deadline: Moment) -> Result<(), WriteFault> {
         let partly = |fault| WriteFault { complete: false, fault };
+        self.piece = FIRST_PIECE;
+        if std::mem::take(&mut self.answered) && bytes.len() <= ONE_CALL {
+            // Nothing is on its way, so there is room for these: this does not wait.
+            let written = self.output.blocking_write_and_flush(bytes);
+            return written.map_err(|error| WriteFault { complete: true, fault: stream_fault(error) });
+        }
         while !bytes.is_empty() {
             let room = self.output.check_write().map_err(|error| partly(stream_fault(error)))?;
             if room == 0 {
@@ -133,9 +154,13 @@ impl Connection for WasiConnection {
             if !self.waiter.wait(&self.readable, deadline) {
                 return Err(Fault::timed_out());
             }
-            match self.input.read(PIECE) {
+            match self.input.read(self.piece as u64) {
                 Ok(bytes) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    self.answered = true;
+                    self.piece = if bytes.len() < self.piece { FIRST_PIECE } else { PIECE };
+                    return Ok(bytes);
+                }
                 Err(StreamError::Closed) => return Ok(Vec::new()),
                 Err(error) => return Err(stream_fault(error)),
             }
