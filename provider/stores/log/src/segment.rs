@@ -47,8 +47,6 @@ pub struct Segment<F> {
     pub position: u64,
     /// Bytes that were no whole record, with valid ones behind them.
     pub skipped: u64,
-    /// Size of the base, in bytes.
-    pub base_size: u64,
     pub writable: bool,
     /// The operation in which it was looked at for news last.
     pub looked: u64,
@@ -82,7 +80,6 @@ impl<F: File> Segment<F> {
             state: State::default(),
             position: 0,
             skipped: 0,
-            base_size: 0,
             writable,
             looked: 0,
             used: 0,
@@ -269,7 +266,6 @@ impl<F: File> Segment<F> {
         for pair in base.pairs.flatten() {
             partial.state.load(keys, pair, blobs);
         }
-        self.base_size += frame.size() as u64;
         if partial.next_part == partial.parts {
             self.state = partial.state;
             self.state.dead_files.clear();
