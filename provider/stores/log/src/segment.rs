@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::flaw::Flaw;
-use crate::frame::{self, Frame, HEADER, MAX_FRAME, Read};
+use crate::frame::{self, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
 use crate::item::Outcome;
 use crate::name::Node;
@@ -214,7 +214,7 @@ impl<F: File> Segment<F> {
         let Some(record) = record::decode(checks, frame.head, frame.blobs) else { return Ok(None) };
         let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
-            Record::Base(base) => self.take_base(keys, base, blobs, frame)?,
+            Record::Base(base) => self.take_base(keys, base, blobs)?,
             Record::Write { id, ops }
                 if matches!(self.phase, Phase::Live)
                     || self.sealed().is_some() && self.config.has(Flaw::SealIgnored) =>
@@ -238,7 +238,7 @@ impl<F: File> Segment<F> {
         Ok(Some(frame.size()))
     }
 
-    fn take_base(&mut self, keys: &Keys, base: Base<'_>, blobs: u64, frame: Frame<'_>) -> Result<()> {
+    fn take_base(&mut self, keys: &Keys, base: Base<'_>, blobs: u64) -> Result<()> {
         if self.config.has(Flaw::LastBaseCounts) && matches!(self.phase, Phase::Live) {
             self.phase = Phase::Waiting(Vec::new());
         }
