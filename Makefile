@@ -141,7 +141,7 @@ conformance: providers servers conformance-guests ## every generation against ev
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
-	  --markdown docs/conformance-table.md --json components/conformance.json
+	  --page docs/conformance.md --readme README.md --json components/conformance.json
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 
@@ -159,7 +159,7 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 .PHONY: test-languages
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages -- --ignored
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -1,7 +1,7 @@
 //! What is measured, against which baseline, and what it has to reach.
 
 use crate::guests::{Guest, Guests, number};
-use crate::native;
+use crate::{engines, native};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +18,7 @@ pub struct Row {
 
 impl Row {
     /// A figure that has to be at most `limit`.
-    fn at_most(figure: &'static str, measured: String, value: f64, limit: f64, target: &'static str) -> Self {
+    pub fn at_most(figure: &'static str, measured: String, value: f64, limit: f64, target: &'static str) -> Self {
         Self { figure, measured, ratio: value / limit, target }
     }
 
@@ -42,14 +42,15 @@ pub fn measure(guests: &Guests, quick: bool) -> Result<Vec<Row>> {
     bench.large_stores()?;
     bench.overwriting()?;
     bench.processes()?;
+    engines::measure(quick, &mut bench.rows)?;
     Ok(bench.rows)
 }
 
-fn us(ns: f64) -> String {
+pub fn us(ns: f64) -> String {
     if ns < 100_000.0 { format!("{:.2} µs", ns / 1000.0) } else { format!("{:.0} µs", ns / 1000.0) }
 }
 
-fn step(text: &str) {
+pub fn step(text: &str) {
     eprintln!("[bench] {text}");
 }
 

@@ -86,5 +86,6 @@ pub fn number(child: Child) -> Result<Option<f64>> {
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "the guest failed");
     let text = String::from_utf8(output.stdout)?;
-    text.trim().is_empty().then_some(Ok(None)).unwrap_or_else(|| Ok(Some(text.trim().parse()?)))
+    let text = text.trim();
+    if text.is_empty() { Ok(None) } else { Ok(Some(text.parse()?)) }
 }

@@ -4,6 +4,7 @@
 //! keys in the same order.
 
 mod chart;
+mod engines;
 mod figures;
 mod guests;
 mod native;
@@ -12,8 +13,15 @@ use anyhow::Result;
 
 fn main() -> Result<()> {
     let quick = std::env::args().any(|argument| argument == "--quick");
+    let mut rows = Vec::new();
+    if std::env::args().any(|argument| argument == "--engines") {
+        // Those alone, and nothing is written.
+        engines::measure(quick, &mut rows)?;
+        println!("\n{}", chart::table(&rows));
+        return Ok(());
+    }
     let guests = guests::Guests::build()?;
-    let rows = figures::measure(&guests, quick)?;
+    rows.extend(figures::measure(&guests, quick)?);
     println!("\n{}", chart::table(&rows));
     let picture = kvfuse_tests::root().join("docs/bench.svg");
     std::fs::write(&picture, chart::svg(&rows))?;

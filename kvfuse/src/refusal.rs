@@ -9,6 +9,7 @@ pub mod code {
     pub const FILES: u8 = 3;
     /// `run` passes the component's own code on; these two are kvfuse's.
     pub const NOT_RUN: u8 = 125;
+    #[cfg(feature = "run")]
     pub const TRAP: u8 = 134;
 }
 

@@ -1,5 +1,7 @@
 //! What `kvfuse fuse` makes behaves as what `wasm-tools compose` and `wac plug` make of the same two files.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use support::{Folder, built, wasmtime};

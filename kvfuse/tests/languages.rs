@@ -1,5 +1,7 @@
 //! Consumers that other toolchains made: fused by `kvfuse fuse`, run by the wasmtime command line and by Node.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use support::{Folder, built, root, wasmtime};

@@ -1,5 +1,7 @@
 //! Whatever is not a component that can be fused: the exact words in which that is said, and the exit code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
 mod support;
 
 use support::{Folder, component, module, store_wit};

@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use kvfuse_compose::{About, componentize};
 use std::path::{Path, PathBuf};
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
@@ -38,6 +38,19 @@ pub struct Instance {
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
+    /// Of all memories together, in bytes. They never shrink.
+    memory: usize,
+}
+
+impl ResourceLimiter for Host {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        self.memory += desired - current;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, _: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 impl WasiView for Host {
@@ -54,7 +67,8 @@ impl Instance {
         let stdout = MemoryOutputPipe::new(1 << 20);
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg("guest").args(arguments).stdout(stdout.clone()).preopened_dir(directory, "/", FsPerms::ReadWrite)?;
-        let mut store = Store::new(&engine, Host { wasi: wasi.build(), table: ResourceTable::new() });
+        let mut store = Store::new(&engine, Host { wasi: wasi.build(), table: ResourceTable::new(), memory: 0 });
+        store.limiter(|host| host);
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         let instance = linker.instantiate(&mut store, &component)?;
@@ -71,6 +85,11 @@ impl Instance {
         let mut results = vec![Val::Bool(false); function.ty(&self.store).results().len()];
         function.call(&mut self.store, parameters, &mut results)?;
         Ok(results.pop().unwrap_or(Val::Tuple(Vec::new())))
+    }
+
+    /// How much memory the instance has, consumer and provider together, in bytes.
+    pub fn memory(&self) -> usize {
+        self.store.data().memory
     }
 
     /// What it has written to standard output so far.

@@ -124,7 +124,7 @@ impl Program {
             wasi.preopened_dir(host, guest, permissions)?;
         }
         if command.network {
-            wasi.inherit_network().allow_ip_name_lookup(true);
+            wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true);
         }
         let host = Host {
             wasi: wasi.build(),

@@ -64,7 +64,9 @@ fn entry(store: &'static crate::table::Store) -> Result<Entry> {
             .into_iter()
             .map(|provider| {
                 let exports: Vec<_> = provider.world.exports.iter().filter(|item| is_keyvalue(&item.name)).collect();
-                File { bytes: provider.bytes.len(), generations: packages(&exports), file: provider.file }
+                let mut generations = packages(&exports);
+                generations.sort();
+                File { bytes: provider.bytes.len(), generations, file: provider.file }
             })
             .collect(),
     })
@@ -87,7 +89,8 @@ fn text(entries: &[Entry]) -> String {
         for variable in &entry.variables {
             let required = if variable.required { " (required)" } else { "" };
             let Described { name, about, example, .. } = variable;
-            out.push_str(&format!("  variable    {name}{required}: {about}, such as {example}\n"));
+            let example = if example.is_empty() { String::new() } else { format!(", such as {example}") };
+            out.push_str(&format!("  variable    {name}{required}: {about}{example}\n"));
         }
         out.push('\n');
     }

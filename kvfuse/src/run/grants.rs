@@ -179,7 +179,7 @@ fn endpoint(text: &str) -> Option<(String, u16)> {
     let default = match scheme {
         "http" => Some(80),
         "https" => Some(443),
-        "redis" | "rediss" => Some(6379),
+        "redis" | "rediss" | "valkey" | "valkeys" => Some(6379),
         _ => None,
     };
     let (host, port) = match address.strip_prefix('[') {

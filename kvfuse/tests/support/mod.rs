@@ -1,4 +1,6 @@
 //! Running the program, and components made for one test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 #![allow(dead_code)] // each test file takes what it needs
 
 use std::path::{Path, PathBuf};
@@ -46,10 +48,11 @@ impl Folder {
         self.run(Command::new(env!("CARGO_BIN_EXE_kvfuse")).args(arguments))
     }
 
-    /// Runs a program in this folder; what the surrounding environment says of stores is hidden from it.
+    /// Runs a program in this folder; what the machine's environment says of stores is hidden from it.
     pub fn run(&self, command: &mut Command) -> Ran {
+        let given: Vec<_> = command.get_envs().map(|(name, _)| name.to_os_string()).collect();
         for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("KEYVALUE_") {
+            if name.to_string_lossy().starts_with("KEYVALUE_") && !given.contains(&name) {
                 command.env_remove(name);
             }
         }

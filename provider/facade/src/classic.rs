@@ -36,7 +36,7 @@ macro_rules! classic_types {
 
         impl<P: $crate::Caching> types::GuestOutgoingValue for Outgoing<P> {
             fn new_outgoing_value() -> types::OutgoingValue {
-                types::OutgoingValue::new(Self::new())
+                types::OutgoingValue::new(Self::empty())
             }
 
             fn outgoing_value_write_body_async(&self) -> Result<types::OutputStream, types::Error> {

@@ -44,12 +44,12 @@ enum State {
 }
 
 impl<P: Provider> Outgoing<P> {
-    pub fn new() -> Self {
+    pub fn empty() -> Self {
         Self { state: RefCell::new(State::Whole(Vec::new())), written: None, provider: PhantomData }
     }
 
     pub fn with_hook(written: Written) -> Self {
-        Self { written: Some(written), ..Self::new() }
+        Self { written: Some(written), ..Self::empty() }
     }
 
     pub fn write(&self, value: Vec<u8>) -> Result<()> {
@@ -117,8 +117,8 @@ impl<P: Provider> Outgoing<P> {
         if all_whole {
             return Ok(());
         }
-        let streams = values.iter().filter(|(_, value)| !matches!(&*value.state.borrow(), State::Whole(_)));
-        streams.map(|(key, value)| value.set(bucket, key)).collect()
+        let mut streams = values.iter().filter(|(_, value)| !matches!(&*value.state.borrow(), State::Whole(_)));
+        streams.try_for_each(|(key, value)| value.set(bucket, key))
     }
 }
 

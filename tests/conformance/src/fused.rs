@@ -76,13 +76,18 @@ impl Runner for Fused {
     fn run(&self, arguments: &[&str]) -> Result<String> {
         let stdout = MemoryOutputPipe::new(1 << 20);
         let mut wasi = WasiCtxBuilder::new();
-        wasi.arg("guest").args(arguments).envs(&self.environment).stdout(stdout.clone());
+        wasi.arg("guest").args(arguments).stdout(stdout.clone());
+        // The first argument is the case's bucket, which is unique where the target says so.
+        let case = arguments.first().copied().unwrap_or_default();
+        for (name, value) in &self.environment {
+            wasi.env(name, value.replace("{case}", case));
+        }
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         if self.grants.contains(&Grant::Directory) {
             wasi.preopened_dir(folder.path(), "/", FsPerms::ReadWrite)?;
         }
         if self.grants.contains(&Grant::Network) {
-            wasi.inherit_network().allow_ip_name_lookup(true);
+            wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true);
         }
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);

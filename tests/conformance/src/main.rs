@@ -17,7 +17,8 @@ const USAGE: &str = "usage: kvfuse-conformance [OPTIONS]
   --host 'COMMAND'       a host that implements the interface instead: a command in which {guest} becomes the path of
                          the guest; the words are split at blanks, and the guest's arguments are put behind them
   --json [FILE]          the report as JSON, to FILE or to standard output
-  --markdown FILE        the matrix as a table
+  --page FILE            the matrix and what did not pass, for the documentation
+  --readme FILE          the matrix, put between its two comments in FILE
   --guests FOLDER        where the guests were built";
 
 #[derive(Default)]
@@ -30,7 +31,8 @@ struct Options {
     bucket: String,
     host: Option<String>,
     json: Option<Option<PathBuf>>,
-    markdown: Option<PathBuf>,
+    page: Option<PathBuf>,
+    readme: Option<PathBuf>,
     guests: Option<PathBuf>,
 }
 
@@ -55,7 +57,8 @@ fn options() -> Result<Options> {
             "--grant" => options.grants.push(value),
             "--bucket" => options.bucket = value,
             "--host" => options.host = Some(value),
-            "--markdown" => options.markdown = Some(value.into()),
+            "--page" => options.page = Some(value.into()),
+            "--readme" => options.readme = Some(value.into()),
             "--guests" => options.guests = Some(value.into()),
             _ => bail!("{word} is no option\n{USAGE}"),
         }
@@ -81,7 +84,7 @@ fn main() -> Result<ExitCode> {
             let command = host.split_whitespace().map(str::to_string).collect();
             let kind = Kind::Command { command };
             let (name, title, bucket) = (host.clone(), host.clone(), options.bucket.clone());
-            vec![Target { name, title, kind, must_pass: Vec::new(), bucket }]
+            vec![Target { name, title, kind, must_pass: Vec::new(), bucket, explained: Default::default() }]
         }
         _ => all,
     };
@@ -117,8 +120,13 @@ fn main() -> Result<ExitCode> {
     if !matches!(options.json, Some(None)) {
         print!("{}", report.text());
     }
-    if let Some(file) = &options.markdown {
-        std::fs::write(file, report.markdown(&run_targets)).with_context(|| file.display().to_string())?;
+    if let Some(file) = &options.page {
+        std::fs::write(file, report.page(&run_targets)).with_context(|| file.display().to_string())?;
+    }
+    if let Some(file) = &options.readme {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let text = report.put_table(&run_targets, &text).with_context(|| file.display().to_string())?;
+        std::fs::write(file, text)?;
     }
     Ok(if report.is_bad() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }

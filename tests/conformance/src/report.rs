@@ -2,7 +2,9 @@
 
 use crate::guests::{GUESTS, Guest};
 use crate::target::Target;
+use anyhow::{Context, Result};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// How a case ended.
@@ -108,9 +110,9 @@ impl Report {
         out
     }
 
-    /// The matrix of generations and targets, and why what did not pass did not.
-    pub fn markdown(&self, targets: &[Target]) -> String {
-        let targets: Vec<_> = targets.iter().filter(|t| self.runs.iter().any(|run| run.target == t.name)).collect();
+    /// The matrix of generations and targets.
+    pub fn table(&self, targets: &[Target]) -> String {
+        let targets = self.columns(targets);
         let mut out = String::from("| generation |");
         for target in &targets {
             let _ = write!(out, " `{}` |", target.title);
@@ -121,18 +123,75 @@ impl Report {
             let _ = write!(out, "\n| {} |", guest.title);
             for target in &targets {
                 let run = self.runs.iter().find(|run| run.target == target.name && run.generation == guest.name);
-                let _ = write!(out, " {} |", run.map_or("–".into(), cell));
+                let _ = write!(out, " {} |", run.map_or("".into(), cell));
             }
         }
-        out.push_str("\n\n");
-        for target in &targets {
+        out.push('\n');
+        out
+    }
+
+    /// Why what did not pass did not: each case once for all the generations and targets where it ended so.
+    pub fn notes(&self, targets: &[Target]) -> String {
+        let mut notes: BTreeMap<(&str, &str, &str), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
+        for target in self.columns(targets) {
             for run in self.runs.iter().filter(|run| run.target == target.name) {
-                notes(&mut out, target, run);
+                for case in &run.cases {
+                    let (word, why) = match &case.outcome {
+                        Outcome::Passed => continue,
+                        Outcome::Failed(why) => ("failed", why),
+                        Outcome::Unsupported(why) => ("not supported", why),
+                    };
+                    let why = target.explained.get(&case.name).unwrap_or(why);
+                    let places = notes.entry((word, &case.name, why)).or_default();
+                    places.entry(&target.title).or_default().push(&run.generation);
+                }
             }
+        }
+        let mut out = String::new();
+        for ((word, case, why), places) in notes {
+            let places: Vec<_> =
+                places.iter().map(|(title, generations)| format!("`{title}` ({})", generations.join(", "))).collect();
+            let _ = writeln!(out, "- *{case}*: {word} with {}: {why}", places.join(", "));
         }
         out
     }
+
+    fn columns<'a>(&self, targets: &'a [Target]) -> Vec<&'a Target> {
+        targets.iter().filter(|target| self.runs.iter().any(|run| run.target == target.name)).collect()
+    }
+
+    /// The page for the documentation.
+    pub fn page(&self, targets: &[Target]) -> String {
+        let mut out = format!(
+            "# Conformance\n\nWritten by `make conformance`. Each cell says how many cases of that generation's guest \
+             passed.\n*Not offered*: the target does not have this shape of the interface; of two shapes under one \
+             version string an\nartefact has one.\n\n{}",
+            self.table(targets)
+        );
+        let notes = self.notes(targets);
+        if !notes.is_empty() {
+            let _ = write!(out, "\n## What did not pass\n\n{notes}");
+        }
+        for (target, why) in &self.not_run {
+            let _ = write!(out, "\nThe target {target} was not run: {why}.\n");
+        }
+        out
+    }
+
+    /// Puts the table into a text, between the two comments that mark its place.
+    ///
+    /// # Errors
+    /// If the text does not have them.
+    pub fn put_table(&self, targets: &[Target], text: &str) -> Result<String> {
+        let (before, rest) = text.split_once(TABLE_BEGINS).with_context(|| format!("no {TABLE_BEGINS}"))?;
+        let (_, after) = rest.split_once(TABLE_ENDS).with_context(|| format!("no {TABLE_ENDS}"))?;
+        Ok(format!("{before}{TABLE_BEGINS}\n{}{TABLE_ENDS}{after}", self.table(targets)))
+    }
 }
+
+/// Where the table goes.
+pub const TABLE_BEGINS: &str = "<!-- conformance: `make conformance` writes this table -->";
+pub const TABLE_ENDS: &str = "<!-- end of conformance -->";
 
 fn run_text(run: &Run) -> String {
     let mut out = format!("{} / {}: ", run.target, run.generation);
@@ -168,17 +227,6 @@ fn cell(run: &Run) -> String {
     text
 }
 
-fn notes(out: &mut String, target: &Target, run: &Run) {
-    for case in &run.cases {
-        let (word, why) = match &case.outcome {
-            Outcome::Passed => continue,
-            Outcome::Failed(why) => ("failed", why),
-            Outcome::Unsupported(why) => ("not supported", why),
-        };
-        let _ = writeln!(out, "- `{}`, {}: *{}* {word}: {why}", target.title, run.generation, case.name);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +239,17 @@ mod tests {
         for text in ["", "passed\npassed\n", "PASSED", "ok"] {
             assert!(matches!(Outcome::parse(text), Outcome::Failed(_)), "{text}");
         }
+    }
+
+    #[test]
+    fn the_table_goes_between_its_marks_and_nowhere_else() {
+        let report = Report::default();
+        let text = format!("a\n{TABLE_BEGINS}\nold\n{TABLE_ENDS}\nb\n");
+        let put = report.put_table(&[], &text).unwrap();
+        assert!(put.starts_with(&format!("a\n{TABLE_BEGINS}\n| generation |")) && put.ends_with("\nb\n"), "{put}");
+        assert!(!put.contains("old"));
+        assert_eq!(report.put_table(&[], &put).unwrap(), put);
+        assert!(report.put_table(&[], "nothing").is_err());
     }
 
     #[test]

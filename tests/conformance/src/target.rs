@@ -20,6 +20,9 @@ pub struct Target {
     /// wants its bucket empty, so a target that keeps data from case to case needs it.
     #[serde(default)]
     pub bucket: String,
+    /// Why cases fail, where more is known than what the guest sees; for the documentation.
+    #[serde(default)]
+    pub explained: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -29,6 +32,7 @@ pub enum Kind {
     Component {
         /// Its path.
         component: String,
+        /// In a value, `{case}` becomes the case's bucket: caches lie beside buckets, and a case wants those empty too.
         #[serde(default)]
         environment: BTreeMap<String, String>,
         #[serde(default)]
@@ -96,6 +100,7 @@ impl Target {
             },
             must_pass: Vec::new(),
             bucket: bucket.to_string(),
+            explained: BTreeMap::new(),
         })
     }
 }

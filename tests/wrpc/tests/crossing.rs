@@ -7,7 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use wrpc_transport::frame::tcp;
 
-wit_bindgen_wrpc::generate!({ path: "../../wit/wrpc", world: "wrpc:keyvalue/imports@0.2.0-draft" });
+wit_bindgen_wrpc::generate!({
+    path: "../../wit/wrpc",
+    world: "wrpc:keyvalue/imports@0.2.0-draft",
+    additional_derives: [PartialEq],
+});
 
 use wrpc::keyvalue::{atomics, batch, store};
 

@@ -96,31 +96,30 @@ impl Space {
     }
 
     /// Each part begins with a key.
-    fn on_many<const N: usize>(&self, name: &str, hash_name: &str, parts: &[[&[u8]; N]]) -> Request {
+    fn on_many<const N: usize>(&self, name: &str, hash_name: &str, mut parts: &[[&[u8]; N]]) -> Request {
         let mut request = Request::default();
-        let mut parts = parts.iter().peekable();
-        while parts.peek().is_some() {
-            let mut arguments: Vec<Cow<[u8]>> = Vec::new();
+        let (name, base) = if self.is_hash() { (hash_name, &[][..]) } else { (name, self.base.as_slice()) };
+        while !parts.is_empty() {
+            let mut bytes = 0;
+            let fitting = parts.iter().take(PER_COMMAND).take_while(|part| {
+                let before = bytes;
+                bytes += part.iter().map(|argument| argument.len() + 24).sum::<usize>() + base.len();
+                before < BYTES_PER_COMMAND
+            });
+            let (now, later) = parts.split_at_checked(fitting.count()).unwrap_or((parts, &[]));
+            parts = later;
+            request.begin(1 + usize::from(self.is_hash()) + now.len() * N, bytes);
+            request.argument(&[name.as_bytes()]);
             if self.is_hash() {
-                arguments.extend([Cow::Borrowed(hash_name.as_bytes()), Cow::Borrowed(self.base.as_slice())]);
-            } else {
-                arguments.push(Cow::Borrowed(name.as_bytes()));
+                request.argument(&[&self.base]);
             }
-            let (mut count, mut bytes) = (0, 0);
-            while let Some(part) = parts.next_if(|_| count < PER_COMMAND && bytes < BYTES_PER_COMMAND) {
-                for (index, argument) in part.iter().enumerate() {
-                    let with_base = index == 0 && !self.is_hash() && !self.base.is_empty();
-                    bytes += argument.len();
-                    arguments.push(if with_base {
-                        Cow::Owned([self.base.as_slice(), argument].concat())
-                    } else {
-                        Cow::Borrowed(*argument)
-                    });
+            for part in now {
+                let mut of_key = base;
+                for argument in part {
+                    request.argument(&[of_key, argument]);
+                    of_key = &[];
                 }
-                count += 1;
             }
-            let arguments: Vec<&[u8]> = arguments.iter().map(Cow::as_ref).collect();
-            request.command(&arguments);
         }
         request
     }

@@ -90,7 +90,15 @@ impl Directory for WasiDirectory {
     }
 
     fn sync(&self) -> Result<()> {
-        match self.0.sync().map_err(convert) {
+        let result = match self.0.sync() {
+            // jco's host does this for a directory that was opened, and not for the one that was granted.
+            Err(ErrorCode::Invalid) => {
+                let opened = self.0.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, DescriptorFlags::READ);
+                opened.and_then(|directory| directory.sync())
+            }
+            other => other,
+        };
+        match result.map_err(convert) {
             // Windows has no such thing, and keeps names by itself.
             Err(FileError::Unsupported) => Ok(()),
             other => other,

@@ -77,12 +77,12 @@ async fn main() -> Result<()> {
     let server = Arc::new(Server::default());
     let mut calls = SelectAll::new();
     for (name, item) in component.component_type().exports(&engine) {
-        let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
+        let ComponentItem::ComponentInstance(interface) = item else { continue };
         if !name.starts_with("wrpc:keyvalue/") {
             continue;
         }
         for (function, item) in interface.exports(&engine) {
-            let ComponentItem::ComponentFunc(ty) = item.ty else { continue };
+            let ComponentItem::ComponentFunc(ty) = item else { continue };
             let (engine, folder) = (engine.clone(), folder.clone());
             let fresh = move || store(&engine, &folder).unwrap_or_else(|error| panic!("a store could be made before: {error}"));
             let served = server.serve_function(fresh, instance.clone(), HashMap::new(), ty, name, function).await?;

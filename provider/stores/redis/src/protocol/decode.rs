@@ -114,8 +114,8 @@ impl Decoder {
         loop {
             let item = match self.bulk.take() {
                 Some(bulk) => self.continue_bulk(bulk, input)?,
-                None => match self.take_line(input)? {
-                    Some(line) => self.begin(&line)?,
+                None => match self.begin_next(input)? {
+                    Some(item) => item,
                     None => return Ok(Progress::Incomplete),
                 },
             };
@@ -132,8 +132,8 @@ impl Decoder {
         }
     }
 
-    /// A line without its CR LF, once it is there.
-    fn take_line(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+    /// What the next line begins, or is, once the line is there.
+    fn begin_next(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Malformed> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let (head, rest) = match end {
             Some(at) => input.split_at_checked(at + 1).unwrap_or((input, &[])),
@@ -142,14 +142,17 @@ impl Decoder {
         if self.line.len() + head.len() > self.bounds.line {
             return Err(Malformed::TooLarge);
         }
-        self.line.extend_from_slice(head);
         *input = rest;
+        if end.is_some() && self.line.is_empty() {
+            // The usual case: no byte is copied.
+            return self.begin(without_end(head)?).map(Some);
+        }
+        self.line.extend_from_slice(head);
         if end.is_none() {
             return Ok(None);
         }
-        let mut line = std::mem::take(&mut self.line);
-        line.truncate(line.len().saturating_sub(1));
-        if line.pop() == Some(b'\r') { Ok(Some(line)) } else { Err(Malformed::Text) }
+        let line = std::mem::take(&mut self.line);
+        self.begin(without_end(&line)?).map(Some)
     }
 
     fn continue_bulk(&mut self, mut bulk: Bulk, input: &mut &[u8]) -> Result<Item, Malformed> {
@@ -162,10 +165,8 @@ impl Decoder {
             return Ok(Item::Begun);
         }
         let Bulk { mut bytes, kind, .. } = bulk;
-        let text = bytes.len().saturating_sub(2);
-        if bytes.split_off(text) != b"\r\n" {
-            return Err(Malformed::Text);
-        }
+        let length = without_end(&bytes)?.len();
+        bytes.truncate(length);
         Ok(Item::Whole(match kind {
             b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
             // A verbatim string begins with three letters of format and a colon.
@@ -258,6 +259,11 @@ impl Decoder {
         }
         Ok(Some(reply))
     }
+}
+
+/// A line or a string without the CR LF that ends it.
+fn without_end(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    bytes.strip_suffix(b"\r\n").ok_or(Malformed::Text)
 }
 
 /// A length; `None` for RESP2's -1.

@@ -1,5 +1,8 @@
 //! Commands as bytes: arrays of bulk strings, the same in both versions of the protocol.
 
+/// Bytes that go around an argument, at most.
+const HEADER: usize = 24;
+
 /// Commands to send in one go.
 #[derive(Default)]
 pub struct Request {
@@ -17,16 +20,29 @@ impl Request {
 
     /// Adds a command: its name, then its arguments.
     pub fn command(&mut self, arguments: &[&[u8]]) -> &mut Self {
-        let payload: usize = arguments.iter().map(|argument| argument.len() + 16).sum();
-        self.bytes.reserve(payload + 16);
-        self.header(b'*', arguments.len());
+        let payload: usize = arguments.iter().map(|argument| argument.len() + HEADER).sum();
+        self.begin(arguments.len(), payload);
         for argument in arguments {
-            self.header(b'$', argument.len());
-            self.bytes.extend_from_slice(argument);
-            self.bytes.extend_from_slice(b"\r\n");
+            self.argument(&[argument]);
         }
-        self.commands += 1;
         self
+    }
+
+    /// Begins a command of so many arguments, its name included, which [`Self::argument`] then adds. `payload` is about
+    /// what they come to in bytes.
+    pub fn begin(&mut self, arguments: usize, payload: usize) {
+        self.bytes.reserve(payload + HEADER);
+        self.header(b'*', arguments);
+        self.commands += 1;
+    }
+
+    /// Adds an argument that is put together of several parts.
+    pub fn argument(&mut self, parts: &[&[u8]]) {
+        self.header(b'$', parts.iter().map(|part| part.len()).sum());
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        self.bytes.extend_from_slice(b"\r\n");
     }
 
     /// Adds the commands of another request.
@@ -38,7 +54,15 @@ impl Request {
 
     fn header(&mut self, kind: u8, length: usize) {
         self.bytes.push(kind);
-        self.bytes.extend_from_slice(length.to_string().as_bytes());
+        let mut power = 1;
+        while length / power >= 10 {
+            power *= 10;
+        }
+        while power > 0 {
+            // A digit: below 10.
+            self.bytes.push(b'0' + (length / power % 10) as u8);
+            power /= 10;
+        }
         self.bytes.extend_from_slice(b"\r\n");
     }
 
@@ -64,6 +88,14 @@ mod tests {
     fn a_command_is_an_array_of_bulk_strings() {
         // The example of the protocol's specification, "Sending commands to a Redis server".
         assert_eq!(Request::of(&[b"LLEN", b"mylist"]).bytes(), b"*2\r\n$4\r\nLLEN\r\n$6\r\nmylist\r\n");
+    }
+
+    #[test]
+    fn lengths_are_decimal() {
+        for length in [0, 9, 10, 99, 100, 101, 999, 1000, 123_456, 1 << 20] {
+            let expected = format!("*1\r\n${length}\r\n");
+            assert!(Request::of(&[&vec![b'x'; length]]).bytes().starts_with(expected.as_bytes()), "{length}");
+        }
     }
 
     #[test]

@@ -25,110 +25,115 @@ pub fn cache<C: Classic>() -> Vec<Case> {
     ]
 }
 
-fn get<C: Classic>(key: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let value = C::cache_get(key).wait("get")?;
+/// A cache is one, whatever the bucket; on a target that keeps data from case to case the bucket's name tells them apart.
+fn own(subject: &Subject, key: &str) -> String {
+    format!("{}/{key}", subject.name)
+}
+
+fn get<C: Classic>(subject: &Subject, key: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let value = C::cache_get(&own(subject, key)).wait("get")?;
     value.map(|value| ok("consuming a value", C::consume(value))).transpose()
 }
 
-fn exists<C: Classic>(key: &str) -> Result<bool, Failure> {
-    C::cache_exists(key).wait("exists")
+fn exists<C: Classic>(subject: &Subject, key: &str) -> Result<bool, Failure> {
+    C::cache_exists(&own(subject, key)).wait("exists")
 }
 
-fn set<C: Classic>(key: &str, bytes: &[u8], ttl_ms: Option<u32>) -> Verdict {
+fn set<C: Classic>(subject: &Subject, key: &str, bytes: &[u8], ttl_ms: Option<u32>) -> Verdict {
     let value = ok("writing a value", value::<C>(bytes))?;
-    C::cache_set(key, &value, ttl_ms).wait("set")
+    C::cache_set(&own(subject, key), &value, ttl_ms).wait("set")
 }
 
-fn vacancy<C: Classic>(key: &str) -> Result<C::Vacancy, Failure> {
-    match C::cache_get_or_set(key).wait("get-or-set")? {
+fn vacancy<C: Classic>(subject: &Subject, key: &str) -> Result<C::Vacancy, Failure> {
+    match C::cache_get_or_set(&own(subject, key)).wait("get-or-set")? {
         Entry::Vacant(vacancy) => Ok(vacancy),
         Entry::Occupied(_) => Err(Failure::Failed("get-or-set found an entry that nobody made".into())),
     }
 }
 
-fn entry<C: Classic>(key: &str) -> Result<Vec<u8>, Failure> {
-    match C::cache_get_or_set(key).wait("get-or-set")? {
+fn entry<C: Classic>(subject: &Subject, key: &str) -> Result<Vec<u8>, Failure> {
+    match C::cache_get_or_set(&own(subject, key)).wait("get-or-set")? {
         Entry::Occupied(value) => ok("consuming a value", C::consume(value)),
         Entry::Vacant(_) => Err(Failure::Failed("get-or-set gave a vacancy where there is an entry".into())),
     }
 }
 
 /// Waits until an entry is gone. The guests import no clock, so patience is counted in calls.
-fn gone<C: Classic>(key: &str) -> Verdict {
+fn gone<C: Classic>(subject: &Subject, key: &str) -> Verdict {
     for _ in 0..5_000_000 {
-        if get::<C>(key)?.is_none() {
+        if get::<C>(subject, key)?.is_none() {
             return Ok(());
         }
     }
     Err(Failure::Failed("the entry outlived its time".into()))
 }
 
-fn missing<C: Classic>(_: &Subject) -> Verdict {
-    same("get", get::<C>("missing")?, None)?;
-    same("exists", exists::<C>("missing")?, false)
+fn missing<C: Classic>(subject: &Subject) -> Verdict {
+    same("get", get::<C>(subject, "missing")?, None)?;
+    same("exists", exists::<C>(subject, "missing")?, false)
 }
 
-fn set_and_get<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", None)?;
-    same("get", get::<C>("key")?, Some(b"value".to_vec()))?;
-    same("exists", exists::<C>("key")?, true)?;
-    set::<C>("empty", b"", None)?;
-    same("get of an empty value", get::<C>("empty")?, Some(Vec::new()))
+fn set_and_get<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", None)?;
+    same("get", get::<C>(subject, "key")?, Some(b"value".to_vec()))?;
+    same("exists", exists::<C>(subject, "key")?, true)?;
+    set::<C>(subject, "empty", b"", None)?;
+    same("get of an empty value", get::<C>(subject, "empty")?, Some(Vec::new()))
 }
 
-fn update<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"one", Some(60_000))?;
-    set::<C>("key", b"another", None)?;
-    same("get", get::<C>("key")?, Some(b"another".to_vec()))
+fn update<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"one", Some(60_000))?;
+    set::<C>(subject, "key", b"another", None)?;
+    same("get", get::<C>(subject, "key")?, Some(b"another".to_vec()))
 }
 
-fn delete<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", None)?;
-    C::cache_delete("key").wait("delete")?;
-    same("get", get::<C>("key")?, None)?;
-    same("exists", exists::<C>("key")?, false)?;
-    C::cache_delete("key").wait("a second delete")
+fn delete<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", None)?;
+    C::cache_delete(&own(subject, "key")).wait("delete")?;
+    same("get", get::<C>(subject, "key")?, None)?;
+    same("exists", exists::<C>(subject, "key")?, false)?;
+    C::cache_delete(&own(subject, "key")).wait("a second delete")
 }
 
-fn expires<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", Some(30))?;
-    gone::<C>("key")?;
-    same("exists", exists::<C>("key")?, false)?;
-    set::<C>("key", b"value", Some(0))?;
-    same("get of what lives for 0 ms", get::<C>("key")?, None)
+fn expires<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", Some(30))?;
+    gone::<C>(subject, "key")?;
+    same("exists", exists::<C>(subject, "key")?, false)?;
+    set::<C>(subject, "key", b"value", Some(0))?;
+    same("get of what lives for 0 ms", get::<C>(subject, "key")?, None)
 }
 
-fn kept<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", Some(u32::MAX))?;
-    set::<C>("short", b"value", Some(30))?;
-    gone::<C>("short")?;
-    same("get", get::<C>("key")?, Some(b"value".to_vec()))
+fn kept<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", Some(u32::MAX))?;
+    set::<C>(subject, "short", b"value", Some(30))?;
+    gone::<C>(subject, "short")?;
+    same("get", get::<C>(subject, "key")?, Some(b"value".to_vec()))
 }
 
-fn stays<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", Some(30))?;
-    set::<C>("key", b"again", None)?;
-    set::<C>("later", b"value", Some(60))?;
-    gone::<C>("later")?;
-    same("get", get::<C>("key")?, Some(b"again".to_vec()))
+fn stays<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", Some(30))?;
+    set::<C>(subject, "key", b"again", None)?;
+    set::<C>(subject, "later", b"value", Some(60))?;
+    gone::<C>(subject, "later")?;
+    same("get", get::<C>(subject, "key")?, Some(b"again".to_vec()))
 }
 
 fn apart<C: Classic>(subject: &Subject) -> Verdict {
     let bucket = subject.open()?;
     ok("set", bucket.set("key", b"in the bucket"))?;
-    same("get from the cache", get::<C>("key")?, None)?;
-    set::<C>("key", b"in the cache", None)?;
-    set::<C>("only cached", b"in the cache", None)?;
+    same("get from the cache", get::<C>(subject, "key")?, None)?;
+    set::<C>(subject, "key", b"in the cache", None)?;
+    set::<C>(subject, "only cached", b"in the cache", None)?;
     same("get from the bucket", ok("get", bucket.get("key"))?, Some(b"in the bucket".to_vec()))?;
     same("exists in the bucket", ok("exists", bucket.exists("only cached"))?, false)?;
     same("the bucket's keys", ok("listing", bucket.list(None))?.0, vec!["key".to_string()])?;
-    C::cache_delete("key").wait("delete")?;
+    C::cache_delete(&own(subject, "key")).wait("delete")?;
     same("exists in the bucket", ok("exists", bucket.exists("key"))?, true)
 }
 
-fn futures<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", None)?;
-    let (one, other) = (C::cache_get("key"), C::cache_exists("key"));
+fn futures<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", None)?;
+    let (one, other) = (C::cache_get(&own(subject, "key")), C::cache_exists(&own(subject, "key")));
     let pollables = [(one.listen)(), (other.listen)()];
     let mut waiting = vec![0u32, 1];
     while !waiting.is_empty() {
@@ -147,33 +152,33 @@ fn futures<C: Classic>(_: &Subject) -> Verdict {
     holds("a ready pollable is not ready later", pollables.iter().all(|p| p.ready()))
 }
 
-fn occupied<C: Classic>(_: &Subject) -> Verdict {
-    set::<C>("key", b"value", None)?;
-    same("the entry", entry::<C>("key")?, b"value".to_vec())
+fn occupied<C: Classic>(subject: &Subject) -> Verdict {
+    set::<C>(subject, "key", b"value", None)?;
+    same("the entry", entry::<C>(subject, "key")?, b"value".to_vec())
 }
 
-fn fill<C: Classic>(_: &Subject) -> Verdict {
-    let vacancy = vacancy::<C>("key")?;
-    same("get while the vacancy is out", get::<C>("key")?, None)?;
+fn fill<C: Classic>(subject: &Subject) -> Verdict {
+    let vacancy = vacancy::<C>(subject, "key")?;
+    same("get while the vacancy is out", get::<C>(subject, "key")?, None)?;
     let value = C::fill(&vacancy, None);
     ok("writing the value", C::write(&value, b"filled"))?;
     drop(value);
     drop(vacancy);
-    same("get", get::<C>("key")?, Some(b"filled".to_vec()))?;
-    same("the entry", entry::<C>("key")?, b"filled".to_vec())
+    same("get", get::<C>(subject, "key")?, Some(b"filled".to_vec()))?;
+    same("the entry", entry::<C>(subject, "key")?, b"filled".to_vec())
 }
 
-fn fill_expires<C: Classic>(_: &Subject) -> Verdict {
-    let vacancy = vacancy::<C>("key")?;
+fn fill_expires<C: Classic>(subject: &Subject) -> Verdict {
+    let vacancy = vacancy::<C>(subject, "key")?;
     ok("writing the value", C::write(&C::fill(&vacancy, Some(30)), b"filled"))?;
     drop(vacancy);
-    gone::<C>("key")
+    gone::<C>(subject, "key")
 }
 
-fn rendezvous<C: Classic>(_: &Subject) -> Verdict {
-    let first = vacancy::<C>("key")?;
-    let second = C::cache_get_or_set("key");
-    let third = C::cache_get_or_set("key");
+fn rendezvous<C: Classic>(subject: &Subject) -> Verdict {
+    let first = vacancy::<C>(subject, "key")?;
+    let second = C::cache_get_or_set(&own(subject, "key"));
+    let third = C::cache_get_or_set(&own(subject, "key"));
     match (second.get)() {
         None => {}
         Some(Ok(Entry::Vacant(_))) => return Err(Failure::Unsupported("a second vacancy is given out at once".into())),
@@ -191,27 +196,27 @@ fn rendezvous<C: Classic>(_: &Subject) -> Verdict {
     Ok(())
 }
 
-fn dropped<C: Classic>(_: &Subject) -> Verdict {
-    let first = vacancy::<C>("key")?;
-    let second = C::cache_get_or_set("key");
+fn dropped<C: Classic>(subject: &Subject) -> Verdict {
+    let first = vacancy::<C>(subject, "key")?;
+    let second = C::cache_get_or_set(&own(subject, "key"));
     // Neither a value that was asked for and not written nor the vacancy itself is left.
     drop(C::fill(&first, None));
     drop(first);
-    same("get", get::<C>("key")?, None)?;
+    same("get", get::<C>(subject, "key")?, None)?;
     match second.wait("get-or-set")? {
         Entry::Vacant(_) => {}
         Entry::Occupied(_) => return Err(Failure::Failed("a dropped vacancy left an entry".into())),
     }
-    drop(vacancy::<C>("key")?);
+    drop(vacancy::<C>(subject, "key")?);
     // A future that holds a vacancy nobody took gives it back too.
-    drop(C::cache_get_or_set("key"));
-    vacancy::<C>("key").map(drop)
+    drop(C::cache_get_or_set(&own(subject, "key")));
+    vacancy::<C>(subject, "key").map(drop)
 }
 
-fn two_keys<C: Classic>(_: &Subject) -> Verdict {
-    let (one, other) = (vacancy::<C>("one")?, vacancy::<C>("other")?);
+fn two_keys<C: Classic>(subject: &Subject) -> Verdict {
+    let (one, other) = (vacancy::<C>(subject, "one")?, vacancy::<C>(subject, "other")?);
     ok("writing the value", C::write(&C::fill(&other, None), b"2"))?;
     ok("writing the value", C::write(&C::fill(&one, None), b"1"))?;
-    same("one", get::<C>("one")?, Some(b"1".to_vec()))?;
-    same("other", get::<C>("other")?, Some(b"2".to_vec()))
+    same("one", get::<C>(subject, "one")?, Some(b"1".to_vec()))?;
+    same("other", get::<C>(subject, "other")?, Some(b"2".to_vec()))
 }

@@ -1,0 +1,131 @@
+//! The stores over servers, on real ones: fused by `kvfuse fuse --store`, run by wasmtime and by `kvfuse run`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use kvfuse_servers::{etcd::Etcd, redis::Redis};
+use std::process::Command;
+use support::{Folder, built, wasmtime};
+
+/// The wasmtime command of the last line that `inspect` prints, in this folder, with one variable for real.
+fn line(folder: &Folder, file: &str, variable: (&str, &str)) -> Command {
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
+    let said = folder.run(inspect.args(["inspect", file]).env(variable.0, variable.1)).ok();
+    let line = said.lines().last().and_then(|line| line.strip_prefix("  run         wasmtime ")).unwrap().to_string();
+    // The address is in the environment; the line passes it on by its name.
+    assert!(!line.contains(variable.1) || variable.1.is_empty(), "{line}");
+    let mut command = wasmtime();
+    command.args(line.split(' ')).env(variable.0, variable.1);
+    command
+}
+
+/// The same with what was compiled before: those that carry an interpreter take long.
+fn precompiled(folder: &Folder, file: &str, compiled: &str, variable: (&str, &str)) -> Command {
+    let line = line(folder, file, variable);
+    let arguments: Vec<_> = line.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let (last, options) = arguments.split_last().unwrap();
+    assert_eq!(last, file);
+    let mut command = Command::new(line.get_program());
+    command.args(options).args(["--allow-precompiled", compiled]).env(variable.0, variable.1);
+    command
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn every_language_stores_and_reads_through_redis() {
+    let redis = Redis::start(&[]);
+    let url = redis.url();
+    for (language, greeting) in
+        [("python", "Grüße aus Python"), ("javascript", "Grüße aus JavaScript"), ("c", "Grüße aus C")]
+    {
+        let folder = Folder::new();
+        folder.write("app.wasm", built(&format!("kv_{language}.wasm")));
+        folder.kvfuse(&["fuse", "app.wasm", "--store", "redis"]).ok();
+        let variable = ("KEYVALUE_REDIS_URL", url.as_str());
+        folder.run(wasmtime().args(["compile", "app.fused.wasm", "-o", "app.cwasm"])).ok();
+        for run in 1..=2 {
+            let mut command = precompiled(&folder, "app.fused.wasm", "app.cwasm", variable);
+            assert_eq!(folder.run(&mut command).ok(), format!("{greeting}: run {run}\n"));
+        }
+    }
+    // As another client of the same server sees it.
+    assert_eq!(redis.command(&["GET", "default:c/runs"]), "2");
+}
+
+#[test]
+fn run_connects_to_the_server_that_the_environment_names() {
+    let redis = Redis::start(&[]);
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "redis"]).ok();
+    let variable = format!("KEYVALUE_REDIS_URL={}", redis.url());
+    let run = |arguments: &[&str]| {
+        folder.kvfuse(&[["run", "--env", &variable, "app.fused.wasm", "--"].as_slice(), arguments].concat())
+    };
+    assert!(run(&[]).ok().contains("has run 1 time "));
+    run(&["set", "key", "value"]).ok();
+    assert_eq!(run(&["get", "key"]).ok(), "value");
+    // Nothing was granted but the network: no directory was made.
+    assert_eq!(folder.names(), ["app.fused.wasm", "app.wasm"]);
+
+    let refused = folder.kvfuse(&["run", "app.fused.wasm"]);
+    assert_eq!(refused.code, Some(125));
+    assert_eq!(
+        refused.stderr,
+        "\
+error: the store does not know where its server is
+  --> KEYVALUE_REDIS_URL
+   = note: KEYVALUE_REDIS_URL is not set: the server: redis://[[user][:password]@]host[:port][/database]
+   = help: --env KEYVALUE_REDIS_URL=redis://127.0.0.1:6379
+"
+    );
+}
+
+#[test]
+fn a_provider_of_somebody_else_reaches_only_what_the_user_allows() {
+    let (redis, other) = (Redis::start(&[]), Redis::start(&[]));
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm")).write("mine.wasm", built("keyvalue_redis.wasm"));
+    let variable = format!("KEYVALUE_REDIS_URL={}", redis.url());
+    let run = |allowed: &[&str]| {
+        let start = ["run", "--provider", "mine.wasm", "--env", &variable];
+        folder.kvfuse(&[&start, allowed, &["app.wasm", "--", "set", "key", "value"]].concat())
+    };
+    // What the variable means is known of our own stores only.
+    assert_ne!(run(&[]).code, Some(0));
+    assert_ne!(run(&["--net", &format!("127.0.0.1:{}", other.port())]).code, Some(0));
+    assert_eq!(redis.command(&["DBSIZE"]), ":0");
+    run(&["--net", &format!("127.0.0.1:{}", redis.port())]).ok();
+    assert_eq!(redis.command(&["GET", "default:key"]), "value");
+}
+
+#[test]
+fn a_login_is_never_printed() {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let variables = ["KEYVALUE_REDIS_URL=redis://ann:hunter2@127.0.0.1:1", "KEYVALUE_REDIS_PASSWORD=hunter3"];
+    let arguments = ["run", "--store", "redis", "--env", variables[0], "--env", variables[1], "app.wasm"];
+    let explained = folder.kvfuse(&[arguments.as_slice(), &["--explain"]].concat()).ok();
+    assert!(explained.contains("-S inherit-network,allow-ip-name-lookup"), "{explained}");
+    assert!(explained.contains("--env KEYVALUE_REDIS_URL --env KEYVALUE_REDIS_PASSWORD "), "{explained}");
+    let failed = folder.kvfuse(&[arguments.as_slice(), &["--", "get", "a"]].concat());
+    assert_ne!(failed.code, Some(0));
+    for text in [&explained, &failed.stdout, &failed.stderr] {
+        assert!(!text.contains("hunter"), "{text}");
+    }
+}
+
+#[test]
+fn etcd_is_reached_over_http_by_run_and_by_wasmtime() {
+    let etcd = Etcd::start(1, &[]);
+    let endpoints = etcd.endpoints();
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "etcd"]).ok();
+    let variable = format!("KEYVALUE_ETCD_ENDPOINTS={endpoints}");
+    let tour = folder.kvfuse(&["run", "--env", &variable, "app.fused.wasm"]).ok();
+    assert!(tour.contains("has run 1 time "), "{tour}");
+    let mut command = line(&folder, "app.fused.wasm", ("KEYVALUE_ETCD_ENDPOINTS", &endpoints));
+    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+}
