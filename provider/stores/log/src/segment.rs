@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::flaw::Flaw;
-use crate::frame::{self, Frame, HEADER, MAX_FRAME, Read};
+use crate::frame::{self, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
 use crate::item::Outcome;
 use crate::name::Node;
@@ -47,8 +47,6 @@ pub struct Segment<F> {
     pub position: u64,
     /// Bytes that were no whole record, with valid ones behind them.
     pub skipped: u64,
-    /// Size of the base, in bytes.
-    pub base_size: u64,
     pub writable: bool,
     /// The operation in which it was looked at for news last.
     pub looked: u64,
@@ -82,7 +80,6 @@ impl<F: File> Segment<F> {
             state: State::default(),
             position: 0,
             skipped: 0,
-            base_size: 0,
             writable,
             looked: 0,
             used: 0,
@@ -217,7 +214,7 @@ impl<F: File> Segment<F> {
         let Some(record) = record::decode(checks, frame.head, frame.blobs) else { return Ok(None) };
         let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
-            Record::Base(base) => self.take_base(keys, base, blobs, frame)?,
+            Record::Base(base) => self.take_base(keys, base, blobs)?,
             Record::Write { id, ops }
                 if matches!(self.phase, Phase::Live)
                     || self.sealed().is_some() && self.config.has(Flaw::SealIgnored) =>
@@ -241,7 +238,7 @@ impl<F: File> Segment<F> {
         Ok(Some(frame.size()))
     }
 
-    fn take_base(&mut self, keys: &Keys, base: Base<'_>, blobs: u64, frame: Frame<'_>) -> Result<()> {
+    fn take_base(&mut self, keys: &Keys, base: Base<'_>, blobs: u64) -> Result<()> {
         if self.config.has(Flaw::LastBaseCounts) && matches!(self.phase, Phase::Live) {
             self.phase = Phase::Waiting(Vec::new());
         }
@@ -269,7 +266,6 @@ impl<F: File> Segment<F> {
         for pair in base.pairs.flatten() {
             partial.state.load(keys, pair, blobs);
         }
-        self.base_size += frame.size() as u64;
         if partial.next_part == partial.parts {
             self.state = partial.state;
             self.state.dead_files.clear();
