@@ -21,8 +21,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// What the first `SCAN` of a page asks for; from its answer the next ones know how long keys are.
 const FIRST_COUNT: usize = 64;
-/// A page that lacks no more than this is full.
-const SMALL_REST: usize = 16;
+/// A page that lacks no more than this is full. A step gives what was asked for and the rest of a chain of Redis'
+/// table, so each asks for this much less than would fit.
+const SMALL_REST: usize = 32;
+/// Keys of one step by which a page may still exceed [`PAGE_KEYS`]: beyond, the step is repeated in the next page, which
+/// only the instance that remembers what it gave can do without giving keys twice.
+const EXCESS: usize = 64;
 /// Listings under way that an instance remembers.
 const RUNS: usize = 8;
 /// Keys it remembers of each: 64 MiB of fingerprints. A larger bucket can see a later key twice.
@@ -173,7 +177,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             let mut overflows = false;
             for name in scanned.names {
                 let Some(key) = self.space.key_of(&name) else { continue };
-                if (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) && run.can_remember() {
+                if (page.keys.len() >= PAGE_KEYS + EXCESS || bytes >= PAGE_BYTES) && run.can_remember() {
                     overflows = overflows || !run.has_given(key.as_bytes());
                 } else if run.is_new(key.as_bytes()) {
                     bytes += key.len();
@@ -192,7 +196,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             }
             // Of keys as long as these, as many as still fit.
             let average = bytes.checked_div(page.keys.len()).unwrap_or(1).max(1);
-            let rest = PAGE_KEYS.saturating_sub(page.keys.len());
+            let rest = PAGE_KEYS.saturating_sub(page.keys.len() + SMALL_REST);
             count = rest.min(PAGE_BYTES.saturating_sub(bytes) / average);
             let late = self.engine.clock.now().since(begun) > self.engine.config.time_limit / 2;
             if count < SMALL_REST || late {
