@@ -1,4 +1,4 @@
-//! Directories that this store did not write. The corpus is in `corpus/`; `fuzz/` grows it with coverage.
+//! Directories that this store did not write. The corpus is in `corpus/`.
 
 use kvfuse_log_sim::fuzz::{directory, mutate, work, written};
 use std::path::Path;
