@@ -3,7 +3,7 @@
 #
 #   Python      componentize-py (from the Python package index)            kv_python.wasm
 #   JavaScript  jco componentize (from npm)                                kv_javascript.wasm
-#   C           wit-bindgen (from crates.io) and a clang with a C library
+#   C           wit-bindgen (from its crate) and a clang with a C library
 #               for WASI (zig cc, from the Python package index)           kv_c.wasm
 #
 # and the Rust demo for Node, by jco transpile, into .tools/node-demo/. Versions are pinned: the Python ones in

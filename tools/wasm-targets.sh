@@ -18,7 +18,7 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $1"; shift; for line in "$@"; do say "  $line"; done; exit 1; }
 
 release=$(rustc -vV | sed -n 's/^release: //p')
-[ -n "$release" ] || die "rustc does not run" "install Rust's stable toolchain: https://rustup.rs"
+[ -n "$release" ] || die "rustc does not run" "install Rust's stable toolchain with rustup"
 sysroot=$(rustc --print sysroot)
 
 missing=()
