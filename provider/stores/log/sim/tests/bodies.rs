@@ -123,3 +123,22 @@ fn the_inspector_tells_what_is_live_and_what_is_dead() {
     assert_eq!(stat.segments.iter().map(|segment| segment.size).sum::<u64>(), sizes as u64);
     assert!(stat.to_string().lines().count() == stat.segments.len() + 2);
 }
+
+#[test]
+fn a_torn_record_is_skipped_and_the_inspector_reports_its_bytes() {
+    let disk = Disk::default();
+    store(&disk, 1).open("b").unwrap().set("whole", b"kept").unwrap();
+    let (path, whole) = disk.files().into_iter().find(|(path, _)| path.contains("/s")).unwrap();
+    store(&disk, 2).open("b").unwrap().set("torn", b"lost with its last bytes").unwrap();
+    // The second record loses its end, and a third follows it.
+    let torn = disk.files().into_iter().find(|(p, _)| *p == path).unwrap().1.len() - 3;
+    disk.change(&path, |file| file.truncate(torn));
+    let next = store(&disk, 3);
+    let bucket = next.open("b").unwrap();
+    bucket.set("after", b"kept too").unwrap();
+    assert_eq!(bucket.get("whole").unwrap().as_deref(), Some(&b"kept"[..]));
+    assert_eq!(bucket.get("torn").unwrap(), None);
+    assert_eq!(bucket.get("after").unwrap().as_deref(), Some(&b"kept too"[..]));
+    let skipped: u64 = next.stat("b").unwrap().segments.iter().map(|segment| segment.skipped).sum();
+    assert_eq!(skipped, (torn - whole.len()) as u64);
+}
