@@ -21,8 +21,14 @@ pub enum Flaw {
     RemovedEarly,
     /// The last base of a segment counts, not the first.
     LastBaseCounts,
-    /// A sealed segment is not synced before its successor is made.
-    SealNotSynced,
+    /// Every base counts, whatever seal it follows.
+    SealNotNamed,
+    /// Value files that a segment replaced are removed although a power cut can still take that back.
+    ReplacedRemovedEarly,
+    /// In full durability, what leads to a segment is not synced before what is in it is told.
+    WayNotSynced,
+    /// A node's log is raised before its parent's is known to last through a power cut.
+    ParentNotSynced,
     /// A successor is not synced before what it replaces is removed.
     SuccessorNotSynced,
     /// Full durability acknowledges before the sync.

@@ -26,18 +26,29 @@ pub const MAX_FRAME: usize = MAX_APPEND;
 /// Where the checksummed bytes begin.
 const CHECKED: usize = 12;
 
-/// Appends a frame to `out`.
-pub fn write(checks: &Checks, head: &[u8], blobs: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&checks.marker());
-    out.extend_from_slice(&[0; 8]);
-    out.extend_from_slice(&(head.len() as u32).to_le_bytes());
-    out.extend_from_slice(&(blobs.len() as u32).to_le_bytes());
-    out.extend_from_slice(head);
-    let sum = checks.sum(out.get(start + CHECKED..).unwrap_or_default()).to_le_bytes();
-    if let Some(place) = out.get_mut(start + 4..start + CHECKED) {
+/// Fills in the header of a frame: `frame` is [`HEADER`] bytes of room, and the head.
+pub fn close(checks: &Checks, frame: &mut [u8], blobs: u32) {
+    let head = frame.len().saturating_sub(HEADER) as u32;
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    };
+    put(0, &checks.marker());
+    put(CHECKED, &head.to_le_bytes());
+    put(CHECKED + 4, &blobs.to_le_bytes());
+    let sum = checks.sum(frame.get(CHECKED..).unwrap_or_default()).to_le_bytes();
+    if let Some(place) = frame.get_mut(4..CHECKED) {
         place.copy_from_slice(&sum);
     }
+}
+
+/// Appends a frame of any head and blobs to `out`, for tests.
+#[cfg(any(test, feature = "flaws"))]
+pub fn write(checks: &Checks, head: &[u8], blobs: &[u8], out: &mut Vec<u8>) {
+    let mut frame = [&[0; HEADER][..], head].concat();
+    close(checks, &mut frame, blobs.len() as u32);
+    out.extend_from_slice(&frame);
     out.extend_from_slice(blobs);
     out.push(checks.end());
 }
@@ -66,8 +77,8 @@ pub enum Read<'a> {
     Not,
 }
 
-/// Reads the frame that `bytes` begin with. The checksum is left out for a frame that is `known` to be whole.
-pub fn read<'a>(checks: &Checks, bytes: &'a [u8], known: bool) -> Read<'a> {
+/// Reads the frame that `bytes` begin with.
+pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
     let marker = checks.marker();
     let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
         let known = bytes.len().min(marker.len());
@@ -84,7 +95,7 @@ pub fn read<'a>(checks: &Checks, bytes: &'a [u8], known: bool) -> Read<'a> {
     let (head, blobs) = (head as usize, blobs as usize);
     let size = OVERHEAD.checked_add(head).and_then(|n| n.checked_add(blobs)).filter(|n| *n <= MAX_FRAME);
     let Some(size) = size else { return Read::Not };
-    if !known && bytes.get(CHECKED..HEADER + head).is_some_and(|checked| checks.sum(checked) != sum) {
+    if bytes.get(CHECKED..HEADER + head).is_some_and(|checked| checks.sum(checked) != sum) {
         return Read::Not;
     }
     let parts = rest.split_at_checked(head).and_then(|(head, rest)| Some((head, rest.split_at_checked(blobs)?)));
@@ -122,11 +133,11 @@ mod tests {
     fn a_frame_reads_back_and_every_prefix_of_it_is_short() {
         let mut out = Vec::new();
         write(&checks(0), b"head", b"blobs", &mut out);
-        assert_eq!(read(&checks(0), &out, false), Read::Whole(Frame { head: b"head", blobs: b"blobs" }));
+        assert_eq!(read(&checks(0), &out), Read::Whole(Frame { head: b"head", blobs: b"blobs" }));
         for length in 0..out.len() {
-            assert!(matches!(read(&checks(0), &out[..length], false), Read::Short(n) if n > length), "{length}");
+            assert!(matches!(read(&checks(0), &out[..length]), Read::Short(n) if n > length), "{length}");
         }
-        assert_eq!(read(&checks(1), &out, false), Read::Not, "a record of another generation");
+        assert_eq!(read(&checks(1), &out), Read::Not, "a record of another generation");
     }
 
     #[test]
@@ -139,7 +150,7 @@ mod tests {
             for length in 1..frame.len() {
                 for rest in [&frame[..], &[0; 64], &[&frame[..2], &frame[..]].concat()] {
                     let bytes = [&frame[..length], rest].concat();
-                    assert!(!matches!(read(&checks, &bytes, false), Read::Whole(_)), "{number} {length}");
+                    assert!(!matches!(read(&checks, &bytes), Read::Whole(_)), "{number} {length}");
                 }
             }
         }
@@ -151,7 +162,7 @@ mod tests {
         write(&checks(0), b"head", b"", &mut out);
         for bit in 0..out.len() * 8 {
             out[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(read(&checks(0), &out, false), Read::Whole(_)), "bit {bit}");
+            assert!(!matches!(read(&checks(0), &out), Read::Whole(_)), "bit {bit}");
             out[bit / 8] ^= 1 << (bit % 8);
         }
     }

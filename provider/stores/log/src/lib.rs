@@ -13,7 +13,7 @@
 //! | `succeed` | from a sealed segment to what follows it |
 //! | `segment` | reading one file up to its end |
 //! | `policy` | when a segment is sealed, and for what |
-//! | `state`, `item` | what a segment's records amount to; pure |
+//! | `state`, `heap`, `item` | what a segment's records amount to; pure |
 //! | `frame`, `record`, `encode` | bytes of records; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `body` | values that pass as host streams |
@@ -29,6 +29,7 @@ mod error;
 mod flaw;
 mod frame;
 mod hash;
+mod heap;
 mod ids;
 mod item;
 mod name;

@@ -61,6 +61,11 @@ impl Node {
         Self { bits: hash >> child.shift(), ..child }
     }
 
+    /// The node that split into it and others; `None` for the root.
+    pub fn parent(self) -> Option<Self> {
+        Some(Self { depth: self.depth.checked_sub(1)?, bits: self.bits >> LEVEL_BITS })
+    }
+
     /// All children, in order of the hashes they cover; none at [`MAX_DEPTH`].
     pub fn children(self) -> impl Iterator<Item = Self> {
         let count = if self.depth < MAX_DEPTH { CHILDREN } else { 0 };

@@ -17,10 +17,20 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 pub struct NodeState {
     pub split: bool,
     pub generation: u64,
+    /// The seal that led there: of the generation before, or of this one if the node has split. 0 in a node's first
+    /// generation, whose seal is its parent's.
+    pub seal: u64,
+}
+
+impl NodeState {
+    /// Whether a generation of the node is over and what follows it complete.
+    pub fn is_past(&self, generation: u64) -> bool {
+        self.split || self.generation > generation
+    }
 }
 
 /// Bytes of one record.
-const RECORD: usize = OVERHEAD + 10;
+const RECORD: usize = OVERHEAD + 18;
 /// Bytes read from the end of the file: as long as one record in them is whole, the ones before it do not matter.
 const TAIL: u64 = 4096;
 const CHUNK: usize = 64 << 10;
@@ -70,14 +80,23 @@ fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
     bytes
         .windows(RECORD)
         .filter(|candidate| candidate.starts_with(&marker))
-        .filter_map(|candidate| match frame::read(&checks, candidate, false) {
-            Read::Whole(frame) => match record::decode(Some(&checks), frame.head, frame.blobs)? {
-                Record::State { generation, split } => Some(NodeState { generation, split }),
+        .filter_map(|candidate| match frame::read(&checks, candidate) {
+            Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
+                Record::State(state) => Some(state),
                 _ => None,
             },
             _ => None,
         })
         .max()
+}
+
+/// Makes what a node's log says last through a power cut, where there is a log.
+pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
+    match directory.open(&node.log(), Open::Write).and_then(|file| file.sync()) {
+        // Without a log, or where nobody writes, there is nothing to lose.
+        Ok(()) | Err(FileError::NotFound | FileError::ReadOnly | FileError::Access) => Ok(()),
+        Err(error) => Err(failed(node, error)),
+    }
 }
 
 /// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
@@ -89,9 +108,7 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     };
     let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);
-    let record = Encoder::state(state.generation, state.split);
-    let mut bytes = Vec::new();
-    frame::write(&checks, &record.head, &record.blobs, &mut bytes);
+    let bytes = Encoder::state(&checks, state);
     // A host may cut an append in two, and then the next one is tried.
     for _ in 0..4 {
         if read_file(&file, keys, node)? >= state {

@@ -20,7 +20,7 @@ const DEAD_FILES: u64 = 4 << 20;
 fn limit<F>(segment: &Segment<F>, config: &Config) -> u64 {
     let live = segment.state.live();
     let pair = live.bytes / live.keys.max(1);
-    let room = (live.bytes + live.bytes / 4).max((PAIRS * pair).min(config.segment.saturating_mul(16)));
+    let room = (live.bytes + live.bytes / 2).max((PAIRS * pair).min(config.segment.saturating_mul(16)));
     // A bucket that is one segment may be small against its file; one of many must not.
     let least = if segment.node == Node::ROOT { config.segment } else { config.segment / 8 };
     live.bytes.saturating_add(room).max(least)

@@ -134,7 +134,7 @@ impl<D: Directory> Tree<D> {
             let Some(node) = self.seek(from, Access::Read)? else { break };
             // A node sealed for a split whose children are not all there answers only for the part asked.
             let part = match self.segments.get(&node) {
-                Some(segment) if segment.sealed() == Some(Plan::Split) => node.child(from),
+                Some(segment) if segment.sealed().is_some_and(|seal| seal.plan == Plan::Split) => node.child(from),
                 _ => node,
             };
             let Some(segment) = self.segments.get(&node) else { continue };

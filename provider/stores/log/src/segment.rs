@@ -4,9 +4,10 @@ use crate::config::Config;
 use crate::flaw::Flaw;
 use crate::frame::{self, HEADER, MAX_FRAME, Read};
 use crate::hash::{Checks, Keys};
+use crate::heap::same;
 use crate::item::Outcome;
 use crate::name::Node;
-use crate::record::{self, Base, FORMAT, Plan, Record};
+use crate::record::{self, Base, FORMAT, Op, Plan, Record};
 use crate::state::State;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{File, FileError};
@@ -25,7 +26,18 @@ pub enum Phase {
     /// There is no base yet; here is what its writers have written of it.
     Waiting(Vec<Partial>),
     Live,
-    Sealed(Plan),
+    Sealed(Seal),
+}
+
+/// The end of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    pub id: u64,
+    pub plan: Plan,
+}
+
+fn all_found(sent: &[Sent<'_>]) -> bool {
+    !sent.is_empty() && sent.iter().all(|sent| sent.outcome.is_some())
 }
 
 /// A base of which not all parts are there.
@@ -40,6 +52,8 @@ pub struct Segment<F> {
     pub file: F,
     pub node: Node,
     pub generation: u64,
+    /// The seal that its base follows; others' bases do nothing.
+    pub follows: u64,
     pub checks: Checks,
     pub phase: Phase,
     pub state: State,
@@ -61,20 +75,27 @@ pub struct Segment<F> {
     config: Config,
 }
 
-/// What one reading is after.
-#[derive(Default)]
-struct Watch<'a> {
-    /// A write of this instance: its number and its frame.
-    sent: Option<(u64, &'a [u8])>,
-    outcomes: Option<Vec<Outcome>>,
+/// A write that this instance has appended, and what became of it.
+pub struct Sent<'a> {
+    pub id: u64,
+    pub frame: Vec<u8>,
+    /// Where in the frame the blobs begin.
+    pub blobs: usize,
+    /// Its operations, with the hashes of their keys.
+    pub ops: Vec<(u64, Op<'a>)>,
+    /// What the last of them did. `None` as long as the write was not found among those that count.
+    pub outcome: Option<Outcome>,
 }
 
 impl<F: File> Segment<F> {
-    pub fn new(file: F, keys: &Keys, node: Node, generation: u64, writable: bool, config: Config) -> Self {
+    /// A segment of which nothing is read yet.
+    pub fn new(file: F, keys: &Keys, place: (Node, u64, u64), writable: bool, config: Config) -> Self {
+        let (node, generation, follows) = place;
         Self {
             file,
             node,
             generation,
+            follows,
             checks: keys.checks(b's', node, generation),
             phase: Phase::Waiting(Vec::new()),
             state: State::default(),
@@ -94,9 +115,9 @@ impl<F: File> Segment<F> {
         matches!(self.phase, Phase::Waiting(_))
     }
 
-    pub fn sealed(&self) -> Option<Plan> {
+    pub fn sealed(&self) -> Option<Seal> {
         match self.phase {
-            Phase::Sealed(plan) => Some(plan),
+            Phase::Sealed(seal) => Some(seal),
             _ => None,
         }
     }
@@ -112,17 +133,17 @@ impl<F: File> Segment<F> {
     /// # Errors
     /// Of reading; [`Kind::Damaged`] for what no instance of this store writes, [`Kind::Unsupported`] for another format.
     pub fn catch_up(&mut self, keys: &Keys, expect: usize) -> Result<()> {
-        self.read_on(keys, expect, None).map(drop)
+        self.read_on(keys, expect, &mut [])
     }
 
-    /// The same, to the write `id` that this instance has just appended as `frame`. Gives its outcomes if it took part:
-    /// it did not if it is torn, or behind a seal.
-    pub fn read_back(&mut self, keys: &Keys, id: u64, frame: &[u8]) -> Result<Option<Vec<Outcome>>> {
-        self.read_on(keys, frame.len() + PROBE, Some((id, frame)))
+    /// The same, to the last of the writes that this instance has just appended. Those that took part have an outcome
+    /// then; the others are torn or behind a seal, and never will.
+    pub fn read_back(&mut self, keys: &Keys, sent: &mut [Sent<'_>]) -> Result<()> {
+        let expect = sent.iter().map(|sent| sent.frame.len()).sum::<usize>() + PROBE;
+        self.read_on(keys, expect, sent)
     }
 
-    fn read_on(&mut self, keys: &Keys, expect: usize, sent: Option<(u64, &[u8])>) -> Result<Option<Vec<Outcome>>> {
-        let mut watch = Watch { sent, outcomes: None };
+    fn read_on(&mut self, keys: &Keys, expect: usize, sent: &mut [Sent<'_>]) -> Result<()> {
         let mut window = Vec::new();
         let mut want = expect.max(PROBE);
         while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
@@ -138,31 +159,31 @@ impl<F: File> Segment<F> {
                 window.try_reserve(bytes.len()).map_err(|_| self.damaged("no memory is left to read it"))?;
                 window.extend_from_slice(&bytes);
             }
-            let used = self.consume(keys, &window, end, &mut watch)?;
+            let used = self.consume(keys, &window, end, sent)?;
             window.drain(..used.min(window.len()));
             self.position += used as u64;
-            if end || watch.outcomes.is_some() {
+            if end || all_found(sent) {
                 break;
             }
             want = CHUNK;
         }
-        Ok(watch.outcomes)
+        Ok(())
     }
 
     /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
-    fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, watch: &mut Watch<'_>) -> Result<usize> {
+    fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, sent: &mut [Sent<'_>]) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some(size) = self.take(keys, rest, self.position + at as u64, watch)? {
+            if let Some(size) = self.take(keys, rest, self.position + at as u64, sent)? {
                 at += size;
-                if (self.sealed().is_some() && !self.config.has(Flaw::SealIgnored)) || watch.outcomes.is_some() {
+                if (self.sealed().is_some() && !self.config.has(Flaw::SealIgnored)) || all_found(sent) {
                     return Ok(at);
                 }
                 continue;
             }
             // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
             // can have.
-            if matches!(frame::read(&self.checks, rest, false), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
+            if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
             }
             match self.scan(rest)? {
@@ -195,8 +216,8 @@ impl<F: File> Segment<F> {
                 Some(left) => left,
                 None => return Err(self.damaged("it has too many broken records")),
             };
-            if let Read::Whole(frame) = frame::read(&self.checks, candidate, false)
-                && record::decode(Some(&self.checks), frame.head, frame.blobs).is_some()
+            if let Read::Whole(frame) = frame::read(&self.checks, candidate)
+                && record::decode(&self.checks, frame.head, frame.blobs).is_some()
             {
                 return Ok(Some(at));
             }
@@ -206,32 +227,36 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the record that `rest` begins with, if it is a whole one, and gives its size.
-    fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, watch: &mut Watch<'_>) -> Result<Option<usize>> {
-        // What this instance sent a moment ago is compared, which is cheaper than its checksums.
-        let own = watch.sent.is_some_and(|(_, sent)| rest.starts_with(sent));
-        let checks = (!own).then_some(&self.checks);
-        let Read::Whole(frame) = frame::read(&self.checks, rest, own) else { return Ok(None) };
-        let Some(record) = record::decode(checks, frame.head, frame.blobs) else { return Ok(None) };
+    fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, sent: &mut [Sent<'_>]) -> Result<Option<usize>> {
+        let counts = matches!(self.phase, Phase::Live) || self.sealed().is_some() && self.config.has(Flaw::SealIgnored);
+        let pending = sent.iter_mut().find(|sent| sent.outcome.is_none());
+        // What this instance sent a moment ago needs no checksum and no decoding: it is compared.
+        if let Some(sent) = pending
+            && counts
+            && rest.get(..sent.frame.len()).is_some_and(|there| same(there, &sent.frame))
+        {
+            for (hash, op) in &sent.ops {
+                sent.outcome = Some(self.state.apply(*hash, *op, at + sent.blobs as u64));
+            }
+            return Ok(Some(sent.frame.len()));
+        }
+        let Read::Whole(frame) = frame::read(&self.checks, rest) else { return Ok(None) };
+        let Some(record) = record::decode(&self.checks, frame.head, frame.blobs) else { return Ok(None) };
         let blobs = at + (HEADER + frame.head.len()) as u64;
         match record {
             Record::Base(base) => self.take_base(keys, base, blobs)?,
-            Record::Write { id, ops }
-                if matches!(self.phase, Phase::Live)
-                    || self.sealed().is_some() && self.config.has(Flaw::SealIgnored) =>
-            {
-                let watched = watch.sent.is_some_and(|(sent, _)| sent == id);
-                let mut outcomes = Vec::new();
+            Record::Write { id, ops } if counts => {
+                let mut last = None;
                 for op in ops.flatten() {
-                    let outcome = self.state.apply(keys, op, blobs);
-                    if watched {
-                        outcomes.push(outcome);
-                    }
+                    last = Some(self.state.apply(keys.place(op.key().id()), op, blobs));
                 }
-                if watched {
-                    watch.outcomes = Some(outcomes);
+                if let Some(sent) = sent.iter_mut().find(|sent| sent.id == id) {
+                    sent.outcome = last;
                 }
             }
-            Record::Seal { plan } if matches!(self.phase, Phase::Live) => self.phase = Phase::Sealed(plan),
+            Record::Seal { id, plan } if matches!(self.phase, Phase::Live) => {
+                self.phase = Phase::Sealed(Seal { id, plan });
+            }
             // Before the base, or of another kind of file: it does nothing.
             _ => {}
         }
@@ -252,6 +277,10 @@ impl<F: File> Segment<F> {
                     base.format
                 ),
             ));
+        }
+        if base.follows != self.follows && !self.config.has(Flaw::SealNotNamed) {
+            // A power cut took the seal that it follows, and with it what came of that.
+            return Ok(());
         }
         let place = partials.iter().position(|partial| partial.writer == base.writer);
         let mut partial = match place {

@@ -43,16 +43,17 @@ impl<D: Directory> Tree<D> {
     /// Looks at every segment.
     pub fn stat(&mut self) -> Result<Stat> {
         let mut stat = Stat::default();
-        let mut nodes = vec![Node::ROOT];
-        while let Some(node) = nodes.pop() {
+        let mut nodes = vec![(Node::ROOT, 0)];
+        while let Some((node, first)) = nodes.pop() {
             let state = nodelog::read(&self.directory, &self.keys, node)?;
             if state.split {
-                let mut children: Vec<_> = node.children().collect();
+                let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
                 children.reverse();
                 nodes.extend(children);
                 continue;
             }
-            let Some(segment) = self.load(node, state.generation)? else { continue };
+            let follows = if state.generation == 0 { first } else { state.seal };
+            let Some(segment) = self.load(node, state.generation, follows)? else { continue };
             let live = segment.state.live();
             stat.segments.push(SegmentStat {
                 name: node.segment(state.generation),

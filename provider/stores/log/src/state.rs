@@ -1,6 +1,7 @@
 //! What a segment's records amount to: a pure function of their sequence, the same for every reader.
 
 use crate::hash::{Identity, Keys};
+use crate::heap::{Heap, Span, same};
 use crate::item::{Found, Item, Outcome};
 use crate::name::{Node, ValueName};
 use crate::record::{FileValue, Key, Op, Pair, Value};
@@ -16,9 +17,7 @@ pub struct State {
     free: Vec<u32>,
     /// The first entry of each hash.
     first: HashMap<u64, u32, BuildHasherDefault<Identity>>,
-    /// Bytes of keys and small values.
-    heap: Vec<u8>,
-    heap_dead: usize,
+    heap: Heap,
     next: u64,
     live: Live,
     /// Files of values and keys that were replaced since the segment's base, and their bytes.
@@ -43,12 +42,6 @@ struct Entry {
     value: Place,
     /// The next entry with the same hash.
     other: Option<u32>,
-}
-
-#[derive(Clone, Copy)]
-struct Span {
-    at: u32,
-    length: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,7 +77,7 @@ impl State {
 
     /// An estimate of the memory it takes, in bytes.
     pub fn memory(&self) -> usize {
-        self.heap.capacity()
+        self.heap.memory()
             + self.entries.capacity() * size_of::<Entry>()
             + self.first.capacity() * (size_of::<(u64, u32)>() + 1)
     }
@@ -93,16 +86,11 @@ impl State {
         self.entries.get(index as usize)
     }
 
-    fn bytes(&self, span: Span) -> &[u8] {
-        let at = span.at as usize;
-        self.heap.get(at..at + span.length as usize).unwrap_or_default()
-    }
-
     fn find(&self, hash: u64, id: &[u8], far: bool) -> Option<u32> {
         let mut next = self.first.get(&hash).copied();
         while let Some(index) = next {
             let entry = self.entry(index)?;
-            if entry.far_key.is_some() == far && self.bytes(entry.key) == id {
+            if entry.far_key.is_some() == far && same(self.heap.get(entry.key), id) {
                 return Some(index);
             }
             next = entry.other;
@@ -116,7 +104,7 @@ impl State {
     }
 
     fn item<'a>(&'a self, entry: &'a Entry) -> Item<'a> {
-        let id = self.bytes(entry.key);
+        let id = self.heap.get(entry.key);
         let key = match &entry.far_key {
             None => Key::Whole(id),
             Some(far) => {
@@ -124,7 +112,7 @@ impl State {
             }
         };
         let value = match &entry.value {
-            Place::Heap(span) => Found::Small(self.bytes(*span)),
+            Place::Heap(span) => Found::Small(self.heap.get(*span)),
             Place::Segment { at, length, check } => Found::Blob { at: *at, length: *length, check: *check },
             Place::File(file) => Found::File(**file),
         };
@@ -144,23 +132,21 @@ impl State {
         items
     }
 
-    /// Applies an operation; `blobs` is the offset in the segment of the blobs of its record.
-    pub fn apply(&mut self, keys: &Keys, op: Op<'_>, blobs: u64) -> Outcome {
+    /// Applies an operation on a key with that hash; `blobs` is the offset in the segment of the blobs of its record.
+    pub fn apply(&mut self, hash: u64, op: Op<'_>, blobs: u64) -> Outcome {
         let version = self.next;
         self.next = version.saturating_add(1);
         match op {
             Op::Set { key, value } => {
-                self.put(keys, key, place(value, blobs), version);
+                self.put(hash, key, place(value, blobs), version);
                 Outcome::Done
             }
             Op::Delete { key } => {
-                let (hash, id, far) = identify(keys, &key);
-                self.remove(hash, id, far);
+                self.remove(hash, &key);
                 Outcome::Done
             }
             Op::Increment { key, delta, floor } => {
-                let (hash, id, far) = identify(keys, &key);
-                let current = self.get(hash, id, far).map(|item| match item.value {
+                let current = self.get(hash, key.id(), key.is_far()).map(|item| match item.value {
                     Found::Small(bytes) => bytes,
                     // Longer than any counter.
                     Found::Blob { .. } | Found::File(_) => b"-",
@@ -168,7 +154,7 @@ impl State {
                 match counter::add(current, delta, floor) {
                     Ok(sum) => {
                         let text = counter::format(sum);
-                        self.put(keys, key, New::Small(&text), version);
+                        self.put(hash, key, New::Small(&text), version);
                         Outcome::Counter(sum)
                     }
                     Err(error) => {
@@ -178,9 +164,8 @@ impl State {
                 }
             }
             Op::Swap { key, expected, value } => {
-                let (hash, id, far) = identify(keys, &key);
-                if self.get(hash, id, far).map_or(0, |item| item.version) == expected {
-                    self.put(keys, key, place(value, blobs), version);
+                if self.get(hash, key.id(), key.is_far()).map_or(0, |item| item.version) == expected {
+                    self.put(hash, key, place(value, blobs), version);
                     Outcome::Done
                 } else {
                     self.orphan(key, Some(value));
@@ -192,20 +177,23 @@ impl State {
 
     /// Adds a pair of a base.
     pub fn load(&mut self, keys: &Keys, pair: Pair<'_>, blobs: u64) {
-        self.put(keys, pair.key, place(pair.value, blobs), pair.version);
+        self.put(keys.place(pair.key.id()), pair.key, place(pair.value, blobs), pair.version);
     }
 
-    fn put(&mut self, keys: &Keys, key: Key<'_>, value: New<'_>, version: u64) {
-        let (hash, id, far) = identify(keys, &key);
+    fn put(&mut self, hash: u64, key: Key<'_>, value: New<'_>, version: u64) {
         let far_key = match key {
             Key::Whole(_) => None,
             Key::Far { length, file, .. } => Some(Box::new(FarKey { length, file })),
         };
-        let Some(index) = self.find(hash, id, far) else {
-            let key = self.push(id);
-            let value = self.store(value);
-            let other = self.first.get(&hash).copied();
-            let entry = Entry { hash, version, key, far_key, value, other };
+        let Some(index) = self.find(hash, key.id(), key.is_far()) else {
+            let entry = Entry {
+                hash,
+                version,
+                key: self.heap.push(key.id()),
+                far_key,
+                value: self.store(value),
+                other: self.first.get(&hash).copied(),
+            };
             self.count(&entry, true);
             let index = match self.free.pop() {
                 Some(index) => {
@@ -222,35 +210,24 @@ impl State {
             self.first.insert(hash, index);
             return;
         };
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        entry.version = version;
         // A value of the same length takes the place of the old one.
-        if let (New::Small(bytes), Some(Entry { value: Place::Heap(span), .. })) = (&value, self.entry(index)) {
-            let at = span.at as usize;
-            if span.length as usize == bytes.len() && far_key.is_none() {
-                if let Some(old) = self.heap.get_mut(at..at + bytes.len()) {
-                    old.copy_from_slice(bytes);
-                }
-                if let Some(entry) = self.entries.get_mut(index as usize) {
-                    entry.version = version;
-                }
-                return;
-            }
+        if let (New::Small(bytes), Place::Heap(span), None, None) = (&value, &entry.value, &entry.far_key, &far_key)
+            && self.heap.replace(*span, bytes)
+        {
+            return;
         }
         let value = self.store(value);
         let Some(entry) = self.entries.get_mut(index as usize) else { return };
         let replaced = Entry {
-            hash,
-            version: entry.version,
-            key: entry.key,
             far_key: std::mem::replace(&mut entry.far_key, far_key),
             value: std::mem::replace(&mut entry.value, value),
-            other: None,
+            ..*entry
         };
-        entry.version = version;
         self.count(&replaced, false);
         self.retire(&replaced);
-        if let Some(index) = self.find(hash, id, far) {
-            self.recount(index);
-        }
+        self.recount(index);
         self.tidy();
     }
 
@@ -262,8 +239,8 @@ impl State {
         self.live.file_bytes += file_bytes;
     }
 
-    fn remove(&mut self, hash: u64, id: &[u8], far: bool) {
-        let Some(index) = self.find(hash, id, far) else { return };
+    fn remove(&mut self, hash: u64, key: &Key<'_>) {
+        let Some(index) = self.find(hash, key.id(), key.is_far()) else { return };
         let other = self.entry(index).and_then(|entry| entry.other);
         // Take it out of the chain of its hash.
         let mut before = self.first.get(&hash).copied();
@@ -288,7 +265,7 @@ impl State {
             let entry = std::mem::replace(place, gone);
             self.free.push(index);
             self.count(&entry, false);
-            self.heap_dead += entry.key.length as usize;
+            self.heap.free(entry.key);
             self.retire(&entry);
             self.tidy();
         }
@@ -305,7 +282,7 @@ impl State {
     /// Notes what an entry leaves behind.
     fn retire(&mut self, entry: &Entry) {
         match &entry.value {
-            Place::Heap(span) => self.heap_dead += span.length as usize,
+            Place::Heap(span) => self.heap.free(*span),
             Place::Segment { .. } => {}
             Place::File(file) => {
                 self.dead_files.push(file.name);
@@ -330,40 +307,23 @@ impl State {
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) -> Span {
-        let at = self.heap.len() as u32;
-        self.heap.extend_from_slice(bytes);
-        Span { at, length: bytes.len() as u32 }
-    }
-
     fn store(&mut self, value: New<'_>) -> Place {
         match value {
-            New::Small(bytes) => Place::Heap(self.push(bytes)),
+            New::Small(bytes) => Place::Heap(self.heap.push(bytes)),
             New::Place(place) => place,
         }
     }
 
-    /// Packs the heap when most of it is dead.
     fn tidy(&mut self) {
-        if self.heap_dead < 32 << 10 || self.heap_dead < self.heap.len() / 2 {
-            return;
-        }
-        let old = std::mem::take(&mut self.heap);
-        let mut new = Vec::with_capacity(old.len().saturating_sub(self.heap_dead));
-        let mut copy = |span: &mut Span| {
-            let at = span.at as usize;
-            let bytes = old.get(at..at + span.length as usize).unwrap_or_default();
-            span.at = new.len() as u32;
-            new.extend_from_slice(bytes);
-        };
-        for entry in &mut self.entries {
-            copy(&mut entry.key);
-            if let Place::Heap(span) = &mut entry.value {
-                copy(span);
+        let entries = &mut self.entries;
+        self.heap.tidy(|copy| {
+            for entry in entries {
+                copy(&mut entry.key);
+                if let Place::Heap(span) = &mut entry.value {
+                    copy(span);
+                }
             }
-        }
-        self.heap = new;
-        self.heap_dead = 0;
+        });
     }
 }
 
@@ -382,14 +342,6 @@ fn place(value: Value<'_>, blobs: u64) -> New<'_> {
             New::Place(Place::Segment { at: blobs.saturating_add(u64::from(at)), length, check })
         }
         Value::File(file) => New::Place(Place::File(Box::new(file))),
-    }
-}
-
-/// The hash of a record's key, and what it is compared by.
-fn identify<'a>(keys: &Keys, key: &'a Key<'_>) -> (u64, &'a [u8], bool) {
-    match key {
-        Key::Whole(bytes) => (keys.place(bytes), bytes, false),
-        Key::Far { digest, .. } => (keys.place(digest), digest, true),
     }
 }
 

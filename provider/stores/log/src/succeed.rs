@@ -4,20 +4,21 @@
 //! step needs an owner, and each can be done again. The order is what keeps a power cut, and instances that slept, from
 //! harm:
 //!
-//! 1. the sealed file is synced: what follows it can then never outlive its seal;
+//! 1. the sealed file is synced if value files were replaced in it: they are removed below, and a power cut must not go
+//!    back to a state that names them. Otherwise its seal may be lost; then it goes on, is sealed anew, and what followed
+//!    the lost seal does nothing, because bases name the seal they follow;
 //! 2. the successor is opened, made if it is not there;
 //! 3. the node's log is read. If it is past the successor, that one was complete and removed before it was opened: what
 //!    was opened is a ghost, and is dropped;
 //! 4. a base is appended unless there is one; the first counts;
 //! 5. the successor is synced, and the directory;
 //! 6. value files that only the sealed segment named are removed;
-//! 7. the node's log is raised, and synced;
+//! 7. the node's log is raised, and synced; but the parent's first, lest this one's outlive the split that made the node;
 //! 8. the sealed file is removed.
 
-use crate::encode::{Content, Encoder};
+use crate::encode::{Content, Encoder, Part};
 use crate::error::failed;
 use crate::flaw::Flaw;
-use crate::frame::{self, OVERHEAD};
 use crate::item::{Found, Item};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::{self, NodeState};
@@ -57,31 +58,29 @@ impl<D: Directory> Tree<D> {
 
     fn succeed_with(&mut self, old: &Segment<D::File>) -> Result<()> {
         let (node, generation) = (old.node, old.generation);
-        let Some(plan) = old.sealed() else { return Ok(()) };
-        let state = nodelog::read(&self.directory, &self.keys, node)?;
-        if state > (NodeState { split: false, generation }) {
+        let Some(seal) = old.sealed() else { return Ok(()) };
+        if nodelog::read(&self.directory, &self.keys, node)?.is_past(generation) {
             return Ok(());
         }
-        if !self.config.has(Flaw::SealNotSynced) {
+        if !old.state.dead_files.is_empty() && !self.config.has(Flaw::ReplacedRemovedEarly) {
             old.file.sync().map_err(|error| old.failed(error))?;
         }
-        let done = match plan {
+        let mut made = Vec::new();
+        let done = match seal.plan {
             Plan::Compact => {
                 let generation = generation.saturating_add(1);
-                let Some(new) = self.make(node, generation, Some(old))? else { return Ok(()) };
-                self.insert(new);
-                NodeState { split: false, generation }
+                let Some(new) = self.make(node, generation, Some((old, seal.id)))? else { return Ok(()) };
+                made.push(new);
+                NodeState { split: false, generation, seal: seal.id }
             }
             Plan::Split => {
                 if node.depth() >= MAX_DEPTH {
                     return Err(old.damaged("it says that a node splits that cannot"));
                 }
                 for child in node.children() {
-                    if let Some(new) = self.make(child, 0, Some(old))? {
-                        self.insert(new);
-                    }
+                    made.extend(self.make(child, 0, Some((old, seal.id)))?);
                 }
-                NodeState { split: true, generation }
+                NodeState { split: true, generation, seal: seal.id }
             }
         };
         self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
@@ -89,10 +88,15 @@ impl<D: Directory> Tree<D> {
         if self.config.has(Flaw::RemovedEarly) {
             let _ = self.directory.unlink(&node.segment(generation));
         }
+        if let (Some(parent), false) = (node.parent(), self.config.has(Flaw::ParentNotSynced)) {
+            nodelog::sync(&self.directory, parent)?;
+        }
         nodelog::raise(&self.directory, &self.keys, node, done)?;
         if done.split {
-            self.mark_split(node);
+            self.mark_split(node, seal.id);
         }
+        // Used only now that the log leads there: the seal alone may be lost.
+        made.into_iter().for_each(|segment| self.insert(segment));
         // Litter of an instance that died between raising the log and this, one generation ago, goes along.
         for generation in generation.saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
@@ -100,26 +104,27 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Opens or makes a segment and sees to it that it has a base: the part of the state of `old` that its node covers.
-    /// `None` if its time is over already.
+    /// Opens or makes a segment and sees to it that it has a base: the part of the state of `old`, which the seal ended,
+    /// that its node covers. `None` if its time is over already.
     fn make(
         &mut self,
         node: Node,
         generation: u64,
-        old: Option<&Segment<D::File>>,
+        old: Option<(&Segment<D::File>, u64)>,
     ) -> Result<Option<Segment<D::File>>> {
         let name = node.segment(generation);
         let fail = |error: FileError| failed(&format!("the file {name}"), error);
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
         let state = nodelog::read(&self.directory, &self.keys, node)?;
-        if state > (NodeState { split: false, generation }) && !self.config.has(Flaw::GhostUsed) {
+        if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
             self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
             nodelog::raise(&self.directory, &self.keys, node, state)?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
-        let mut segment = Segment::new(file, &self.keys, node, generation, true, self.config);
+        let follows = old.map_or(0, |(_, seal)| seal);
+        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), true, self.config);
         for _ in 0..ATTEMPTS {
             segment.catch_up(&self.keys, 0)?;
             if !segment.is_waiting() {
@@ -129,7 +134,7 @@ impl<D: Directory> Tree<D> {
                 segment.synced = segment.position;
                 return Ok(Some(segment));
             }
-            for part in self.base(&segment, old)? {
+            for part in self.base(&segment, old.map(|(old, _)| old))? {
                 segment.file.append(&part).map_err(fail)?;
             }
         }
@@ -147,24 +152,24 @@ impl<D: Directory> Tree<D> {
         let parts = parts(&items, (self.config.segment as usize).saturating_mul(2).min(MAX_PART));
         let count = u16::try_from(parts.len()).map_err(|_| new.damaged("it is larger than any this store writes"))?;
         let mut frames = Vec::new();
-        for (number, items) in (0u16..).zip(parts) {
-            let mut base = Encoder::base(writer, number, count, next, self.config.small);
-            for item in items {
-                let blob;
+        for (part, items) in (0u16..).zip(parts) {
+            let blob = |item: &Item<'_>| match (item.value, old) {
+                (Found::Blob { at, length, check }, Some(old)) => old.blob(at, length, check),
+                _ => Ok(Vec::new()),
+            };
+            let blobs = items.iter().map(blob).collect::<Result<Vec<_>>>()?;
+            let says = Part { writer, part, parts: count, next, follows: new.follows };
+            let room = items.iter().zip(&blobs).map(|(item, blob)| item.size() - blob.len()).sum();
+            let mut base = Encoder::base(&new.checks, &says, self.config.small, room);
+            for (item, blob) in items.iter().zip(&blobs) {
                 let content = match item.value {
                     Found::Small(bytes) => Content::Bytes(bytes),
                     Found::File(file) => Content::File(file),
-                    Found::Blob { at, length, check } => {
-                        let Some(old) = old else { continue };
-                        blob = old.blob(at, length, check)?;
-                        Content::Bytes(&blob)
-                    }
+                    Found::Blob { .. } => Content::Bytes(blob),
                 };
-                base.pair(&new.checks, item.version, item.key, content);
+                base.pair(item.version, item.key, content);
             }
-            let mut bytes = Vec::with_capacity(OVERHEAD + base.size());
-            frame::write(&new.checks, &base.head, &base.blobs, &mut bytes);
-            frames.push(bytes);
+            frames.push(base.finish().0);
         }
         Ok(frames)
     }

@@ -13,7 +13,7 @@ use crate::record::Plan;
 use crate::segment::{PROBE, Segment};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
@@ -35,7 +35,8 @@ pub struct Tree<D: Directory> {
     pub config: Config,
     pub ids: Rc<Ids>,
     pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
-    splits: HashSet<Node, BuildHasherDefault<NodeHasher>>,
+    /// Nodes that have split, and the seals that their children follow.
+    splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
     /// Whether segments were added since the budget was last looked at.
     grown: bool,
     /// Counts operations: within one, a segment is looked at for news only once.
@@ -69,7 +70,7 @@ impl<D: Directory> Tree<D> {
             config,
             ids,
             segments: HashMap::default(),
-            splits: HashSet::default(),
+            splits: HashMap::default(),
             grown: false,
             turn: 0,
         }
@@ -103,6 +104,12 @@ impl<D: Directory> Tree<D> {
         }
         if !segment.named {
             self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+            // What leads there: an instance in relaxed durability may have written it.
+            for node in [Some(node), node.parent()].into_iter().flatten() {
+                if !self.config.has(Flaw::WayNotSynced) {
+                    nodelog::sync(&self.directory, node)?;
+                }
+            }
             segment.named = true;
         }
         Ok(())
@@ -114,7 +121,7 @@ impl<D: Directory> Tree<D> {
         let mut parent = None;
         let mut tries = 0;
         loop {
-            if self.splits.contains(&node) {
+            if self.splits.contains_key(&node) {
                 (node, parent) = (child(node, hash)?, None);
                 continue;
             }
@@ -123,7 +130,7 @@ impl<D: Directory> Tree<D> {
                 return Err(unstable());
             }
             if !self.segments.contains_key(&node) {
-                match self.open(node)? {
+                match self.open(node, parent)? {
                     Opened::Ready => {}
                     Opened::Split => continue,
                     Opened::Missing(state) if state != NodeState::default() => return Err(missing(node, state)),
@@ -146,34 +153,45 @@ impl<D: Directory> Tree<D> {
             }
             let turn = self.turn;
             let segment = self.segments.get_mut(&node);
-            match segment.and_then(|segment| {
+            let sealed = segment.and_then(|segment| {
                 segment.used = turn;
                 segment.sealed()
-            }) {
+            });
+            match sealed.map(|seal| seal.plan) {
                 None => return Ok(Some(node)),
                 Some(_) if access == Access::Write => {
                     self.succeed(node)?;
                     parent = None;
                 }
-                Some(Plan::Compact) => {
-                    if !self.follow(node)? {
-                        return Ok(Some(node));
+                Some(plan) => {
+                    // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
+                    if !self.config.has(Flaw::WayNotSynced) {
+                        self.settle(node)?;
+                    }
+                    match plan {
+                        Plan::Split => (parent, node) = (Some(node), child(node, hash)?),
+                        Plan::Compact if self.follow(node)? => {}
+                        Plan::Compact => return Ok(Some(node)),
                     }
                 }
-                Some(Plan::Split) => (parent, node) = (Some(node), child(node, hash)?),
             }
         }
     }
 
-    /// Opens a node's live segment.
-    fn open(&mut self, node: Node) -> Result<Opened> {
+    /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
+    fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
         let mut state = nodelog::read(&self.directory, &self.keys, node)?;
         for _ in 0..TRIES {
             if state.split {
-                self.mark_split(node);
+                self.mark_split(node, state.seal);
                 return Ok(Opened::Split);
             }
-            if let Some(segment) = self.load(node, state.generation)? {
+            let follows = match (state.generation, parent) {
+                (0, Some(parent)) => self.segments.get(&parent).and_then(Segment::sealed).map_or(0, |seal| seal.id),
+                (0, None) => self.first_follows(node),
+                _ => state.seal,
+            };
+            if let Some(segment) = self.load(node, state.generation, follows)? {
                 self.insert(segment);
                 return Ok(Opened::Ready);
             }
@@ -191,8 +209,13 @@ impl<D: Directory> Tree<D> {
         Err(unstable())
     }
 
-    /// Opens a segment and reads it; `None` if it is not there or has no base.
-    pub fn load(&mut self, node: Node, generation: u64) -> Result<Option<Segment<D::File>>> {
+    /// The seal that the first generation of a node follows: that of its parent, which has split.
+    pub fn first_follows(&self, node: Node) -> u64 {
+        node.parent().and_then(|parent| self.splits.get(&parent)).copied().unwrap_or(0)
+    }
+
+    /// Opens a segment and reads it; `None` if it is not there or has no base that follows the seal.
+    pub fn load(&mut self, node: Node, generation: u64, follows: u64) -> Result<Option<Segment<D::File>>> {
         let name = node.segment(generation);
         let mut opened = self.open_file(&name, Open::Write).map(|file| (file, true));
         if let Err(FileError::ReadOnly | FileError::Access) = opened {
@@ -203,7 +226,7 @@ impl<D: Directory> Tree<D> {
             Err(FileError::NotFound) => return Ok(None),
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
-        let mut segment = Segment::new(file, &self.keys, node, generation, writable, self.config);
+        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, self.config);
         segment.catch_up(&self.keys, self.config.segment as usize)?;
         segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
@@ -223,14 +246,17 @@ impl<D: Directory> Tree<D> {
 
     /// Goes on to the generation that follows a sealed one, without making it; false if there is none yet.
     fn follow(&mut self, node: Node) -> Result<bool> {
-        let Some(generation) = self.segments.get(&node).map(|segment| segment.generation) else { return Ok(true) };
-        if let Some(next) = self.load(node, generation.saturating_add(1))? {
+        let Some((generation, seal)) = self.segments.get(&node).and_then(|old| Some((old.generation, old.sealed()?)))
+        else {
+            return Ok(true);
+        };
+        if let Some(next) = self.load(node, generation.saturating_add(1), seal.id)? {
             self.insert(next);
             return Ok(true);
         }
         // As in `open`: the log is read after the file was looked for.
         let state = nodelog::read(&self.directory, &self.keys, node)?;
-        if state > (NodeState { split: false, generation }) {
+        if state.is_past(generation) {
             self.forget(node);
             return Ok(true);
         }
@@ -246,12 +272,13 @@ impl<D: Directory> Tree<D> {
         self.segments.remove(&node);
     }
 
-    pub fn mark_split(&mut self, node: Node) {
+    /// `seal` is the one that its children follow.
+    pub fn mark_split(&mut self, node: Node, seal: u64) {
         self.forget(node);
         if self.splits.len() >= MAX_SPLITS {
             self.splits.clear();
         }
-        self.splits.insert(node);
+        self.splits.insert(node, seal);
     }
 
     /// Bytes that the segments in memory take, about.

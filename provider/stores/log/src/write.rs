@@ -4,11 +4,11 @@ use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
 use crate::error::unknown;
 use crate::flaw::Flaw;
-use crate::frame::{self, OVERHEAD};
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
 use crate::policy;
-use crate::record::{FileValue, Key, MAX_KEY};
+use crate::record::{FileValue, Key, MAX_KEY, Op};
+use crate::segment::Sent;
 use crate::tree::{Access, TRIES, Tree};
 use crate::value;
 use kvfuse_core::{Error, Kind, Result};
@@ -18,6 +18,9 @@ use std::cell::RefCell;
 /// Bytes of operations that go into one record, but for a single operation: with what is around them, a frame takes the
 /// 4,096 bytes that a host appends in one call. More takes three calls and, in wasmtime, another thread.
 const RECORD: usize = 4096 - 32;
+
+/// Records that are appended before they are read back.
+const GROUPS: usize = 16;
 
 /// A key as a caller has it, with what the tree needs of it.
 #[derive(Clone, Copy)]
@@ -74,6 +77,11 @@ impl Change<'_> {
         }
     }
 
+    /// Whether its value is in a file.
+    fn is_far(&self, blob: usize) -> bool {
+        matches!(self, Self::Place(_)) || self.value().is_some_and(|value| value.len() > blob)
+    }
+
     /// Bytes that it takes in a record, about.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
@@ -90,70 +98,108 @@ struct Files {
     placed: Option<FileValue>,
 }
 
+/// Changes that go into one record.
+type Group<'a, 'b> = &'a [(Name<'b>, Change<'b>)];
+
+/// Puts a change into a record. `far` is what stands for the file of a key that is deleted: a delete keeps no key.
+fn encode<'a>(
+    record: &mut Encoder<'a>,
+    name: &Name<'a>,
+    change: &Change<'a>,
+    files: Option<&Files>,
+    far: ValueName,
+) -> Op<'a> {
+    let key = match name.digest {
+        None => Key::Whole(name.text.as_bytes()),
+        Some(digest) => {
+            let file = files.and_then(|files| files.key).unwrap_or(far);
+            Key::Far { digest, length: name.text.len() as u32, file }
+        }
+    };
+    let content = |bytes| files.and_then(|files| files.value).map_or(Content::Bytes(bytes), Content::File);
+    match *change {
+        Change::Place(_) => {
+            record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File))
+        }
+        Change::Set(value) => record.set(key, content(value)),
+        Change::Delete => record.delete(key),
+        Change::Increment { delta, floor } => record.increment(key, delta, floor),
+        Change::Swap { expected, value } => record.swap(key, expected, content(value)),
+    }
+}
+
 impl<D: Directory> Tree<D> {
     /// Makes one change to one key.
     pub fn change(&mut self, name: Name<'_>, change: Change<'_>) -> Result<Outcome> {
-        let mut outcomes = self.write(&[(name, change)])?;
-        outcomes.pop().ok_or_else(|| Error::new(Kind::Other, "a change had no outcome"))
-    }
-
-    /// Makes changes in order of their keys' hashes, as many in one record as go together. `changes` has to be in that
-    /// order; on an error, the changes before may have been made.
-    pub fn write_sorted(&mut self, mut changes: &[(Name<'_>, Change<'_>)]) -> Result<()> {
-        while let Some((first, _)) = changes.first() {
-            let node = self.seek(first.hash, Access::Write)?.unwrap_or(Node::ROOT);
-            let (mut size, blob) = (0, self.config.blob);
-            let fits = |(name, change): &&(Name<'_>, Change<'_>)| {
-                size += change.size(name, blob);
-                node.covers(name.hash) && size <= RECORD
-            };
-            let count = changes.iter().take_while(fits).count().max(1);
-            let Some((now, later)) = changes.split_at_checked(count) else { break };
-            // Should the node split at this moment, they go one by one.
-            match self.write_to(node, now)? {
-                Some(_) => {}
-                None => now.iter().try_for_each(|change| self.write(&[*change]).map(drop))?,
-            }
-            changes = later;
-        }
-        Ok(())
-    }
-
-    /// Makes changes to keys of one hash.
-    fn write(&mut self, changes: &[(Name<'_>, Change<'_>)]) -> Result<Vec<Outcome>> {
-        let hash = changes.first().map_or(0, |(name, _)| name.hash);
+        let change = [(name, change)];
         for _ in 0..TRIES {
-            let node = self.seek(hash, Access::Write)?.unwrap_or(Node::ROOT);
-            if let Some(outcomes) = self.write_to(node, changes)? {
-                return Ok(outcomes);
+            let node = self.seek(name.hash, Access::Write)?.unwrap_or(Node::ROOT);
+            if let Some(outcome) = self.write_to(node, &[&change])?.pop().flatten() {
+                return Ok(outcome);
             }
         }
         Err(Error::new(Kind::Unavailable, "other writers kept getting ahead; nothing was changed, try again"))
     }
 
-    /// Appends a record with the changes to a node's segment and reads it back. `None` if it did not take part: it came
-    /// after a seal, or the host tore it. Then nothing was changed, for good.
-    fn write_to(&mut self, node: Node, changes: &[(Name<'_>, Change<'_>)]) -> Result<Option<Vec<Outcome>>> {
-        let Some(segment) = self.segments.get(&node) else { return Ok(None) };
+    /// Makes changes in order of their keys' hashes, as many in one record as go together, and as many records before
+    /// they are read back. `changes` has to be in that order; on an error, any of the changes may have been made.
+    pub fn write_sorted(&mut self, mut changes: &[(Name<'_>, Change<'_>)]) -> Result<()> {
+        while let Some((first, _)) = changes.first() {
+            let node = self.seek(first.hash, Access::Write)?.unwrap_or(Node::ROOT);
+            let mut groups = Vec::new();
+            while groups.len() < GROUPS {
+                let (mut size, blob) = (0, self.config.blob);
+                let fits = |(name, change): &&(Name<'_>, Change<'_>)| {
+                    size += change.size(name, blob);
+                    node.covers(name.hash) && size <= RECORD
+                };
+                let mut count = changes.iter().take_while(fits).count();
+                if count == 0 && changes.first().is_some_and(|(name, _)| node.covers(name.hash)) {
+                    count = 1;
+                }
+                let Some((now, later)) = changes.split_at_checked(count).filter(|(now, _)| !now.is_empty()) else {
+                    break;
+                };
+                groups.push(now);
+                changes = later;
+            }
+            let outcomes = self.write_to(node, &groups)?;
+            // Should the node be sealed at this moment, they go one by one.
+            for (group, _) in groups.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_none()) {
+                group.iter().try_for_each(|(name, change)| self.change(*name, *change).map(drop))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a record with each group of changes to a node's segment, and reads them back. Gives what the last change
+    /// of each group did; `None` for a group that did not take part, because it came after a seal or the host tore it:
+    /// then nothing of it was changed, for good.
+    fn write_to(&mut self, node: Node, groups: &[Group<'_, '_>]) -> Result<Vec<Option<Outcome>>> {
+        let Some(segment) = self.segments.get(&node) else { return Ok(vec![None; groups.len()]) };
         if !segment.writable {
             return Err(segment.failed(FileError::ReadOnly));
         }
         let generation = segment.generation;
         let mut files = Vec::new();
         let result =
-            self.put_files(node, generation, changes, &mut files).and_then(|()| self.append(node, changes, &files));
-        match &result {
-            Ok(Some(_)) => self.maintain(node),
-            Err(error) if error.kind() == Kind::OutcomeUnknown => {}
-            // No record names them.
-            _ => {
-                for files in &files {
-                    files.key.iter().for_each(|name| value::remove(&self.directory, *name));
-                    files.value.iter().for_each(|file| value::remove(&self.directory, file.name));
-                }
+            self.put_files(node, generation, groups, &mut files).and_then(|()| self.append(node, groups, &files));
+        let (outcomes, result) = match result {
+            Ok((outcomes, result)) => (outcomes, result),
+            Err(error) => (vec![None; groups.len()], Err(error)),
+        };
+        if !matches!(&result, Err(error) if error.kind() == Kind::OutcomeUnknown) {
+            // Of records that did not happen, nothing names the files.
+            let owners = groups.iter().zip(&outcomes).flat_map(|(group, outcome)| group.iter().map(move |_| outcome));
+            for (files, _) in files.iter().zip(owners).filter(|(_, outcome)| outcome.is_none()) {
+                files.key.iter().for_each(|name| value::remove(&self.directory, *name));
+                files.value.iter().for_each(|file| value::remove(&self.directory, file.name));
+            }
+            if outcomes.iter().any(Option::is_some) {
+                self.maintain(node);
             }
         }
-        result
+        result.map(|()| outcomes)
     }
 
     /// Writes what is too large for a record to files.
@@ -161,10 +207,14 @@ impl<D: Directory> Tree<D> {
         &mut self,
         node: Node,
         generation: u64,
-        changes: &[(Name<'_>, Change<'_>)],
+        groups: &[Group<'_, '_>],
         files: &mut Vec<Files>,
     ) -> Result<()> {
-        for (name, change) in changes {
+        let blob = self.config.blob;
+        if !groups.iter().copied().flatten().any(|(name, change)| name.is_far() || change.is_far(blob)) {
+            return Ok(());
+        }
+        for (name, change) in groups.iter().copied().flatten() {
             files.push(Files::default());
             let Some(last) = files.last_mut() else { continue };
             let put = |bytes: &[u8]| {
@@ -187,58 +237,56 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
+    /// Gives what [`write_to`](Self::write_to) does; with it an error, if one says why others did not take part. `files`
+    /// are those of each change, or none at all.
+    #[allow(clippy::type_complexity)]
     fn append(
         &mut self,
         node: Node,
-        changes: &[(Name<'_>, Change<'_>)],
+        groups: &[Group<'_, '_>],
         files: &[Files],
-    ) -> Result<Option<Vec<Outcome>>> {
-        let id = self.ids.next(&self.directory);
-        let Some(segment) = self.segments.get_mut(&node) else { return Ok(None) };
-        let checks = &segment.checks;
-        let mut record = Encoder::write(id, self.config.small);
-        for ((name, change), files) in changes.iter().zip(files) {
-            let key = match (name.digest, files.key) {
-                (None, _) => Key::Whole(name.text.as_bytes()),
-                (Some(digest), file) => Key::Far {
-                    digest,
-                    length: name.text.len() as u32,
-                    // A delete keeps no key, and needs no file of it.
-                    file: file.unwrap_or(ValueName { node, generation: segment.generation, id }),
-                },
-            };
-            let content = |bytes| files.value.map_or(Content::Bytes(bytes), Content::File);
-            let placed = files.placed.map_or(Content::Bytes(&[]), Content::File);
-            match *change {
-                Change::Place(_) => record.set(checks, key, placed),
-                Change::Set(value) => record.set(checks, key, content(value)),
-                Change::Delete => record.delete(key),
-                Change::Increment { delta, floor } => record.increment(key, delta, floor),
-                Change::Swap { expected, value } => record.swap(checks, key, expected, content(value)),
+    ) -> Result<(Vec<Option<Outcome>>, Result<()>)> {
+        let mut files = files.iter();
+        let Some(segment) = self.segments.get_mut(&node) else { return Ok((vec![None; groups.len()], Ok(()))) };
+        let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
+        let mut sent = Vec::with_capacity(groups.len());
+        let mut result = Ok(());
+        for group in groups {
+            let id = self.ids.next(&self.directory);
+            let room = group.iter().map(|(name, change)| change.size(name, config.blob)).sum();
+            let mut record = Encoder::write(&checks, id, config.small, room);
+            let ops = group
+                .iter()
+                .map(|(name, change)| {
+                    let key_file = ValueName { node, generation, id };
+                    (name.hash, encode(&mut record, name, change, files.next(), key_file))
+                })
+                .collect();
+            let (frame, blobs) = record.finish();
+            result = segment.file.append(&frame);
+            sent.push(Sent { id, frame, blobs, ops, outcome: None });
+            if result.is_err() {
+                break;
             }
         }
-        let mut bytes = Vec::with_capacity(OVERHEAD + record.size());
-        frame::write(checks, &record.head, &record.blobs, &mut bytes);
-        let sent = segment.file.append(&bytes);
-        let asks = |(_, change): &(_, Change<'_>)| !matches!(change, Change::Set(_) | Change::Delete);
-        if self.config.has(Flaw::NoReadBack) && sent.is_ok() && !changes.iter().any(asks) {
-            return Ok(Some(changes.iter().map(|_| Outcome::Done).collect()));
+        let asks = |(_, change): &(Name<'_>, Change<'_>)| !matches!(change, Change::Set(_) | Change::Delete);
+        if config.has(Flaw::NoReadBack) && result.is_ok() && !groups.iter().copied().flatten().any(asks) {
+            return Ok((groups.iter().map(|_| Some(Outcome::Done)).collect(), Ok(())));
         }
-        if let (Err(error), true) = (sent, self.config.has(Flaw::ErrorBelieved)) {
+        if let (Err(error), true) = (result, config.has(Flaw::ErrorBelieved)) {
             return Err(segment.failed(error));
         }
         // Whatever the host said: what counts is what is in the file.
-        let found = segment.read_back(&self.keys, id, &bytes).map_err(|error| unknown(&error))?;
-        match (sent, found) {
-            (_, Some(outcomes)) => {
-                if !self.config.has(Flaw::AcknowledgedEarly) {
-                    self.settle(node).map_err(|error| unknown(&error))?;
-                }
-                Ok(Some(outcomes))
-            }
-            (Err(error), None) => Err(segment.failed(error)),
-            (Ok(()), None) => Ok(None),
+        segment.read_back(&self.keys, &mut sent).map_err(|error| unknown(&error))?;
+        let result = result.map_err(|error| segment.failed(error));
+        let mut outcomes: Vec<_> = sent.into_iter().map(|sent| sent.outcome).collect();
+        let result =
+            if outcomes.iter().all(Option::is_some) && outcomes.len() == groups.len() { Ok(()) } else { result };
+        outcomes.resize(groups.len(), None);
+        if outcomes.iter().any(Option::is_some) && !config.has(Flaw::AcknowledgedEarly) {
+            self.settle(node).map_err(|error| unknown(&error))?;
         }
+        Ok((outcomes, result))
     }
 
     /// Seals a segment that has grown past its limit, and makes what follows it. The change that led here is done
@@ -247,10 +295,8 @@ impl<D: Directory> Tree<D> {
         let Some(segment) = self.segments.get_mut(&node) else { return };
         if segment.sealed().is_none() {
             let Some(plan) = policy::due(segment, &self.config) else { return };
-            let seal = Encoder::seal(self.ids.next(&self.directory), plan);
-            let mut bytes = Vec::new();
-            frame::write(&segment.checks, &seal.head, &seal.blobs, &mut bytes);
-            let _ = segment.file.append(&bytes);
+            let seal = Encoder::seal(&segment.checks, self.ids.next(&self.directory), plan);
+            let _ = segment.file.append(&seal);
             if segment.catch_up(&self.keys, 0).is_err() {
                 return;
             }

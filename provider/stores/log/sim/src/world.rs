@@ -27,9 +27,20 @@ pub enum Weather {
     PowerRelaxed,
     /// The power is cut, durability is full.
     PowerFull,
+    /// File operations fail and the power is cut; durability is full in one instance and relaxed in the others, who are
+    /// told nothing that counts.
+    PowerMixed,
 }
 
-pub const WEATHERS: [Weather; 4] = [Weather::Kills, Weather::Faults, Weather::PowerRelaxed, Weather::PowerFull];
+impl Weather {
+    /// Whether file operations fail.
+    pub fn is_faulty(self) -> bool {
+        matches!(self, Self::Faults | Self::PowerMixed)
+    }
+}
+
+pub const WEATHERS: [Weather; 5] =
+    [Weather::Kills, Weather::Faults, Weather::PowerRelaxed, Weather::PowerFull, Weather::PowerMixed];
 
 /// A sequence of random numbers.
 #[derive(Clone)]
@@ -77,6 +88,8 @@ pub struct Counts {
     pub faults: usize,
     pub power_cuts: usize,
     pub segments: usize,
+    /// Keys of which it was not found out whether an order explains them.
+    pub undecided: usize,
 }
 
 impl Counts {
@@ -89,6 +102,7 @@ impl Counts {
         self.faults += other.faults;
         self.power_cuts += other.power_cuts;
         self.segments += other.segments;
+        self.undecided += other.undecided;
     }
 }
 
@@ -160,7 +174,7 @@ impl Agent {
             counts.cuts += 1;
             return Verdict::Cut(random.below(length.unwrap_or(0) + 1));
         }
-        if shared.weather == Weather::Faults && random.chance(150) {
+        if shared.weather.is_faulty() && random.chance(150) {
             counts.faults += 1;
             let errors = [FileError::Io, FileError::NoSpace, FileError::TooManyOpen];
             let error = errors[random.below(errors.len())];
@@ -201,7 +215,9 @@ pub fn run(plan: Plan) -> Result<Counts, String> {
 
 fn run_once(plan: Plan) -> Result<Counts, String> {
     let mut random = Random::new(plan.seed);
-    let full = plan.weather == Weather::PowerFull || (plan.weather != Weather::PowerRelaxed && random.chance(1000));
+    let power = matches!(plan.weather, Weather::PowerRelaxed | Weather::PowerFull | Weather::PowerMixed);
+    let full = matches!(plan.weather, Weather::PowerFull | Weather::PowerMixed)
+        || (plan.weather != Weather::PowerRelaxed && random.chance(1000));
     let config = Config {
         segment: [8, 32, 128, 1024][random.below(4)],
         small: [16, 64, 4096][random.below(3)],
@@ -211,7 +227,6 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         flaw: plan.flaw,
     };
     let instances = 2 + random.below(3);
-    let power = matches!(plan.weather, Weather::PowerRelaxed | Weather::PowerFull);
     let rounds = if power { 1 + random.below(3) } else { 1 };
     let disk = Disk::default();
     let shared = Rc::new(RefCell::new(Shared {
@@ -259,7 +274,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         }
     }
     let mut shared = shared.borrow_mut();
-    shared.history.check()?;
+    shared.counts.undecided += shared.history.check()?;
     shared.counts.segments = disk.files().iter().filter(|(path, _)| path.contains("/s")).count();
     shared.counts.operations = shared.history.events.len();
     Ok(shared.counts)
@@ -279,6 +294,10 @@ fn interleave(
             let (disk, shared) = (disk.clone(), shared.clone());
             Some(Coroutine::new(move |yielder: &Pause, (): ()| {
                 let mut left = operations;
+                let mut config = config;
+                if number > 0 && shared.borrow().weather == Weather::PowerMixed {
+                    config.durability = Durability::Relaxed;
+                }
                 while left > 0 {
                     let trace = std::env::var_os("TRACE").is_some();
                     let agent = Rc::new(Agent { number, shared: shared.clone(), yielder: Cell::new(yielder), trace });

@@ -3,7 +3,8 @@
 use kvfuse_log::Flaw;
 use kvfuse_log_sim::world::{Plan, WEATHERS, run};
 
-const FLAWS: [Flaw; 15] = [
+// `ParentNotSynced` has a schedule of its own in lost_split.rs.
+const FLAWS: [Flaw; 17] = [
     Flaw::NoReadBack,
     Flaw::SealIgnored,
     Flaw::VersionReused,
@@ -12,7 +13,9 @@ const FLAWS: [Flaw; 15] = [
     Flaw::AbsenceBelieved,
     Flaw::RemovedEarly,
     Flaw::LastBaseCounts,
-    Flaw::SealNotSynced,
+    Flaw::SealNotNamed,
+    Flaw::ReplacedRemovedEarly,
+    Flaw::WayNotSynced,
     Flaw::SuccessorNotSynced,
     Flaw::AcknowledgedEarly,
     Flaw::ValueNotSynced,

@@ -15,5 +15,6 @@ fn no_interleaving_of_instances_breaks_a_promise() {
             }
         }
         println!("{weather:?}: {total:?}");
+        assert_eq!(total.undecided, 0, "{weather:?}: histories that nobody judged");
     }
 }
