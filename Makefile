@@ -9,9 +9,12 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
+# The providers: a store each, and the same for consumers of an earlier shape of one version string.
+STORES := keyvalue keyvalue_redis keyvalue_etcd
+PROVIDERS := $(foreach store,$(STORES),$(store) $(store)_draft2_2024 $(store)_0_1_methods)
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := keyvalue keyvalue_floor keyvalue_draft2_2024 keyvalue_0_1_methods kvfuse-file \
-  keyvalue_redis keyvalue_etcd kvfuse-redis-provider kvfuse-etcd-provider kvfuse-conformance-guests kvfuse-consumers
+LEAN_GUESTS := $(PROVIDERS) keyvalue_floor kvfuse-file kvfuse-redis-provider kvfuse-etcd-provider \
+  kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
 # What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
@@ -47,19 +50,18 @@ toolchain:
 
 # Cargo and xtask know what is up to date; make only orders the steps.
 #
-# The providers: over files, the same for consumers of an earlier shape of one version string, and over servers. Cargo
-# compiles them side by side.
-PROVIDERS := keyvalue keyvalue_draft2_2024 keyvalue_0_1_methods keyvalue_redis keyvalue_etcd
+# The providers' artefacts: for each store what it is called and the folder of the list of what its artefacts may import.
+# Cargo compiles them side by side.
 about_keyvalue := wasi:keyvalue over files in a granted directory
-about_keyvalue_draft2_2024 := $(about_keyvalue), with the draft2 of 2024
-about_keyvalue_0_1_methods := $(about_keyvalue), with the 0.1.0 of 2024-01
 about_keyvalue_redis := wasi:keyvalue in Redis or Valkey
 about_keyvalue_etcd := wasi:keyvalue in etcd
 imports_keyvalue := file
-imports_keyvalue_draft2_2024 := file
-imports_keyvalue_0_1_methods := file
 imports_keyvalue_redis := redis
 imports_keyvalue_etcd := etcd
+store_of = $(patsubst %_0_1_methods,%,$(patsubst %_draft2_2024,%,$(1)))
+about = $(about_$(call store_of,$(1)))$(if $(filter %_draft2_2024,$(1)),$(comma) with the draft2 of 2024)$(if \
+  $(filter %_0_1_methods,$(1)),$(comma) with the 0.1.0 of 2024-01)
+comma := ,
 
 .PHONY: providers provider-modules $(PROVIDERS:%=components/%.wasm)
 providers: $(PROVIDERS:%=components/%.wasm) ## the provider components: files, Redis, etcd
@@ -68,7 +70,8 @@ provider-modules: toolchain
 	@cargo build --package xtask
 	@tools/cargo-wasm.sh build $(addprefix --package ,$(PROVIDERS)) --target wasm32-unknown-unknown --profile guest
 $(PROVIDERS:%=components/%.wasm): components/%.wasm: provider-modules
-	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* "$(about_$*)" provider/components/$(imports_$*)/imports.txt
+	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* "$(call about,$*)" \
+	  provider/components/$(imports_$(call store_of,$*))/imports.txt
 
 .PHONY: components/kv_demo.wasm components/kv_demo.fused.wasm
 components/kv_demo.wasm: toolchain

@@ -42,7 +42,7 @@ command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || die \
   "rustup could not add the targets, and the other way needs Debian's apt-get and dpkg." \
   "With a network that reaches rustup's downloads:  rustup target add ${missing[*]}"
 
-site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1)
+site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1 || true)
 [ -n "$site" ] || die "apt has no package source" \
   "run 'apt-get update' as root once, or: rustup target add ${missing[*]}"
 

@@ -69,7 +69,7 @@ const FILES: Store = Store {
 const REDIS: Store = Store {
     name: "redis",
     about: "a Redis or Valkey server",
-    files: &["keyvalue_redis.wasm"],
+    files: &["keyvalue_redis.wasm", "keyvalue_redis_draft2_2024.wasm", "keyvalue_redis_0_1_methods.wasm"],
     variables: &[
         Variable {
             name: "KEYVALUE_REDIS_URL",
@@ -89,7 +89,7 @@ const REDIS: Store = Store {
 const ETCD: Store = Store {
     name: "etcd",
     about: "an etcd cluster",
-    files: &["keyvalue_etcd.wasm"],
+    files: &["keyvalue_etcd.wasm", "keyvalue_etcd_draft2_2024.wasm", "keyvalue_etcd_0_1_methods.wasm"],
     variables: &[
         Variable {
             name: "KEYVALUE_ETCD_ENDPOINTS",

@@ -8,12 +8,16 @@ use std::path::PathBuf;
 use std::process::Command;
 use support::{Folder, Ran};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 9] = [
     "keyvalue.wasm",
     "keyvalue_draft2_2024.wasm",
     "keyvalue_0_1_methods.wasm",
     "keyvalue_redis.wasm",
+    "keyvalue_redis_draft2_2024.wasm",
+    "keyvalue_redis_0_1_methods.wasm",
     "keyvalue_etcd.wasm",
+    "keyvalue_etcd_draft2_2024.wasm",
+    "keyvalue_etcd_0_1_methods.wasm",
 ];
 
 /// A clone with kvfuse/ and components/, and a folder for programs in place of the PATH.
@@ -114,7 +118,7 @@ fn without_make_the_script_says_what_to_call() {
 fn another_folder_of_components_has_to_be_complete() {
     let clone = Clone::new();
     let folder = clone.0.path("components");
-    clone.built(&FILES[..3]);
+    clone.built(&FILES[..7]);
     let ran = clone.script(|script| {
         script.env("KVFUSE_COMPONENTS", &folder);
     });
@@ -122,7 +126,7 @@ fn another_folder_of_components_has_to_be_complete() {
     assert_eq!(
         ran.stderr,
         format!(
-            "error: the provider components to embed are not built: keyvalue_redis.wasm, keyvalue_etcd.wasm not found in {}\n  = help: make providers\n",
+            "error: the provider components to embed are not built: keyvalue_etcd_draft2_2024.wasm, keyvalue_etcd_0_1_methods.wasm not found in {}\n  = help: make providers\n",
             folder.display()
         )
     );

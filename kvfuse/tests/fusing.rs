@@ -9,10 +9,15 @@ use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit
 /// Fuses and returns the file of the provider that was taken.
 #[track_caller]
 fn fused_with(consumer: &[u8]) -> String {
+    fused_with_store("files", consumer)
+}
+
+#[track_caller]
+fn fused_with_store(store: &str, consumer: &[u8]) -> String {
     let folder = Folder::new();
     folder.write("app.wasm", consumer);
-    let said = folder.kvfuse(&["fuse", "app.wasm", "-q"]).ok();
-    let said = said.strip_prefix("fused app.wasm with the store files (").unwrap();
+    let said = folder.kvfuse(&["fuse", "app.wasm", "-q", "--store", store]).ok();
+    let said = said.strip_prefix(&format!("fused app.wasm with the store {store} (")).unwrap();
     let provider = said.strip_suffix(") into app.fused.wasm\n").unwrap().to_string();
     let left = kvfuse_compose::World::of(&folder.read("app.fused.wasm")).unwrap().imports;
     assert!(left.iter().all(|item| !item.name.contains("keyvalue")), "{left:?}");
@@ -33,6 +38,26 @@ fn the_provider_is_picked_by_the_shape_of_the_imports() {
     ];
     for (generation, provider) in cases {
         assert_eq!(fused_with(&consumer_of(&[generation])), provider, "{generation}");
+    }
+}
+
+#[test]
+fn every_store_has_a_provider_for_every_shape_of_the_imports() {
+    for store in ["redis", "etcd"] {
+        let cases = [
+            ("draft", ""),
+            ("draft2", ""),
+            ("draft2_2024", "_draft2_2024"),
+            ("v0_1", ""),
+            ("v0_1_methods", "_0_1_methods"),
+            ("draft_eventual", ""),
+            ("unversioned", ""),
+            ("wrpc", ""),
+        ];
+        for (generation, shape) in cases {
+            let expected = format!("keyvalue_{store}{shape}.wasm");
+            assert_eq!(fused_with_store(store, &consumer_of(&[generation])), expected, "{generation}");
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
 
 pub mod lean;
+mod tls;
 
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
@@ -52,6 +53,7 @@ pub struct Command {
     environment: Vec<(String, String)>,
     directories: Vec<(PathBuf, String, bool)>,
     network: bool,
+    roots: Option<Arc<rustls::RootCertStore>>,
     input: Vec<u8>,
 }
 
@@ -75,6 +77,7 @@ impl Outcome {
 struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
+    hooks: tls::Hooks,
     table: ResourceTable,
     memory: Memory,
 }
@@ -105,7 +108,7 @@ impl WasiView for Host {
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView { hooks: Default::default(), table: &mut self.table, ctx: &mut self.http }
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -129,6 +132,7 @@ impl Program {
         let host = Host {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
+            hooks: tls::Hooks::new(command.roots.clone()),
             table: ResourceTable::new(),
             memory: Memory::default(),
         };
@@ -181,6 +185,12 @@ impl Command {
     /// Lets it use the machine's network by sockets. (By `wasi:http` every guest may.)
     pub fn network(mut self) -> Self {
         self.network = true;
+        self
+    }
+
+    /// Lets its host trust these issuers of certificates alone; otherwise it trusts those that wasmtime does.
+    pub fn trust(mut self, roots: rustls::RootCertStore) -> Self {
+        self.roots = Some(Arc::new(roots));
         self
     }
 

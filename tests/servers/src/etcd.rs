@@ -5,6 +5,8 @@ use crate::http::StdHttp;
 use crate::process::{Process, free_port, program, wait_until};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::{HttpClient, Request, Scheme};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -12,6 +14,8 @@ use tempfile::TempDir;
 pub struct Etcd {
     members: Vec<Member>,
     arguments: Vec<String>,
+    /// Of the addresses for clients.
+    scheme: &'static str,
     token: String,
 }
 
@@ -25,6 +29,16 @@ struct Member {
 impl Etcd {
     /// Starts a cluster of so many members with more arguments, such as `--max-txn-ops`.
     pub fn start(members: usize, arguments: &[&str]) -> Self {
+        Self::start_with(members, arguments, "http")
+    }
+
+    /// Starts one member that speaks TLS alone, with a certificate and its key, both PEM files.
+    pub fn start_tls(certificate: &Path, key: &Path) -> Self {
+        let files = [certificate, key].map(|path| path.to_str().expect("a path that is text"));
+        Self::start_with(1, &["--cert-file", files[0], "--key-file", files[1]], "https")
+    }
+
+    fn start_with(members: usize, arguments: &[&str], scheme: &'static str) -> Self {
         let members = (0..members)
             .map(|_| Member {
                 folder: tempfile::tempdir().unwrap(),
@@ -34,7 +48,7 @@ impl Etcd {
             })
             .collect();
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
-        let mut etcd = Self { members, arguments, token: String::new() };
+        let mut etcd = Self { members, arguments, scheme, token: String::new() };
         for member in 0..etcd.members.len() {
             etcd.spawn(member);
         }
@@ -50,9 +64,10 @@ impl Etcd {
             .map(|(index, member)| format!("m{index}=http://127.0.0.1:{}", member.peer))
             .collect();
         let Member { folder, client, peer, .. } = &self.members[index];
+        let scheme = self.scheme;
         let mut arguments: Vec<String> = format!(
             "--name m{index} --data-dir data --logger zap --log-level error \
-             --listen-client-urls http://127.0.0.1:{client} --advertise-client-urls http://127.0.0.1:{client} \
+             --listen-client-urls {scheme}://127.0.0.1:{client} --advertise-client-urls {scheme}://127.0.0.1:{client} \
              --listen-peer-urls http://127.0.0.1:{peer} --initial-advertise-peer-urls http://127.0.0.1:{peer} \
              --initial-cluster {} --heartbeat-interval 50 --election-timeout 500",
             cluster.join(",")
@@ -65,7 +80,7 @@ impl Etcd {
         self.members[index].process = Some(process);
     }
 
-    /// Waits until the cluster takes writes.
+    /// Waits until the cluster takes writes; one that speaks TLS, until it listens: who connects is served when it does.
     pub fn wait_until_serving(&mut self) {
         wait_until("etcd serves", || {
             for member in &mut self.members {
@@ -77,6 +92,9 @@ impl Etcd {
             let running: Vec<usize> = self.running().collect();
             !running.is_empty()
                 && running.into_iter().all(|member| {
+                    if self.scheme == "https" {
+                        return TcpStream::connect(("127.0.0.1", self.members[member].client)).is_ok();
+                    }
                     let answer = self.try_post(member, "/v3/kv/range", r#"{"key":"AA=="}"#, "");
                     answer.is_some_and(|(status, body)| status == 200 || body.contains("user name is empty"))
                 })
@@ -93,7 +111,8 @@ impl Etcd {
 
     /// The value of `KEYVALUE_ETCD_ENDPOINTS`.
     pub fn endpoints(&self) -> String {
-        let endpoints: Vec<String> = self.ports().iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let endpoints: Vec<String> =
+            self.ports().iter().map(|port| format!("{}://127.0.0.1:{port}", self.scheme)).collect();
         endpoints.join(",")
     }
 

@@ -7,12 +7,18 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A program on the PATH or in Debian's folders of server programs. If there is none, the test fails with what to do.
+/// What the repository's tools fetch is kept there, unless `KVFUSE_TOOLS` says otherwise.
+const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
+
+/// A program on the PATH, in Debian's folders of server programs, or where `tools/servers.sh` unpacks one. If there is
+/// none, the test fails with what to do.
 pub fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/bin:/usr/bin:/usr/sbin:/sbin";
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| {
+    let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from);
+    let folders = std::env::split_paths(&path).chain([tools.join("valkey/usr/bin")]);
+    folders.map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| {
         panic!(
-            "this test needs the program {name}: as root run `tools/servers.sh`, or `apt-get install {package}` \
+            "this test needs the program {name}: run `make servers`, as root, or `apt-get install {package}` \
              (elsewhere: install {name} and put it on the PATH)"
         )
     })

@@ -39,6 +39,8 @@ struct State {
     replied: usize,
     /// One byte at a time, if set.
     trickle: bool,
+    /// What clients sent, if it is kept.
+    kept: Option<Vec<u8>>,
 }
 
 /// Lets everything through but for what is planned.
@@ -86,6 +88,11 @@ impl Proxy {
         self.state.lock().unwrap().trickle = on;
     }
 
+    /// What clients sent since this was first asked.
+    pub fn sent(&self) -> Vec<u8> {
+        self.state.lock().unwrap().kept.get_or_insert_default().clone()
+    }
+
     /// Bytes requested and replied since this was last asked.
     pub fn count(&self) -> (usize, usize) {
         let mut state = self.state.lock().unwrap();
@@ -114,6 +121,9 @@ fn pump(mut from: TcpStream, mut to: TcpStream, direction: Direction, state: &Mu
             match direction {
                 Direction::Request => state.requested += through,
                 Direction::Reply => state.replied += through,
+            }
+            if let Some(kept) = state.kept.as_mut().filter(|_| direction == Direction::Request) {
+                kept.extend(&buffer[..through]);
             }
             (through, fault, state.trickle)
         };

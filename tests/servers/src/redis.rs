@@ -1,4 +1,4 @@
-//! A Redis server.
+//! A Redis or Valkey server.
 
 use crate::process::{Process, free_port, program, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,6 +7,8 @@ use std::process::Command;
 use tempfile::TempDir;
 
 pub struct Redis {
+    /// The program and Debian's package of it.
+    program: (&'static str, &'static str),
     folder: TempDir,
     port: u16,
     arguments: Vec<String>,
@@ -17,9 +19,18 @@ impl Redis {
     /// Starts one with more arguments, such as `--requirepass`. It keeps an append-only file, so that a restarted one has
     /// what the one before acknowledged.
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_program(("redis-server", "redis-server"), arguments)
+    }
+
+    /// The same with Valkey, which takes the same arguments.
+    pub fn start_valkey(arguments: &[&str]) -> Self {
+        Self::start_program(("valkey-server", "valkey-server"), arguments)
+    }
+
+    fn start_program(program: (&'static str, &'static str), arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
-        let mut redis = Self { folder, port: free_port(), arguments, process: None };
+        let mut redis = Self { program, folder, port: free_port(), arguments, process: None };
         redis.resume();
         redis
     }
@@ -44,10 +55,10 @@ impl Redis {
         let save = arguments.iter().position(|argument| argument == "--save").unwrap();
         arguments.insert(save + 1, String::new());
         arguments.extend(self.arguments.iter().cloned());
-        let program = program("redis-server", "redis-server");
-        let mut process = Process::start(&program, &arguments, self.folder.path());
-        wait_until("redis-server answers", || {
-            assert!(!process.has_ended(), "redis-server ended; its log: {}", self.log());
+        let (name, package) = self.program;
+        let mut process = Process::start(&program(name, package), &arguments, self.folder.path());
+        wait_until(&format!("{name} answers"), || {
+            assert!(!process.has_ended(), "{name} ended; its log: {}", self.log());
             self.try_command(&["PING"]).is_some_and(|answer| answer == "+PONG" || answer.starts_with("-NOAUTH"))
         });
         self.process = Some(process);

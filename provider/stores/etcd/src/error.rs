@@ -133,7 +133,11 @@ pub fn unreachable(config: &Config, authority: &str, fault: &Fault) -> Error {
         Cause::TimedOut => timed_out(config, authority),
         Cause::Tls => Error::new(
             Kind::Unavailable,
-            format!("TLS with etcd at {authority} failed ({fault}): the host must trust the certificate's issuer"),
+            format!(
+                "TLS with etcd at {authority} failed ({fault}), so nothing was sent: either the port speaks no TLS, or the \
+                 host does not trust the server's certificate; hosts such as wasmtime trust public authorities alone, and \
+                 docs/etcd.md says what to do with a private one"
+            ),
         ),
         Cause::Malformed | Cause::TooLarge => not_etcd(authority),
         _ => Error::new(Kind::Unavailable, format!("etcd at {authority} cannot be reached: {fault}")),

@@ -78,3 +78,20 @@ mod hash_layout_without_scripts {
 
     all_cases_but_two!(OwnRedis::start(&NO_SCRIPTS, &[("KEYVALUE_REDIS_LAYOUT", "hash")]));
 }
+
+mod valkey {
+    use super::OwnRedis;
+
+    kvfuse_suite::contract!(|| crate::OwnRedis::start_valkey(&[]));
+
+    #[test]
+    fn it_is_valkey_that_answers() {
+        assert!(OwnRedis::start_valkey(&[]).server.command(&["INFO", "server"]).contains("server_name:valkey"));
+    }
+}
+
+mod valkey_with_hash_layout {
+    use super::OwnRedis;
+
+    all_cases_but_two!(OwnRedis::start_valkey(&[("KEYVALUE_REDIS_LAYOUT", "hash")]));
+}

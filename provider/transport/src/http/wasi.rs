@@ -154,7 +154,8 @@ fn fault(code: &ErrorCode) -> HttpFault {
         ErrorCode::ConnectionRefused => (false, Cause::Refused, "connection refused"),
         ErrorCode::ConnectionTimeout => (false, Cause::TimedOut, "no connection within the time allowed"),
         ErrorCode::ConnectionLimitReached => (false, Cause::Other, "the host has no more connections"),
-        ErrorCode::TlsProtocolError => (false, Cause::Tls, "TLS protocol error"),
+        // wasmtime says no more than this, whatever it was; its log has the reason.
+        ErrorCode::TlsProtocolError => (false, Cause::Tls, "TLS could not be agreed on"),
         ErrorCode::TlsCertificateError => (false, Cause::Tls, "the certificate is not trusted"),
         ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls, "the server refused TLS"),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
@@ -163,7 +164,11 @@ fn fault(code: &ErrorCode) -> HttpFault {
         ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
             (true, Cause::Closed, "the server closed the connection")
         }
-        ErrorCode::HttpProtocolError => (true, Cause::Malformed, "the answer is not HTTP, or was cut off"),
+        // A server that ends the connection in the middle of its answer, as one does that is restarted, and one that
+        // speaks no HTTP: the host does not tell which, and only the first gets better by itself.
+        ErrorCode::HttpProtocolError => {
+            (true, Cause::Closed, "the answer was cut off, or what listens there speaks no HTTP")
+        }
         ErrorCode::HttpResponseBodySize(_) => (true, Cause::TooLarge, "the answer is larger than the host takes"),
         _ => (true, Cause::Other, "the host's HTTP client failed"),
     };

@@ -27,7 +27,14 @@ pub struct OwnRedis {
 
 impl OwnRedis {
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let server = Redis::start(arguments);
+        Self::on(Redis::start(arguments), variables)
+    }
+
+    pub fn start_valkey(variables: &[(&str, &str)]) -> Self {
+        Self::on(Redis::start_valkey(&[]), variables)
+    }
+
+    fn on(server: Redis, variables: &[(&str, &str)]) -> Self {
         Self { store: connect(&server.url(), variables), server }
     }
 }

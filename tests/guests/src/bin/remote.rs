@@ -1,0 +1,44 @@
+//! One instance that does what it is told, a line at a time, so that a test can do something to its server in between.
+//!
+//! ```text
+//! get K          = V, or = alone if there is none
+//! set K V        =
+//! incr K N       = the counter
+//! get-many K…    = how many of them are there
+//! ```
+//! An error is answered by `! ` and its text.
+
+wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
+
+use std::io::Write as _;
+use wasi::keyvalue::store::{self, Bucket, Error};
+use wasi::keyvalue::{atomics, batch};
+
+fn main() {
+    let mut out = std::io::stdout();
+    for line in std::io::stdin().lines() {
+        let line = line.expect("a line");
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer = match store::open("").and_then(|bucket| obey(&bucket, &words)) {
+            Ok(text) => format!("= {text}\n"),
+            Err(Error::Other(text)) => format!("! {}\n", text.escape_debug()),
+            Err(error) => format!("! {error:?}\n"),
+        };
+        out.write_all(answer.as_bytes()).and_then(|()| out.flush()).expect("someone listens");
+    }
+}
+
+fn obey(bucket: &Bucket, words: &[&str]) -> Result<String, Error> {
+    match words {
+        ["get", key] => {
+            Ok(bucket.get(key)?.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default())
+        }
+        ["set", key, value] => bucket.set(key, value.as_bytes()).map(|()| String::new()),
+        ["incr", key, delta] => Ok(atomics::increment(bucket, key, delta.parse().expect("a number"))?.to_string()),
+        ["get-many", keys @ ..] => {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            Ok(batch::get_many(bucket, &keys)?.iter().filter(|(_, value)| value.is_some()).count().to_string())
+        }
+        other => panic!("no order {other:?}"),
+    }
+}

@@ -1,0 +1,367 @@
+//! What servers do to a fused component under the real wasmtime, through its `wasi:sockets` and `wasi:http`.
+//!
+//! The stores' own tests play every fault at every byte to the same code over `std::net`; here is what only the host's
+//! interfaces can get wrong.
+
+use anyhow::{Context, Result, ensure};
+use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::process::{free_port, wait_until};
+use kvfuse_servers::proxy::{Direction, Fault, Proxy};
+use kvfuse_servers::redis::Redis;
+use kvfuse_tests::{command_line, component, guest};
+use libtest_mimic::{Arguments, Trial};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+use tempfile::TempDir;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Redis,
+    Etcd,
+}
+
+type Case = fn(&Setup) -> Result<()>;
+
+const CASES: &[(&str, Case)] = &[
+    ("a_server_that_is_down_is_an_error_that_names_it", down),
+    ("the_same_instance_works_when_the_server_has_come_up", comes_up),
+    ("a_server_that_hangs_costs_the_time_limit_and_no_more", hangs),
+    ("a_read_that_is_cut_off_is_read_again", cut_off_read),
+    ("a_write_that_is_cut_off_has_an_unknown_outcome", cut_off_write),
+    ("an_answer_that_stops_in_the_middle_costs_the_time_limit", stops_in_the_middle),
+    ("nonsense_is_an_error_and_no_value", nonsense),
+    ("a_restarted_server_is_found_again_by_the_same_instance", restarted),
+    ("an_increment_whose_answer_was_lost_is_reported_as_unknown", lost_increment),
+];
+
+fn main() -> Result<()> {
+    let arguments = Arguments::from_args();
+    let mut trials = vec![
+        Trial::test("redis::tls_that_sockets_do_not_have_is_refused_and_nothing_is_sent", || Ok(tls_is_refused()?)),
+        Trial::test("etcd::a_killed_leader_costs_nothing_that_was_acknowledged", || Ok(leader_killed()?)),
+    ];
+    for (engine, name) in [(Engine::Redis, "redis"), (Engine::Etcd, "etcd")] {
+        for (case, run) in CASES {
+            trials.push(Trial::test(format!("{name}::{case}"), move || Ok(run(&Setup::new(engine)?)?)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit()
+}
+
+/// The fused component of one engine.
+struct Setup {
+    engine: Engine,
+    folder: TempDir,
+}
+
+/// A running instance.
+struct Session {
+    child: Child,
+    answers: Receiver<String>,
+}
+
+/// A real server with a proxy before it.
+struct Server {
+    redis: Option<Redis>,
+    etcd: Option<Etcd>,
+    proxy: Proxy,
+}
+
+impl Setup {
+    fn new(engine: Engine) -> Result<Self> {
+        let this = Self { engine, folder: tempfile::tempdir()? };
+        let provider = if engine == Engine::Redis { "keyvalue_redis" } else { "keyvalue_etcd" };
+        std::fs::write(this.program(), kvfuse_compose::compose(&guest("remote")?, &component(provider)?)?)?;
+        Ok(this)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.folder.path().join("fused.wasm")
+    }
+
+    /// Starts an instance that has the server at this port.
+    fn instance(&self, port: u16, time_limit: &str) -> Result<Session> {
+        Session::start(&self.program(), &self.address(port), time_limit)
+    }
+
+    fn address(&self, port: u16) -> String {
+        match self.engine {
+            Engine::Redis => format!("KEYVALUE_REDIS_URL=redis://127.0.0.1:{port}"),
+            Engine::Etcd => format!("KEYVALUE_ETCD_ENDPOINTS=http://127.0.0.1:{port}"),
+        }
+    }
+
+    fn server(&self) -> Server {
+        let (redis, etcd) = match self.engine {
+            Engine::Redis => (Some(Redis::start(&[])), None),
+            Engine::Etcd => (None, Some(Etcd::start(1, &[]))),
+        };
+        let port = redis.as_ref().map(Redis::port).or(etcd.as_ref().map(|etcd| etcd.ports()[0])).expect("one of them");
+        Server { redis, etcd, proxy: Proxy::start(port) }
+    }
+}
+
+impl Session {
+    fn start(program: &std::path::Path, address: &str, time_limit: &str) -> Result<Self> {
+        let mut child = command_line()?
+            .args(["run", "-S", "inherit-network,allow-ip-name-lookup,http", "--env", address])
+            .args(["--env", &format!("KEYVALUE_TIMEOUT_MS={time_limit}")])
+            .arg(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
+        let (send, answers) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Ok(Self { child, answers })
+    }
+
+    /// What the instance answers: the value, or the error.
+    fn ask(&mut self, order: &str) -> Result<Result<String, String>> {
+        writeln!(self.child.stdin.as_mut().context("its input")?, "{order}")?;
+        // Far beyond any time limit set here: an instance that takes this long never answers.
+        let answer = self.answers.recv_timeout(Duration::from_secs(60)).with_context(|| format!("{order:?} hangs"))?;
+        match answer.split_at_checked(2) {
+            Some(("= ", value)) => Ok(Ok(value.to_string())),
+            Some(("! ", error)) => Ok(Err(error.to_string())),
+            _ => anyhow::bail!("{order:?}: {answer:?}"),
+        }
+    }
+
+    fn value(&mut self, order: &str) -> Result<String> {
+        self.ask(order)?.map_err(|error| anyhow::anyhow!("{order:?}: {error}"))
+    }
+
+    fn error(&mut self, order: &str) -> Result<String> {
+        match self.ask(order)? {
+            Err(error) => Ok(error),
+            Ok(value) => anyhow::bail!("{order:?} gave {value:?} and no error"),
+        }
+    }
+
+    /// Asks until there is no error.
+    fn eventually(&mut self, order: &str) -> String {
+        let mut value = String::new();
+        wait_until(order, || {
+            self.ask(order).expect("an answer").is_ok_and(|answer| {
+                value = answer;
+                true
+            })
+        });
+        value
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    fn freeze(&self) {
+        self.redis.iter().for_each(Redis::freeze);
+        self.etcd.iter().for_each(|etcd| etcd.freeze(0));
+    }
+
+    fn thaw(&self) {
+        self.redis.iter().for_each(Redis::thaw);
+        self.etcd.iter().for_each(|etcd| etcd.thaw(0));
+    }
+
+    fn kill(&mut self) {
+        self.redis.iter_mut().for_each(Redis::kill);
+        self.etcd.iter_mut().for_each(|etcd| etcd.kill(0));
+    }
+
+    fn resume(&mut self) {
+        self.redis.iter_mut().for_each(Redis::resume);
+        if let Some(etcd) = &mut self.etcd {
+            etcd.resume(0);
+            etcd.wait_until_serving();
+        }
+    }
+}
+
+fn down(setup: &Setup) -> Result<()> {
+    let port = free_port();
+    let mut instance = setup.instance(port, "200")?;
+    for order in ["get a", "set a 1", "incr n 1", "get-many a b"] {
+        let error = instance.error(order)?;
+        ensure!(error.contains(&format!("127.0.0.1:{port}")) && error.contains("refused"), "{order}: {error}");
+        ensure!(!error.contains("may or may not"), "what was never sent did not happen: {error}");
+    }
+    Ok(())
+}
+
+fn comes_up(setup: &Setup) -> Result<()> {
+    let mut server = setup.server();
+    server.kill();
+    let mut instance = setup.instance(server.proxy.port(), "200")?;
+    instance.error("get a")?;
+    server.resume();
+    instance.eventually("get a");
+    instance.value("set a 1")?;
+    ensure!(instance.value("get a")? == "1");
+    Ok(())
+}
+
+fn hangs(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    instance.eventually("set a 1");
+    server.freeze();
+    for order in ["get a", "get-many a b"] {
+        let error = instance.error(order)?;
+        ensure!(error.contains("did not answer within 300 ms"), "{order}: {error}");
+    }
+    instance.error("set a 2")?;
+    server.thaw();
+    instance.eventually("get a");
+    instance.eventually("set a 3");
+    ensure!(instance.eventually("get a") == "3");
+    Ok(())
+}
+
+/// Where in the next answer to `order` a fault comes: the length of the answer to the same before, less one.
+fn last_byte(instance: &mut Session, server: &Server, order: &str) -> Result<usize> {
+    instance.value(order)?;
+    server.proxy.count();
+    instance.value(order)?;
+    Ok(server.proxy.count().1 - 1)
+}
+
+fn cut_off_read(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "10000")?;
+    instance.value("set a 1")?;
+    let last = last_byte(&mut instance, &server, "get a")?;
+    for byte in [0, 1, last / 2, last] {
+        server.proxy.plan(Direction::Reply, Fault::Close, byte);
+        ensure!(instance.value("get a")? == "1", "cut off at byte {byte}");
+        ensure!(!server.proxy.clear(), "the fault at byte {byte} was not played");
+    }
+    Ok(())
+}
+
+fn cut_off_write(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "10000")?;
+    let last = last_byte(&mut instance, &server, "set a 1")?;
+    for byte in [0, last / 2, last] {
+        server.proxy.plan(Direction::Reply, Fault::Close, byte);
+        let error = instance.error("set a 2")?;
+        ensure!(error.contains("may or may not have happened"), "cut off at byte {byte}: {error}");
+        ensure!(!server.proxy.clear(), "the fault at byte {byte} was not played");
+        // The request had reached the server.
+        ensure!(instance.value("get a")? == "2");
+        instance.value("set a 1")?;
+    }
+    Ok(())
+}
+
+fn stops_in_the_middle(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    instance.eventually("set a 1");
+    let last = last_byte(&mut instance, &server, "get a")?;
+    for byte in [1, last] {
+        server.proxy.plan(Direction::Reply, Fault::Hang, byte);
+        let error = instance.error("get a")?;
+        ensure!(error.contains("did not answer within 300 ms"), "at byte {byte}: {error}");
+        ensure!(!server.proxy.clear(), "the fault at byte {byte} was not played");
+        ensure!(instance.eventually("get a") == "1");
+    }
+    Ok(())
+}
+
+fn nonsense(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "1000")?;
+    instance.value("set a 1")?;
+    let last = last_byte(&mut instance, &server, "get a")?;
+    for byte in [0, last / 2] {
+        server.proxy.plan(Direction::Reply, Fault::Nonsense, byte);
+        // A read may be tried again, and is right then.
+        if let Ok(value) = instance.ask("get a")? {
+            ensure!(value == "1", "nonsense at byte {byte} gave {value:?}");
+        }
+        // The connection that had it is given up; this one is another.
+        ensure!(instance.value("get a")? == "1");
+        server.proxy.plan(Direction::Reply, Fault::Nonsense, 0);
+        let error = instance.error("set a 1")?;
+        ensure!(error.contains("may or may not have happened"), "{error}");
+        ensure!(instance.value("get a")? == "1", "the same instance works again");
+    }
+    Ok(())
+}
+
+fn restarted(setup: &Setup) -> Result<()> {
+    let mut server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "10000")?;
+    instance.value("set a 1")?;
+    instance.value("incr n 5")?;
+    server.kill();
+    server.resume();
+    ensure!(instance.value("incr n 1")? == "6");
+    ensure!(instance.value("get a")? == "1");
+    Ok(())
+}
+
+fn lost_increment(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "2000")?;
+    instance.value("incr n 1")?;
+    // On etcd an increment reads first; the answer that is lost is the one to the write.
+    let read = if setup.engine == Engine::Etcd { last_byte(&mut instance, &server, "get n")? + 1 } else { 0 };
+    server.proxy.plan(Direction::Reply, Fault::Close, read + 1);
+    let error = instance.error("incr n 1")?;
+    ensure!(!server.proxy.clear(), "the fault was not played");
+    ensure!(error.contains("may or may not have happened"), "{error}");
+    // The server had done it, once.
+    ensure!(instance.value("get n")? == "2");
+    ensure!(instance.value("incr n 1")? == "3");
+    Ok(())
+}
+
+fn tls_is_refused() -> Result<()> {
+    let setup = Setup::new(Engine::Redis)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = format!("KEYVALUE_REDIS_URL=rediss://:hunter2@127.0.0.1:{}", listener.local_addr()?.port());
+    let mut instance = Session::start(&setup.program(), &address, "10000")?;
+    for order in ["get a", "set a 1"] {
+        let error = instance.error(order)?;
+        ensure!(error.contains("TLS") && !error.contains("hunter2"), "{error}");
+    }
+    listener.set_nonblocking(true)?;
+    let connected = listener.accept();
+    ensure!(connected.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock), "nothing connected");
+    Ok(())
+}
+
+fn leader_killed() -> Result<()> {
+    let setup = Setup::new(Engine::Etcd)?;
+    let mut etcd = Etcd::start(3, &[]);
+    let address = format!("KEYVALUE_ETCD_ENDPOINTS={}", etcd.endpoints());
+    let mut instance = Session::start(&setup.program(), &address, "10000")?;
+    let (mut done, mut unknown) = (0, 0);
+    for round in 0..60 {
+        if round == 20 {
+            let leader = etcd.leader();
+            etcd.kill(leader);
+        }
+        match instance.ask("incr n 1")? {
+            Ok(_) => done += 1,
+            Err(error) if error.contains("may or may not have happened") => unknown += 1,
+            Err(error) => anyhow::bail!("{error}"),
+        }
+    }
+    let found: u64 = instance.value("get n")?.parse()?;
+    ensure!((done..=done + unknown).contains(&found), "{done} acknowledged and {unknown} unknown, found {found}");
+    Ok(())
+}
