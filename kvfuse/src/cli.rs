@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 const CODES: &str = "\
 Exit codes: 0 done; 1 the component is not one that kvfuse can work with; 2 wrong use of the command line;
-3 a file cannot be read or written. `kvfuse run` exits as the component does; 125 if it could not be run, 134 if it
+3 a file cannot be read or written; 4 a store is damaged. `kvfuse run` exits as the component does; 125 if it could not be run, 134 if it
 trapped.";
 
 /// Gives any WebAssembly component a key-value store.
@@ -26,6 +26,8 @@ pub enum Command {
     Run(Run),
     /// List the stores, what each one needs and the generations of wasi:keyvalue that it has.
     Stores(Stores),
+    /// Say what the files of a store on files hold, and whether they are damaged. Changes nothing.
+    Stat(Stat),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
     Completions { shell: clap_complete::Shell },
@@ -73,6 +75,16 @@ pub struct Inspect {
 
 #[derive(Args)]
 pub struct Stores {
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Stat {
+    /// The store's directory, as it was granted to the component.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
     /// Print JSON, for programs.
     #[arg(long)]
     pub json: bool,

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
         Command::Inspect(options) => commands::inspect::inspect(&options),
         Command::Run(options) => commands::run::run(&options),
         Command::Stores(options) => commands::stores::stores(&options),
+        Command::Stat(options) => commands::stat::stat(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kvfuse", &mut script);

@@ -7,6 +7,7 @@ use std::path::Path;
 pub mod code {
     pub const REFUSED: u8 = 1;
     pub const FILES: u8 = 3;
+    pub const DAMAGED: u8 = 4;
     /// `run` passes the component's own code on; these two are kvfuse's.
     pub const NOT_RUN: u8 = 125;
     #[cfg(feature = "run")]

@@ -3,6 +3,7 @@
 pub mod fuse;
 pub mod inspect;
 pub mod run;
+pub mod stat;
 pub mod stores;
 
 use crate::catalogue::{self, Provider};

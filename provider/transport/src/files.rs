@@ -8,12 +8,15 @@
 //! | [`File::write`] | `descriptor.write` |
 //! | [`File::sync`], [`Directory::sync`] | `descriptor.sync-data`, `descriptor.sync` |
 //!
-//! Stores are generic over it, so that they run natively against a simulated directory.
+//! Stores are generic over it, so that they run natively against a simulated directory. `native` is a directory of this
+//! machine, for tools that only look.
 
 use std::any::Any;
 use std::fmt;
 
 pub mod grant;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 

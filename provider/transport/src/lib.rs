@@ -9,7 +9,7 @@
 //! | [`clock`] | time limits, and pauses between tries |
 //! | `environment` | configuration; on `wasi:cli/environment` |
 //! | [`fault`] | what can go wrong on the way to a server |
-//! | [`files`] | directories and files; on `wasi:filesystem` |
+//! | [`files`] | directories and files; on `wasi:filesystem`, and natively to look only |
 //! | [`http`] | one HTTP exchange; on `wasi:http/outgoing-handler` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables that wait; on `wasi:clocks` |

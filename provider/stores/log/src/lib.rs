@@ -18,6 +18,7 @@
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `body` | values that pass as host streams |
 //! | [`stat`] | what a bucket's files hold, for people |
+//! | [`survey`], `gaps` | the same of a whole directory, with what is damaged |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
 
 mod anchor;
@@ -28,6 +29,7 @@ mod encode;
 mod error;
 mod flaw;
 mod frame;
+mod gaps;
 mod hash;
 mod heap;
 mod ids;
@@ -42,6 +44,7 @@ pub mod stat;
 mod state;
 pub mod store;
 mod succeed;
+pub mod survey;
 mod tree;
 mod value;
 mod write;

@@ -6,7 +6,7 @@
 use crate::disk::{Call, Director, Disk, Verdict};
 use crate::plain::{Plain, mix};
 use kvfuse_core::{Bucket, Result, Store, Version};
-use kvfuse_log::{Config, LogStore, forge};
+use kvfuse_log::{Config, LogStore, forge, survey};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -34,7 +34,7 @@ impl Director for Counted {
     }
 }
 
-fn config() -> Config {
+pub fn config() -> Config {
     Config { segment: 64, small: 60, blob: 150, ..Config::default() }
 }
 
@@ -188,7 +188,7 @@ fn written_anchor() -> Vec<u8> {
 /// Uses a store on a directory; errors are fine, wrong answers are not.
 pub fn work(disk: &Disk, forged: bool) {
     let director = Rc::new(Counted { calls: Cell::new(0), seed: Cell::new(77) });
-    let store = LogStore::new(Ok(disk.root(director)), config());
+    let store = LogStore::new(Ok(disk.root(director.clone())), config());
     let bucket = store.open("bucket").expect("opening looks at nothing");
     for round in 5..7 {
         for n in 0..KEYS {
@@ -213,6 +213,13 @@ pub fn work(disk: &Disk, forged: bool) {
         }
         list(&*bucket, forged);
     }
+    // One that only looks gets to an end as well.
+    let _ = survey(disk, director);
+}
+
+/// What the store's inspector says of the bucket.
+pub fn survey(disk: &Disk, director: Rc<dyn Director>) -> Result<survey::Bucket> {
+    survey::bucket(&Rc::new(disk.root(director)), "b-bucket")
 }
 
 fn list(bucket: &dyn Bucket, forged: bool) {

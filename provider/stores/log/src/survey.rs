@@ -1,0 +1,339 @@
+//! What all files of a store's directory hold, for a tool that looks at it while nobody or anybody works there. Changes
+//! nothing; damage is told and not stopped at.
+
+use crate::config::Config;
+use crate::gaps::Gaps;
+use crate::ids::Ids;
+use crate::item::{Found, Item};
+use crate::name::{ANCHOR, Node, bucket_directory};
+use crate::nodelog::{self, NodeState};
+use crate::record::Key;
+use crate::segment::Segment;
+use crate::tree::Tree;
+use crate::{anchor, error::failed};
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::files::{Directory, File, FileError, Open};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+/// Bytes of one look at a file.
+const CHUNK: usize = 1 << 20;
+/// Largest file that is searched for torn records.
+const MAX_SEARCHED: u64 = 256 << 20;
+
+/// What a store's directory has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Store {
+    /// The directories of its buckets, in order.
+    pub buckets: Vec<String>,
+    /// Values on their way as streams, or left by instances that died.
+    pub arriving: Files,
+    /// Entries that are not the store's.
+    pub foreign: Vec<String>,
+}
+
+/// Some files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Files {
+    pub count: u64,
+    pub bytes: u64,
+}
+
+impl Files {
+    fn add(&mut self, bytes: u64) {
+        self.count += 1;
+        self.bytes += bytes;
+    }
+}
+
+/// What a bucket's directory holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// By the hashes they cover.
+    pub segments: Vec<Part>,
+    /// Value files that live pairs name.
+    pub values: Files,
+    /// Segments and value files that nothing refers to any more, or not yet.
+    pub leftover: Files,
+    /// One line each.
+    pub damage: Vec<String>,
+}
+
+/// A live segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its file.
+    pub name: String,
+    pub keys: u64,
+    pub bytes: u64,
+    /// Bytes that the live pairs would take in a fresh segment.
+    pub live: u64,
+    /// Bytes of records that are cut off: their writers died, or are writing.
+    pub torn: u64,
+    /// Bytes that are no record of this store.
+    pub damaged: u64,
+    pub sealed: bool,
+}
+
+impl Part {
+    /// Bytes that compaction would give back.
+    pub fn dead(&self) -> u64 {
+        self.bytes.saturating_sub(self.live)
+    }
+}
+
+/// What a bucket's directory says of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    Plain(String),
+    /// Only a hash of it, and its beginning as the directory has it.
+    Hashed,
+}
+
+/// The bucket whose directory this is; `None` if no bucket has such a one.
+pub fn bucket_name(directory: &str) -> Option<Name> {
+    if let Some((_, hash)) = directory.strip_prefix("h-").and_then(|rest| rest.rsplit_once('-')) {
+        return (hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(Name::Hashed);
+    }
+    let mut bytes = Vec::new();
+    let mut rest = directory.strip_prefix("b-")?.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
+            byte => byte,
+        });
+    }
+    let name = String::from_utf8(bytes).ok()?;
+    (bucket_directory(&name) == directory).then_some(Name::Plain(name))
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).map(|digit| digit as u8)
+}
+
+/// Looks at a directory's entries.
+///
+/// # Errors
+/// Of listing.
+pub fn store<D: Directory>(root: &D) -> Result<Store> {
+    let fail = |error| failed("the directory", error);
+    let mut store = Store::default();
+    let mut bodies = false;
+    root.list(&mut |entry| match entry {
+        "bodies" => bodies = true,
+        _ if bucket_name(entry).is_some() => store.buckets.push(entry.to_string()),
+        _ => store.foreign.push(entry.to_string()),
+    })
+    .map_err(fail)?;
+    store.buckets.sort();
+    store.foreign.sort();
+    if bodies && let Ok(directory) = root.directory("bodies") {
+        let mut names = Vec::new();
+        directory.list(&mut |name| names.push(name.to_string())).map_err(fail)?;
+        names.iter().for_each(|name| store.arriving.add(size(&directory, name).unwrap_or(0)));
+    }
+    Ok(store)
+}
+
+/// Looks at all files of the bucket that has this directory.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for another format, and those of reading. What is damaged is no error: it is in the answer.
+pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
+    let first = look(root, directory)?;
+    if first.damage.is_empty() {
+        return Ok(first);
+    }
+    // Others may be at work: a file that is gone was perhaps replaced. Names are never used again, so what is missing
+    // twice is missing.
+    let mut second = look(root, directory)?;
+    second.damage.retain(|line| first.damage.contains(line));
+    Ok(second)
+}
+
+fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
+    let mut bucket = Bucket::default();
+    let fail = |error| failed(&format!("the bucket's directory {name}"), error);
+    let Some(directory) = bucket.note(root.directory(name).map_err(fail))? else { return Ok(bucket) };
+    let files = files(&directory).map_err(fail)?;
+    let Some(anchor) = bucket.note(anchor::read(&directory))? else { return Ok(bucket) };
+    let Some(anchor) = anchor else {
+        // Without it nothing can be read. It is the first file of a bucket, so alone it may be on its way.
+        if files.keys().any(|file| file != ANCHOR) {
+            bucket.damage.push("the file anchor is missing or damaged, and without it nothing can be read".into());
+        }
+        return Ok(bucket);
+    };
+    let mut tree =
+        Tree::new(root.clone(), name.into(), directory, anchor.keys, Config::default(), Rc::new(Ids::default()));
+    let mut known = BTreeSet::from([ANCHOR.to_string()]);
+    let mut named = BTreeMap::new();
+    let mut nodes = vec![Node::ROOT];
+    while let Some(node) = nodes.pop() {
+        known.insert(node.log());
+        let state = nodelog::read(&tree.directory, &tree.keys, node);
+        let Some(state) = bucket.note(state)? else { continue };
+        if state.split {
+            let mut children: Vec<_> = node.children().collect();
+            if children.is_empty() {
+                bucket.damage.push(format!("the file {} is damaged: no node there splits", node.log()));
+            }
+            children.reverse();
+            nodes.extend(children);
+            continue;
+        }
+        let file = node.segment(state.generation);
+        let loaded = tree.load(node, state.generation);
+        let Some(loaded) = bucket.note(loaded)? else {
+            known.insert(file);
+            continue;
+        };
+        match loaded {
+            Some(segment) => bucket.segments.push(part(&segment, &mut named)?),
+            None => {
+                // A bucket's first segment may be on its way, alone; all others are whole before anything refers to them.
+                let first = node == Node::ROOT && state == NodeState::default();
+                let alone = files.keys().all(|other| *other == file || other == ANCHOR);
+                if !first || !alone || has_records(&tree, &file, node)? {
+                    let what = if files.contains_key(&file) { "has no valid beginning" } else { "is missing" };
+                    bucket.damage.push(format!("the file {file} {what}; something else than this store changed it"));
+                }
+            }
+        }
+        known.insert(file);
+    }
+    for (path, size) in &files {
+        match named.remove(path) {
+            Some(expected) if *size < expected => {
+                bucket.damage.push(format!("the value file {path} has {size} bytes of {expected}"));
+            }
+            Some(_) => bucket.values.add(*size),
+            None if known.contains(path) => {}
+            None => bucket.leftover.add(*size),
+        }
+    }
+    bucket.damage.extend(named.into_keys().map(|path| format!("the value file {path} is missing")));
+    bucket.damage.extend(
+        bucket
+            .segments
+            .iter()
+            .filter(|part| part.damaged > 0)
+            .map(|part| format!("the file {} has {} bytes that are no record of this store", part.name, part.damaged)),
+    );
+    Ok(bucket)
+}
+
+impl Bucket {
+    /// A result; damage is noted and no error.
+    fn note<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.damage.push(error.message().to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The sizes of a bucket's files by their paths. What is there and no file has no size.
+fn files<D: Directory>(directory: &D) -> Result<BTreeMap<String, u64>, FileError> {
+    let mut names = Vec::new();
+    directory.list(&mut |name| names.push(name.to_string()))?;
+    let mut files = BTreeMap::new();
+    for name in names {
+        let inner = if name.starts_with('v') { directory.directory(&name).ok() } else { None };
+        let Some(inner) = inner else {
+            files.insert(name.clone(), size(directory, &name).unwrap_or(0));
+            continue;
+        };
+        inner.list(&mut |file| {
+            files.insert(format!("{name}/{file}"), size(&inner, file).unwrap_or(0));
+        })?;
+    }
+    Ok(files)
+}
+
+fn size<D: Directory>(directory: &D, name: &str) -> Result<u64, FileError> {
+    directory.open(name, Open::Read)?.size()
+}
+
+fn part<F: File>(segment: &Segment<F>, named: &mut BTreeMap<String, u64>) -> Result<Part> {
+    let bytes = segment.file.size().map_err(|error| segment.failed(error))?;
+    // What is behind a seal is nothing at all.
+    let end = if segment.sealed().is_some() { segment.position } else { bytes };
+    let gaps = if segment.skipped > 0 || end > segment.position {
+        Gaps::of(&segment.checks, &content(&segment.file, end).map_err(|error| segment.failed(error))?)
+    } else {
+        Gaps::default()
+    };
+    for item in segment.state.sorted(segment.node, 0) {
+        named.extend(files_of(&item));
+    }
+    let live = segment.state.live();
+    Ok(Part {
+        name: segment.node.segment(segment.generation),
+        keys: live.keys,
+        bytes,
+        live: live.bytes,
+        torn: gaps.torn,
+        damaged: gaps.damaged,
+        sealed: segment.sealed().is_some(),
+    })
+}
+
+fn files_of(item: &Item<'_>) -> impl Iterator<Item = (String, u64)> {
+    let key = match item.key {
+        Key::Far { length, file, .. } => Some((file.path(), u64::from(length))),
+        Key::Whole(_) => None,
+    };
+    let value = match item.value {
+        Found::File(file) => Some((file.name.path(), file.size)),
+        Found::Small(_) | Found::Blob { .. } => None,
+    };
+    key.into_iter().chain(value)
+}
+
+/// Whether a segment that has no base has records all the same, which would need one.
+fn has_records<D: Directory>(tree: &Tree<D>, name: &str, node: Node) -> Result<bool> {
+    let file = match tree.directory.open(name, Open::Read) {
+        Ok(file) => file,
+        Err(FileError::NotFound) => return Ok(false),
+        Err(error) => return Err(failed(&format!("the file {name}"), error)),
+    };
+    let fail = |error: FileError| -> Error { failed(&format!("the file {name}"), error) };
+    let end = file.size().map_err(fail)?;
+    let gaps = Gaps::of(&tree.keys.checks(b's', node, 0), &content(&file, end).map_err(fail)?);
+    Ok(gaps.records > 0 || gaps.damaged > 0)
+}
+
+fn content<F: File>(file: &F, end: u64) -> Result<Vec<u8>, FileError> {
+    let end = end.min(MAX_SEARCHED);
+    let mut out = Vec::new();
+    while (out.len() as u64) < end {
+        let want = usize::try_from(end - out.len() as u64).unwrap_or(CHUNK).min(CHUNK);
+        let bytes = file.read(out.len() as u64, want)?;
+        if bytes.is_empty() {
+            break;
+        }
+        out.extend_from_slice(&bytes);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_is_known_by_its_directory_and_others_are_not_taken_for_one() {
+        for name in ["default", "Größe/%41", "", "a-b_c", "x y"] {
+            assert_eq!(bucket_name(&bucket_directory(name)), Some(Name::Plain(name.to_string())));
+        }
+        assert_eq!(bucket_name(&bucket_directory(&"long".repeat(100))), Some(Name::Hashed));
+        for directory in ["b-%4", "b-%zz", "b-A", "b-%61", "b-%ff", "b-%+1", "b-ä", "h-x", "h-x-1234", "bodies", ""] {
+            assert_eq!(bucket_name(directory), None, "{directory}");
+        }
+    }
+}
