@@ -36,7 +36,7 @@ impl Gaps {
                 break;
             };
             budget = left;
-            match frame::read(checks, piece, false) {
+            match frame::read(checks, piece) {
                 Read::Short(_) => gaps.torn += piece.len() as u64,
                 Read::Whole(_) | Read::Not => gaps.damaged += piece.len() as u64,
             }
@@ -47,8 +47,8 @@ impl Gaps {
 }
 
 fn whole(checks: &Checks, bytes: &[u8]) -> Option<usize> {
-    let Read::Whole(frame) = frame::read(checks, bytes, false) else { return None };
-    record::decode(Some(checks), frame.head, frame.blobs)?;
+    let Read::Whole(frame) = frame::read(checks, bytes) else { return None };
+    record::decode(checks, frame.head, frame.blobs)?;
     Some(frame.size())
 }
 
@@ -72,11 +72,10 @@ mod tests {
     }
 
     fn record(id: u64, value: &[u8]) -> Vec<u8> {
-        let mut record = Encoder::write(id, 4096);
-        record.set(&checks(), Key::Whole(b"key"), Content::Bytes(value));
-        let mut out = Vec::new();
-        frame::write(&checks(), &record.head, &record.blobs, &mut out);
-        out
+        let checks = checks();
+        let mut record = Encoder::write(&checks, id, 4096, 64);
+        record.set(Key::Whole(b"key"), Content::Bytes(value));
+        record.finish().0
     }
 
     #[test]

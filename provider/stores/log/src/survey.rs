@@ -168,13 +168,13 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         Tree::new(root.clone(), name.into(), directory, anchor.keys, Config::default(), Rc::new(Ids::default()));
     let mut known = BTreeSet::from([ANCHOR.to_string()]);
     let mut named = BTreeMap::new();
-    let mut nodes = vec![Node::ROOT];
-    while let Some(node) = nodes.pop() {
+    let mut nodes = vec![(Node::ROOT, 0)];
+    while let Some((node, first)) = nodes.pop() {
         known.insert(node.log());
         let state = nodelog::read(&tree.directory, &tree.keys, node);
         let Some(state) = bucket.note(state)? else { continue };
         if state.split {
-            let mut children: Vec<_> = node.children().collect();
+            let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
             if children.is_empty() {
                 bucket.damage.push(format!("the file {} is damaged: no node there splits", node.log()));
             }
@@ -183,7 +183,8 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
             continue;
         }
         let file = node.segment(state.generation);
-        let loaded = tree.load(node, state.generation);
+        let follows = if state.generation == 0 { first } else { state.seal };
+        let loaded = tree.load(node, state.generation, follows);
         let Some(loaded) = bucket.note(loaded)? else {
             known.insert(file);
             continue;
