@@ -2,13 +2,10 @@
 
 use crate::fit::Wire;
 use crate::retarget::{rename_imports, renames};
-use crate::{Interfaces, World, nested, write_atomically};
+use crate::{Interfaces, World, nested};
 use anyhow::{Context, Result, bail, ensure};
-use wasm_compose::composer::{ComponentComposer, ROOT_COMPONENT_NAME};
-use wasm_compose::config::{Config, Dependency, Instantiation, InstantiationArg};
-
-// The provider's name within the composition.
-const PROVIDER: &str = "keyvalue-provider";
+use wasm_compose::graph::{Component, CompositionGraph, EncodeOptions};
+use wasmparser::{Validator, WasmFeatures};
 
 /// Fuses a consumer with a provider: what the consumer imports and the provider exports under the same name is connected
 /// inside, everything else stays an import or export of the result. Both sides see one instance of the provider.
@@ -40,37 +37,34 @@ pub fn connect(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u
     let renamed = if renames.is_empty() { None } else { Some(rename_imports(provider, &renames)?) };
     let provider = renamed.as_deref().unwrap_or(provider);
 
-    // wasm-compose works on files, looks for dependencies by name in the folder of its configuration, and calls the
-    // parts by their files' names; hence a folder of our own with fixed names.
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let consumer_path = folder.path().join("consumer.wasm");
-    let provider_path = folder.path().join(PROVIDER).with_extension("wasm");
-    write_atomically(&consumer_path, consumer)?;
-    write_atomically(&provider_path, provider)?;
-    let empty = folder.path().join("empty");
-    std::fs::create_dir(&empty)?;
-
-    let argument = |wire: &Wire| InstantiationArg { instance: PROVIDER.into(), export: Some(wire.export.clone()) };
-    let root = Instantiation {
-        arguments: wires.iter().map(|wire| (wire.import.clone(), argument(wire))).collect(),
-        ..Instantiation::default()
-    };
-    let config = Config {
-        dir: empty,
-        dependencies: [(PROVIDER.to_string(), Dependency { path: provider_path })].into_iter().collect(),
-        instantiations: [(ROOT_COMPONENT_NAME.to_string(), root)].into_iter().collect(),
-        ..Config::default()
-    };
-    let fused = ComponentComposer::new(&consumer_path, &config)
-        .compose()
-        .context("the consumer and the provider do not fit together")?;
+    let fused = encode(consumer, provider, wires).context("the consumer and the provider do not fit together")?;
     verify(consumer, provider, wires, &fused).context("the fused component is not what it should be")?;
     Ok(fused)
 }
 
+fn encode(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u8>> {
+    let mut graph = CompositionGraph::new();
+    // Types are compared only within one validator.
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
+    let mut add = |name, bytes| {
+        let id = graph.add_component(Component::from_bytes(&mut validator, name, bytes)?)?;
+        Ok::<_, anyhow::Error>((id, graph.instantiate(id)?))
+    };
+    let (consumer, to) = add("consumer", consumer)?;
+    let (provider, from) = add("keyvalue-provider", provider)?;
+    for wire in wires {
+        let export = graph.get_component(provider).and_then(|part| part.export_by_name(&wire.export));
+        let import = graph.get_component(consumer).and_then(|part| part.import_by_name(&wire.import));
+        let (export, ..) = export.with_context(|| format!("the provider has no export {}", wire.export))?;
+        let (import, _) = import.with_context(|| format!("the consumer has no import {}", wire.import))?;
+        graph.connect(from, Some(export), to, import)?;
+    }
+    graph.encode(EncodeOptions { define_components: true, export: Some(to), validate: false })
+}
+
 // The promises of fusing, checked on the result itself.
 fn verify(consumer: &[u8], provider: &[u8], wires: &[Wire], fused: &[u8]) -> Result<()> {
-    wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(fused)?;
+    Validator::new_with_features(WasmFeatures::all()).validate_all(fused)?;
     let (consumer_world, provider_world, fused_world) = (World::of(consumer)?, World::of(provider)?, World::of(fused)?);
 
     let connected = |name: &str| wires.iter().any(|wire| wire.import == name);

@@ -39,14 +39,28 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
 
 fn write(output: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
-        Box::new(Refusal::file(output, format!("cannot write the fused component: {}", reason(&e))))
+        let what = format!("cannot write the fused component: {}", reason(&e));
+        Box::new(Refusal::file(output, what).help("-o takes the name of a file in another place"))
     };
-    if output.is_dir() {
-        return Refusal::file(output, "cannot write the fused component: this is a directory")
-            .help("-o takes the name of a file")
-            .err();
+    // A link stays one; what it leads to is written.
+    let target = output.canonicalize().unwrap_or_else(|_| output.to_path_buf());
+    match std::fs::metadata(&target) {
+        Ok(there) if there.is_dir() => {
+            return Refusal::file(output, "cannot write the fused component: this is a directory")
+                .help("-o takes the name of a file")
+                .err();
+        }
+        // What is there already keeps its time, for `make`.
+        Ok(there) if there.is_file() => {
+            if there.len() == bytes.len() as u64 && std::fs::read(&target).is_ok_and(|there| there == bytes) {
+                return Ok(());
+            }
+        }
+        // A device or a pipe takes what it is given, and must not be replaced by a file.
+        Ok(_) => return std::fs::write(&target, bytes).map_err(failed),
+        Err(_) => {}
     }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if !folder.is_dir() {
         return Refusal::file(
             output,
@@ -54,23 +68,26 @@ fn write(output: &Path, bytes: &[u8]) -> Result<()> {
         )
         .err();
     }
-    // What is there already keeps its time, for `make`.
-    if std::fs::read(output).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    // In one step: whoever looks sees the old file or the new one, and never a half.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
+    // In one step: whoever looks sees the old file or the new one, and never a half. After an error the temporary file
+    // goes; if this process is killed it stays, with a name that says whose it is.
+    let mut file = temporary().tempfile_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // A temporary file is private; what a build makes is as readable as the umask says.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let probe = tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder);
+        let probe = temporary().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder);
         let mode = probe.and_then(|probe| probe.as_file().metadata()).map_err(failed)?.permissions();
         file.as_file().set_permissions(mode).map_err(failed)?;
     }
-    file.persist(output).map_err(|e| failed(e.error))?;
+    file.persist(&target).map_err(|e| failed(e.error))?;
     Ok(())
+}
+
+fn temporary() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".kvfuse-").suffix(".tmp");
+    builder
 }
 
 /// Whether both names lead to one file, by symbolic or hard links as well.
