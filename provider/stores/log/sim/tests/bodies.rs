@@ -2,8 +2,11 @@
 
 use kvfuse_core::{Body, Bucket, Kind, Store};
 use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::disk::{Disk, SimDirectory, SimStream};
+use kvfuse_log_sim::disk::{Call, Director, Disk, SimDirectory, SimStream, Verdict};
 use kvfuse_log_sim::plain::Plain;
+use kvfuse_transport::files::FileError;
+use std::cell::Cell;
+use std::rc::Rc;
 
 fn store(disk: &Disk, seed: u64) -> LogStore<SimDirectory> {
     LogStore::new(
@@ -73,6 +76,48 @@ fn a_body_dropped_before_it_is_stored_leaves_nothing() {
     assert_eq!(bodies(&disk), 1);
     drop(body);
     assert!(disk.files().is_empty());
+}
+
+/// A disk that is full after so many writes.
+struct Full {
+    writes: Cell<usize>,
+    plain: Rc<Plain>,
+}
+
+impl Director for Full {
+    fn judge(&self, call: Call, _: &str) -> Verdict {
+        let Call::Write(length) = call else { return Verdict::Go };
+        match self.writes.get().checked_sub(1) {
+            Some(left) => {
+                self.writes.set(left);
+                Verdict::Go
+            }
+            None => Verdict::Tear(length / 2, FileError::NoSpace),
+        }
+    }
+
+    fn random(&self) -> u64 {
+        self.plain.random()
+    }
+}
+
+#[test]
+fn a_stream_that_fails_leaves_the_old_value_and_no_file_once_its_body_is_dropped() {
+    for writes in 0..5 {
+        let disk = Disk::default();
+        store(&disk, 1).open("b").unwrap().set("k", b"old").unwrap();
+        let director = Rc::new(Full { writes: Cell::new(writes), plain: Plain::new(2) });
+        let store = LogStore::new(Ok(disk.root(director)), Config { blob: 1000, ..Config::default() });
+        let bucket = store.open("b").unwrap();
+        let (body, mut stream) = begin(&store);
+        let written = (0..5).map(|_| stream.write(&[7; 4096])).take_while(Result::is_ok).count();
+        assert_eq!(written, writes);
+        assert_eq!(stream.write(&[7]), Err(FileError::NoSpace), "and it stays so");
+        assert_eq!(bucket.get("k").unwrap().as_deref(), Some(&b"old"[..]), "seen before it was stored");
+        drop(body);
+        assert_eq!(bodies(&disk), 0);
+        assert_eq!(bucket.get("k").unwrap().as_deref(), Some(&b"old"[..]));
+    }
 }
 
 #[test]
