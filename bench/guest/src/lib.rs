@@ -1,5 +1,7 @@
 //! What the timed consumers share: the workload's shape, the same that the native baselines use.
 
+pub mod requests;
+
 use std::time::Instant;
 
 /// A small deterministic generator (xorshift64*), so that every contender sees the same order of keys.

@@ -1,5 +1,5 @@
 //! The floor under the networked providers: the same bytes exchanged with the same server by a guest that does nothing
-//! else, in the plainest way that the host interface has. `exchange OPERATION TIMES PORT`.
+//! else, in the plainest way that the host interface has. `exchange redis|etcd OPERATION TIMES PORT`.
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
@@ -11,7 +11,7 @@ fn main() {}
 
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use kvfuse_bench_guest::{key, time};
+    use kvfuse_bench_guest::{requests, time};
     use wasip2::http::outgoing_handler::handle;
     use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
     use wasip2::io::streams::{InputStream, OutputStream, StreamError};
@@ -22,38 +22,23 @@ mod guest {
 
     pub fn main() {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let times = arguments[1].parse().expect("a number");
-        let port = arguments[2].parse().expect("a port");
-        let key = format!("default:{}", key(7));
-        let value = "v".repeat(100);
+        let times = arguments[2].parse().expect("a number");
+        let port = arguments[3].parse().expect("a port");
+        let operation = arguments[1].as_str();
         match arguments[0].as_str() {
-            "redis-get" => {
+            "redis" => {
                 let mut connection = Connection::open(port);
-                let set = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n$100\r\n{value}\r\n", key.len());
-                connection.exchange(set.as_bytes(), "+OK\r\n".len());
-                let get = format!("*2\r\n$3\r\nGET\r\n${}\r\n{key}\r\n", key.len());
-                time(times, || connection.exchange(get.as_bytes(), "$100\r\n\r\n".len() + 100));
+                connection.exchange(&requests::redis("set-many"));
+                let what = requests::redis(operation);
+                time(times, || connection.exchange(&what));
             }
-            "redis-set" => {
-                let mut connection = Connection::open(port);
-                let set = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n$100\r\n{value}\r\n", key.len());
-                time(times, || connection.exchange(set.as_bytes(), "+OK\r\n".len()));
+            "etcd" => {
+                post(port, &requests::etcd("set-many"));
+                let what = requests::etcd(operation);
+                time(times, || assert!(post(port, &what).len() > 10));
             }
-            // In base64: a key of the provider's length, and 100 bytes.
-            "etcd-get" => {
-                post(port, "/v3/kv/put", &put());
-                time(times, || assert!(post(port, "/v3/kv/range", KEY).len() > 100));
-            }
-            "etcd-set" => time(times, || assert!(post(port, "/v3/kv/put", &put()).len() > 10)),
-            other => panic!("no operation {other:?}"),
+            other => panic!("no server {other:?}"),
         }
-    }
-
-    const KEY: &str = r#"{"key":"a2V5dmFsdWUvZGVmYXVsdC91c2VyOjAwMDAwMDc="}"#;
-
-    fn put() -> String {
-        let value = "dnZ2".repeat(33) + "dg==";
-        format!(r#"{{"key":"a2V5dmFsdWUvZGVmYXVsdC91c2VyOjAwMDAwMDc=","value":"{value}"}}"#)
     }
 
     struct Connection {
@@ -72,16 +57,36 @@ mod guest {
             Self { input, output, _socket: socket }
         }
 
-        fn exchange(&mut self, request: &[u8], reply: usize) {
-            self.output.blocking_write_and_flush(request).unwrap();
-            let mut missing = reply;
+        fn exchange(&mut self, what: &requests::Redis) {
+            send(&self.output, &what.request);
+            let mut missing = what.answer;
             while missing > 0 {
-                missing -= self.input.blocking_read(4 << 10).unwrap().len();
+                missing -= self.input.blocking_read(64 << 10).unwrap().len();
             }
         }
     }
 
-    fn post(port: u16, path: &str, body: &str) -> Vec<u8> {
+    /// In as few calls as the interface allows.
+    fn send(stream: &OutputStream, mut bytes: &[u8]) {
+        if bytes.len() <= 4096 {
+            return stream.blocking_write_and_flush(bytes).unwrap();
+        }
+        while !bytes.is_empty() {
+            let room = stream.check_write().unwrap() as usize;
+            if room == 0 {
+                stream.subscribe().block();
+                continue;
+            }
+            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+            stream.write(piece).unwrap();
+            bytes = rest;
+        }
+        // The host closes a body that has all its bytes.
+        assert!(matches!(stream.flush(), Ok(()) | Err(StreamError::Closed)));
+    }
+
+    fn post(port: u16, what: &requests::Etcd) -> Vec<u8> {
+        let body = &what.body;
         let headers = [
             ("content-type".to_string(), b"application/json".to_vec()),
             ("content-length".to_string(), body.len().to_string().into_bytes()),
@@ -90,11 +95,11 @@ mod guest {
         request.set_method(&Method::Post).unwrap();
         request.set_scheme(Some(&Scheme::Http)).unwrap();
         request.set_authority(Some(&format!("127.0.0.1:{port}"))).unwrap();
-        request.set_path_with_query(Some(path)).unwrap();
+        request.set_path_with_query(Some(what.path)).unwrap();
         let outgoing = request.body().unwrap();
         let answer = handle(request, None).unwrap();
         let stream = outgoing.write().unwrap();
-        stream.blocking_write_and_flush(body.as_bytes()).unwrap();
+        send(&stream, body.as_bytes());
         drop(stream);
         OutgoingBody::finish(outgoing, None).unwrap();
         answer.subscribe().block();

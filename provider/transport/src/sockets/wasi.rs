@@ -15,9 +15,12 @@ use wasip2::sockets::network::{
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
-/// Bytes to read at once: the host sets as many aside, so few at first, and many when more than those have come.
+/// Bytes to read at once: the host sets as many aside, so few at first, and many when more than those have come, or are
+/// to be expected.
 const FIRST_PIECE: usize = 4 << 10;
 const PIECE: usize = 64 << 10;
+/// A request of as many bytes asks for a lot, or has just sent a lot: either way a larger piece costs little beside it.
+const LARGE_REQUEST: usize = 1 << 10;
 /// What the host writes and flushes in one call, at most: the interface's limit.
 const ONE_CALL: usize = 4096;
 
@@ -126,7 +129,7 @@ impl WasiNetwork {
 impl Connection for WasiConnection {
     fn write(&mut self, mut bytes: &[u8], deadline: Moment) -> Result<(), WriteFault> {
         let partly = |fault| WriteFault { complete: false, fault };
-        self.piece = FIRST_PIECE;
+        self.piece = if bytes.len() < LARGE_REQUEST { FIRST_PIECE } else { PIECE };
         if std::mem::take(&mut self.answered) && bytes.len() <= ONE_CALL {
             // Nothing is on its way, so there is room for these: this does not wait.
             let written = self.output.blocking_write_and_flush(bytes);

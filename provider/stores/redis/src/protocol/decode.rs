@@ -157,9 +157,17 @@ impl Decoder {
 
     fn continue_bulk(&mut self, mut bulk: Bulk, input: &mut &[u8]) -> Result<Item, Malformed> {
         let (head, rest) = input.split_at_checked(bulk.missing).unwrap_or((input, &[]));
-        bulk.bytes.extend_from_slice(head);
-        bulk.missing -= head.len();
         *input = rest;
+        bulk.missing -= head.len();
+        if bulk.missing == 0 && bulk.bytes.is_empty() {
+            // The usual case: the whole string is there, and takes one allocation of its own size.
+            return whole_bulk(bulk.kind, without_end(head)?.to_vec());
+        }
+        if bulk.bytes.is_empty() {
+            // A length alone is only a claim: no more than this is set aside before bytes come.
+            bulk.bytes.reserve_exact((head.len() + bulk.missing).min(1 << 20));
+        }
+        bulk.bytes.extend_from_slice(head);
         if bulk.missing > 0 {
             self.bulk = Some(bulk);
             return Ok(Item::Begun);
@@ -167,13 +175,7 @@ impl Decoder {
         let Bulk { mut bytes, kind, .. } = bulk;
         let length = without_end(&bytes)?.len();
         bytes.truncate(length);
-        Ok(Item::Whole(match kind {
-            b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
-            // A verbatim string begins with three letters of format and a colon.
-            b'=' if bytes.get(3) == Some(&b':') => Reply::Bulk(bytes.split_off(4)),
-            b'=' => return Err(Malformed::Text),
-            _ => Reply::Bulk(bytes),
-        }))
+        whole_bulk(kind, bytes)
     }
 
     /// What a line begins, or is.
@@ -214,9 +216,7 @@ impl Decoder {
         if length > self.bounds.bulk || self.total > self.bounds.total {
             return Err(Malformed::TooLarge);
         }
-        // A length alone is only a claim: no more than this is set aside before bytes come.
-        let missing = length + 2;
-        self.bulk = Some(Bulk { bytes: Vec::with_capacity(missing.min(1 << 20)), missing, kind });
+        self.bulk = Some(Bulk { bytes: Vec::new(), missing: length + 2, kind });
         Ok(Item::Begun)
     }
 
@@ -259,6 +259,16 @@ impl Decoder {
         }
         Ok(Some(reply))
     }
+}
+
+fn whole_bulk(kind: u8, mut bytes: Vec<u8>) -> Result<Item, Malformed> {
+    Ok(Item::Whole(match kind {
+        b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
+        // A verbatim string begins with three letters of format and a colon.
+        b'=' if bytes.get(3) == Some(&b':') => Reply::Bulk(bytes.split_off(4)),
+        b'=' => return Err(Malformed::Text),
+        _ => Reply::Bulk(bytes),
+    }))
 }
 
 /// A line or a string without the CR LF that ends it.
