@@ -99,6 +99,25 @@ pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
     }
 }
 
+/// Whether a log that says nothing once said something: it has what was a record. One that was torn, or that a power
+/// cut left with zeros, has none.
+pub fn is_damaged<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<bool> {
+    let file = match directory.open(&node.log(), Open::Read) {
+        Ok(file) => file,
+        Err(FileError::NotFound) => return Ok(false),
+        Err(error) => return Err(failed(node, error)),
+    };
+    let bytes = file.read(0, TAIL as usize).map_err(|error| failed(node, error))?;
+    let checks = keys.checks(b'n', node, 0);
+    let was_record = |bytes: &[u8]| {
+        let frame = checks.marker().into_iter().chain([checks.end()]);
+        let there = bytes.iter().take(4).chain(bytes.last());
+        let seal = bytes.get(RECORD - 5..RECORD - 1).unwrap_or_default();
+        frame.zip(there).filter(|(right, there)| right == *there).count() >= 4 && seal.iter().any(|byte| *byte != 0)
+    };
+    Ok(bytes.windows(RECORD).any(was_record))
+}
+
 /// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
 /// state: so only a log that this makes needs that again.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {

@@ -119,6 +119,7 @@ impl<D: Directory> Tree<D> {
         let mut node = Node::ROOT;
         // The last node passed that is sealed for a split that is not known to be complete.
         let mut parent = None;
+        let mut doubted = false;
         let mut tries = 0;
         loop {
             if self.splits.contains_key(&node) {
@@ -137,6 +138,15 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
+                        // Else the bucket would look empty, and be begun anew.
+                        None if nodelog::is_damaged(&self.directory, &self.keys, node)? => {
+                            if doubted {
+                                return Err(missing(node, state));
+                            }
+                            // It may have been written just now.
+                            doubted = true;
+                            continue;
+                        }
                         None if access == Access::Read => return Ok(None),
                         None => {
                             self.begin()?;

@@ -1,6 +1,9 @@
 //! Directories that this store did not write. The corpus is in `corpus/`.
 
+use kvfuse_core::{Kind, Store};
+use kvfuse_log::{Config, LogStore};
 use kvfuse_log_sim::fuzz::{directory, mutate, work, written};
+use kvfuse_log_sim::plain::Plain;
 use std::path::Path;
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
@@ -63,5 +66,20 @@ fn no_file_cut_short_zeroed_or_removed_does_harm() {
         damaged.remove(&path);
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&damaged, false)));
         assert!(result.is_ok(), "{path} removed");
+    }
+}
+
+#[test]
+fn a_bucket_whose_roots_log_is_damaged_is_damaged_and_not_empty() {
+    let disk = written();
+    // A byte of each of its records, of 39 bytes.
+    for at in 0..39 {
+        let damaged = disk.fork();
+        damaged.change("b-bucket/n", |file| file.iter_mut().skip(at).step_by(39).for_each(|byte| *byte ^= 1));
+        let store = LogStore::new(Ok(damaged.root(Plain::new(1))), Config::default());
+        let bucket = store.open("bucket").expect("opening looks at nothing");
+        for result in [bucket.get("key 1").map(drop), bucket.set("key 1", b"new"), bucket.list(None).map(drop)] {
+            assert_eq!(result.err().map(|error| error.kind()), Some(Kind::Damaged), "{at}");
+        }
     }
 }
