@@ -229,7 +229,7 @@ fn a_format_of_the_future_is_refused_with_its_number() {
         "\
 error: this store has a format that this kvfuse does not know
   --> data/b-default
-   = note: the bucket was written in format 7 of this store, and this version knows only format 1; use the version that \
+   = note: the bucket was written in format 7 of this store, and this version knows only format 2; use the version that \
 wrote it
    = help: look at it with the version of kvfuse whose provider wrote it
 ",
