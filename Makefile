@@ -13,7 +13,7 @@ WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 STORES := keyvalue keyvalue_redis keyvalue_etcd
 PROVIDERS := $(foreach store,$(STORES),$(store) $(store)_draft2_2024 $(store)_0_1_methods)
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := $(PROVIDERS) keyvalue_floor kvfuse-file kvfuse-redis-provider kvfuse-etcd-provider \
+LEAN_GUESTS := $(PROVIDERS) keyvalue_floor keyvalue_mutant kvfuse-file kvfuse-redis-provider kvfuse-etcd-provider \
   kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
@@ -89,6 +89,11 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
+SOAK := 600
+.PHONY: soak
+soak: ## the simulation of the file store, seed after seed: SOAK=seconds, 600 unless said
+	@cargo run --quiet --release --package kvfuse-log-sim --bin soak -- $(SOAK)
+
 .PHONY: servers
 servers: ## the servers that the tests start: installed with apt-get when root
 	@tools/servers.sh
@@ -138,6 +143,7 @@ test-wrpc: components/keyvalue.wasm ## the provider served over wRPC to another 
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
+	@tools/cargo-wasm.sh build --package keyvalue_mutant --target wasm32-unknown-unknown --profile guest
 
 conformance: providers servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
 	@cargo build $(NATIVE)

@@ -29,12 +29,14 @@ static ENGINE: LazyLock<Result<Engine, String>> = LazyLock::new(|| {
 });
 
 /// A guest fused with a provider, and what it is granted.
+#[derive(Clone)]
 pub struct Fused {
     component: Component,
     engine: Engine,
     linker: Linker<State>,
     environment: Vec<(String, String)>,
     grants: Vec<Grant>,
+    patience: Duration,
 }
 
 struct State {
@@ -68,7 +70,15 @@ impl Fused {
             wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
         }
         let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        Ok(Self { component: Component::new(&engine, fused)?, engine, linker, environment, grants: grants.clone() })
+        let (component, grants) = (Component::new(&engine, fused)?, grants.clone());
+        Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE })
+    }
+
+    /// The same with one more environment variable, and with another patience for a case.
+    pub fn with(&self, variable: (&str, &str), patience: Duration) -> Self {
+        let mut this = Self { patience, ..self.clone() };
+        this.environment.push((variable.0.into(), variable.1.into()));
+        this
     }
 }
 
@@ -91,7 +101,7 @@ impl Runner for Fused {
         }
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
-        store.set_epoch_deadline(PATIENCE.as_secs());
+        store.set_epoch_deadline(self.patience.as_secs());
         let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
         let ended = instance.wasi_cli_run().call_run(&mut store)?;
         drop(store);

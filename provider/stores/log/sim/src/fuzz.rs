@@ -3,7 +3,8 @@
 //! An input is a program of changes to a directory, which a store then works in. Whatever it is, no operation panics or
 //! goes on without end, and unless checksums were forged, no value comes back that was never written to its key.
 
-use crate::disk::{Call, Director, Disk, Verdict};
+use crate::director::{Call, Director, Verdict};
+use crate::disk::Disk;
 use crate::plain::{Plain, mix};
 use kvfuse_core::{Bucket, Result, Store, Version};
 use kvfuse_log::{Config, LogStore, forge, survey};

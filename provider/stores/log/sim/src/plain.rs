@@ -1,6 +1,6 @@
 //! A director that lets everything pass, and counts.
 
-use crate::disk::{Call, Director, Verdict};
+use crate::director::{Call, Director, Verdict};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

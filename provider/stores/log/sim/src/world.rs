@@ -4,7 +4,8 @@
 //! chooses who goes next, who sleeps for long, who dies, and which operation fails or is torn. The same seed gives the
 //! same run.
 
-use crate::disk::{Call, Director, Disk, Killed, Verdict};
+use crate::director::{Call, Director, Killed, Verdict};
+use crate::disk::Disk;
 use crate::history::History;
 use crate::plain::{Plain, mix};
 use crate::work;

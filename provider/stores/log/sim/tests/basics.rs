@@ -2,7 +2,8 @@
 
 use kvfuse_core::{Bucket, Kind, Store, Swap, Version};
 use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::disk::{Call, Disk};
+use kvfuse_log_sim::director::Call;
+use kvfuse_log_sim::disk::Disk;
 use kvfuse_log_sim::plain::{Plain, mix};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;

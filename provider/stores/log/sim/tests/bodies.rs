@@ -2,7 +2,9 @@
 
 use kvfuse_core::{Body, Bucket, Kind, Store};
 use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::disk::{Call, Director, Disk, SimDirectory, SimStream, Verdict};
+use kvfuse_log_sim::director::{Call, Director, Verdict};
+use kvfuse_log_sim::disk::Disk;
+use kvfuse_log_sim::open::{SimDirectory, SimStream};
 use kvfuse_log_sim::plain::Plain;
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;

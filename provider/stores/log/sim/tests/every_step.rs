@@ -2,7 +2,8 @@
 
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use kvfuse_log::{Config, Durability, LogStore};
-use kvfuse_log_sim::disk::{Call, Director, Disk, Killed, Verdict};
+use kvfuse_log_sim::director::{Call, Director, Killed, Verdict};
+use kvfuse_log_sim::disk::Disk;
 use kvfuse_log_sim::plain::{Plain, mix};
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;

@@ -2,7 +2,8 @@
 
 use kvfuse_core::{Bucket, Store};
 use kvfuse_log::{Config, Durability, Flaw, LogStore};
-use kvfuse_log_sim::disk::{Call, Director, Disk, Killed, Verdict};
+use kvfuse_log_sim::director::{Call, Director, Killed, Verdict};
+use kvfuse_log_sim::disk::Disk;
 use kvfuse_log_sim::plain::Plain;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;

@@ -1,0 +1,47 @@
+//! Who decides what becomes of each file operation.
+
+use kvfuse_transport::files::FileError;
+
+/// A file operation, as far as a director tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Call {
+    Open,
+    Read,
+    /// Of so many bytes.
+    Append(usize),
+    Write(usize),
+    Size,
+    Sync,
+    List,
+    CreateDirectory,
+    Unlink,
+    Rename,
+    SyncDirectory,
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Go,
+    Fail(FileError),
+    /// An append or write leaves its first bytes, then fails.
+    Tear(usize, FileError),
+    /// The host cuts an append after so many bytes, and puts the rest down later.
+    Cut(usize),
+    /// The instance is killed before it.
+    Kill,
+    /// The instance is killed in the middle of an append or write, after so many bytes.
+    KillAfter(usize),
+}
+
+/// Payload of the unwinding that ends a killed instance.
+pub struct Killed;
+
+pub trait Director {
+    fn judge(&self, call: Call, path: &str) -> Verdict;
+
+    /// Between the two parts of an append that is cut.
+    fn pause(&self) {}
+
+    fn random(&self) -> u64;
+}

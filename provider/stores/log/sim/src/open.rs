@@ -1,0 +1,205 @@
+//! A disk's directories and files as one instance has them open, with WASI's semantics. Every operation first asks the
+//! [`Director`] what is to become of it.
+
+use crate::director::{Call, Director, Killed, Verdict};
+use crate::disk::{Data, Disk, Entries, Index, Node};
+use kvfuse_transport::files::{Directory, File, FileError, Open, Result};
+use std::any::Any;
+use std::rc::Rc;
+
+/// A directory as one instance sees it.
+#[derive(Clone)]
+pub struct SimDirectory {
+    disk: Disk,
+    index: Index,
+    director: Rc<dyn Director>,
+}
+
+impl SimDirectory {
+    pub(crate) fn new(disk: Disk, index: Index, director: Rc<dyn Director>) -> Self {
+        Self { disk, index, director }
+    }
+}
+
+fn judge(director: &dyn Director, call: Call, path: &str) -> Result<Verdict> {
+    match director.judge(call, path) {
+        Verdict::Fail(error) => Err(error),
+        Verdict::Kill => std::panic::resume_unwind(Box::new(Killed)),
+        other => Ok(other),
+    }
+}
+
+impl Directory for SimDirectory {
+    type File = SimFile;
+
+    fn open(&self, path: &str, how: Open) -> Result<SimFile> {
+        judge(&*self.director, Call::Open, path)?;
+        let (parent, name) = self.disk.parent(self.index, path)?;
+        let found = self.disk.entries(parent, |entries| entries.now.get(name).copied())?;
+        let index = match (found, how) {
+            (Some(_), Open::CreateNew) => return Err(FileError::Exists),
+            (Some(index), _) => index,
+            (None, Open::Read | Open::Write) => return Err(FileError::NotFound),
+            (None, Open::Create | Open::CreateNew) => {
+                self.disk.add(parent, name, Node::File(Data { bytes: Vec::new(), synced: Vec::new() }))?
+            }
+        };
+        self.disk.data(index, |_| ())?;
+        let file = SimFile {
+            disk: self.disk.clone(),
+            index,
+            director: self.director.clone(),
+            path: path.into(),
+            writable: how != Open::Read,
+        };
+        Ok(file)
+    }
+
+    fn directory(&self, path: &str) -> Result<Self> {
+        judge(&*self.director, Call::Open, path)?;
+        let index = self.disk.find(self.index, path)?;
+        self.disk.entries(index, |_| ())?;
+        Ok(Self { index, ..self.clone() })
+    }
+
+    fn create_directory(&self, path: &str) -> Result<()> {
+        judge(&*self.director, Call::CreateDirectory, path)?;
+        let (parent, name) = self.disk.parent(self.index, path)?;
+        if self.disk.entries(parent, |entries| entries.now.contains_key(name))? {
+            return Err(FileError::Exists);
+        }
+        self.disk.add(parent, name, Node::Directory(Entries::default())).map(drop)
+    }
+
+    fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        judge(&*self.director, Call::List, "")?;
+        let names = self.disk.entries(self.index, |entries| entries.now.keys().cloned().collect::<Vec<_>>())?;
+        names.iter().for_each(|name| each(name));
+        Ok(())
+    }
+
+    fn unlink(&self, path: &str) -> Result<()> {
+        judge(&*self.director, Call::Unlink, path)?;
+        let (parent, name) = self.disk.parent(self.index, path)?;
+        let index = self.disk.find(parent, name)?;
+        self.disk.data(index, |_| ())?;
+        self.disk.unlink(parent, name).map(drop)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<()> {
+        judge(&*self.director, Call::Rename, from)?;
+        let (from_parent, from) = self.disk.parent(self.index, from)?;
+        let (to_parent, to) = self.disk.parent(self.index, to)?;
+        let index = self.disk.unlink(from_parent, from)?;
+        self.disk.link(to_parent, to, index)
+    }
+
+    fn sync(&self) -> Result<()> {
+        judge(&*self.director, Call::SyncDirectory, "")?;
+        self.disk.entries(self.index, |entries| {
+            entries.synced = entries.now.clone();
+            entries.changes.clear();
+        })
+    }
+
+    fn random(&self) -> u64 {
+        self.director.random()
+    }
+}
+
+/// A host stream of a file, in either direction.
+pub struct SimStream {
+    file: SimFile,
+    at: u64,
+}
+
+impl SimStream {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write(self.at, bytes)?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// To the end of the file.
+    pub fn read_all(&mut self) -> Result<Vec<u8>> {
+        self.file.read(self.at, usize::MAX)
+    }
+}
+
+/// An open file as one instance sees it.
+#[derive(Clone)]
+pub struct SimFile {
+    disk: Disk,
+    index: Index,
+    director: Rc<dyn Director>,
+    path: Rc<str>,
+    writable: bool,
+}
+
+impl SimFile {
+    fn put(&self, call: Call, bytes: &[u8], place: &dyn Fn(&mut Data, &[u8])) -> Result<()> {
+        assert!(self.writable, "{} was opened for reading", self.path);
+        let put = |bytes: &[u8]| self.disk.data(self.index, |data| place(data, bytes));
+        let first = |length: usize| bytes.get(..length.min(bytes.len())).unwrap_or_default();
+        match judge(&*self.director, call, &self.path)? {
+            Verdict::Tear(length, error) => {
+                put(first(length))?;
+                Err(error)
+            }
+            Verdict::KillAfter(length) => {
+                put(first(length))?;
+                std::panic::resume_unwind(Box::new(Killed))
+            }
+            Verdict::Cut(length) => {
+                put(first(length))?;
+                self.director.pause();
+                put(bytes.get(length..).unwrap_or_default())
+            }
+            _ => put(bytes),
+        }
+    }
+}
+
+impl File for SimFile {
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        judge(&*self.director, Call::Read, &self.path)?;
+        self.disk.data(self.index, |data| {
+            let rest = data.bytes.get(offset as usize..).unwrap_or_default();
+            rest.get(..length.min(rest.len())).unwrap_or_default().to_vec()
+        })
+    }
+
+    fn append(&self, bytes: &[u8]) -> Result<()> {
+        self.put(Call::Append(bytes.len()), bytes, &|data, bytes| data.bytes.extend_from_slice(bytes))
+    }
+
+    fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        let offset = offset as usize;
+        self.put(Call::Write(bytes.len()), bytes, &|data, bytes| {
+            if data.bytes.len() < offset + bytes.len() {
+                data.bytes.resize(offset + bytes.len(), 0);
+            }
+            if let Some(place) = data.bytes.get_mut(offset..offset + bytes.len()) {
+                place.copy_from_slice(bytes);
+            }
+        })
+    }
+
+    fn size(&self) -> Result<u64> {
+        judge(&*self.director, Call::Size, &self.path)?;
+        self.disk.data(self.index, |data| data.bytes.len() as u64)
+    }
+
+    fn sync(&self) -> Result<()> {
+        judge(&*self.director, Call::Sync, &self.path)?;
+        self.disk.data(self.index, |data| data.synced = data.bytes.clone())
+    }
+
+    fn output_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
+    }
+
+    fn input_stream(&self, offset: u64) -> Result<Box<dyn Any>> {
+        Ok(Box::new(SimStream { file: self.clone(), at: offset }))
+    }
+}

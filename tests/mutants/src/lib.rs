@@ -1,0 +1,100 @@
+//! The file provider with one thing broken: the one that `KVFUSE_MUTANT` names, of [`names::ALL`].
+
+mod bucket;
+mod names;
+
+use bucket::Broken;
+use kvfuse_core::{Body, Bucket, Error, Result, Store};
+use kvfuse_facade::{Caching, Provider};
+use kvfuse_file::File;
+use kvfuse_transport::environment;
+use std::cell::{Cell, OnceCell};
+use std::rc::Rc;
+use wasip2::io::poll::Pollable;
+
+thread_local! {
+    static MUTANT: OnceCell<Mutant> = const { OnceCell::new() };
+    static OPENED: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Which thing is broken; none with no name.
+#[derive(Clone, Copy, Debug)]
+struct Mutant(&'static str);
+
+impl Mutant {
+    /// The one that this instance was asked to be.
+    fn chosen() -> Result<Self> {
+        let name = environment::settings().get("KVFUSE_MUTANT").unwrap_or_default().to_string();
+        let known = names::ALL.iter().copied().chain([""]).find(|known| *known == name);
+        known.map(Self).ok_or_else(|| Error::invalid(format!("no mutant is called {name}")))
+    }
+
+    fn get() -> Self {
+        let of_none = |_| Self("no bucket opens");
+        MUTANT.with(|cell| *cell.get_or_init(|| Self::chosen().unwrap_or_else(of_none)))
+    }
+
+    fn is(self, name: &str) -> bool {
+        debug_assert!(names::ALL.contains(&name), "{name}");
+        self.0 == name
+    }
+}
+
+struct Provided;
+
+impl Provider for Provided {
+    fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T {
+        File::with_store(|store| f(&BrokenStore(store, Mutant::get())))
+    }
+}
+
+impl Caching for Provided {
+    fn now() -> u64 {
+        match Mutant::get() {
+            mutant if mutant.is("the clock stands still") => 1,
+            mutant if mutant.is("the clock runs a thousand times too fast") => File::now() * 1000,
+            _ => File::now(),
+        }
+    }
+
+    fn timer(milliseconds: u64) -> Pollable {
+        File::timer(milliseconds)
+    }
+}
+
+struct BrokenStore<'a>(&'a dyn Store, Mutant);
+
+impl Store for BrokenStore<'_> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        let Self(store, mutant) = *self;
+        if mutant.is("no bucket opens") {
+            return Err(Error::invalid("no bucket opens"));
+        }
+        if mutant.is("a bucket is made anew by each open") {
+            let number = OPENED.replace(OPENED.get() + 1);
+            return store.open(&format!("{bucket}-{number}"));
+        }
+        Ok(Rc::new(Broken::new(store.open(bucket)?, mutant)))
+    }
+
+    fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
+        let Self(store, mutant) = *self;
+        match mutant {
+            _ if mutant.is("the cache is the default bucket") => store.open("bucket"),
+            _ if mutant.is("the cache forgets") => {
+                let number = OPENED.replace(OPENED.get() + 1);
+                store.open(&format!("cache-{number}"))
+            }
+            _ => Ok(Rc::new(Broken::new(store.open_cache()?, mutant))),
+        }
+    }
+
+    fn create_body(&self) -> Result<Box<dyn Body>> {
+        if self.1.is("streams cannot be made") {
+            return Err(Error::invalid("no stream today"));
+        }
+        self.0.create_body()
+    }
+}
+
+kvfuse_facade::export!(Provided: draft2, draft, draft_eventual, wrpc, v0_1, unversioned);
