@@ -55,6 +55,6 @@ pub const ALL: &[&str] = &[
     "the size of a stream is one less",
     "the cache is the default bucket",
     "the cache forgets",
+    "the cache makes up entries",
     "the clock stands still",
-    "the clock runs a thousand times too fast",
 ];

@@ -145,8 +145,11 @@ fn futures<C: Classic>(subject: &Subject) -> Verdict {
         }
         waiting.retain(|n| !ready.contains(n));
     }
-    holds("a ready future of get has no result", (one.get)().is_some())?;
-    holds("a ready future of exists has no result", (other.get)().is_some())?;
+    let found = (one.get)().ok_or_else(|| Failure::Failed("a ready future of get has no result".into()))?;
+    let found = ok("get", found)?.map(|value| ok("consuming a value", C::consume(value))).transpose()?;
+    same("the future of get", found, Some(b"value".to_vec()))?;
+    let exists = (other.get)().ok_or_else(|| Failure::Failed("a ready future of exists has no result".into()))?;
+    same("the future of exists", ok("exists", exists)?, true)?;
     // A pollable may outlive its future.
     drop((one, other));
     holds("a ready pollable is not ready later", pollables.iter().all(|p| p.ready()))
