@@ -100,6 +100,8 @@ impl Bench<'_> {
         let told = format!("{:.2} × sqlite-wal's {}", get / wal.get, us(wal.get));
         self.rows.push(Row::at_most("get", told, get, wal.get, "faster than sqlite-wal"));
         let told = beside("set", set, floor_set, host_set, wal.set, files.set, sqlite.set);
+        let pair = self.time(Guest::Calls, &[], &["append-read", &times, "130"])?;
+        let told = format!("{told}; the floor and a bare append that is read back {}", us(floor_set + pair));
         let call = (read + append) / 2.0;
         self.rows.push(Row::at_most("set", told, set - floor_set, 2.5 * call, "floor + 2.5 host calls"));
         let told = format!("{:.1} times faster than sqlite-wal", wal.set / set);
@@ -145,7 +147,11 @@ impl Bench<'_> {
         for (figure, operation) in [("get of 64 KiB", "get"), ("set of 64 KiB", "set")] {
             let arguments = [operation, &times, "10", "65536"];
             let (ours, floor) = (self.time(Guest::Ours, &[], &arguments)?, self.time(Guest::Floor, &[], &arguments)?);
-            let told = format!("{} = {:.2} × the floor's {}", us(ours), ours / floor, us(floor));
+            let mut told = format!("{} = {:.2} × the floor's {}", us(ours), ours / floor, us(floor));
+            if operation == "set" {
+                let pair = self.time(Guest::Calls, &[], &["append-read", &times, "65536"])?;
+                told += &format!("; a bare append that is read back {}", us(pair));
+            }
             self.rows.push(Row::at_most(figure, told, ours, 1.5 * floor, "1.5 × the floor's"));
         }
         Ok(())

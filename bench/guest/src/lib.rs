@@ -57,3 +57,24 @@ pub fn median(times: usize, mut operation: impl FnMut()) -> f64 {
 pub fn time(times: usize, operation: impl FnMut()) {
     println!("{:.1}", median(times, operation));
 }
+
+/// Writes to a stream in as few calls as the interface allows.
+#[cfg(target_arch = "wasm32")]
+pub fn send(stream: &wasip2::io::streams::OutputStream, mut bytes: &[u8]) {
+    use wasip2::io::streams::StreamError;
+    if bytes.len() <= 4096 {
+        return stream.blocking_write_and_flush(bytes).unwrap();
+    }
+    while !bytes.is_empty() {
+        let room = stream.check_write().unwrap() as usize;
+        if room == 0 {
+            stream.subscribe().block();
+            continue;
+        }
+        let (piece, rest) = bytes.split_at(room.min(bytes.len()));
+        stream.write(piece).unwrap();
+        bytes = rest;
+    }
+    // The host closes a body that has all its bytes.
+    assert!(matches!(stream.flush(), Ok(()) | Err(StreamError::Closed)));
+}

@@ -11,7 +11,7 @@ fn main() {}
 
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use kvfuse_bench_guest::{requests, time};
+    use kvfuse_bench_guest::{requests, send, time};
     use wasip2::http::outgoing_handler::handle;
     use wasip2::http::types::{Fields, Method, OutgoingBody, OutgoingRequest, Scheme};
     use wasip2::io::streams::{InputStream, OutputStream, StreamError};
@@ -64,25 +64,6 @@ mod guest {
                 missing -= self.input.blocking_read(64 << 10).unwrap().len();
             }
         }
-    }
-
-    /// In as few calls as the interface allows.
-    fn send(stream: &OutputStream, mut bytes: &[u8]) {
-        if bytes.len() <= 4096 {
-            return stream.blocking_write_and_flush(bytes).unwrap();
-        }
-        while !bytes.is_empty() {
-            let room = stream.check_write().unwrap() as usize;
-            if room == 0 {
-                stream.subscribe().block();
-                continue;
-            }
-            let (piece, rest) = bytes.split_at(room.min(bytes.len()));
-            stream.write(piece).unwrap();
-            bytes = rest;
-        }
-        // The host closes a body that has all its bytes.
-        assert!(matches!(stream.flush(), Ok(()) | Err(StreamError::Closed)));
     }
 
     fn post(port: u16, what: &requests::Etcd) -> Vec<u8> {
