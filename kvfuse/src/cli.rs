@@ -112,6 +112,9 @@ pub struct Run {
     /// Allow connections to this address, beside those that the store is configured for.
     #[arg(long, value_name = "HOST:PORT")]
     pub net: Vec<String>,
+    /// Compile the component anew, and do not keep what was compiled.
+    #[arg(long)]
+    pub no_cache: bool,
     /// Print the wasmtime line that does the same, and do not run.
     #[arg(long)]
     pub explain: bool,

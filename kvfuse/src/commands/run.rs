@@ -86,7 +86,7 @@ fn start(
     needs: &Needs,
 ) -> Result<ExitCode> {
     let grants = crate::run::Grants::new(options, provider, needs)?;
-    crate::run::run(subject, fused, grants, options.addr)
+    crate::run::run(subject, fused, grants, &crate::run::Options { address: options.addr, keep: !options.no_cache })
 }
 
 #[cfg(not(feature = "run"))]

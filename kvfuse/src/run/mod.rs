@@ -15,7 +15,7 @@ use crate::subject::{Kind, Subject};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -40,22 +40,34 @@ impl WasiHttpView for Host {
     }
 }
 
+/// How to run.
+pub struct Options {
+    /// Where an HTTP handler is served.
+    pub address: SocketAddr,
+    /// Whether to keep what was compiled, where the wasmtime command line keeps its own.
+    pub keep: bool,
+}
+
 /// Runs a fused component to its end, or serves it until the process is stopped.
-pub fn run(subject: &Subject, component: &[u8], grants: Grants, address: SocketAddr) -> Result<ExitCode> {
+pub fn run(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| not_run(subject, "the runtime does not start").note(e.to_string()))?;
-    let result = runtime.block_on(start(subject, component, grants, address));
+    let result = runtime.block_on(start(subject, component, grants, options));
     // A guest that is waiting for standard input leaves a thread behind that never ends by itself.
     runtime.shutdown_background();
     result
 }
 
-async fn start(subject: &Subject, component: &[u8], grants: Grants, address: SocketAddr) -> Result<ExitCode> {
+async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
     let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
     let mut config = Config::new();
     config.wasm_component_model_implements(true);
+    if options.keep {
+        // A component that carries an interpreter takes ten seconds to compile. Where nothing can be kept, it just does.
+        config.cache(Cache::new(CacheConfig::new()).ok());
+    }
     let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
     let compiled = Component::new(&engine, component).map_err(|e| failed("this component cannot be compiled", e))?;
     let mut linker = Linker::<Host>::new(&engine);
@@ -72,7 +84,7 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, address: Soc
     let ready = linker.instantiate_pre(&compiled).map_err(unlinked)?;
 
     if subject.kind == Kind::Handler {
-        return serve::serve(subject, ready, grants, address).await;
+        return serve::serve(subject, ready, grants, options.address).await;
     }
     let mut store = Store::new(&engine, grants.host(&subject.path)?);
     let command = wasmtime_wasi::p2::bindings::CommandPre::new(ready).map_err(unlinked)?;

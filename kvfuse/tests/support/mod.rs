@@ -56,6 +56,9 @@ impl Folder {
                 command.env_remove(name);
             }
         }
+        if !given.iter().any(|name| name == "XDG_CACHE_HOME") {
+            command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
+        }
         Ran::new(command.current_dir(self.0.path()).output().unwrap())
     }
 
