@@ -273,3 +273,38 @@ fn node_processes_and_wasmtime_write_by_turns() {
     drop(nodes);
     holds(&folder, &[("counter".to_string(), "600".to_string())].into());
 }
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn node_processes_read_beside_one_that_writes() {
+    const LAST: i64 = 7_000;
+    let folder = with_data();
+    let counter = |node: &mut Session| {
+        let value = node.ask(json!([0, "get", "counter"]));
+        value.as_str().map_or(0, |text| text.parse::<i64>().unwrap())
+    };
+    let mut node = Session::open(&folder);
+    let writer = std::thread::spawn(move || {
+        for n in 1..=LAST {
+            assert_eq!(node.ask(json!([0, "increment", "counter", 1])), n);
+        }
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut reader = Session::open(&folder);
+                let mut seen = 0;
+                while !writer.is_finished() {
+                    let now = counter(&mut reader);
+                    assert!(now >= seen, "{now} after {seen}");
+                    seen = now;
+                }
+                assert_eq!(counter(&mut reader), LAST);
+            });
+        }
+    });
+    writer.join().unwrap();
+    // Their segments were compacted away meanwhile.
+    assert!(!folder.path("data/b-default/s.0").exists());
+    holds(&folder, &[("counter".to_string(), LAST.to_string())].into());
+}
