@@ -6,8 +6,9 @@
 #   C           wit-bindgen (from its crate) and a clang with a C library
 #               for WASI (zig cc, from the Python package index)           kv_c.wasm
 #
-# and the Rust demo for Node, by jco transpile, into .tools/node-demo/. Versions are pinned: the Python ones in
-# requirements.txt beside each source, npm's in package.json and its lock file. Nothing leaves .tools/ and components/.
+# and, by jco transpile, the Rust demo and the file provider for Node, into .tools/node-demo/ and .tools/node-provider/.
+# Versions are pinned: the Python ones in requirements.txt beside each source, npm's in package.json and its lock file.
+# Nothing leaves .tools/ and components/.
 #
 # What is up to date is not built again. Progress and errors go to standard error.
 set -euo pipefail
@@ -102,17 +103,30 @@ if ! fresh "$out" "$demo/c/app.c" "$demo/c/requirements.txt" "${wit[@]}"; then
   xtask componentize "$work/app.core.wasm" "$out" kv_c "Counts its runs in a key-value store, in C" >&2
 fi
 
-# The Rust demo with the file store inside, for Node: JavaScript and core modules in place of a component.
-out=$tools/node-demo
-if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascript/package.json"; then
+# on_node COMPONENT FOLDER WHAT: JavaScript and core modules in place of a component.
+on_node() {
+  local name=$1 out=$tools/$2
   node_packages
-  say "[languages] Rust on Node: $out"
+  say "[languages] $3 on Node: $out"
   rm -rf "$out"
   quietly "jco transpile" "$tools/node-packages/node_modules/.bin/jco" transpile \
-    "$root/components/kv_demo.fused.wasm" --name kv_demo --out-dir "$out"
+    "$root/components/$name.wasm" --name "${name%.fused}" --out-dir "$out"
   # Where its imports of wasi: lead.
   ln -s ../node-packages/node_modules "$out/node_modules"
   printf '{"type":"module"}\n' > "$out/package.json"
+}
+
+# The Rust demo with the file store inside.
+out=$tools/node-demo
+if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascript/package.json"; then
+  on_node kv_demo.fused node-demo Rust
   cp "$demo/javascript/node.js" "$out/run.js"
+  touch "$out/.complete"
+fi
+
+# The file store alone: a program can only be started once, so the tests of many operations in one process call this.
+out=$tools/node-provider
+if ! fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json"; then
+  on_node keyvalue node-provider "the file store"
   touch "$out/.complete"
 fi

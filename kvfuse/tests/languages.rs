@@ -4,7 +4,11 @@
 
 mod support;
 
-use support::{Folder, built, root, wasmtime};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+use support::node::{Session, tool};
+use support::{Folder, built, wasmtime};
 
 /// Fuses the language's demo and runs it twice with the same directory; then the Rust demo reads what it stored.
 #[track_caller]
@@ -57,11 +61,9 @@ fn c_stores_and_reads() {
 #[ignore = "needs Python and Node: make test-languages"]
 fn the_rust_demo_runs_on_node_and_shares_its_files_with_wasmtime() {
     let folder = Folder::new();
-    let script = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| root().join(".tools"), Into::into);
-    let script = script.join("node-demo/run.js");
-    assert!(script.exists(), "{} is missing; make languages makes it", script.display());
+    let script = tool("node-demo/run.js");
     let node = |arguments: &[&str]| {
-        let mut command = std::process::Command::new("node");
+        let mut command = Command::new("node");
         command.arg(&script).arg("data").args(arguments);
         folder.run(&mut command)
     };
@@ -75,4 +77,234 @@ fn the_rust_demo_runs_on_node_and_shares_its_files_with_wasmtime() {
     assert_eq!(folder.run(wasmtime().args(demo).args(["get", "from"])).ok(), "Node.js");
     assert!(folder.run(wasmtime().args(demo)).ok().contains("has run 2 times"));
     assert!(node(&[]).ok().contains("has run 3 times"));
+}
+
+/// The Rust demo on wasmtime, compiled once, on the folder's directory `data`.
+fn demo(folder: &Folder) -> impl Fn(&[&str]) -> String {
+    folder.write("kv_demo.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "kv_demo.wasm"]).ok();
+    let program = wasmtime().get_program().to_os_string();
+    folder.run(Command::new(&program).args(["compile", "kv_demo.fused.wasm", "-o", "demo.cwasm"])).ok();
+    move |arguments| {
+        let run = ["run", "--allow-precompiled", "--dir", "data::/", "demo.cwasm"];
+        folder.run(Command::new(&program).args(run).args(arguments)).ok()
+    }
+}
+
+/// A folder with an empty directory `data`.
+fn with_data() -> Folder {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path("data")).unwrap();
+    folder
+}
+
+/// That the store holds this and nothing else, as a new Node process, wasmtime and `kvfuse stat` see it.
+#[track_caller]
+fn holds(folder: &Folder, model: &BTreeMap<String, String>) {
+    let keys: Vec<&String> = model.keys().collect();
+    let mut node = Session::open(folder);
+    assert_eq!(node.ask(json!([0, "list"])), json!(keys));
+    for (key, value) in model {
+        assert!(node.ask(json!([0, "get", key])) == json!(value), "{key} on Node");
+    }
+    let demo = demo(folder);
+    assert_eq!(demo(&["list"]).lines().collect::<BTreeSet<_>>(), keys.iter().map(|key| key.as_str()).collect());
+    for (key, value) in model {
+        assert!(demo(&["get", key]) == *value, "{key} on wasmtime");
+    }
+    let said = folder.kvfuse(&["stat", "data"]).ok();
+    assert!(said.contains("no damage found"), "{said}");
+}
+
+/// Numbers without an order to see in them, the same in every run.
+struct Mixed {
+    state: u64,
+    values: u64,
+}
+
+impl Mixed {
+    fn new(seed: u64) -> Self {
+        Self { state: seed, values: 0 }
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % bound
+    }
+
+    /// A value that no other is equal to; sometimes one that goes to a blob, or to a file of its own.
+    fn value(&mut self) -> String {
+        let length = match self.below(60) {
+            0 => 70_000 + self.below(200_000),
+            1..5 => 5_000 + self.below(30_000),
+            _ => self.below(1_000),
+        };
+        self.values += 1;
+        format!("{} {}", self.values, "v".repeat(length as usize))
+    }
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn operations_of_every_kind_in_one_node_process_are_right_and_stay() {
+    let folder = with_data();
+    let mut model: BTreeMap<String, String> = BTreeMap::new();
+    let mut mixed = Mixed::new(1);
+    for part in 0..2 {
+        let mut node = Session::open(&folder);
+        for n in 0..3_000 {
+            let key = format!("k{}", mixed.below(60));
+            let name = |n| format!("many{n}");
+            match mixed.below(12) {
+                0..5 => {
+                    let value = mixed.value();
+                    assert_eq!(node.ask(json!([0, "set", key, value])), Value::Null);
+                    model.insert(key, value);
+                }
+                5 => {
+                    node.ask(json!([0, "delete", key]));
+                    model.remove(&key);
+                }
+                6 => {
+                    let delta = mixed.below(9) as i64 - 4;
+                    let counter = model.entry("counter".into()).or_insert_with(|| "0".into());
+                    *counter = (counter.parse::<i64>().unwrap() + delta).to_string();
+                    assert_eq!(node.ask(json!([0, "increment", "counter", delta])).to_string(), *counter);
+                }
+                7 => {
+                    let value = mixed.value();
+                    let was = node.ask(json!([0, "swap", key, model.get(&key), value]));
+                    assert!(was == json!(model.insert(key.clone(), value)), "{key}");
+                }
+                8 => {
+                    let pairs: Vec<_> = (0..40).map(|n| (name(n), mixed.value())).collect();
+                    let mut command = vec![json!(0), json!("setMany")];
+                    command.extend(pairs.iter().map(|pair| json!(pair)));
+                    node.ask(Value::Array(command));
+                    model.extend(pairs);
+                }
+                9 => {
+                    let names: Vec<_> = (0..40).map(|_| name(mixed.below(40) as usize)).collect();
+                    let mut command = vec![json!(0), json!(if part == n % 2 { "deleteMany" } else { "getMany" })];
+                    command.extend(names.iter().map(|name| json!(name)));
+                    let pairs = node.ask(Value::Array(command));
+                    if part == n % 2 {
+                        model.retain(|key, _| !names.contains(key));
+                    } else {
+                        let wanted: Vec<_> = names.iter().map(|name| (name, model.get(name))).collect();
+                        assert!(pairs == json!(wanted), "{names:?}");
+                    }
+                }
+                10 => assert!(node.ask(json!([0, "get", key])) == json!(model.get(&key)), "{key}"),
+                _ => assert_eq!(node.ask(json!([0, "exists", key])), model.contains_key(&key)),
+            }
+        }
+        assert_eq!(node.ask(json!([0, "list"])), json!(model.keys().collect::<Vec<_>>()));
+    }
+    // What was replaced was compacted away.
+    assert!(!folder.path("data/b-default/s.0").exists());
+    holds(&folder, &model);
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn what_a_killed_node_process_acknowledged_is_there_for_the_next_and_for_wasmtime() {
+    let folder = with_data();
+    let mut mixed = Mixed::new(2);
+    let mut model: BTreeMap<String, String> = BTreeMap::new();
+    for round in 0..6 {
+        // More than the process gets to do.
+        let sets: Vec<_> = (0..6_000).map(|_| (format!("k{}", mixed.below(400)), mixed.value())).collect();
+        let commands = sets.iter().map(|(key, value)| json!([0, "set", key, value]));
+        let acknowledged = Session::open(&folder).kill_after(1 + 300 * round, commands);
+        assert!(acknowledged < sets.len());
+
+        model.extend(sets[..acknowledged].iter().cloned());
+        let mut next = Session::open(&folder);
+        // It does one after the other: so at most one was done and not answered.
+        let (key, value) = &sets[acknowledged];
+        if next.ask(json!([0, "get", key])) == json!(value) {
+            model.insert(key.clone(), value.clone());
+        }
+        assert_eq!(next.ask(json!([0, "list"])), json!(model.keys().collect::<Vec<_>>()));
+        for (key, value) in &model {
+            assert!(next.ask(json!([0, "get", key])) == json!(value), "{key} in round {round}");
+        }
+    }
+    // It was at more than writing records: the bucket has split.
+    assert!(!folder.path("data/b-default/s.0").exists());
+    holds(&folder, &model);
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn handles_and_instances_of_one_node_process_write_by_turns() {
+    let folder = with_data();
+    let mut node = Session::open(&folder);
+    // Handles of one instance: it keeps no more than eight buckets open by itself, so the last is another one to it.
+    for n in 1..=8 {
+        node.ask(json!(["open", format!("other{n}")]));
+    }
+    assert_eq!(node.ask(json!(["open", ""])), 9);
+    node.ask(json!(["instance"]));
+    assert_eq!(node.ask(json!(["open", ""])), 10);
+    for n in 1..=900 {
+        let handle = [0, 9, 10, 10, 9, 0, 0][n % 7];
+        assert_eq!(node.ask(json!([handle, "increment", "counter", 1])), n);
+    }
+    holds(&folder, &[("counter".to_string(), "900".to_string())].into());
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn node_processes_and_wasmtime_write_by_turns() {
+    let folder = with_data();
+    let demo = demo(&folder);
+    let mut nodes = [Session::open(&folder), Session::open(&folder)];
+    for n in 1..=600 {
+        // One that waited long writes behind what several others wrote.
+        if n % 20 < 3 {
+            assert_eq!(demo(&["incr", "counter"]), format!("{n}\n"));
+        } else {
+            let node = if n % 20 == 4 { 0 } else { 1 };
+            assert_eq!(nodes[node].ask(json!([0, "increment", "counter", 1])), n);
+        }
+    }
+    drop(nodes);
+    holds(&folder, &[("counter".to_string(), "600".to_string())].into());
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn node_processes_read_beside_one_that_writes() {
+    const LAST: i64 = 7_000;
+    let folder = with_data();
+    let counter = |node: &mut Session| {
+        let value = node.ask(json!([0, "get", "counter"]));
+        value.as_str().map_or(0, |text| text.parse::<i64>().unwrap())
+    };
+    let mut node = Session::open(&folder);
+    let writer = std::thread::spawn(move || {
+        for n in 1..=LAST {
+            assert_eq!(node.ask(json!([0, "increment", "counter", 1])), n);
+        }
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let mut reader = Session::open(&folder);
+                let mut seen = 0;
+                while !writer.is_finished() {
+                    let now = counter(&mut reader);
+                    assert!(now >= seen, "{now} after {seen}");
+                    seen = now;
+                }
+                assert_eq!(counter(&mut reader), LAST);
+            });
+        }
+    });
+    writer.join().unwrap();
+    // Their segments were compacted away meanwhile.
+    assert!(!folder.path("data/b-default/s.0").exists());
+    holds(&folder, &[("counter".to_string(), LAST.to_string())].into());
 }

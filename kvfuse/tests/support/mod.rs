@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 #![allow(dead_code)] // each test file takes what it needs
 
+pub mod node;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};

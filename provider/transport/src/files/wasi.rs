@@ -13,7 +13,13 @@ use wasip2::random::random::get_random_u64;
 const ONE_CALL: usize = 4096;
 
 /// A descriptor of a directory.
-pub struct WasiDirectory(Descriptor);
+pub struct WasiDirectory {
+    descriptor: Descriptor,
+    /// Whether the host's append streams follow the end of the file, whoever moves it: then one can be kept. jco's are
+    /// at a place of their own from the moment they are opened, so a kept one would overwrite what others appended since.
+    /// Nothing says which it is; the hosts that know the permission to change a directory are those that follow.
+    follows: bool,
+}
 
 /// The directory that the grants and `KEYVALUE_DIR` choose.
 ///
@@ -26,7 +32,7 @@ pub fn granted(settings: &Settings) -> kvfuse_core::Result<WasiDirectory> {
     if index >= directories.len() {
         return Err(Error::new(Kind::Unavailable, "the host took its directories back"));
     }
-    let directory = WasiDirectory(directories.swap_remove(index).0);
+    let directory = WasiDirectory { descriptor: directories.swap_remove(index).0, follows: false };
     if rest.is_empty() {
         return Ok(directory);
     }
@@ -54,27 +60,29 @@ impl Directory for WasiDirectory {
                 (OpenFlags::CREATE | OpenFlags::EXCLUSIVE, DescriptorFlags::READ | DescriptorFlags::WRITE)
             }
         };
-        let descriptor = self.0.open_at(PathFlags::empty(), path, open, flags).map_err(convert)?;
-        Ok(WasiFile { end: RefCell::new(None), descriptor })
+        let descriptor = self.descriptor.open_at(PathFlags::empty(), path, open, flags).map_err(convert)?;
+        Ok(WasiFile { end: RefCell::new(None), follows: self.follows, descriptor })
     }
 
     fn directory(&self, path: &str) -> Result<Self> {
-        let open = |flags| self.0.open_at(PathFlags::empty(), path, OpenFlags::DIRECTORY, flags).map_err(convert);
-        match open(DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY) {
+        let open = |flags, follows| {
+            let opened = self.descriptor.open_at(PathFlags::empty(), path, OpenFlags::DIRECTORY, flags);
+            opened.map(|descriptor| Self { descriptor, follows }).map_err(convert)
+        };
+        match open(DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY, true) {
             // A directory that may only be read still serves readers. And jco's host knows no such permission: there, what
             // was opened for reading may be changed.
-            Err(FileError::ReadOnly | FileError::Access | FileError::Unsupported) => open(DescriptorFlags::READ),
+            Err(FileError::ReadOnly | FileError::Access | FileError::Unsupported) => open(DescriptorFlags::READ, false),
             other => other,
         }
-        .map(Self)
     }
 
     fn create_directory(&self, path: &str) -> Result<()> {
-        self.0.create_directory_at(path).map_err(convert)
+        self.descriptor.create_directory_at(path).map_err(convert)
     }
 
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        let entries = self.0.read_directory().map_err(convert)?;
+        let entries = self.descriptor.read_directory().map_err(convert)?;
         while let Some(entry) = entries.read_directory_entry().map_err(convert)? {
             each(&entry.name);
         }
@@ -82,18 +90,19 @@ impl Directory for WasiDirectory {
     }
 
     fn unlink(&self, path: &str) -> Result<()> {
-        self.0.unlink_file_at(path).map_err(convert)
+        self.descriptor.unlink_file_at(path).map_err(convert)
     }
 
     fn rename(&self, from: &str, to: &str) -> Result<()> {
-        self.0.rename_at(from, &self.0, to).map_err(convert)
+        self.descriptor.rename_at(from, &self.descriptor, to).map_err(convert)
     }
 
     fn sync(&self) -> Result<()> {
-        let result = match self.0.sync() {
+        let result = match self.descriptor.sync() {
             // jco's host does this for a directory that was opened, and not for the one that was granted.
             Err(ErrorCode::Invalid) => {
-                let opened = self.0.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, DescriptorFlags::READ);
+                let opened =
+                    self.descriptor.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, DescriptorFlags::READ);
                 opened.and_then(|directory| directory.sync())
             }
             other => other,
@@ -110,10 +119,12 @@ impl Directory for WasiDirectory {
     }
 }
 
-/// A descriptor of a file, and the stream that appends to it once there was something to append.
+/// A descriptor of a file, and the stream that appends to it if one can be kept.
 pub struct WasiFile {
     /// Dropped before the descriptor it belongs to.
     end: RefCell<Option<OutputStream>>,
+    /// As of the directory.
+    follows: bool,
     descriptor: Descriptor,
 }
 
@@ -124,14 +135,14 @@ impl File for WasiFile {
 
     fn append(&self, bytes: &[u8]) -> Result<()> {
         let mut end = self.end.borrow_mut();
-        let stream = match &mut *end {
+        let stream = match end.take() {
             Some(stream) => stream,
-            none => none.insert(self.descriptor.append_via_stream().map_err(convert)?),
+            None => self.descriptor.append_via_stream().map_err(convert)?,
         };
-        let result = send(stream, bytes);
-        if result.is_err() {
-            // A stream that failed stays closed; the next append begins a new one.
-            *end = None;
+        let result = send(&stream, bytes);
+        // One that failed stays closed.
+        if result.is_ok() && self.follows {
+            *end = Some(stream);
         }
         result
     }

@@ -1,0 +1,90 @@
+//! The file provider in a Node process that stays: `kvfuse/tests/node/session.mjs` runs it.
+
+use super::{Folder, root};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// A file that `make languages` made.
+#[track_caller]
+pub fn tool(file: &str) -> PathBuf {
+    let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| root().join(".tools"), Into::into);
+    let path = tools.join(file);
+    assert!(path.exists(), "{} is missing; make languages makes it", path.display());
+    path.canonicalize().unwrap()
+}
+
+pub struct Session {
+    process: Child,
+    commands: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Session {
+    /// Begins one on the folder's directory `data`.
+    pub fn start(folder: &Folder) -> Self {
+        // The script stands beside what it imports the host from.
+        if !folder.path("node_modules").exists() {
+            std::os::unix::fs::symlink(tool("node-packages/node_modules"), folder.path("node_modules")).unwrap();
+        }
+        folder.write("session.mjs", include_str!("../node/session.mjs"));
+        let mut process = Command::new("node")
+            .args(["session.mjs", "data"])
+            .arg(tool("node-provider/keyvalue.js"))
+            .current_dir(folder.path("."))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let commands = process.stdin.take().unwrap();
+        let answers = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self { process, commands, answers }
+    }
+
+    /// The same, with a handle to the default bucket: the number 0.
+    pub fn open(folder: &Folder) -> Self {
+        let mut this = Self::start(folder);
+        assert_eq!(this.ask(json!(["open", ""])), 0);
+        this
+    }
+
+    /// Does one thing and gives what came of it.
+    #[track_caller]
+    pub fn ask(&mut self, command: Value) -> Value {
+        send(&mut self.commands, &command).unwrap();
+        let line = self.answers.next().unwrap_or_else(|| panic!("Node ended")).unwrap();
+        let mut answer: Value = serde_json::from_str(&line).unwrap();
+        assert!(answer.get("error").is_none(), "{line}");
+        answer["ok"].take()
+    }
+
+    /// Sends commands without waiting, and kills the process once it has answered so many, when it is at the next ones.
+    /// Gives how many it had answered by then.
+    pub fn kill_after(mut self, answers: usize, commands: impl Iterator<Item = Value> + Send) -> usize {
+        let input = &mut self.commands;
+        let told = std::thread::scope(|scope| {
+            // Until nobody reads them any more.
+            scope.spawn(|| commands.map(|command| send(input, &command)).find(Result::is_err));
+            let mut told: Vec<_> = self.answers.by_ref().take(answers).collect();
+            self.process.kill().unwrap();
+            told.extend(self.answers.by_ref());
+            told
+        });
+        // Only now: until it is killed, the sender waits for it.
+        assert!(told.len() >= answers, "Node ended");
+        told.iter().for_each(|line| assert_eq!(line.as_ref().unwrap(), r#"{"ok":null}"#));
+        told.len()
+    }
+}
+
+fn send(commands: &mut ChildStdin, command: &Value) -> std::io::Result<()> {
+    commands.write_all(format!("{command}\n").as_bytes())
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
