@@ -8,11 +8,11 @@ use crate::flaw::Flaw;
 use crate::ids::Ids;
 use crate::item::Outcome;
 use crate::name::bucket_directory;
+use crate::room::{Room, Slot};
 use crate::tree::Tree;
 use crate::write::{Change, Name};
 use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version};
 use kvfuse_transport::files::{Directory, FileError};
-use std::cell::RefCell;
 use std::rc::Rc;
 
 pub struct LogBucket<D: Directory> {
@@ -21,13 +21,13 @@ pub struct LogBucket<D: Directory> {
     name: Rc<str>,
     config: Config,
     ids: Rc<Ids>,
-    /// `None` until its directory and anchor were found or made.
-    tree: RefCell<Option<Tree<D>>>,
+    tree: Slot<D>,
+    room: Rc<Room<D>>,
 }
 
 impl<D: Directory> LogBucket<D> {
-    pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>) -> Self {
-        Self { root, name: bucket_directory(bucket).into(), config, ids, tree: RefCell::new(None) }
+    pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>, room: Rc<Room<D>>) -> Self {
+        Self { root, name: bucket_directory(bucket).into(), config, ids, tree: room.slot(), room }
     }
 
     fn fail(&self, error: FileError) -> Error {
@@ -35,7 +35,15 @@ impl<D: Directory> LogBucket<D> {
     }
 
     fn tree(&self, directory: D, anchor: Anchor) -> Tree<D> {
-        Tree::new(self.root.clone(), self.name.clone(), directory, anchor.keys, self.config, self.ids.clone())
+        Tree::new(
+            self.root.clone(),
+            self.name.clone(),
+            directory,
+            anchor.keys,
+            self.config,
+            self.ids.clone(),
+            self.room.turns.clone(),
+        )
     }
 
     /// Runs `action` on the bucket's tree; `None` if nothing was ever written to the bucket.
@@ -57,8 +65,7 @@ impl<D: Directory> LogBucket<D> {
             *tree = Some(new);
         }
         let Some(tree) = tree.as_mut() else { return Ok(None) };
-        tree.evict(self.config.memory);
-        tree.next_turn();
+        self.room.enter(tree);
         action(tree).map(Some)
     }
 
@@ -86,8 +93,7 @@ impl<D: Directory> LogBucket<D> {
                 none.insert(self.tree(directory, anchor))
             }
         };
-        tree.evict(self.config.memory);
-        tree.next_turn();
+        self.room.enter(tree);
         action(tree)
     }
 

@@ -10,6 +10,7 @@
 //! | [`store`], `bucket` | the contract |
 //! | `read`, `write` | the operations |
 //! | `tree` | from a key to its segment |
+//! | `room` | what all trees of an instance take together |
 //! | `succeed` | from a sealed segment to what follows it |
 //! | `segment` | reading one file up to its end |
 //! | `policy` | when a segment is sealed, and for what |
@@ -39,6 +40,7 @@ mod nodelog;
 mod policy;
 mod read;
 mod record;
+mod room;
 mod segment;
 pub mod stat;
 mod state;

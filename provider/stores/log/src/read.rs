@@ -130,7 +130,7 @@ impl<D: Directory> Tree<D> {
         let mut bytes = 0;
         let end = crate::name::Node::ROOT.last();
         while from <= end {
-            self.evict(self.config.memory);
+            self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
             // A node sealed for a split whose children are not all there answers only for the part asked.
             let part = match self.segments.get(&node) {

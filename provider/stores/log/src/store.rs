@@ -4,6 +4,7 @@ use crate::body::LogBody;
 use crate::bucket::LogBucket;
 use crate::config::Config;
 use crate::ids::Ids;
+use crate::room::Room;
 use crate::stat::Stat;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_transport::files::Directory;
@@ -20,6 +21,7 @@ pub struct LogStore<D: Directory> {
     directory: Result<Rc<D>>,
     config: Config,
     ids: Rc<Ids>,
+    room: Rc<Room<D>>,
     /// The buckets opened last, the newest at the end.
     buckets: RefCell<Vec<(String, Rc<LogBucket<D>>)>>,
 }
@@ -27,7 +29,8 @@ pub struct LogStore<D: Directory> {
 impl<D: Directory> LogStore<D> {
     /// A store in `directory`; if there is none, every bucket fails to open with that error.
     pub fn new(directory: Result<D>, config: Config) -> Self {
-        Self { directory: directory.map(Rc::new), config, ids: Rc::default(), buckets: RefCell::default() }
+        let (ids, room) = (Rc::default(), Rc::new(Room::new(config)));
+        Self { directory: directory.map(Rc::new), config, ids, room, buckets: RefCell::default() }
     }
 }
 
@@ -61,7 +64,7 @@ impl<D: Directory> LogStore<D> {
         let mut buckets = self.buckets.borrow_mut();
         let open = match buckets.iter().position(|(name, _)| name == bucket) {
             Some(place) => buckets.remove(place).1,
-            None => Rc::new(LogBucket::new(directory, bucket, self.config, self.ids.clone())),
+            None => Rc::new(LogBucket::new(directory, bucket, self.config, self.ids.clone(), self.room.clone())),
         };
         if buckets.len() >= KEPT {
             buckets.remove(0);

@@ -3,7 +3,6 @@
 
 use crate::config::Config;
 use crate::gaps::Gaps;
-use crate::ids::Ids;
 use crate::item::{Found, Item};
 use crate::name::{ANCHOR, Node, bucket_directory};
 use crate::nodelog::{self, NodeState};
@@ -165,7 +164,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         return Ok(bucket);
     };
     let mut tree =
-        Tree::new(root.clone(), name.into(), directory, anchor.keys, Config::default(), Rc::new(Ids::default()));
+        Tree::new(root.clone(), name.into(), directory, anchor.keys, Config::default(), Rc::default(), Rc::default());
     let mut known = BTreeSet::from([ANCHOR.to_string()]);
     let mut named = BTreeMap::new();
     let mut nodes = vec![(Node::ROOT, 0)];

@@ -13,6 +13,7 @@ use crate::record::Plan;
 use crate::segment::{PROBE, Segment};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
@@ -21,10 +22,10 @@ use std::rc::Rc;
 pub const TRIES: usize = 64;
 /// Splits remembered; the store finds the others out again.
 const MAX_SPLITS: usize = 1 << 16;
-/// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
-const MAX_OPEN: usize = 256;
 /// Operations after which the memory budget is looked at in any case.
 const LOOK: u64 = 256;
+
+pub type Turns = Rc<Cell<u64>>;
 
 pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
@@ -39,8 +40,12 @@ pub struct Tree<D: Directory> {
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
     /// Whether segments were added since the budget was last looked at.
     grown: bool,
-    /// Counts operations: within one, a segment is looked at for news only once.
+    /// Counts the operations of all trees of the instance.
+    turns: Turns,
+    /// This operation: within one, a segment is looked at for news only once.
     turn: u64,
+    /// The operation in which the budget was looked at last.
+    fitted: u64,
 }
 
 /// What an operation needs of a segment.
@@ -61,7 +66,15 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(root: Rc<D>, name: Rc<str>, directory: D, keys: Keys, config: Config, ids: Rc<Ids>) -> Self {
+    pub fn new(
+        root: Rc<D>,
+        name: Rc<str>,
+        directory: D,
+        keys: Keys,
+        config: Config,
+        ids: Rc<Ids>,
+        turns: Turns,
+    ) -> Self {
         Self {
             root,
             name,
@@ -72,13 +85,16 @@ impl<D: Directory> Tree<D> {
             segments: HashMap::default(),
             splits: HashMap::default(),
             grown: false,
+            turns,
             turn: 0,
+            fitted: 0,
         }
     }
 
     /// Begins an operation: from here on, segments are looked at anew.
     pub fn next_turn(&mut self) {
-        self.turn += 1;
+        self.turns.set(self.turns.get() + 1);
+        self.turn = self.turns.get();
     }
 
     /// The node whose segment has the hash, in `segments`. For [`Access::Read`] its state holds at a moment of this
@@ -296,18 +312,24 @@ impl<D: Directory> Tree<D> {
         self.segments.values().map(Segment::memory).sum()
     }
 
-    /// Closes the segments used longest ago until the others fit the budget. Called between operations.
-    pub fn evict(&mut self, budget: usize) {
-        // Segments in memory also grow, though slowly.
-        if !self.grown && !self.turn.is_multiple_of(LOOK) {
-            return;
+    /// The segment used longest ago.
+    pub fn oldest(&self) -> Option<(u64, Node)> {
+        self.segments.values().map(|segment| (segment.used, segment.node)).min()
+    }
+
+    /// Whether the budget has to be looked at: segments were added, or grew, which they do slowly.
+    pub fn may_have_grown(&mut self) -> bool {
+        let due = self.grown || self.turn.saturating_sub(self.fitted) >= LOOK;
+        if due {
+            (self.grown, self.fitted) = (false, self.turn);
         }
-        self.grown = false;
-        let mut memory = self.memory();
-        while self.segments.len() > 1 && (memory > budget || self.segments.len() > MAX_OPEN) {
-            let oldest = self.segments.values().min_by_key(|segment| (segment.used, segment.node));
-            let Some(node) = oldest.map(|segment| segment.node) else { return };
-            memory = memory.saturating_sub(self.segments.get(&node).map_or(0, Segment::memory));
+        due
+    }
+
+    /// Within one operation: keeps to the budget alone.
+    pub fn evict(&mut self) {
+        while self.grown && self.segments.len() > 1 && self.memory() > self.config.memory {
+            let Some((_, node)) = self.oldest() else { return };
             self.forget(node);
         }
     }

@@ -54,6 +54,11 @@ impl Disk {
         SimDirectory::new(self.clone(), 0, director)
     }
 
+    /// How many directories and files instances have open.
+    pub fn open(&self) -> usize {
+        Rc::strong_count(&self.0) - 1
+    }
+
     /// A copy that shares nothing.
     pub fn fork(&self) -> Self {
         Self(Rc::new(RefCell::new(self.0.borrow().clone())))

@@ -172,3 +172,25 @@ fn a_long_random_history_agrees_with_a_map_through_compactions_and_splits() {
         assert!(files.iter().filter(|(path, _)| path.contains("/s")).count() > 4, "it never split");
     }
 }
+
+#[test]
+fn many_buckets_share_one_budget_and_each_finds_what_it_wrote() {
+    let disk = Disk::default();
+    let config = Config { memory: 64 << 10, ..small() };
+    let store = LogStore::new(Ok(disk.root(Plain::new(5))), config);
+    let buckets: Vec<_> = (0..20).map(|n| store.open(&format!("bucket {n}")).unwrap()).collect();
+    let value = |bucket: usize, key: usize| format!("{bucket} {key} {}", "v".repeat(40)).into_bytes();
+    for key in 0..300 {
+        for (n, bucket) in buckets.iter().enumerate() {
+            bucket.set(&format!("key {key}"), &value(n, key)).unwrap();
+        }
+    }
+    // The segments of one bucket alone would fit.
+    assert!(disk.open() < 100, "{} are open", disk.open());
+    for (n, bucket) in buckets.iter().enumerate() {
+        for key in 0..300 {
+            assert_eq!(bucket.get(&format!("key {key}")).unwrap(), Some(value(n, key)), "bucket {n} key {key}");
+        }
+        assert_eq!(all_keys(&**bucket).len(), 300);
+    }
+}

@@ -1,0 +1,70 @@
+//! What the buckets of an instance may take together: memory for segments, and open files.
+
+use crate::config::Config;
+use crate::tree::{Tree, Turns};
+use kvfuse_transport::files::Directory;
+use std::cell::{RefCell, RefMut};
+use std::rc::{Rc, Weak};
+
+/// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
+const MAX_OPEN: usize = 256;
+
+/// A bucket's tree; `None` until its directory and anchor were found or made.
+pub type Slot<D> = Rc<RefCell<Option<Tree<D>>>>;
+
+/// The trees of one instance.
+pub struct Room<D: Directory> {
+    config: Config,
+    /// Counts the operations of all of them, so that the segments used longest ago are known.
+    pub turns: Turns,
+    slots: RefCell<Vec<Weak<RefCell<Option<Tree<D>>>>>>,
+}
+
+impl<D: Directory> Room<D> {
+    pub fn new(config: Config) -> Self {
+        Self { config, turns: Turns::default(), slots: RefCell::default() }
+    }
+
+    /// A place for one more tree.
+    pub fn slot(&self) -> Slot<D> {
+        let slot = Slot::default();
+        let mut slots = self.slots.borrow_mut();
+        slots.retain(|slot| slot.strong_count() > 0);
+        slots.push(Rc::downgrade(&slot));
+        slot
+    }
+
+    /// Begins an operation of a tree: closes the segments used longest ago, whose ever they are, until the others fit.
+    /// The tree itself keeps its last one.
+    pub fn enter(&self, tree: &mut Tree<D>) {
+        if tree.may_have_grown() {
+            self.fit(tree);
+        }
+        tree.next_turn();
+    }
+
+    fn fit(&self, tree: &mut Tree<D>) {
+        let slots: Vec<_> = self.slots.borrow().iter().filter_map(Weak::upgrade).collect();
+        // The one that is borrowed is the tree itself.
+        let mut others: Vec<RefMut<'_, _>> = slots.iter().filter_map(|slot| slot.try_borrow_mut().ok()).collect();
+        let mut others: Vec<&mut Tree<D>> = others.iter_mut().filter_map(|slot| slot.as_mut()).collect();
+        let sum = |of: fn(&Tree<D>) -> usize| others.iter().map(|other| of(other)).sum::<usize>();
+        let (mut memory, mut open) = (sum(Tree::memory), sum(|tree| tree.segments.len()));
+        while memory + tree.memory() > self.config.memory || open + tree.segments.len() > MAX_OPEN {
+            let own = tree.oldest().filter(|_| tree.segments.len() > 1);
+            let theirs = others.iter_mut().filter_map(|other| Some((other.oldest()?, other)));
+            match theirs.min_by_key(|(oldest, _)| *oldest) {
+                Some((oldest, other)) if own.is_none_or(|own| oldest < own) => {
+                    let before = other.memory();
+                    other.forget(oldest.1);
+                    memory = memory.saturating_sub(before - other.memory());
+                    open = open.saturating_sub(1);
+                }
+                _ => match own {
+                    Some((_, node)) => tree.forget(node),
+                    None => return,
+                },
+            }
+        }
+    }
+}
