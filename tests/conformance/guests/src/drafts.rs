@@ -54,7 +54,8 @@ pub fn owned(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
 #[macro_export]
 macro_rules! drafts {
     (
-        bucket: $bucket:ty, open: $open:expr, single: $single:ident, cursor: $cursor:expr, strange: $strange:literal $(,)?
+        bucket: $bucket:ty, open: $open:expr, single: $single:ident,
+        cursor: $cursor:expr, strange: $strange:literal $(,)?
     ) => {
         struct Handle($bucket);
 
