@@ -10,15 +10,8 @@ fn verdict(row: &Row) -> &'static str {
 pub fn table(rows: &[Row]) -> String {
     let mut out = format!("{:<30} {:<28} {:>6}  {:<8} measured\n", "figure", "to reach", "ratio", "");
     for row in rows {
-        let _ = writeln!(
-            out,
-            "{:<30} {:<28} {:>6.2}  {:<8} {}",
-            row.figure,
-            row.target,
-            row.ratio,
-            verdict(row),
-            row.measured
-        );
+        let Row { figure, measured, ratio, target } = row;
+        let _ = writeln!(out, "{figure:<30} {target:<28} {ratio:>6.2}  {:<8} {measured}", verdict(row));
     }
     out
 }
@@ -26,15 +19,8 @@ pub fn table(rows: &[Row]) -> String {
 pub fn markdown(rows: &[Row]) -> String {
     let mut out = String::from("| figure | to reach | share of it | | measured |\n|---|---|---|---|---|\n");
     for row in rows {
-        let _ = writeln!(
-            out,
-            "| {} | {} | {:.2} | {} | {} |",
-            row.figure,
-            row.target,
-            row.ratio,
-            verdict(row),
-            row.measured
-        );
+        let Row { figure, measured, ratio, target } = row;
+        let _ = writeln!(out, "| {figure} | {target} | {ratio:.2} | {} | {measured} |", verdict(row));
     }
     out
 }

@@ -189,7 +189,7 @@ impl Bench<'_> {
         let mixed = ["mixed", if self.quick { "5000" } else { "200000" }, &many.to_string(), "100"].map(String::from);
         let command = kvfuse_tests::Command::new(&mixed.each_ref().map(String::as_str)).dir(large.path(), "/");
         let outcome = program.run(&command)?;
-        anyhow::ensure!(outcome.status == Some(0), "{}", outcome.stderr);
+        outcome.succeeded()?;
         let mib = outcome.peak_memory as f64 / f64::from(1 << 20);
         let told = format!("{mib:.1} MiB, consumer and provider together");
         self.rows.push(Row::at_most("peak guest memory", told, mib, 32.0, "32 MiB"));

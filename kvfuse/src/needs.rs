@@ -70,7 +70,22 @@ pub struct Line<'a> {
     pub arguments: &'a [String],
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// Of who sets nothing and grants the directory that the documentation does.
+    pub fn plain(subject: &'a Subject, provider: Option<&'a Provider>, needs: &'a Needs, file: &'a str) -> Self {
+        Self {
+            subject,
+            provider,
+            needs,
+            file,
+            data: "data",
+            address: None,
+            variables: &[],
+            directories: &[],
+            arguments: &[],
+        }
+    }
+
     /// `None` for a library, which is not run by itself.
     ///
     /// What the environment holds may be a secret; `--env NAME` passes it on without showing it.

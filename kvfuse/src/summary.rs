@@ -67,18 +67,7 @@ impl Summary {
         // Labels that were connected are still inside.
         needs.labels |= labels_inside(&subject.bytes);
         let file = subject.path.display().to_string();
-        let line = Line {
-            subject,
-            provider: subject.inside.as_ref(),
-            needs: &needs,
-            file: &file,
-            data: "data",
-            address: None,
-            variables: &[],
-            directories: &[],
-            arguments: &[],
-        };
-        let run = line.render();
+        let run = Line::plain(subject, subject.inside.as_ref(), &needs, &file).render();
         Self { imports, unknown_imports: needs.unknown.clone(), run, ..Self::new(subject) }
     }
 
@@ -86,18 +75,7 @@ impl Summary {
     pub fn planned(subject: &Subject, plan: &Plan, others: Vec<Fits>, output: &str, fuse: String) -> Self {
         let imports = plan.imports_after(subject);
         let needs = Needs::of(subject, Some(&plan.provider), &imports);
-        let line = Line {
-            subject,
-            provider: Some(&plan.provider),
-            needs: &needs,
-            file: output,
-            data: "data",
-            address: None,
-            variables: &[],
-            directories: &[],
-            arguments: &[],
-        };
-        let run = line.render();
+        let run = Line::plain(subject, Some(&plan.provider), &needs, output).render();
         Self {
             imports,
             unknown_imports: needs.unknown.clone(),

@@ -35,6 +35,11 @@ const fn setting(name: &'static str, about: &'static str, example: &'static str)
 }
 
 #[cfg(feature = "engines")]
+const fn endpoint(name: &'static str, about: &'static str, example: &'static str) -> Variable {
+    Variable { name, about, example, role: Role::Endpoint }
+}
+
+#[cfg(feature = "engines")]
 const fn secret(name: &'static str, about: &'static str) -> Variable {
     Variable { name, about, example: "", role: Role::Secret }
 }
@@ -71,12 +76,11 @@ const REDIS: Store = Store {
     about: "a Redis or Valkey server",
     files: &["keyvalue_redis.wasm", "keyvalue_redis_draft2_2024.wasm", "keyvalue_redis_0_1_methods.wasm"],
     variables: &[
-        Variable {
-            name: "KEYVALUE_REDIS_URL",
-            about: "the server: redis://[[user][:password]@]host[:port][/database]",
-            example: "redis://127.0.0.1:6379",
-            role: Role::Endpoint,
-        },
+        endpoint(
+            "KEYVALUE_REDIS_URL",
+            "the server: redis://[[user][:password]@]host[:port][/database]",
+            "redis://127.0.0.1:6379",
+        ),
         setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app"),
         secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL"),
         setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw"),
@@ -91,12 +95,11 @@ const ETCD: Store = Store {
     about: "an etcd cluster",
     files: &["keyvalue_etcd.wasm", "keyvalue_etcd_draft2_2024.wasm", "keyvalue_etcd_0_1_methods.wasm"],
     variables: &[
-        Variable {
-            name: "KEYVALUE_ETCD_ENDPOINTS",
-            about: "the members' client addresses, separated by commas",
-            example: "http://127.0.0.1:2379",
-            role: Role::Endpoint,
-        },
+        endpoint(
+            "KEYVALUE_ETCD_ENDPOINTS",
+            "the members' client addresses, separated by commas",
+            "http://127.0.0.1:2379",
+        ),
         setting("KEYVALUE_ETCD_USERNAME", "the login", "app"),
         secret("KEYVALUE_ETCD_PASSWORD", "its password"),
         setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),

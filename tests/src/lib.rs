@@ -3,7 +3,7 @@
 pub mod lean;
 mod tls;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -72,6 +72,11 @@ impl Outcome {
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
+
+    pub fn succeeded(&self) -> Result<()> {
+        ensure!(self.status == Some(0), "status {:?}\n{}", self.status, self.stderr);
+        Ok(())
+    }
 }
 
 struct Host {
@@ -115,6 +120,14 @@ impl WasiHttpView for Host {
 impl Program {
     pub fn new(component: &[u8]) -> Result<Self> {
         Ok(Self(Component::new(&ENGINE, component)?))
+    }
+
+    /// The cases that a guest of the tests lists.
+    pub fn cases(&self) -> Result<Vec<String>> {
+        let listed = self.run(&Command::new(&["--list"]))?;
+        listed.succeeded()?;
+        ensure!(!listed.stdout.is_empty(), "it lists no cases: {}", listed.stderr);
+        Ok(listed.text().lines().map(str::to_string).collect())
     }
 
     pub fn run(&self, command: &Command) -> Result<Outcome> {
@@ -206,7 +219,7 @@ pub fn command_line() -> Result<std::process::Command> {
         Some(path) => PathBuf::from(path),
         None => {
             let found = std::process::Command::new(root().join("tools/wasmtime.sh")).output()?;
-            anyhow::ensure!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
+            ensure!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
             PathBuf::from(String::from_utf8(found.stdout)?.trim())
         }
     };

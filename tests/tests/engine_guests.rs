@@ -4,7 +4,7 @@
 //! Properties of the engines that the servers are set up for: etcd takes requests of 1.5 MiB if it is not told otherwise
 //! (`--max-request-bytes`), and the cases have values of 16 MiB.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
 use kvfuse_tests::{Command, Program, fused_with};
@@ -21,9 +21,7 @@ fn main() -> Result<()> {
     for guest in GUESTS {
         for provider in ["redis", "etcd"] {
             let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue_{provider}"))?)?);
-            let listed = program.run(&Command::new(&["--list"]))?;
-            ensure!(listed.status == Some(0) && !listed.stdout.is_empty(), "{guest} lists no cases: {}", listed.stderr);
-            for case in listed.text().lines().map(str::to_string) {
+            for case in program.cases().context(guest)? {
                 let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
                 let prefix = format!("{name}/");
                 trials.push(Trial::test(name, move || {
@@ -53,9 +51,5 @@ fn on_etcd(program: &Program, case: &str, prefix: &str, etcd: &Etcd) -> Result<(
 }
 
 fn run(program: &Program, command: Command) -> Result<()> {
-    let outcome = program.run(&command.env("KEYVALUE_TIMEOUT_MS", "60000"))?;
-    if outcome.status != Some(0) {
-        bail!("status {:?}\n{}", outcome.status, outcome.stderr);
-    }
-    Ok(())
+    program.run(&command.env("KEYVALUE_TIMEOUT_MS", "60000"))?.succeeded()
 }

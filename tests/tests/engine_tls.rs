@@ -60,7 +60,7 @@ impl SelfSigned {
 fn a_certificate_that_the_host_does_not_trust_is_refused_and_nothing_is_sent() -> Result<()> {
     let server = SelfSigned::start()?;
     let outcome = server.run("1000", None, "get a\nset a 1\n")?;
-    ensure!(outcome.status == Some(0), "{}", outcome.stderr);
+    outcome.succeeded()?;
     let text = outcome.text();
     ensure!(text.lines().count() == 2, "{text}");
     for line in text.lines() {

@@ -2,7 +2,7 @@
 //!
 //! A guest that is not named here fails the run, and so does one without cases.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use kvfuse_tests::{Command, Program, fused, root};
 use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
@@ -19,9 +19,7 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for guest in GUESTS {
         let program = Arc::new(Program::new(&fused(guest)?)?);
-        let listed = program.run(&Command::new(&["--list"]))?;
-        ensure!(listed.status == Some(0) && !listed.stdout.is_empty(), "{guest} lists no cases: {}", listed.stderr);
-        for case in listed.text().lines().map(str::to_string) {
+        for case in program.cases().context(guest)? {
             let program = program.clone();
             trials.push(Trial::test(format!("{guest}::{case}"), move || Ok(run(&program, &case)?)));
         }
@@ -31,11 +29,7 @@ fn main() -> Result<()> {
 
 fn run(program: &Program, case: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let outcome = program.run(&Command::new(&[case]).dir(folder.path(), "/"))?;
-    if outcome.status != Some(0) {
-        bail!("status {:?}\n{}", outcome.status, outcome.stderr);
-    }
-    Ok(())
+    program.run(&Command::new(&[case]).dir(folder.path(), "/"))?.succeeded()
 }
 
 fn every_guest_is_named() -> Result<()> {

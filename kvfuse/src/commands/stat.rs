@@ -8,6 +8,7 @@ use kvfuse_core::{Error, Kind};
 use kvfuse_log::survey::{self, Bucket, Files, Name};
 use kvfuse_transport::files::native::Native;
 use serde::Serialize;
+use std::fmt::Display;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
@@ -29,12 +30,8 @@ struct Entry {
     /// `null` where the directory has only a hash of it.
     bucket: Option<String>,
     directory: String,
-    keys: u64,
-    bytes: u64,
-    live: u64,
-    dead: u64,
-    torn: u64,
-    damaged: u64,
+    #[serde(flatten)]
+    sizes: Sizes,
     segments: Vec<Segment>,
     value_files: Count,
     /// What nothing refers to any more, or not yet.
@@ -45,13 +42,20 @@ struct Entry {
 #[derive(Serialize)]
 struct Segment {
     file: String,
+    #[serde(flatten)]
+    sizes: Sizes,
+    sealed: bool,
+}
+
+/// Of one segment, or of all of a bucket's.
+#[derive(Serialize)]
+struct Sizes {
     keys: u64,
     bytes: u64,
     live: u64,
     dead: u64,
     torn: u64,
     damaged: u64,
-    sealed: bool,
 }
 
 #[derive(Serialize)]
@@ -143,33 +147,38 @@ fn report(path: &Path) -> Result<Report> {
 
 impl Entry {
     fn new(directory: &str, found: Bucket) -> Self {
-        let sum = |of: fn(&Segment) -> u64, segments: &[Segment]| segments.iter().map(of).sum::<u64>();
         let segments: Vec<_> = found
             .segments
             .into_iter()
             .map(|part| Segment {
-                dead: part.dead(),
+                sizes: Sizes {
+                    keys: part.keys,
+                    bytes: part.bytes,
+                    live: part.live,
+                    dead: part.dead(),
+                    torn: part.torn,
+                    damaged: part.damaged,
+                },
                 file: part.name,
-                keys: part.keys,
-                bytes: part.bytes,
-                live: part.live,
-                torn: part.torn,
-                damaged: part.damaged,
                 sealed: part.sealed,
             })
             .collect();
+        let sum = |of: fn(&Sizes) -> u64| segments.iter().map(|segment| of(&segment.sizes)).sum();
+        let sizes = Sizes {
+            keys: sum(|s| s.keys),
+            bytes: sum(|s| s.bytes),
+            live: sum(|s| s.live),
+            dead: sum(|s| s.dead),
+            torn: sum(|s| s.torn),
+            damaged: sum(|s| s.damaged),
+        };
         Self {
             bucket: match survey::bucket_name(directory) {
                 Some(Name::Plain(name)) => Some(name),
                 Some(Name::Hashed) | None => None,
             },
             directory: directory.into(),
-            keys: sum(|s| s.keys, &segments),
-            bytes: sum(|s| s.bytes, &segments),
-            live: sum(|s| s.live, &segments),
-            dead: sum(|s| s.dead, &segments),
-            torn: sum(|s| s.torn, &segments),
-            damaged: sum(|s| s.damaged, &segments),
+            sizes,
             segments,
             value_files: found.values.into(),
             leftover_files: found.leftover.into(),
@@ -178,26 +187,29 @@ impl Entry {
     }
 }
 
+impl Sizes {
+    fn cells(&self) -> [&dyn Display; 6] {
+        [&self.keys, &self.bytes, &self.live, &self.dead, &self.torn, &self.damaged]
+    }
+}
+
 fn text(report: &Report) -> String {
     let mut out = String::new();
     for bucket in &report.buckets {
         let name = bucket.bucket.as_ref().map_or_else(|| bucket.directory.clone(), |name| format!("{name:?}"));
         out.push_str(&format!("bucket {name}\n"));
-        let mut row = |cells: [&dyn std::fmt::Display; 7], end: &str| {
-            let [name, keys, bytes, live, dead, torn, damaged] = cells;
+        let mut row = |name: &str, cells: [&dyn Display; 6], end: &str| {
+            let [keys, bytes, live, dead, torn, damaged] = cells;
             out.push_str(&format!(
                 "  {name:<16} {keys:>9} {bytes:>11} {live:>11} {dead:>11} {torn:>9} {damaged:>9}{end}\n"
             ));
         };
-        row([&"segment", &"keys", &"bytes", &"live", &"dead", &"torn", &"damaged"], "");
-        for s in &bucket.segments {
-            let end = if s.sealed { "  sealed" } else { "" };
-            row([&s.file, &s.keys, &s.bytes, &s.live, &s.dead, &s.torn, &s.damaged], end);
+        row("segment", [&"keys", &"bytes", &"live", &"dead", &"torn", &"damaged"], "");
+        for segment in &bucket.segments {
+            row(&segment.file, segment.sizes.cells(), if segment.sealed { "  sealed" } else { "" });
         }
         if bucket.segments.len() != 1 {
-            let b = bucket;
-            let count = format!("{} in all", b.segments.len());
-            row([&count, &b.keys, &b.bytes, &b.live, &b.dead, &b.torn, &b.damaged], "");
+            row(&format!("{} in all", bucket.segments.len()), bucket.sizes.cells(), "");
         }
         for (what, files) in [("value files", &bucket.value_files), ("leftover files", &bucket.leftover_files)] {
             if files.files > 0 {
@@ -223,7 +235,7 @@ fn text(report: &Report) -> String {
             count(report.foreign.len(), "entry").replace("entrys", "entries")
         ));
     }
-    let torn: u64 = report.buckets.iter().map(|bucket| bucket.torn).sum();
+    let torn: u64 = report.buckets.iter().map(|bucket| bucket.sizes.torn).sum();
     if torn > 0 {
         out.push_str(&format!("; {torn} bytes torn, as by a writer that died"));
     }

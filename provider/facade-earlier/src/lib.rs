@@ -8,14 +8,3 @@
 
 pub mod draft2_2024;
 pub mod v0_1_methods;
-
-/// Exports generations from a component: `export!(TheProvider: draft, draft2)`.
-#[macro_export]
-macro_rules! export {
-    ($provider:ty: $($generation:ident),*) => {
-        $(const _: () = {
-            type Facade = $crate::$generation::Facade<$provider>;
-            $crate::$generation::export!(Facade with_types_in $crate::$generation);
-        };)*
-    };
-}

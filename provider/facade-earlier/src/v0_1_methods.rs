@@ -21,10 +21,7 @@ use std::marker::PhantomData;
 /// This generation over a provider's store.
 pub struct Facade<P>(PhantomData<P>);
 
-kvfuse_facade::classic_types!(wasi_keyvalue_error);
 kvfuse_facade::classic_eventual!();
-kvfuse_facade::classic_atomic!();
-kvfuse_facade::classic_cache!();
 
 impl types::GuestIncomingValue for Incoming {
     fn incoming_value_consume_sync(&self) -> Result<Vec<u8>, types::Error> {

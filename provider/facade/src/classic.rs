@@ -71,32 +71,22 @@ macro_rules! classic_consume_static {
     };
 }
 
-/// `eventual` and `eventual-batch`.
+/// Everything but the incoming value, where single keys are in `eventual` and batches in `eventual-batch`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_eventual {
     () => {
+        $crate::classic_types!(wasi_keyvalue_error);
+        $crate::classic_atomic!();
+        $crate::classic_cache!();
+
         impl<P: $crate::Caching> eventual::Guest for Facade<P> {
             fn get(bucket: types::BucketBorrow<'_>, key: String) -> Result<Option<types::IncomingValue>, types::Error> {
                 let value = Incoming::get(&*bucket.get::<Bucket<P>>().0, &key)?;
                 Ok(value.map(types::IncomingValue::new))
             }
 
-            fn set(
-                bucket: types::BucketBorrow<'_>,
-                key: String,
-                value: types::OutgoingValueBorrow<'_>,
-            ) -> Result<(), types::Error> {
-                Ok(value.get::<Outgoing<P>>().set(&*bucket.get::<Bucket<P>>().0, &key)?)
-            }
-
-            fn delete(bucket: types::BucketBorrow<'_>, key: String) -> Result<(), types::Error> {
-                Ok(bucket.get::<Bucket<P>>().0.delete(&key)?)
-            }
-
-            fn exists(bucket: types::BucketBorrow<'_>, key: String) -> Result<bool, types::Error> {
-                Ok(bucket.get::<Bucket<P>>().0.exists(&key)?)
-            }
+            $crate::classic_single!();
         }
 
         impl<P: $crate::Caching> eventual_batch::Guest for Facade<P> {
@@ -112,17 +102,49 @@ macro_rules! classic_eventual {
                 Ok($crate::shared::all_keys(&*bucket.get::<Bucket<P>>().0)?)
             }
 
-            fn set_many(
-                bucket: types::BucketBorrow<'_>,
-                key_values: Vec<(String, types::OutgoingValueBorrow<'_>)>,
-            ) -> Result<(), types::Error> {
-                let values: Vec<_> = key_values.iter().map(|(key, value)| (key.clone(), value.get())).collect();
-                Ok(Outgoing::<P>::set_many(&*bucket.get::<Bucket<P>>().0, &values)?)
-            }
+            $crate::classic_batch!();
+        }
+    };
+}
 
-            fn delete_many(bucket: types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), types::Error> {
-                Ok(bucket.get::<Bucket<P>>().0.delete_many(&$crate::shared::strs(&keys))?)
-            }
+/// The functions of single keys that do not depend on what a missing key is: of `eventual` and `readwrite`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! classic_single {
+    () => {
+        fn set(
+            bucket: types::BucketBorrow<'_>,
+            key: String,
+            value: types::OutgoingValueBorrow<'_>,
+        ) -> Result<(), types::Error> {
+            Ok(value.get::<Outgoing<P>>().set(&*bucket.get::<Bucket<P>>().0, &key)?)
+        }
+
+        fn delete(bucket: types::BucketBorrow<'_>, key: String) -> Result<(), types::Error> {
+            Ok(bucket.get::<Bucket<P>>().0.delete(&key)?)
+        }
+
+        fn exists(bucket: types::BucketBorrow<'_>, key: String) -> Result<bool, types::Error> {
+            Ok(bucket.get::<Bucket<P>>().0.exists(&key)?)
+        }
+    };
+}
+
+/// The same of `eventual-batch` and `batch`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! classic_batch {
+    () => {
+        fn set_many(
+            bucket: types::BucketBorrow<'_>,
+            key_values: Vec<(String, types::OutgoingValueBorrow<'_>)>,
+        ) -> Result<(), types::Error> {
+            let values: Vec<_> = key_values.iter().map(|(key, value)| (key.clone(), value.get())).collect();
+            Ok(Outgoing::<P>::set_many(&*bucket.get::<Bucket<P>>().0, &values)?)
+        }
+
+        fn delete_many(bucket: types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), types::Error> {
+            Ok(bucket.get::<Bucket<P>>().0.delete_many(&$crate::shared::strs(&keys))?)
         }
     };
 }

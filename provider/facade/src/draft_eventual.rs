@@ -21,8 +21,5 @@ use std::marker::PhantomData;
 /// This generation over a provider's store.
 pub struct Facade<P>(PhantomData<P>);
 
-crate::classic_types!(wasi_keyvalue_error);
 crate::classic_consume_static!();
 crate::classic_eventual!();
-crate::classic_atomic!();
-crate::classic_cache!();

@@ -46,13 +46,17 @@ pub trait Provider: 'static {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
 }
 
-/// Exports generations from a component: `export!(TheProvider: draft, draft2)`.
+/// Exports generations from a component: `export!(TheProvider: draft, draft2)`. Those of another crate are named with it:
+/// `export!(TheProvider: v0_1_methods of kvfuse_facade_earlier)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {
+        $crate::export!($provider: $($generation),* of $crate);
+    };
+    ($provider:ty: $($generation:ident),* of $facades:tt) => {
         $(const _: () = {
-            type Facade = $crate::$generation::Facade<$provider>;
-            $crate::$generation::export!(Facade with_types_in $crate::$generation);
+            type Facade = $facades::$generation::Facade<$provider>;
+            $facades::$generation::export!(Facade with_types_in $facades::$generation);
         };)*
     };
 }

@@ -46,21 +46,7 @@ impl<P: crate::Caching> readwrite::Guest for Facade<P> {
         Ok(types::IncomingValue::new(found(value)?))
     }
 
-    fn set(
-        bucket: types::BucketBorrow<'_>,
-        key: String,
-        value: types::OutgoingValueBorrow<'_>,
-    ) -> Result<(), types::Error> {
-        Ok(value.get::<Outgoing<P>>().set(&*bucket.get::<Bucket<P>>().0, &key)?)
-    }
-
-    fn delete(bucket: types::BucketBorrow<'_>, key: String) -> Result<(), types::Error> {
-        Ok(bucket.get::<Bucket<P>>().0.delete(&key)?)
-    }
-
-    fn exists(bucket: types::BucketBorrow<'_>, key: String) -> Result<bool, types::Error> {
-        Ok(bucket.get::<Bucket<P>>().0.exists(&key)?)
-    }
+    crate::classic_single!();
 }
 
 impl<P: crate::Caching> batch::Guest for Facade<P> {
@@ -75,15 +61,5 @@ impl<P: crate::Caching> batch::Guest for Facade<P> {
         all_keys(&*bucket.get::<Bucket<P>>().0).unwrap_or_default()
     }
 
-    fn set_many(
-        bucket: types::BucketBorrow<'_>,
-        key_values: Vec<(String, types::OutgoingValueBorrow<'_>)>,
-    ) -> Result<(), types::Error> {
-        let values: Vec<_> = key_values.iter().map(|(key, value)| (key.clone(), value.get())).collect();
-        Ok(Outgoing::<P>::set_many(&*bucket.get::<Bucket<P>>().0, &values)?)
-    }
-
-    fn delete_many(bucket: types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), types::Error> {
-        Ok(bucket.get::<Bucket<P>>().0.delete_many(&strs(&keys))?)
-    }
+    crate::classic_batch!();
 }

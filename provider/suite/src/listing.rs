@@ -1,6 +1,6 @@
 //! Listing in pages.
 
-use crate::{list_all, open};
+use crate::{list_all, list_by, open};
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::{Bucket, Store};
 use std::collections::HashMap;
@@ -58,15 +58,7 @@ pub fn a_cursor_works_from_another_handle(store: &dyn Store) {
     let bucket = open(store);
     let mut expected: Vec<String> = (0..2500).map(|n| format!("{n}")).collect();
     fill(&*bucket, &expected);
-    let (mut listed, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let page = open(store).list(cursor.as_deref()).unwrap();
-        listed.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
+    let mut listed = list_by(|cursor| open(store).list(cursor));
     listed.sort();
     expected.sort();
     assert!(listed == expected);
@@ -76,16 +68,11 @@ pub fn large_keys_end_a_page_early(store: &dyn Store) {
     let bucket = open(store);
     let mut expected: Vec<String> = (0..20).map(|n| n.to_string() + &"k".repeat(100_000)).collect();
     expected.iter().for_each(|key| bucket.set(key, b"").unwrap());
-    let (mut listed, mut cursor) = (Vec::new(), None::<String>);
-    loop {
-        let page = bucket.list(cursor.as_deref()).unwrap();
+    let mut listed = list_by(|cursor| {
+        let page = bucket.list(cursor)?;
         assert!(page.keys.iter().map(String::len).sum::<usize>() < PAGE_BYTES + 100_000);
-        listed.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
+        Ok(page)
+    });
     listed.sort();
     expected.sort();
     assert!(listed == expected);

@@ -10,6 +10,19 @@ fn conflict(bucket: &dyn Bucket, expected: &Snapshot, value: &[u8]) -> Snapshot 
     }
 }
 
+/// Adds one to the number that the key holds as text, by swaps, however many of them others win.
+pub fn add_one_by_swaps(bucket: &dyn Bucket, key: &str) {
+    let mut seen = bucket.snapshot(key).unwrap();
+    loop {
+        let text = String::from_utf8(seen.value.unwrap_or_else(|| b"0".to_vec())).unwrap();
+        let next = (text.parse::<u64>().unwrap() + 1).to_string();
+        match bucket.swap(key, &seen.version, next.as_bytes()).unwrap() {
+            Swap::Done => return,
+            Swap::Conflict(now) => seen = now,
+        }
+    }
+}
+
 pub fn a_snapshot_of_nothing_is_absent(store: &dyn Store) {
     assert_eq!(open(store).snapshot("key").unwrap(), Snapshot::ABSENT);
 }

@@ -2,45 +2,15 @@
 
 wit_bindgen::generate!({
     inline: "
-        package kvfuse:counting;
-        interface calls {
-            total: func() -> u64;
-        }
+        package kvfuse:middleware;
         world middleware {
             import wasi:keyvalue/batch@0.2.0-draft2;
             export wasi:keyvalue/batch@0.2.0-draft2;
-            export calls;
+            export kvfuse:counting/calls;
         }
     ",
     generate_all,
-    path: ["../../wit/draft2"],
+    path: ["wit", "../../wit/draft2"],
 });
 
-use wasi::keyvalue::batch;
-use wasi::keyvalue::store::{Bucket, Error};
-
-struct Counting;
-export!(Counting);
-
-impl exports::kvfuse::counting::calls::Guest for Counting {
-    fn total() -> u64 {
-        kvfuse_consumers::total()
-    }
-}
-
-impl exports::wasi::keyvalue::batch::Guest for Counting {
-    fn get_many(bucket: &Bucket, keys: Vec<String>) -> Result<Vec<(String, Option<Vec<u8>>)>, Error> {
-        kvfuse_consumers::count();
-        batch::get_many(bucket, &keys)
-    }
-
-    fn set_many(bucket: &Bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), Error> {
-        kvfuse_consumers::count();
-        batch::set_many(bucket, &key_values)
-    }
-
-    fn delete_many(bucket: &Bucket, keys: Vec<String>) -> Result<(), Error> {
-        kvfuse_consumers::count();
-        batch::delete_many(bucket, &keys)
-    }
-}
+kvfuse_consumers::counting_batch!(wasi, bucket: &store::Bucket, pair: (String, Option<Vec<u8>>));

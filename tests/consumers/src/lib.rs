@@ -15,3 +15,69 @@ pub fn count() {
 pub fn total() -> u64 {
     CALLS.get()
 }
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! counting {
+    () => {
+        struct Counting;
+        export!(Counting);
+
+        impl exports::kvfuse::counting::calls::Guest for Counting {
+            fn total() -> u64 {
+                $crate::total()
+            }
+        }
+    };
+}
+
+/// Counts the calls of `batch` over the bindings of the middleware that calls this. `$package` has the interface,
+/// `$bucket` is what its calls take for a bucket, and `$pair` what `get-many` gives for a key.
+#[macro_export]
+macro_rules! counting_batch {
+    ($package:ident, bucket: $bucket:ty, pair: $pair:ty) => {
+        $crate::counting!();
+
+        use $package::keyvalue::{batch, store};
+
+        impl exports::$package::keyvalue::batch::Guest for Counting {
+            fn get_many(bucket: $bucket, keys: Vec<String>) -> Result<Vec<$pair>, store::Error> {
+                $crate::count();
+                batch::get_many(&bucket, &keys)
+            }
+
+            fn set_many(bucket: $bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), store::Error> {
+                $crate::count();
+                batch::set_many(&bucket, &key_values)
+            }
+
+            fn delete_many(bucket: $bucket, keys: Vec<String>) -> Result<(), store::Error> {
+                $crate::count();
+                batch::delete_many(&bucket, &keys)
+            }
+        }
+    };
+}
+
+/// Counts the calls of `atomic`, as above.
+#[macro_export]
+macro_rules! counting_atomic {
+    () => {
+        $crate::counting!();
+
+        use wasi::keyvalue::atomic;
+        use wasi::keyvalue::types::{Bucket, Error};
+
+        impl exports::wasi::keyvalue::atomic::Guest for Counting {
+            fn increment(bucket: &Bucket, key: String, delta: u64) -> Result<u64, Error> {
+                $crate::count();
+                atomic::increment(bucket, &key, delta)
+            }
+
+            fn compare_and_swap(bucket: &Bucket, key: String, old: u64, new: u64) -> Result<bool, Error> {
+                $crate::count();
+                atomic::compare_and_swap(bucket, &key, old, new)
+            }
+        }
+    };
+}

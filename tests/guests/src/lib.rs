@@ -18,6 +18,36 @@ macro_rules! cases {
     };
 }
 
+/// What the cases of the drafts have in common, over the bindings of the guest that calls the macro: a bucket, the reason
+/// in an error, and all of a bucket's keys. `$cursor` makes of the cursor that a page gave what the next call takes.
+#[macro_export]
+macro_rules! drafts {
+    (cursor: $cursor:expr) => {
+        fn open() -> Bucket {
+            store::open("test").expect("opens")
+        }
+
+        fn reason(error: Error) -> String {
+            match error {
+                Error::Other(reason) => reason,
+                other => panic!("{other:?} gives no reason"),
+            }
+        }
+
+        fn keys(bucket: &Bucket) -> Vec<String> {
+            let (mut keys, mut cursor) = (Vec::new(), None);
+            loop {
+                let page = bucket.list_keys($cursor(&cursor)).expect("a page");
+                keys.extend(page.keys);
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    return keys;
+                }
+            }
+        }
+    };
+}
+
 /// The hostile keys of the contract's tests: what a careless store confuses.
 pub fn hostile_keys() -> Vec<String> {
     let mut keys: Vec<String> = [

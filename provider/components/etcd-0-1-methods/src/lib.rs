@@ -2,4 +2,4 @@
 //! it differs from `keyvalue_etcd.wasm`.
 
 kvfuse_facade::export!(kvfuse_etcd_provider::Etcd: draft2, draft, draft_eventual, wrpc, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_etcd_provider::Etcd: v0_1_methods);
+kvfuse_facade::export!(kvfuse_etcd_provider::Etcd: v0_1_methods of kvfuse_facade_earlier);

@@ -2,4 +2,4 @@
 //! it differs from `keyvalue_etcd.wasm`.
 
 kvfuse_facade::export!(kvfuse_etcd_provider::Etcd: draft, draft_eventual, wrpc, v0_1, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_etcd_provider::Etcd: draft2_2024);
+kvfuse_facade::export!(kvfuse_etcd_provider::Etcd: draft2_2024 of kvfuse_facade_earlier);

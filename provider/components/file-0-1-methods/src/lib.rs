@@ -2,4 +2,4 @@
 //! consumed by methods. In nothing else it differs from `keyvalue.wasm`.
 
 kvfuse_facade::export!(kvfuse_file::File: draft2, draft, draft_eventual, wrpc, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_file::File: v0_1_methods);
+kvfuse_facade::export!(kvfuse_file::File: v0_1_methods of kvfuse_facade_earlier);

@@ -2,4 +2,4 @@
 //! nothing else it differs from `keyvalue.wasm`.
 
 kvfuse_facade::export!(kvfuse_file::File: draft, draft_eventual, wrpc, v0_1, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_file::File: draft2_2024);
+kvfuse_facade::export!(kvfuse_file::File: draft2_2024 of kvfuse_facade_earlier);

@@ -2,4 +2,4 @@
 //! it differs from `keyvalue_redis.wasm`.
 
 kvfuse_facade::export!(kvfuse_redis_provider::Redis: draft2, draft, draft_eventual, wrpc, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_redis_provider::Redis: v0_1_methods);
+kvfuse_facade::export!(kvfuse_redis_provider::Redis: v0_1_methods of kvfuse_facade_earlier);

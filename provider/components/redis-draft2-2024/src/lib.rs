@@ -2,4 +2,4 @@
 //! it differs from `keyvalue_redis.wasm`.
 
 kvfuse_facade::export!(kvfuse_redis_provider::Redis: draft, draft_eventual, wrpc, v0_1, unversioned);
-kvfuse_facade_earlier::export!(kvfuse_redis_provider::Redis: draft2_2024);
+kvfuse_facade::export!(kvfuse_redis_provider::Redis: draft2_2024 of kvfuse_facade_earlier);

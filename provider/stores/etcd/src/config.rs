@@ -6,8 +6,8 @@ use kvfuse_transport::http::Scheme;
 use std::fmt;
 use std::time::Duration;
 
-/// Where the cluster is, who we are there, and where keys go. Its `Debug` hides the password.
-#[derive(Clone)]
+/// Where the cluster is, who we are there, and where keys go.
+#[derive(Clone, Debug)]
 pub struct Config {
     /// At least one.
     pub endpoints: Vec<Endpoint>,
@@ -28,6 +28,7 @@ pub struct Endpoint {
     pub authority: String,
 }
 
+/// Its `Debug` hides the password.
 #[derive(Clone)]
 pub struct Login {
     pub user: String,
@@ -112,24 +113,13 @@ impl fmt::Debug for Login {
     }
 }
 
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("endpoints", &self.endpoints)
-            .field("login", &self.login)
-            .field("prefix", &self.prefix)
-            .field("life", &self.life)
-            .field("time_limit", &self.time_limit)
-            .finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kvfuse_servers::settings;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config> {
-        Config::from_settings(&Settings::new(variables.iter().map(|(n, v)| (n.to_string(), v.to_string()))))
+        Config::from_settings(&settings(variables))
     }
 
     #[test]

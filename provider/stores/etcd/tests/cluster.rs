@@ -7,6 +7,7 @@ use common::{OwnEtcd, connect};
 use kvfuse_core::{Bucket, Kind, Store, Swap};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::process::wait_until;
+use kvfuse_suite::swaps::add_one_by_swaps;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
@@ -137,15 +138,7 @@ fn counters_and_swaps_of_several_instances_lose_no_update() {
                 let bucket = connect(&endpoints, &[("KEYVALUE_TIMEOUT_MS", "20000")]).open("b").unwrap();
                 for _ in 0..20 {
                     bucket.increment("counter", 1, 0).unwrap();
-                    let mut seen = bucket.snapshot("sum").unwrap();
-                    loop {
-                        let text = String::from_utf8(seen.value.unwrap_or_else(|| b"0".to_vec())).unwrap();
-                        let next = (text.parse::<u64>().unwrap() + 1).to_string();
-                        match bucket.swap("sum", &seen.version, next.as_bytes()).unwrap() {
-                            Swap::Done => break,
-                            Swap::Conflict(now) => seen = now,
-                        }
-                    }
+                    add_one_by_swaps(&*bucket, "sum");
                 }
             });
         }

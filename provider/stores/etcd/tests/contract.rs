@@ -6,5 +6,7 @@ mod common;
 use common::OwnEtcd;
 
 mod one_member {
-    kvfuse_suite::contract!(|| crate::OwnEtcd::start(1, &[], &[]));
+    use super::OwnEtcd;
+
+    kvfuse_suite::contract!(|| OwnEtcd::start(1, &[], &[]));
 }

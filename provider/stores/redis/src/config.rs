@@ -182,9 +182,10 @@ impl fmt::Debug for Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kvfuse_servers::settings;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config> {
-        Config::from_settings(&Settings::new(variables.iter().map(|(n, v)| (n.to_string(), v.to_string()))))
+        Config::from_settings(&settings(variables))
     }
 
     fn url(url: &str) -> Result<Config> {

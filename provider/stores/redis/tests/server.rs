@@ -7,8 +7,8 @@ use common::{OwnRedis, connect, connect_counting};
 use kvfuse_core::{Bucket, Kind, Store, Swap};
 use kvfuse_servers::net::StdNetwork;
 use kvfuse_servers::redis::Redis;
+use kvfuse_suite::swaps::add_one_by_swaps;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 const NO_SCRIPTS: [&str; 3] = ["--rename-command", "EVAL", ""];
 const OLD: [&str; 3] = ["--rename-command", "HELLO", ""];
@@ -227,19 +227,9 @@ fn swaps_of_several_instances_lose_no_update_with_scripts_and_without() {
     for arguments in [&[][..], &NO_SCRIPTS] {
         for layout in ["prefix", "hash"] {
             let redis = Redis::start(arguments);
-            let conflicts = AtomicU64::new(0);
             at_once(&redis.url(), layout, |bucket| {
                 for _ in 0..50 {
-                    let mut seen = bucket.snapshot("sum").unwrap();
-                    loop {
-                        let text = String::from_utf8(seen.value.unwrap_or_else(|| b"0".to_vec())).unwrap();
-                        let next = (text.parse::<u64>().unwrap() + 1).to_string();
-                        match bucket.swap("sum", &seen.version, next.as_bytes()).unwrap() {
-                            Swap::Done => break,
-                            Swap::Conflict(now) => seen = now,
-                        }
-                        conflicts.fetch_add(1, Ordering::Relaxed);
-                    }
+                    add_one_by_swaps(bucket, "sum");
                 }
             });
             let bucket = connect(&redis.url(), &[("KEYVALUE_REDIS_LAYOUT", layout)]).open("b").unwrap();

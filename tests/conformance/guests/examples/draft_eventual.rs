@@ -10,29 +10,9 @@ wit_bindgen::generate!({
     },
 });
 
-use kvfuse_conformance_guests::{classic, common};
 use wasi::keyvalue::{atomic, cache, eventual, eventual_batch, types};
 
-kvfuse_conformance_guests::classic! {
-    single: eventual,
-    batch: eventual_batch,
-    keys: eventual_batch::keys,
-    found: |value| value,
+kvfuse_conformance_guests::eventual! {
     consume: types::IncomingValue::incoming_value_consume_sync,
     consume_stream: types::IncomingValue::incoming_value_consume_async,
-    size: types::IncomingValue::incoming_value_size,
-}
-
-kvfuse_conformance_guests::guest! {
-    classic::opener::<Generation>,
-    common::KEYS,
-    common::DELETE_MISSING,
-    common::MISSING,
-    common::LISTING,
-    common::COUNTERS,
-    common::BATCHES,
-    classic::values::<Generation>(),
-    classic::swaps::<Generation>(),
-    classic::streams::<Generation>(),
-    classic::cache::<Generation>(),
 }

@@ -34,15 +34,9 @@ const OWN: &[Case] = &[
 
 kvfuse_conformance_guests::guest! {
     classic::opener::<Generation>,
-    common::KEYS,
-    common::LISTING,
-    common::COUNTERS,
-    common::BATCHES,
+    &[common::KEYS, common::LISTING, common::COUNTERS, common::BATCHES],
     OWN,
-    classic::values::<Generation>(),
-    classic::swaps::<Generation>(),
-    classic::streams::<Generation>(),
-    classic::cache::<Generation>(),
+    classic::cases::<Generation>(),
 }
 
 fn get_missing(subject: &Subject) -> Verdict {

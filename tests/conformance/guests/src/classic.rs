@@ -5,10 +5,7 @@ mod cache;
 mod glue;
 mod values;
 
-pub use cache::cache;
-pub use values::{streams, swaps, values};
-
-use crate::{Bucket, Failure};
+use crate::{Bucket, Case, Failure};
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
@@ -69,6 +66,11 @@ impl<T> Future<T> {
         }
         Err(Failure::Failed(format!("{what} never gave a result")))
     }
+}
+
+/// What these generations promise besides.
+pub fn cases<C: Classic>() -> Vec<Case> {
+    [values::values::<C>(), values::swaps::<C>(), values::streams::<C>(), cache::cache::<C>()].concat()
 }
 
 /// Opens a bucket for the cases that all generations share.

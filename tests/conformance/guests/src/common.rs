@@ -3,6 +3,9 @@
 use crate::check::{holds, ok, refused, same};
 use crate::{Bucket, Case, Failure, Subject, Verdict};
 
+/// All of it.
+pub const ALL: &[&[Case]] = &[KEYS, DELETE_MISSING, MISSING, LISTING, COUNTERS, BATCHES];
+
 /// Single keys.
 pub const KEYS: &[Case] = &[
     // Where a bucket is but a name in each call, reading is what opens it.

@@ -9,12 +9,14 @@
 //! |---|---|
 //! | [`common`] | what every generation promises: single keys, listing, counters, batches |
 //! | [`classic`] | the generations before 2024-04: values as resources, streams, compare-and-swap of counters, the cache |
+//! | [`drafts`], [`draft2`] | the generations since: get-many's pairs, cursors; signed counters and compare-and-swap |
 //! | `examples/` | one guest a generation: how its calls are made, and what only it promises |
 
-pub mod cas;
 pub mod check;
 pub mod classic;
 pub mod common;
+pub mod draft2;
+pub mod drafts;
 
 pub use check::{Failure, Verdict};
 
@@ -52,9 +54,9 @@ pub type Case = (&'static str, fn(&Subject) -> Verdict);
 
 /// Does what the arguments ask for.
 #[expect(clippy::result_unit_err, reason = "what wasi:cli/run gives: success or not")]
-pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, cases: &[&[Case]]) -> Result<(), ()> {
+pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, common: &[&[Case]], own: &[&[Case]]) -> Result<(), ()> {
     let arguments = environment::get_arguments();
-    let mut cases = cases.iter().flat_map(|part| part.iter());
+    let mut cases = common.iter().chain(own).flat_map(|part| part.iter());
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         [_, "--list"] => {
             cases.for_each(|(sentence, _)| say(sentence));
@@ -86,14 +88,14 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Makes a guest of a function that opens buckets and of lists of cases.
+/// Makes a guest of a function that opens buckets, of which of the common lists of cases it has, and of its own lists.
 #[macro_export]
 macro_rules! guest {
-    ($opener:expr, $($cases:expr),+ $(,)?) => {
+    ($opener:expr, $common:expr, $($own:expr),+ $(,)?) => {
         struct Guest;
         impl wasip2::exports::cli::run::Guest for Guest {
             fn run() -> Result<(), ()> {
-                $crate::run($opener, &[$(&$cases[..]),+])
+                $crate::run($opener, $common, &[$(&$own[..]),+])
             }
         }
         wasip2::cli::command::export!(Guest);

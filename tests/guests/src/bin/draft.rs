@@ -15,28 +15,7 @@ kvfuse_test_guests::cases! {
     batches_set_get_and_delete,
 }
 
-fn open() -> Bucket {
-    store::open("test").expect("opens")
-}
-
-fn reason(error: Error) -> String {
-    match error {
-        Error::Other(reason) => reason,
-        other => panic!("{other:?} gives no reason"),
-    }
-}
-
-fn keys(bucket: &Bucket) -> Vec<String> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list_keys(cursor).expect("a page");
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return keys;
-        }
-    }
-}
+kvfuse_test_guests::drafts!(cursor: Clone::clone);
 
 fn a_value_is_set_read_found_and_deleted() {
     let bucket = open();

@@ -27,28 +27,7 @@ kvfuse_test_guests::cases! {
     names_in_colons_are_reserved,
 }
 
-fn open() -> Bucket {
-    store::open("test").expect("opens")
-}
-
-fn reason(error: Error) -> String {
-    match error {
-        Error::Other(reason) => reason,
-        other => panic!("{other:?} gives no reason"),
-    }
-}
-
-fn keys(bucket: &Bucket) -> Vec<String> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list_keys(cursor.as_deref()).expect("a page");
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return keys;
-        }
-    }
-}
+kvfuse_test_guests::drafts!(cursor: Option::as_deref);
 
 fn a_value_is_set_read_found_and_deleted() {
     let bucket = open();

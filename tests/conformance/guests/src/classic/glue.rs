@@ -116,3 +116,24 @@ macro_rules! classic {
         }
     };
 }
+
+/// The same where single keys are in `eventual`, and the guest of it: these shapes differ in how a value is consumed.
+#[macro_export]
+macro_rules! eventual {
+    (consume: $consume:expr, consume_stream: $consume_stream:expr $(,)?) => {
+        $crate::classic! {
+            single: eventual,
+            batch: eventual_batch,
+            keys: eventual_batch::keys,
+            found: |value| value,
+            consume: $consume,
+            consume_stream: $consume_stream,
+            size: types::IncomingValue::incoming_value_size,
+        }
+        $crate::guest! {
+            $crate::classic::opener::<Generation>,
+            $crate::common::ALL,
+            $crate::classic::cases::<Generation>(),
+        }
+    };
+}

@@ -1,8 +1,32 @@
-//! Compare-and-swap by handles, as draft2 has it, over the bindings of the guest that calls the macro.
+//! draft2, over the bindings of the guest that calls the macro: signed counters, and compare-and-swap by handles.
 
 #[macro_export]
-macro_rules! cas {
+macro_rules! draft2 {
     () => {
+        use store::Bucket;
+        use $crate::check::{ok, same};
+        use $crate::{Case, Failure, Subject, Verdict, common};
+
+        $crate::drafts! {
+            bucket: Bucket,
+            open: store::open,
+            single: Bucket,
+            cursor: Ok::<_, String>,
+            strange: "never given",
+        }
+        $crate::guest! { open, common::ALL, PAIRS, SIGNED, CURSORS, CAS }
+
+        /// Counters.
+        const SIGNED: &[Case] = &[("increment by a negative delta subtracts, below zero too", increment_negative)];
+
+        fn increment_negative(subject: &Subject) -> Verdict {
+            let bucket = open_here(subject)?;
+            for (delta, sum) in [(5, 5), (-7, -2), (-1 << 40, -2 - (1 << 40)), (0, -2 - (1 << 40))] {
+                same("increment", ok("increment", atomics::increment(&bucket, "counter", delta).map_err(text))?, sum)?;
+            }
+            Ok(())
+        }
+
         /// Compare-and-swap.
         const CAS: &[Case] = &[
             ("a handle's current value is the key's, or none if the key is not there", cas_current),
@@ -15,7 +39,7 @@ macro_rules! cas {
             ("of two handles on one value the first swap succeeds and the second fails", cas_two),
         ];
 
-        fn cas(bucket: &store::Bucket) -> Result<atomics::Cas, Failure> {
+        fn cas(bucket: &Bucket) -> Result<atomics::Cas, Failure> {
             ok("cas.new", atomics::Cas::new(bucket, "key").map_err(text))
         }
 
@@ -23,11 +47,11 @@ macro_rules! cas {
             ok("current", cas.current().map_err(text))
         }
 
-        fn value(bucket: &store::Bucket) -> Result<Option<Vec<u8>>, Failure> {
+        fn value(bucket: &Bucket) -> Result<Option<Vec<u8>>, Failure> {
             ok("get", bucket.get("key").map_err(text))
         }
 
-        fn set(bucket: &store::Bucket, value: &[u8]) -> Verdict {
+        fn set(bucket: &Bucket, value: &[u8]) -> Verdict {
             ok("set", bucket.set("key", value).map_err(text))
         }
 
