@@ -10,14 +10,15 @@ use std::rc::{Rc, Weak};
 const MAX_OPEN: usize = 256;
 
 /// A bucket's tree; `None` until its directory and anchor were found or made.
-pub type Slot<D> = Rc<RefCell<Option<Tree<D>>>>;
+pub type Slot<D> = Rc<Content<D>>;
+type Content<D> = RefCell<Option<Tree<D>>>;
 
 /// The trees of one instance.
 pub struct Room<D: Directory> {
     config: Config,
     /// Counts the operations of all of them, so that the segments used longest ago are known.
     pub turns: Turns,
-    slots: RefCell<Vec<Weak<RefCell<Option<Tree<D>>>>>>,
+    slots: RefCell<Vec<Weak<Content<D>>>>,
 }
 
 impl<D: Directory> Room<D> {
