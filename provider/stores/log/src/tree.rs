@@ -138,18 +138,25 @@ impl<D: Directory> Tree<D> {
         let mut doubted = false;
         let mut tries = 0;
         loop {
-            if self.splits.contains_key(&node) {
-                (node, parent) = (child(node, hash)?, None);
-                continue;
-            }
             tries += 1;
-            if tries > TRIES {
+            if tries > TRIES + usize::from(MAX_DEPTH) {
                 return Err(unstable());
             }
-            if !self.segments.contains_key(&node) {
+            let turn = self.turn;
+            // What has split has no segment here. This way the steady state takes one look into one map.
+            let sealed = if let Some(segment) = self.segments.get_mut(&node) {
+                if access == Access::Read && segment.looked != turn {
+                    segment.catch_up(&self.keys, PROBE)?;
+                    segment.looked = turn;
+                }
+                segment.used = turn;
+                segment.sealed()
+            } else if self.splits.contains_key(&node) {
+                (node, parent) = (child(node, hash)?, None);
+                continue;
+            } else {
                 match self.open(node, parent)? {
-                    Opened::Ready => {}
-                    Opened::Split => continue,
+                    Opened::Ready | Opened::Split => continue,
                     Opened::Missing(state) if state != NodeState::default() => return Err(missing(node, state)),
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
@@ -170,19 +177,7 @@ impl<D: Directory> Tree<D> {
                         }
                     },
                 }
-            } else if access == Access::Read
-                && let Some(segment) = self.segments.get_mut(&node)
-                && segment.looked != self.turn
-            {
-                segment.catch_up(&self.keys, PROBE)?;
-                segment.looked = self.turn;
-            }
-            let turn = self.turn;
-            let segment = self.segments.get_mut(&node);
-            let sealed = segment.and_then(|segment| {
-                segment.used = turn;
-                segment.sealed()
-            });
+            };
             match sealed.map(|seal| seal.plan) {
                 None => return Ok(Some(node)),
                 Some(_) if access == Access::Write => {
