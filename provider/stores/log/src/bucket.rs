@@ -42,7 +42,7 @@ impl<D: Directory> LogBucket<D> {
             anchor.keys,
             self.config,
             self.ids.clone(),
-            self.room.turns.clone(),
+            self.room.shared.clone(),
         )
     }
 

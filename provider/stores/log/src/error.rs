@@ -16,7 +16,9 @@ pub fn failed(what: &str, error: FileError) -> Error {
         FileError::WrongType => (Kind::Damaged, "; something else than this store put it there"),
         FileError::Unsupported => (Kind::Unsupported, ""),
         FileError::NameTooLong => (Kind::InvalidArgument, ""),
-        FileError::Exists | FileError::Io => (Kind::Unavailable, ""),
+        // WASI has no code for a host without descriptors.
+        FileError::Io => (Kind::Unavailable, "; the disk fails, or the host's limit of open files is too low"),
+        FileError::Exists => (Kind::Unavailable, ""),
     };
     Error::new(kind, format!("{what}: {error}{advice}"))
 }

@@ -4,7 +4,7 @@ use crate::body;
 use crate::error::failed;
 use crate::item::{Found, Item};
 use crate::record::{Key, MAX_KEY, Plan};
-use crate::tree::{Access, TRIES, Tree};
+use crate::tree::{Access, TRIES, Tree, unstable};
 use crate::value;
 use crate::write::Name;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
@@ -24,7 +24,7 @@ impl<D: Directory> Tree<D> {
                 match item.value {
                     Found::Small(bytes) => bytes.to_vec(),
                     Found::Blob { at, length, check } => segment.blob(at, length, check)?,
-                    Found::File(file) => match value::read(&self.directory, &self.keys, &file)? {
+                    Found::File(file) => match self.opening(|tree| value::read(&tree.directory, &tree.keys, &file))? {
                         Some(bytes) => bytes,
                         // Replaced since, and removed: the log tells. If it does not, the file is lost.
                         None if missed == Some(version) => return Err(value::gone(file.name, "is missing")),
@@ -115,9 +115,12 @@ impl<D: Directory> Tree<D> {
 
     /// The version of a key, 0 if it has no value.
     pub fn version(&mut self, name: Name<'_>) -> Result<u64> {
-        let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
-        let state = self.segments.get(&node).map(|segment| &segment.state);
-        Ok(state.and_then(|state| state.get(name.hash, name.id(), name.is_far())).map_or(0, |item| item.version))
+        for _ in 0..TRIES {
+            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
+            let Some(segment) = self.segments.get(&node) else { continue };
+            return Ok(segment.state.get(name.hash, name.id(), name.is_far()).map_or(0, |item| item.version));
+        }
+        Err(unstable())
     }
 
     /// A page of keys in order of their hashes. A cursor is the last hash given.

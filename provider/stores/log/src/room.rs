@@ -1,13 +1,27 @@
 //! What the buckets of an instance may take together: memory for segments, and open files.
 
 use crate::config::Config;
-use crate::tree::{Tree, Turns};
+use crate::tree::Tree;
 use kvfuse_transport::files::Directory;
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::{Rc, Weak};
 
 /// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
 const MAX_OPEN: usize = 256;
+
+/// What the trees of one instance have in common.
+pub struct Shared {
+    /// Counts their operations, so that the segments used longest ago are known.
+    pub turn: Cell<u64>,
+    /// How many segments may be open: fewer once the host had no descriptor left.
+    pub most_open: Cell<usize>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { turn: Cell::new(0), most_open: Cell::new(MAX_OPEN) }
+    }
+}
 
 /// A bucket's tree; `None` until its directory and anchor were found or made.
 pub type Slot<D> = Rc<Content<D>>;
@@ -16,14 +30,13 @@ type Content<D> = RefCell<Option<Tree<D>>>;
 /// The trees of one instance.
 pub struct Room<D: Directory> {
     config: Config,
-    /// Counts the operations of all of them, so that the segments used longest ago are known.
-    pub turns: Turns,
+    pub shared: Rc<Shared>,
     slots: RefCell<Vec<Weak<Content<D>>>>,
 }
 
 impl<D: Directory> Room<D> {
     pub fn new(config: Config) -> Self {
-        Self { config, turns: Turns::default(), slots: RefCell::default() }
+        Self { config, shared: Rc::default(), slots: RefCell::default() }
     }
 
     /// A place for one more tree.
@@ -51,7 +64,7 @@ impl<D: Directory> Room<D> {
         let mut others: Vec<&mut Tree<D>> = others.iter_mut().filter_map(|slot| slot.as_mut()).collect();
         let sum = |of: fn(&Tree<D>) -> usize| others.iter().map(|other| of(other)).sum::<usize>();
         let (mut memory, mut open) = (sum(Tree::memory), sum(|tree| tree.segments.len()));
-        while memory + tree.memory() > self.config.memory || open + tree.segments.len() > MAX_OPEN {
+        while memory + tree.memory() > self.config.memory || open + tree.segments.len() > self.shared.most_open.get() {
             let own = tree.oldest().filter(|_| tree.segments.len() > 1);
             let theirs = others.iter_mut().filter_map(|other| Some((other.oldest()?, other)));
             match theirs.min_by_key(|(oldest, _)| *oldest) {

@@ -1,7 +1,6 @@
 //! What a bucket's files hold, for people.
 
 use crate::name::Node;
-use crate::nodelog;
 use crate::tree::Tree;
 use kvfuse_core::Result;
 use kvfuse_transport::files::Directory;
@@ -45,7 +44,7 @@ impl<D: Directory> Tree<D> {
         let mut stat = Stat::default();
         let mut nodes = vec![(Node::ROOT, 0)];
         while let Some((node, first)) = nodes.pop() {
-            let state = nodelog::read(&self.directory, &self.keys, node)?;
+            let state = self.state_of(node)?;
             if state.split {
                 let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
                 children.reverse();

@@ -59,7 +59,7 @@ impl<D: Directory> Tree<D> {
     fn succeed_with(&mut self, old: &Segment<D::File>) -> Result<()> {
         let (node, generation) = (old.node, old.generation);
         let Some(seal) = old.sealed() else { return Ok(()) };
-        if nodelog::read(&self.directory, &self.keys, node)?.is_past(generation) {
+        if self.state_of(node)?.is_past(generation) {
             return Ok(());
         }
         if !old.state.dead_files.is_empty() && !self.config.has(Flaw::ReplacedRemovedEarly) {
@@ -78,7 +78,15 @@ impl<D: Directory> Tree<D> {
                     return Err(old.damaged("it says that a node splits that cannot"));
                 }
                 for child in node.children() {
-                    made.extend(self.make(child, 0, Some((old, seal.id)))?);
+                    let child = match self.make(child, 0, Some((old, seal.id))) {
+                        // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
+                        Err(_) if !made.is_empty() => {
+                            made.clear();
+                            self.make(child, 0, Some((old, seal.id)))
+                        }
+                        other => other,
+                    };
+                    made.extend(child?);
                 }
                 NodeState { split: true, generation, seal: seal.id }
             }
@@ -89,9 +97,9 @@ impl<D: Directory> Tree<D> {
             let _ = self.directory.unlink(&node.segment(generation));
         }
         if let (Some(parent), false) = (node.parent(), self.config.has(Flaw::ParentNotSynced)) {
-            nodelog::sync(&self.directory, parent)?;
+            self.opening(|tree| nodelog::sync(&tree.directory, parent))?;
         }
-        nodelog::raise(&self.directory, &self.keys, node, done)?;
+        self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, done))?;
         if done.split {
             self.mark_split(node, seal.id);
         }
@@ -115,11 +123,11 @@ impl<D: Directory> Tree<D> {
         let name = node.segment(generation);
         let fail = |error: FileError| failed(&format!("the file {name}"), error);
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
-        let state = nodelog::read(&self.directory, &self.keys, node)?;
+        let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
             self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
-            nodelog::raise(&self.directory, &self.keys, node, state)?;
+            self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, state))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }

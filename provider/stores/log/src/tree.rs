@@ -10,10 +10,10 @@ use crate::ids::Ids;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
+use crate::room::Shared;
 use crate::segment::{PROBE, Segment};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
@@ -24,8 +24,6 @@ pub const TRIES: usize = 64;
 const MAX_SPLITS: usize = 1 << 16;
 /// Operations after which the memory budget is looked at in any case.
 const LOOK: u64 = 256;
-
-pub type Turns = Rc<Cell<u64>>;
 
 pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
@@ -40,8 +38,7 @@ pub struct Tree<D: Directory> {
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
     /// Whether segments were added since the budget was last looked at.
     grown: bool,
-    /// Counts the operations of all trees of the instance.
-    turns: Turns,
+    shared: Rc<Shared>,
     /// This operation: within one, a segment is looked at for news only once.
     turn: u64,
     /// The operation in which the budget was looked at last.
@@ -73,7 +70,7 @@ impl<D: Directory> Tree<D> {
         keys: Keys,
         config: Config,
         ids: Rc<Ids>,
-        turns: Turns,
+        shared: Rc<Shared>,
     ) -> Self {
         Self {
             root,
@@ -85,7 +82,7 @@ impl<D: Directory> Tree<D> {
             segments: HashMap::default(),
             splits: HashMap::default(),
             grown: false,
-            turns,
+            shared,
             turn: 0,
             fitted: 0,
         }
@@ -93,18 +90,25 @@ impl<D: Directory> Tree<D> {
 
     /// Begins an operation: from here on, segments are looked at anew.
     pub fn next_turn(&mut self) {
-        self.turns.set(self.turns.get() + 1);
-        self.turn = self.turns.get();
+        self.turn = self.shared.turn.get() + 1;
+        self.shared.turn.set(self.turn);
     }
 
     /// The node whose segment has the hash, in `segments`. For [`Access::Read`] its state holds at a moment of this
     /// operation. `None` if the bucket was never written to.
     pub fn seek(&mut self, hash: u64, access: Access) -> Result<Option<Node>> {
-        let found = self.find(hash, access)?;
-        if let (Some(node), Access::Read) = (found, access) {
+        for _ in 0..TRIES {
+            let Some(node) = self.find(hash, access)? else { return Ok(None) };
+            if access == Access::Write || self.config.durability == Durability::Relaxed {
+                return Ok(Some(node));
+            }
             self.settle(node)?;
+            // Settling opens files, for which segments may have been closed.
+            if self.segments.contains_key(&node) {
+                return Ok(Some(node));
+            }
         }
-        Ok(found)
+        Err(unstable())
     }
 
     /// In full durability: waits until what was read of a node's segment lasts through a power cut, so that nobody is
@@ -118,14 +122,17 @@ impl<D: Directory> Tree<D> {
             segment.file.sync().map_err(|error| segment.failed(error))?;
             segment.synced = segment.position;
         }
-        if !segment.named {
-            self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
-            // What leads there: an instance in relaxed durability may have written it.
-            for node in [Some(node), node.parent()].into_iter().flatten() {
-                if !self.config.has(Flaw::WayNotSynced) {
-                    nodelog::sync(&self.directory, node)?;
-                }
+        if segment.named {
+            return Ok(());
+        }
+        self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        // What leads there: an instance in relaxed durability may have written it.
+        for node in [Some(node), node.parent()].into_iter().flatten() {
+            if !self.config.has(Flaw::WayNotSynced) {
+                self.opening(|tree| nodelog::sync(&tree.directory, node))?;
             }
+        }
+        if let Some(segment) = self.segments.get_mut(&node) {
             segment.named = true;
         }
         Ok(())
@@ -162,7 +169,7 @@ impl<D: Directory> Tree<D> {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
                         // Else the bucket would look empty, and be begun anew.
-                        None if nodelog::is_damaged(&self.directory, &self.keys, node)? => {
+                        None if self.opening(|tree| nodelog::is_damaged(&tree.directory, &tree.keys, node))? => {
                             if doubted {
                                 return Err(missing(node, state));
                             }
@@ -201,7 +208,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = nodelog::read(&self.directory, &self.keys, node)?;
+        let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
@@ -221,7 +228,7 @@ impl<D: Directory> Tree<D> {
             if self.config.has(Flaw::AbsenceBelieved) {
                 return Ok(Opened::Missing(NodeState::default()));
             }
-            let now = nodelog::read(&self.directory, &self.keys, node)?;
+            let now = self.state_of(node)?;
             if now == state {
                 return Ok(Opened::Missing(state));
             }
@@ -257,12 +264,33 @@ impl<D: Directory> Tree<D> {
     /// case, so it looks like any input/output error.
     pub fn open_file(&mut self, name: &str, how: Open) -> Result<D::File, FileError> {
         match self.directory.open(name, how) {
-            Err(FileError::Io | FileError::TooManyOpen) if !self.segments.is_empty() => {
-                self.segments.retain(|_, segment| segment.sealed().is_some());
-                self.directory.open(name, how)
+            Err(FileError::Io | FileError::TooManyOpen) if self.close_all() => self.directory.open(name, how),
+            other => other,
+        }
+    }
+
+    /// The same for what opens files by itself, and may be done twice.
+    pub fn opening<T>(&mut self, action: impl Fn(&Self) -> Result<T>) -> Result<T> {
+        match action(self) {
+            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::QuotaExceeded) && self.close_all() => {
+                action(self)
             }
             other => other,
         }
+    }
+
+    /// The state of a node, as its log has it.
+    pub fn state_of(&mut self, node: Node) -> Result<NodeState> {
+        self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
+    }
+
+    /// Closes the segments that can be opened again, if there are any; sealed ones may be gone. From here on fewer are
+    /// kept open.
+    fn close_all(&mut self) -> bool {
+        let open = self.segments.len();
+        self.segments.retain(|_, segment| segment.sealed().is_some());
+        self.shared.most_open.set((open / 2).clamp(1, self.shared.most_open.get()));
+        self.segments.len() < open
     }
 
     /// Goes on to the generation that follows a sealed one, without making it; false if there is none yet.
@@ -276,7 +304,7 @@ impl<D: Directory> Tree<D> {
             return Ok(true);
         }
         // As in `open`: the log is read after the file was looked for.
-        let state = nodelog::read(&self.directory, &self.keys, node)?;
+        let state = self.state_of(node)?;
         if state.is_past(generation) {
             self.forget(node);
             return Ok(true);
@@ -347,6 +375,6 @@ fn missing(node: Node, state: NodeState) -> Error {
     )
 }
 
-fn unstable() -> Error {
+pub fn unstable() -> Error {
     Error::new(Kind::Unavailable, "the bucket kept changing its files while they were looked for; try again")
 }

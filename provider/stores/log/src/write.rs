@@ -217,15 +217,15 @@ impl<D: Directory> Tree<D> {
         for (name, change) in groups.iter().copied().flatten() {
             files.push(Files::default());
             let Some(last) = files.last_mut() else { continue };
-            let put = |bytes: &[u8]| {
-                let name = ValueName { node, generation, id: self.ids.next(&self.directory) };
-                value::write(&self.directory, &self.keys, name, bytes, self.config)
+            let put = |tree: &Self, bytes| {
+                let name = ValueName { node, generation, id: tree.ids.next(&tree.directory) };
+                value::write(&tree.directory, &tree.keys, name, bytes, tree.config)
             };
             if name.is_far() && !matches!(change, Change::Delete) {
-                last.key = Some(put(name.text.as_bytes())?.name);
+                last.key = Some(self.opening(|tree| put(tree, name.text.as_bytes()))?.name);
             }
-            if let Some(bytes) = change.value().filter(|bytes| bytes.len() > self.config.blob) {
-                last.value = Some(put(bytes)?);
+            if let Some(bytes) = change.value().filter(|bytes| bytes.len() > blob) {
+                last.value = Some(self.opening(|tree| put(tree, bytes))?);
             }
             if let Change::Place(moving) = change {
                 let (id, size) = (moving.borrow().id, moving.borrow().size);

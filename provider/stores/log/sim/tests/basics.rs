@@ -1,10 +1,12 @@
 //! One instance, nothing going wrong.
 
 use kvfuse_core::{Bucket, Kind, Store, Swap, Version};
+use kvfuse_log::config::Durability;
 use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::director::Call;
+use kvfuse_log_sim::director::{Call, Director, Verdict};
 use kvfuse_log_sim::disk::Disk;
 use kvfuse_log_sim::plain::{Plain, mix};
+use kvfuse_transport::files::FileError;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
@@ -192,5 +194,49 @@ fn many_buckets_share_one_budget_and_each_finds_what_it_wrote() {
             assert_eq!(bucket.get(&format!("key {key}")).unwrap(), Some(value(n, key)), "bucket {n} key {key}");
         }
         assert_eq!(all_keys(&**bucket).len(), 300);
+    }
+}
+
+/// A host that has only so many descriptors, and no code to say so.
+struct Few {
+    disk: Disk,
+    most: usize,
+    plain: Rc<Plain>,
+}
+
+impl Director for Few {
+    fn judge(&self, call: Call, path: &str) -> Verdict {
+        if call == Call::Open && self.disk.open() >= self.most {
+            return Verdict::Fail(FileError::Io);
+        }
+        self.plain.judge(call, path)
+    }
+
+    fn random(&self) -> u64 {
+        self.plain.random()
+    }
+}
+
+#[test]
+fn with_few_descriptors_everything_goes_on_with_fewer_files_open() {
+    for durability in [Durability::Relaxed, Durability::Full] {
+        let disk = Disk::default();
+        // Fewer than a split makes.
+        let few = Few { disk: disk.clone(), most: 10, plain: Plain::new(3) };
+        let config = Config { durability, ..small() };
+        let bucket = LogStore::new(Ok(disk.root(Rc::new(few))), config).open("bucket").unwrap();
+        for round in 0..3u8 {
+            for key in 0..600 {
+                bucket.set(&format!("key {key}"), &[round; 60]).unwrap();
+            }
+            bucket.set(&"far ".repeat(2000), &[round; 5000]).unwrap();
+            for key in 0..600 {
+                assert_eq!(bucket.get(&format!("key {key}")).unwrap(), Some(vec![round; 60]));
+                assert!(bucket.exists(&format!("key {key}")).unwrap());
+            }
+            assert_eq!(bucket.get(&"far ".repeat(2000)).unwrap(), Some(vec![round; 5000]));
+            assert_eq!(all_keys(&*bucket).len(), 601);
+        }
+        assert!(disk.files().len() > 40, "it never split");
     }
 }
