@@ -202,3 +202,20 @@ fn thirty_two_clients_of_two_servers_count_exactly() -> Result<()> {
     ensure!(numbers == (1..=CLIENTS * REQUESTS).collect::<Vec<_>>(), "not every number was given once: {numbers:?}");
     Ok(())
 }
+
+#[cfg(unix)]
+#[test]
+fn a_process_with_a_handful_of_descriptors_works_on_many_segments() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (program, data) = (compiled("log_worker", folder.path())?, folder.path().join("data"));
+    std::fs::create_dir(&data)?;
+    let plain = run(&program, &data, &["fill", "8000"])?;
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 24 && exec \"$@\"", "sh"]).arg(plain.get_program()).args(plain.get_args());
+    let output = limited.output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "8000\n");
+    let files = std::fs::read_dir(std::fs::read_dir(&data)?.next().context("a bucket")??.path())?.count();
+    ensure!(files > 16, "only {files} files: it never split");
+    Ok(())
+}

@@ -22,6 +22,8 @@ use std::rc::Rc;
 pub const TRIES: usize = 64;
 /// Splits remembered; the store finds the others out again.
 const MAX_SPLITS: usize = 1 << 16;
+/// Segments that may be open however few descriptors there are.
+const FEW: usize = 4;
 /// Operations after which the memory budget is looked at in any case.
 const LOOK: u64 = 256;
 
@@ -289,7 +291,10 @@ impl<D: Directory> Tree<D> {
     fn close_all(&mut self) -> bool {
         let open = self.segments.len();
         self.segments.retain(|_, segment| segment.sealed().is_some());
-        self.shared.most_open.set((open / 2).clamp(1, self.shared.most_open.get()));
+        // It may have been another error: then few are no reason to keep fewer.
+        if open > FEW {
+            self.shared.most_open.set((open / 2).max(FEW).min(self.shared.most_open.get()));
+        }
         self.segments.len() < open
     }
 

@@ -5,7 +5,8 @@
 //! = I V    its own key I is about to be set to V
 //! ! I V    it was set
 //! ```
-//! `log_worker check KEYS` prints the counter and then its own and all other keys with their values.
+//! `log_worker check KEYS` prints the counter and then its own and all other keys with their values. `log_worker fill KEYS`
+//! sets so many, reads all of them back and prints how many are listed.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 
@@ -28,6 +29,9 @@ fn main() {
     if arguments[1] == "check" {
         return check(&bucket);
     }
+    if arguments[1] == "fill" {
+        return fill(&bucket, arguments[2].parse().unwrap());
+    }
     let (number, times): (u64, u64) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());
     // A worker that follows a killed one goes on from what that left.
     let mut last: HashMap<u64, Vec<u8>> = HashMap::new();
@@ -48,6 +52,25 @@ fn main() {
         bucket.set(&key, &value).expect("sets");
         say(&format!("! {n} {text}\n"));
         last.insert(n, value);
+    }
+}
+
+fn fill(bucket: &Bucket, keys: usize) {
+    let value = |n: usize| vec![n as u8; 100];
+    for n in 0..keys {
+        bucket.set(&format!("key {n}"), &value(n)).expect("sets");
+    }
+    for n in 0..keys {
+        assert_eq!(bucket.get(&format!("key {n}")).expect("gets"), Some(value(n)), "key {n}");
+    }
+    let (mut listed, mut cursor) = (0, None);
+    loop {
+        let page = bucket.list_keys(cursor).expect("lists");
+        listed += page.keys.len();
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return say(&format!("{listed}\n"));
+        }
     }
 }
 
