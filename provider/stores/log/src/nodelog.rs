@@ -39,7 +39,7 @@ fn failed(node: Node, error: FileError) -> Error {
     crate::error::failed(&format!("the file {}", node.log()), error)
 }
 
-/// The state of a node, and whether its log is there.
+/// The state of a node.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
         Ok(file) => read_file(&file, keys, node),

@@ -354,9 +354,13 @@ impl<D: Directory> Tree<D> {
         due
     }
 
-    /// Within one operation: keeps to the budget alone.
+    /// Within one operation: keeps to the budget, as if the other trees had nothing.
     pub fn evict(&mut self) {
-        while self.grown && self.segments.len() > 1 && self.memory() > self.config.memory {
+        let most = self.shared.most_open.get();
+        while self.grown
+            && self.segments.len() > 1
+            && (self.segments.len() > most || self.memory() > self.config.memory)
+        {
             let Some((_, node)) = self.oldest() else { return };
             self.forget(node);
         }
