@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 const CODES: &str = "\
 Exit codes: 0 done; 1 the component is not one that kvfuse can work with; 2 wrong use of the command line;
-3 a file cannot be read or written; 4 a store is damaged. `kvfuse run` exits as the component does; 125 if it could not be run, 134 if it
-trapped.";
+3 a file cannot be read or written; 4 a store is damaged. `kvfuse run` exits as the component does; 125 if it
+could not be run, 134 if it trapped.";
 
 /// Gives any WebAssembly component a key-value store.
 #[derive(Parser)]
