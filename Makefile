@@ -92,7 +92,7 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 SOAK := 600
 .PHONY: soak
 soak: ## the simulation of the file store, seed after seed: SOAK=seconds, 600 unless said
-	@cargo run --quiet --release --package kvfuse-log-sim --bin soak -- $(SOAK)
+	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK)
 
 .PHONY: servers
 servers: ## the servers that the tests start: installed with apt-get when root

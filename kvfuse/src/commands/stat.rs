@@ -5,7 +5,7 @@ use crate::cli::Stat;
 use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
 use kvfuse_core::{Error, Kind};
-use kvfuse_log::survey::{self, Bucket, Files, Name};
+use kvfuse_files::survey::{self, Bucket, Files, Name};
 use kvfuse_transport::files::native::Native;
 use serde::Serialize;
 use std::fmt::Display;

@@ -4,7 +4,7 @@
 use kvfuse_core::Store;
 use kvfuse_facade::{Caching, Provider};
 use kvfuse_gate::Gate;
-use kvfuse_log::{Config, LogStore};
+use kvfuse_files::{Config, FileStore};
 use kvfuse_transport::files::wasi;
 use kvfuse_transport::{environment, timers};
 use std::cell::OnceCell;
@@ -14,7 +14,7 @@ use wasip2::io::poll::Pollable;
 pub struct File;
 
 thread_local! {
-    static STORE: OnceCell<Gate<LogStore<wasi::WasiDirectory>>> = const { OnceCell::new() };
+    static STORE: OnceCell<Gate<FileStore<wasi::WasiDirectory>>> = const { OnceCell::new() };
 }
 
 impl Provider for File {
@@ -23,7 +23,7 @@ impl Provider for File {
             f(cell.get_or_init(|| {
                 let settings = environment::settings();
                 let store =
-                    Config::from_settings(&settings).map(|config| LogStore::new(wasi::granted(&settings), config));
+                    Config::from_settings(&settings).map(|config| FileStore::new(wasi::granted(&settings), config));
                 Gate::new(&settings, store)
             }))
         })

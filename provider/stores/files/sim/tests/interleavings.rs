@@ -1,6 +1,6 @@
 //! Many instances, interleaved, killed, failing, without power: whatever happens, what they were told can be.
 
-use kvfuse_log_sim::world::{Counts, Plan, WEATHERS, run};
+use kvfuse_files_sim::world::{Counts, Plan, WEATHERS, run};
 
 #[test]
 fn no_interleaving_of_instances_breaks_a_promise() {
@@ -10,7 +10,7 @@ fn no_interleaving_of_instances_breaks_a_promise() {
             match run(Plan { seed, weather, flaw: None, operations: 15 }) {
                 Ok(counts) => total.add(&counts),
                 Err(why) => {
-                    panic!("{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} 15")
+                    panic!("{why}\nreplay: cargo run -p kvfuse-files-sim --bin soak -- replay {weather:?} {seed} 15")
                 }
             }
         }

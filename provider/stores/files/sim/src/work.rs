@@ -5,7 +5,7 @@ use crate::history::{Ask, History, Tell};
 use crate::plain::Plain;
 use crate::world::{Random, Shared, Weather};
 use kvfuse_core::{Bucket, Error, Kind, Snapshot, Store, Swap, Version};
-use kvfuse_log::{Config, LogStore};
+use kvfuse_files::{Config, FileStore};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -40,7 +40,7 @@ fn value(random: &mut Random) -> Vec<u8> {
 
 /// Sets the keys that stay, with nothing going wrong.
 pub fn prepare(disk: &Disk, config: Config, shared: &mut Shared) -> Result<(), String> {
-    let store = LogStore::new(Ok(disk.root(Plain::new(shared.random.draw()))), config);
+    let store = FileStore::new(Ok(disk.root(Plain::new(shared.random.draw()))), config);
     // Some runs begin with an empty disk, so that the first steps are interleaved too.
     if shared.random.chance(5000) {
         return Ok(());

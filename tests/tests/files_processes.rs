@@ -80,7 +80,7 @@ fn eight_processes_killed_at_random_lose_nothing_and_count_exactly() -> Result<(
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     std::fs::create_dir(&data)?;
-    let program = compiled("log_worker", folder.path())?;
+    let program = compiled("files_worker", folder.path())?;
     let workers: Vec<Told> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8)
             .map(|number| {
@@ -207,7 +207,7 @@ fn thirty_two_clients_of_two_servers_count_exactly() -> Result<()> {
 #[test]
 fn a_process_with_a_handful_of_descriptors_works_on_many_segments() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let (program, data) = (compiled("log_worker", folder.path())?, folder.path().join("data"));
+    let (program, data) = (compiled("files_worker", folder.path())?, folder.path().join("data"));
     std::fs::create_dir(&data)?;
     let plain = run(&program, &data, &["fill", "8000"])?;
     let mut limited = Command::new("sh");

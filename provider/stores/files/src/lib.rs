@@ -71,4 +71,4 @@ pub mod forge {
         out
     }
 }
-pub use store::LogStore;
+pub use store::FileStore;

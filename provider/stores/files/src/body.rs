@@ -26,7 +26,7 @@ pub struct Moving {
     pub size: u64,
 }
 
-pub struct LogBody<D: Directory> {
+pub struct FileBody<D: Directory> {
     root: Rc<D>,
     ids: Rc<Ids>,
     file: Option<(D::File, RefCell<Moving>)>,
@@ -50,7 +50,7 @@ pub fn create<D: Directory>(root: &D, id: u64) -> Result<(D::File, String)> {
     Ok((file.map_err(fail)?, path))
 }
 
-impl<D: Directory> LogBody<D> {
+impl<D: Directory> FileBody<D> {
     pub fn new(root: Rc<D>, ids: Rc<Ids>) -> Self {
         Self { root, ids, file: None, stored: false }
     }
@@ -106,7 +106,7 @@ impl<D: Directory> LogBody<D> {
     }
 }
 
-impl<D: Directory> Body for LogBody<D> {
+impl<D: Directory> Body for FileBody<D> {
     fn take_stream(&mut self) -> Result<Box<dyn Any>> {
         if self.stored || self.file.is_some() {
             return Err(Error::invalid("this value's stream was taken already"));
@@ -123,7 +123,7 @@ impl<D: Directory> Body for LogBody<D> {
     }
 }
 
-impl<D: Directory> Drop for LogBody<D> {
+impl<D: Directory> Drop for FileBody<D> {
     fn drop(&mut self) {
         if let Some((_, moving)) = &self.file {
             // Should it fail, the file is litter that nothing reads.

@@ -1,16 +1,16 @@
 //! The inspector tells the truth: what it calls whole can be read, all of it.
 
 use kvfuse_core::{Result, Store};
-use kvfuse_log::LogStore;
-use kvfuse_log::survey::Bucket;
-use kvfuse_log_sim::disk::Disk;
-use kvfuse_log_sim::fuzz::{config, survey, written};
-use kvfuse_log_sim::plain::Plain;
+use kvfuse_files::FileStore;
+use kvfuse_files::survey::Bucket;
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::fuzz::{config, survey, written};
+use kvfuse_files_sim::plain::Plain;
 use std::collections::BTreeMap;
 
 /// All pairs, read by a store that has just been opened.
 fn pairs(disk: &Disk) -> Result<BTreeMap<String, Option<Vec<u8>>>> {
-    let bucket = LogStore::new(Ok(disk.root(Plain::new(1))), config()).open("bucket")?;
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(1))), config()).open("bucket")?;
     let mut pairs = BTreeMap::new();
     let mut cursor = None;
     loop {

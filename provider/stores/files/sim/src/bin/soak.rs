@@ -5,7 +5,7 @@
 //! soak replay <weather> <seed> [operations]
 //! ```
 
-use kvfuse_log_sim::world::{Counts, Plan, WEATHERS, run};
+use kvfuse_files_sim::world::{Counts, Plan, WEATHERS, run};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
                 Ok(counts) => total.add(&counts),
                 Err(why) => {
                     println!(
-                        "{why}\nreplay: cargo run -p kvfuse-log-sim --bin soak -- replay {weather:?} {seed} {operations}"
+                        "{why}\nreplay: cargo run -p kvfuse-files-sim --bin soak -- replay {weather:?} {seed} {operations}"
                     );
                     return ExitCode::FAILURE;
                 }

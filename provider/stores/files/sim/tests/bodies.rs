@@ -1,17 +1,17 @@
 //! Values that pass as host streams.
 
 use kvfuse_core::{Body, Bucket, Kind, Store};
-use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::director::{Call, Director, Verdict};
-use kvfuse_log_sim::disk::Disk;
-use kvfuse_log_sim::open::{SimDirectory, SimStream};
-use kvfuse_log_sim::plain::Plain;
+use kvfuse_files::{Config, FileStore};
+use kvfuse_files_sim::director::{Call, Director, Verdict};
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::open::{SimDirectory, SimStream};
+use kvfuse_files_sim::plain::Plain;
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;
 use std::rc::Rc;
 
-fn store(disk: &Disk, seed: u64) -> LogStore<SimDirectory> {
-    LogStore::new(
+fn store(disk: &Disk, seed: u64) -> FileStore<SimDirectory> {
+    FileStore::new(
         Ok(disk.root(Plain::new(seed))),
         Config { segment: 1 << 10, small: 100, blob: 1000, ..Config::default() },
     )
@@ -109,7 +109,7 @@ fn a_stream_that_fails_leaves_the_old_value_and_no_file_once_its_body_is_dropped
         let disk = Disk::default();
         store(&disk, 1).open("b").unwrap().set("k", b"old").unwrap();
         let director = Rc::new(Full { writes: Cell::new(writes), plain: Plain::new(2) });
-        let store = LogStore::new(Ok(disk.root(director)), Config { blob: 1000, ..Config::default() });
+        let store = FileStore::new(Ok(disk.root(director)), Config { blob: 1000, ..Config::default() });
         let bucket = store.open("b").unwrap();
         let (body, mut stream) = begin(&store);
         let written = (0..5).map(|_| stream.write(&[7; 4096])).take_while(Result::is_ok).count();

@@ -1,10 +1,10 @@
 //! One schedule that random ones hardly meet: the power cut takes back a split whose children have gone on.
 
 use kvfuse_core::{Bucket, Store};
-use kvfuse_log::{Config, Durability, Flaw, LogStore};
-use kvfuse_log_sim::director::{Call, Director, Killed, Verdict};
-use kvfuse_log_sim::disk::Disk;
-use kvfuse_log_sim::plain::Plain;
+use kvfuse_files::{Config, Durability, Flaw, FileStore};
+use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::plain::Plain;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ impl Director for BeforeRootLog {
 }
 
 fn open(disk: &Disk, director: Rc<dyn Director>, config: Config) -> Rc<dyn Bucket> {
-    LogStore::new(Ok(disk.root(director)), config).open("bucket").unwrap()
+    FileStore::new(Ok(disk.root(director)), config).open("bucket").unwrap()
 }
 
 /// What a key has at the end, whose last acknowledged value is `new`.

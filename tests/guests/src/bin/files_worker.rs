@@ -1,11 +1,11 @@
-//! One of several instances on one directory: `log_worker NUMBER TIMES`. Every line it prints is something it was told.
+//! One of several instances on one directory: `files_worker NUMBER TIMES`. Every line it prints is something it was told.
 //!
 //! ```text
 //! + N      the shared counter is now N
 //! = I V    its own key I is about to be set to V
 //! ! I V    it was set
 //! ```
-//! `log_worker check KEYS` prints the counter and then its own and all other keys with their values. `log_worker fill KEYS`
+//! `files_worker check KEYS` prints the counter and then its own and all other keys with their values. `files_worker fill KEYS`
 //! sets so many, reads all of them back and prints how many are listed.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });

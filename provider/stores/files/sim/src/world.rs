@@ -11,7 +11,7 @@ use crate::plain::{Plain, mix};
 use crate::work;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use kvfuse_core::Store;
-use kvfuse_log::{Config, Durability, Flaw, LogStore};
+use kvfuse_files::{Config, Durability, Flaw, FileStore};
 use kvfuse_transport::files::FileError;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -266,7 +266,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
                 eprintln!("      after {path} {}", bytes.len());
             }
         }
-        let store = LogStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
+        let store = FileStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
         let bucket = store.open(work::BUCKET).map_err(|error| error.to_string())?;
         let mut shared = shared.borrow_mut();
         match plan.weather {
@@ -303,7 +303,7 @@ fn interleave(
                     let trace = std::env::var_os("TRACE").is_some();
                     let agent = Rc::new(Agent { number, shared: shared.clone(), yielder: Cell::new(yielder), trace });
                     let life = catch_unwind(AssertUnwindSafe(|| {
-                        let store = LogStore::new(Ok(disk.root(agent)), config);
+                        let store = FileStore::new(Ok(disk.root(agent)), config);
                         work::live(&store, number, &shared, &mut left)
                     }));
                     match life {

@@ -1,7 +1,7 @@
 //! The proof bites: each deliberate mistake is noticed.
 
-use kvfuse_log::Flaw;
-use kvfuse_log_sim::world::{Plan, WEATHERS, run};
+use kvfuse_files::Flaw;
+use kvfuse_files_sim::world::{Plan, WEATHERS, run};
 
 // `ParentNotSynced` has a schedule of its own in lost_split.rs.
 const FLAWS: [Flaw; 17] = [

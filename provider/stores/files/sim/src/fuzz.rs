@@ -7,7 +7,7 @@ use crate::director::{Call, Director, Verdict};
 use crate::disk::Disk;
 use crate::plain::{Plain, mix};
 use kvfuse_core::{Bucket, Result, Store, Version};
-use kvfuse_log::{Config, LogStore, forge, survey};
+use kvfuse_files::{Config, FileStore, forge, survey};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -58,7 +58,7 @@ fn is_value(n: usize, value: &[u8]) -> bool {
 /// A store's directory, with compactions and splits behind it.
 pub fn written() -> Disk {
     let disk = Disk::default();
-    let store = LogStore::new(Ok(disk.root(Plain::new(7))), config());
+    let store = FileStore::new(Ok(disk.root(Plain::new(7))), config());
     let bucket = store.open("bucket").expect("it opens");
     for round in 0..5 {
         for n in 0..KEYS {
@@ -189,7 +189,7 @@ fn written_anchor() -> Vec<u8> {
 /// Uses a store on a directory; errors are fine, wrong answers are not.
 pub fn work(disk: &Disk, forged: bool) {
     let director = Rc::new(Counted { calls: Cell::new(0), seed: Cell::new(77) });
-    let store = LogStore::new(Ok(disk.root(director.clone())), config());
+    let store = FileStore::new(Ok(disk.root(director.clone())), config());
     let bucket = store.open("bucket").expect("opening looks at nothing");
     for round in 5..7 {
         for n in 0..KEYS {

@@ -1,7 +1,7 @@
 //! The contract's bucket on a tree.
 
 use crate::anchor::{self, Anchor};
-use crate::body::LogBody;
+use crate::body::FileBody;
 use crate::config::Config;
 use crate::error::failed;
 use crate::flaw::Flaw;
@@ -15,7 +15,7 @@ use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot,
 use kvfuse_transport::files::{Directory, FileError};
 use std::rc::Rc;
 
-pub struct LogBucket<D: Directory> {
+pub struct FileBucket<D: Directory> {
     root: Rc<D>,
     /// Its directory's name.
     name: Rc<str>,
@@ -25,7 +25,7 @@ pub struct LogBucket<D: Directory> {
     room: Rc<Room<D>>,
 }
 
-impl<D: Directory> LogBucket<D> {
+impl<D: Directory> FileBucket<D> {
     pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>, room: Rc<Room<D>>) -> Self {
         Self { root, name: bucket_directory(bucket).into(), config, ids, tree: room.slot(), room }
     }
@@ -119,7 +119,7 @@ fn odd() -> Error {
     Error::new(Kind::Other, "a change had an outcome of another kind")
 }
 
-impl<D: Directory> Bucket for LogBucket<D> {
+impl<D: Directory> Bucket for FileBucket<D> {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.get(key)?.map(|(value, _)| value))
     }
@@ -189,7 +189,7 @@ impl<D: Directory> Bucket for LogBucket<D> {
     }
 
     fn set_body(&self, key: &str, body: &mut dyn Body) -> Result<()> {
-        let body = body.as_any().downcast_mut::<LogBody<D>>().ok_or_else(|| {
+        let body = body.as_any().downcast_mut::<FileBody<D>>().ok_or_else(|| {
             Error::unsupported("this value was begun in another store; begin it in the one that is to keep it")
         })?;
         body.finish(self.config.blob, |content| match content {

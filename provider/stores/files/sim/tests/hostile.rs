@@ -1,9 +1,9 @@
 //! Directories that this store did not write. The corpus is in `corpus/`.
 
 use kvfuse_core::{Kind, Store};
-use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::fuzz::{directory, mutate, work, written};
-use kvfuse_log_sim::plain::Plain;
+use kvfuse_files::{Config, FileStore};
+use kvfuse_files_sim::fuzz::{directory, mutate, work, written};
+use kvfuse_files_sim::plain::Plain;
 use std::path::Path;
 
 fn corpus() -> Vec<(String, Vec<u8>)> {
@@ -76,7 +76,7 @@ fn a_bucket_whose_roots_log_is_damaged_is_damaged_and_not_empty() {
     for at in 0..39 {
         let damaged = disk.fork();
         damaged.change("b-bucket/n", |file| file.iter_mut().skip(at).step_by(39).for_each(|byte| *byte ^= 1));
-        let store = LogStore::new(Ok(damaged.root(Plain::new(1))), Config::default());
+        let store = FileStore::new(Ok(damaged.root(Plain::new(1))), Config::default());
         let bucket = store.open("bucket").expect("opening looks at nothing");
         for result in [bucket.get("key 1").map(drop), bucket.set("key 1", b"new"), bucket.list(None).map(drop)] {
             assert_eq!(result.err().map(|error| error.kind()), Some(Kind::Damaged), "{at}");

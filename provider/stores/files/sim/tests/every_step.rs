@@ -1,10 +1,10 @@
 //! One workload of each operation, hit at every single file operation: killed there, or told of an error there.
 
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
-use kvfuse_log::{Config, Durability, LogStore};
-use kvfuse_log_sim::director::{Call, Director, Killed, Verdict};
-use kvfuse_log_sim::disk::Disk;
-use kvfuse_log_sim::plain::{Plain, mix};
+use kvfuse_files::{Config, Durability, FileStore};
+use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::plain::{Plain, mix};
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -128,7 +128,7 @@ fn config(durability: Durability) -> Config {
 }
 
 fn fresh(disk: &Disk, config: Config, seed: u64) -> Rc<dyn Bucket> {
-    LogStore::new(Ok(disk.root(Plain::new(seed))), config).open("bucket").unwrap()
+    FileStore::new(Ok(disk.root(Plain::new(seed))), config).open("bucket").unwrap()
 }
 
 /// Everything that a fresh instance finds.
@@ -152,7 +152,7 @@ fn contents(disk: &Disk, config: Config) -> Model {
 fn run(place: usize, hit: Hit, config: Config) -> usize {
     let disk = Disk::default();
     let director = Rc::new(At { place, hit, calls: Cell::new(0), seed: Cell::new(1) });
-    let mut bucket = LogStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
+    let mut bucket = FileStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
     let mut model = Model::new();
     let told = |step: &Step| format!("{hit:?} at call {place}, in {}", step.name);
     for step in &STEPS {
@@ -196,7 +196,7 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
 fn cut_power(place: usize, config: Config, keep: fn(usize) -> usize) -> usize {
     let disk = Disk::default();
     let director = Rc::new(At { place, hit: Hit::Kill, calls: Cell::new(0), seed: Cell::new(1) });
-    let bucket = LogStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
+    let bucket = FileStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
     let mut models = vec![Model::new()];
     for step in &STEPS {
         let mut after = models.last().unwrap().clone();

@@ -1,7 +1,7 @@
 //! The contract's store: the buckets of one directory.
 
-use crate::body::LogBody;
-use crate::bucket::LogBucket;
+use crate::body::FileBody;
+use crate::bucket::FileBucket;
 use crate::config::Config;
 use crate::ids::Ids;
 use crate::room::Room;
@@ -16,17 +16,17 @@ const MAX_BUCKET_NAME: usize = 64 << 10;
 /// Buckets that stay open when their callers let go of them.
 const KEPT: usize = 8;
 
-pub struct LogStore<D: Directory> {
+pub struct FileStore<D: Directory> {
     /// Why there is none is told when a bucket is opened.
     directory: Result<Rc<D>>,
     config: Config,
     ids: Rc<Ids>,
     room: Rc<Room<D>>,
     /// The buckets opened last, the newest at the end.
-    buckets: RefCell<Vec<(String, Rc<LogBucket<D>>)>>,
+    buckets: RefCell<Vec<(String, Rc<FileBucket<D>>)>>,
 }
 
-impl<D: Directory> LogStore<D> {
+impl<D: Directory> FileStore<D> {
     /// A store in `directory`; if there is none, every bucket fails to open with that error.
     pub fn new(directory: Result<D>, config: Config) -> Self {
         let (ids, room) = (Rc::default(), Rc::new(Room::new(config)));
@@ -34,17 +34,17 @@ impl<D: Directory> LogStore<D> {
     }
 }
 
-impl<D: Directory> Store for LogStore<D> {
+impl<D: Directory> Store for FileStore<D> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
         Ok(self.bucket(bucket)?)
     }
 
     fn create_body(&self) -> Result<Box<dyn Body>> {
-        Ok(Box::new(LogBody::new(self.directory.clone()?, self.ids.clone())))
+        Ok(Box::new(FileBody::new(self.directory.clone()?, self.ids.clone())))
     }
 }
 
-impl<D: Directory> LogStore<D> {
+impl<D: Directory> FileStore<D> {
     /// What a bucket's files hold. Changes nothing.
     ///
     /// # Errors
@@ -53,7 +53,7 @@ impl<D: Directory> LogStore<D> {
         Ok(self.bucket(bucket)?.reading(|tree| tree.stat())?.unwrap_or_default())
     }
 
-    fn bucket(&self, bucket: &str) -> Result<Rc<LogBucket<D>>> {
+    fn bucket(&self, bucket: &str) -> Result<Rc<FileBucket<D>>> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {
             return Err(Error::invalid(format!(
@@ -64,7 +64,7 @@ impl<D: Directory> LogStore<D> {
         let mut buckets = self.buckets.borrow_mut();
         let open = match buckets.iter().position(|(name, _)| name == bucket) {
             Some(place) => buckets.remove(place).1,
-            None => Rc::new(LogBucket::new(directory, bucket, self.config, self.ids.clone(), self.room.clone())),
+            None => Rc::new(FileBucket::new(directory, bucket, self.config, self.ids.clone(), self.room.clone())),
         };
         if buckets.len() >= KEPT {
             buckets.remove(0);

@@ -1,17 +1,17 @@
 //! One instance, nothing going wrong.
 
 use kvfuse_core::{Bucket, Kind, Store, Swap, Version};
-use kvfuse_log::config::Durability;
-use kvfuse_log::{Config, LogStore};
-use kvfuse_log_sim::director::{Call, Director, Verdict};
-use kvfuse_log_sim::disk::Disk;
-use kvfuse_log_sim::plain::{Plain, mix};
+use kvfuse_files::config::Durability;
+use kvfuse_files::{Config, FileStore};
+use kvfuse_files_sim::director::{Call, Director, Verdict};
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::plain::{Plain, mix};
 use kvfuse_transport::files::FileError;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 fn open(disk: &Disk, seed: u64, config: Config) -> Rc<dyn Bucket> {
-    LogStore::new(Ok(disk.root(Plain::new(seed))), config).open("bucket").unwrap()
+    FileStore::new(Ok(disk.root(Plain::new(seed))), config).open("bucket").unwrap()
 }
 
 fn small() -> Config {
@@ -68,7 +68,7 @@ fn what_was_written_is_read_back_by_this_and_by_a_fresh_instance() {
 fn a_steady_set_takes_two_calls_and_a_steady_get_one() {
     let disk = Disk::default();
     let director = Plain::new(1);
-    let bucket = LogStore::new(Ok(disk.root(director.clone())), Config::default()).open("b").unwrap();
+    let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("b").unwrap();
     bucket.set("k", b"0").unwrap();
     bucket.increment("n", 1, 0).unwrap();
     let count = |action: &dyn Fn()| {
@@ -179,7 +179,7 @@ fn a_long_random_history_agrees_with_a_map_through_compactions_and_splits() {
 fn many_buckets_share_one_budget_and_each_finds_what_it_wrote() {
     let disk = Disk::default();
     let config = Config { memory: 64 << 10, ..small() };
-    let store = LogStore::new(Ok(disk.root(Plain::new(5))), config);
+    let store = FileStore::new(Ok(disk.root(Plain::new(5))), config);
     let buckets: Vec<_> = (0..20).map(|n| store.open(&format!("bucket {n}")).unwrap()).collect();
     let value = |bucket: usize, key: usize| format!("{bucket} {key} {}", "v".repeat(40)).into_bytes();
     for key in 0..300 {
@@ -224,7 +224,7 @@ fn with_few_descriptors_everything_goes_on_with_fewer_files_open() {
         // Fewer than a split makes.
         let few = Few { disk: disk.clone(), most: 10, plain: Plain::new(3) };
         let config = Config { durability, ..small() };
-        let bucket = LogStore::new(Ok(disk.root(Rc::new(few))), config).open("bucket").unwrap();
+        let bucket = FileStore::new(Ok(disk.root(Rc::new(few))), config).open("bucket").unwrap();
         for round in 0..3u8 {
             for key in 0..600 {
                 bucket.set(&format!("key {key}"), &[round; 60]).unwrap();
