@@ -39,7 +39,7 @@ impl<D: Directory> FileBucket<D> {
             self.root.clone(),
             self.name.clone(),
             directory,
-            anchor.keys,
+            anchor,
             self.config,
             self.ids.clone(),
             self.room.shared.clone(),
@@ -115,8 +115,8 @@ impl<D: Directory> FileBucket<D> {
     }
 }
 
-fn odd() -> Error {
-    Error::new(Kind::Other, "a change had an outcome of another kind")
+fn unexpected() -> Error {
+    Error::new(Kind::Other, "internal error: unexpected outcome of a change")
 }
 
 impl<D: Directory> Bucket for FileBucket<D> {
@@ -147,7 +147,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
         match self.change(key, Change::Increment { delta, floor })? {
             Outcome::Counter(sum) => Ok(sum),
             Outcome::Refused(error) => Err(error),
-            Outcome::Done | Outcome::Conflict => Err(odd()),
+            Outcome::Done | Outcome::Conflict | Outcome::Open(_) => Err(unexpected()),
         }
     }
 
@@ -168,7 +168,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
         match self.change(key, Change::Swap { expected, value })? {
             Outcome::Done => Ok(Swap::Done),
             Outcome::Conflict => Ok(Swap::Conflict(self.snapshot(key)?)),
-            Outcome::Counter(_) | Outcome::Refused(_) => Err(odd()),
+            Outcome::Counter(_) | Outcome::Refused(_) | Outcome::Open(_) => Err(unexpected()),
         }
     }
 

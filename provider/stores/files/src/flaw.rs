@@ -41,4 +41,8 @@ pub enum Flaw {
     ErrorBelieved,
     /// The anchor is used before it is synced.
     AnchorNotSynced,
+    /// An index is written before what it names is synced.
+    IndexNotSynced,
+    /// A sync that failed is tried again and believed.
+    FailedSyncForgotten,
 }

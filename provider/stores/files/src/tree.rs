@@ -3,6 +3,7 @@
 //! A key's segment is found from the root: a node has split, or has a live generation. What is known can be out of date;
 //! then the segment says so itself, because it is sealed.
 
+use crate::anchor::Anchor;
 use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
 use crate::hash::{Keys, NodeHasher};
@@ -11,7 +12,7 @@ use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
 use crate::room::Shared;
-use crate::segment::{PROBE, Segment};
+use crate::segment::{PROBE, Segment, damaged};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::HashMap;
@@ -35,12 +36,14 @@ pub struct Tree<D: Directory> {
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
+    /// Whether the anchor says that there is a first segment.
+    pub begun: bool,
     pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
     /// Nodes that have split, and the seals that their children follow.
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
     /// Whether segments were added since the budget was last looked at.
     grown: bool,
-    shared: Rc<Shared>,
+    pub shared: Rc<Shared>,
     /// This operation: within one, a segment is looked at for news only once.
     turn: u64,
     /// The operation in which the budget was looked at last.
@@ -69,7 +72,7 @@ impl<D: Directory> Tree<D> {
         root: Rc<D>,
         name: Rc<str>,
         directory: D,
-        keys: Keys,
+        anchor: Anchor,
         config: Config,
         ids: Rc<Ids>,
         shared: Rc<Shared>,
@@ -78,9 +81,10 @@ impl<D: Directory> Tree<D> {
             root,
             name,
             directory,
-            keys,
+            keys: anchor.keys,
             config,
             ids,
+            begun: anchor.begun,
             segments: HashMap::default(),
             splits: HashMap::default(),
             grown: false,
@@ -104,7 +108,14 @@ impl<D: Directory> Tree<D> {
             if access == Access::Write || self.config.durability == Durability::Relaxed {
                 return Ok(Some(node));
             }
-            self.settle(node)?;
+            match self.settle(node) {
+                // What was not synced is written anew.
+                Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
+                    self.renew(node)?;
+                    continue;
+                }
+                other => other?,
+            }
             // Settling opens files, for which segments may have been closed.
             if self.segments.contains_key(&node) {
                 return Ok(Some(node));
@@ -121,7 +132,13 @@ impl<D: Directory> Tree<D> {
         }
         let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
         if segment.synced < segment.position {
-            segment.file.sync().map_err(|error| segment.failed(error))?;
+            if segment.poisoned && !self.config.has(Flaw::FailedSyncForgotten) {
+                return Err(segment.failed(FileError::Io));
+            }
+            if let Err(error) = segment.file.sync() {
+                segment.poisoned = true;
+                return Err(segment.failed(error));
+            }
             segment.synced = segment.position;
         }
         if segment.named {
@@ -170,8 +187,8 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
-                        // Else the bucket would look empty, and be begun anew.
-                        None if self.opening(|tree| nodelog::is_damaged(&tree.directory, &tree.keys, node))? => {
+                        // Otherwise the bucket would look empty, and be begun anew.
+                        None if self.begun || self.has_records()? => {
                             if doubted {
                                 return Err(missing(node, state));
                             }
@@ -210,7 +227,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = self.state_of(node)?;
+        let mut state = self.opening(|tree| nodelog::glance(&tree.directory, &tree.keys, node))?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
@@ -256,10 +273,24 @@ impl<D: Directory> Tree<D> {
             Err(FileError::NotFound) => return Ok(None),
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
-        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, self.config);
-        segment.catch_up(&self.keys, self.config.segment as usize)?;
+        let about = (self.shared.clone(), self.config);
+        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, about);
+        segment.open(&self.keys)?;
         segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
+    }
+
+    /// Whether the file of the first segment, which has no base, has records all the same, or is damaged.
+    pub fn has_records(&mut self) -> Result<bool> {
+        let name = Node::ROOT.segment(0);
+        let file = match self.open_file(&name, Open::Read) {
+            Ok(file) => file,
+            Err(FileError::NotFound) => return Ok(false),
+            Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
+        };
+        let segment =
+            Segment::new(file, &self.keys, (Node::ROOT, 0, 0), false, (self.shared.clone(), self.config));
+        segment.is_more_than_begun()
     }
 
     /// Opens a file; if that fails for want of descriptors, once more with all others closed. WASI has no code for that
@@ -369,19 +400,13 @@ impl<D: Directory> Tree<D> {
 
 fn child(node: Node, hash: u64) -> Result<Node> {
     if node.depth() == MAX_DEPTH {
-        return Err(Error::new(Kind::Damaged, format!("the file {} is damaged: no node there splits", node.log())));
+        return Err(damaged(&node.log(), "it says that a node splits that cannot"));
     }
     Ok(node.child(hash))
 }
 
 fn missing(node: Node, state: NodeState) -> Error {
-    Error::new(
-        Kind::Damaged,
-        format!(
-            "the file {} is missing or has no valid beginning; something else than this store changed it",
-            node.segment(state.generation)
-        ),
-    )
+    damaged(&node.segment(state.generation), "it is missing or has no base")
 }
 
 pub fn unstable() -> Error {

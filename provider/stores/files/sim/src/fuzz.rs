@@ -36,7 +36,7 @@ impl Director for Counted {
 }
 
 pub fn config() -> Config {
-    Config { segment: 64, small: 60, blob: 150, ..Config::default() }
+    Config { segment: 64, split: 500, index: 200, small: 60, blob: 150, ..Config::default() }
 }
 
 fn key(n: usize) -> String {

@@ -124,7 +124,7 @@ const STEPS: [Step; 16] = [
 ];
 
 fn config(durability: Durability) -> Config {
-    Config { segment: 48, small: 100, blob: 200, durability, ..Config::default() }
+    Config { segment: 48, split: 400, index: 200, small: 100, blob: 200, durability, ..Config::default() }
 }
 
 fn fresh(disk: &Disk, config: Config, seed: u64) -> Rc<dyn Bucket> {

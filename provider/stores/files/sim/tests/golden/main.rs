@@ -56,7 +56,7 @@ fn check_all<D: Directory>(root: impl Fn() -> D, config: Config, buckets: &Bucke
 }
 
 fn configs() -> [Config; 3] {
-    let small = Config { segment: 300, small: 60, blob: 150, ..Config::default() };
+    let small = Config { segment: 300, split: 1200, index: 150, small: 60, blob: 150, ..Config::default() };
     [Config::default(), small, Config { durability: Durability::Full, ..small }]
 }
 
@@ -195,7 +195,7 @@ fn killed(disk: &Disk, name: &str, expected: &Expected, config: Config, place: u
 fn the_first_writer_in_a_golden_directory_may_be_killed_anywhere_and_nothing_is_lost() {
     for path in golden::all() {
         let (disk, buckets) = golden::load(&path);
-        for config in [Config::default(), Config { segment: 300, small: 60, blob: 150, ..Config::default() }] {
+        for config in [Config::default(), Config { segment: 300, split: 1200, index: 150, small: 60, blob: 150, ..Config::default() }] {
             for (name, expected) in &buckets {
                 for keep in [None, Some(0), Some(1), Some(2)] {
                     let killed = |place: &usize| killed(&disk, name, expected, config, *place, keep);
