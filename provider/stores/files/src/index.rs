@@ -59,7 +59,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
         return Ok(());
     };
     let name = segment.name();
-    let to = Appender { file: &segment.file, name: &name, position: segment.position };
+    let to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
     let pages = pages_for(marks.len() as u64 * 23, PAGE);
     let mut writer = Writer::new(to, &segment.checks, id, segment.node, pages);
     let written = marks

@@ -198,6 +198,8 @@ pub struct Appender<'a, F> {
     pub name: &'a str,
     /// Everything that is still to be found lies behind it.
     pub position: u64,
+    /// Where others, too, appended something from the first time on, if they did.
+    pub others: Option<u64>,
 }
 
 impl<F: File> Appender<'_, F> {
@@ -207,6 +209,9 @@ impl<F: File> Appender<'_, F> {
         for _ in 0..ATTEMPTS {
             let sent = self.file.append(frame);
             if let Some(at) = self.find(frame)? {
+                if at != self.position && self.others.is_none() {
+                    self.others = Some(self.position);
+                }
                 self.position = at + frame.len() as u64;
                 return Ok(at);
             }
@@ -337,13 +342,14 @@ impl<'a, F: File> Writer<'a, F> {
         Ok(())
     }
 
-    /// Writes what is left. Gives where everything is, and up to where the file was read.
+    /// Writes what is left. Gives where everything is, and up to where nobody else appended.
     pub fn finish(mut self) -> Result<(Written, u64), Trouble> {
         while (self.lengths.len() as u32) < self.pages {
             self.end_page()?;
         }
         self.end_part()?;
-        Ok((Written { id: self.id, parts: self.parts, lengths: self.lengths }, self.to.position))
+        let alone = self.to.others.unwrap_or(self.to.position);
+        Ok((Written { id: self.id, parts: self.parts, lengths: self.lengths }, alone))
     }
 }
 

@@ -226,7 +226,7 @@ impl<D: Directory> Tree<D> {
         files: &mut Files,
     ) -> Result<(run::Written, u64, Totals), Trouble> {
         let name = new.name();
-        let to = Appender { file: &new.file, name: &name, position: begun };
+        let to = Appender { file: &new.file, name: &name, position: begun, others: None };
         let mut writer = Writer::new(to, &new.checks, id, new.node, pages);
         let mut totals = Totals::default();
         if let Some(old) = old {

@@ -278,7 +278,7 @@ impl<D: Directory> Tree<D> {
                 && let (Some(segment), Some(bytes)) = (self.segments.get(&node), change.value())
             {
                 let name = segment.name();
-                let mut to = Appender { file: &segment.file, name: &name, position: segment.position };
+                let mut to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
                 last.pieces = Some(put_pieces(&mut to, segment, bytes, || self.ids.next(&self.directory))?);
             }
             if let Change::Place(moving) = change {
