@@ -78,6 +78,12 @@ impl fmt::Display for Refusal {
 }
 
 /// The reasons behind an error of a library, outermost first, on one line.
-pub fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut reasons = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        reasons.push(error.to_string());
+        source = error.source();
+    }
+    reasons.join(": ")
 }

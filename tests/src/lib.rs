@@ -38,7 +38,7 @@ pub fn fused(name: &str) -> Result<Vec<u8>> {
 
 /// A guest fused with another provider.
 pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
-    kvfuse_compose::compose(&guest(name)?, &component(provider)?)
+    Ok(kvfuse_compose::compose(&guest(name)?, &component(provider)?)?)
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);

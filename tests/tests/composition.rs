@@ -69,7 +69,7 @@ fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() 
 #[test]
 fn the_provider_imports_exactly_its_list() -> Result<()> {
     let list = include_str!("../../provider/components/file/imports.txt");
-    kvfuse_compose::Allowed::parse(list).check(&component("keyvalue")?)
+    Ok(kvfuse_compose::Allowed::parse(list).check(&component("keyvalue")?)?)
 }
 
 #[test]
