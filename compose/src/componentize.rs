@@ -77,7 +77,7 @@ pub struct About {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] if these are no WebAssembly or damaged, [`Error::Componentize`] if the module carries no world or
+/// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged, [`Error::Componentize`] if the module carries no world or
 /// does not match it, [`Error::Metadata`] if a version or licence is malformed.
 pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>, Error> {
     let component = if Parser::is_component(wasm) { wasm.to_vec() } else { encode(&without(wasm, "name")?)? };

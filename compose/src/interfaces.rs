@@ -26,7 +26,7 @@ impl Interfaces {
     /// ```
     ///
     /// # Errors
-    /// [`Error::CoreModule`], or [`Error::Invalid`] if these are no WebAssembly or damaged.
+    /// [`Error::CoreModule`], or [`Error::Invalid`] if the bytes are not WebAssembly, or damaged.
     pub fn of(component: &[u8]) -> Result<Self, Error> {
         if Parser::is_core_wasm(component) {
             return Err(Error::CoreModule);

@@ -28,7 +28,7 @@ pub struct Nested {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] if these are no WebAssembly or damaged.
+/// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged.
 pub fn nested(component: &[u8]) -> Result<Vec<Nested>, Error> {
     let mut found: Vec<Nested> = Vec::new();
     // What is open at the moment; `None` is the outermost component or a core module.

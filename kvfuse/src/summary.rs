@@ -17,7 +17,7 @@ pub struct Summary {
     #[serde(skip)]
     pub kind_words: &'static str,
     pub exports: Vec<String>,
-    /// What it imports of key-value interfaces.
+    /// The key-value interfaces that it imports.
     pub keyvalue: Vec<Generation>,
     /// The provider inside, if it is fused.
     pub fused_with: Option<Carried>,
@@ -118,7 +118,7 @@ impl Summary {
                 row(
                     &mut out,
                     "",
-                    "what it still imports will get another store, which does not share that one's data",
+                    "what it still imports gets another store, which does not share data with the one inside",
                 )?;
             }
         }
@@ -154,7 +154,7 @@ impl Summary {
         match &self.run {
             Some(run) => row(&mut out, "run", run)?,
             None => {
-                row(&mut out, "run", "a library is not run by itself: another component or a host calls its exports")?
+                row(&mut out, "run", "a library cannot be run by itself: another component or a host calls its exports")?
             }
         }
         Ok(out)

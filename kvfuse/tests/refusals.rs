@@ -20,7 +20,7 @@ fn a_core_module_learns_how_it_becomes_a_component() {
     let message = "\
 error: this is a core WebAssembly module, not a component
   --> app.wasm
-   = note: only a component says in its types which key-value functions it imports
+   = note: only a component declares which key-value functions it imports
    = help: Rust: build with --target wasm32-wasip2
            a module that wit-bindgen made: wasm-tools component new app.wasm -o app.component.wasm
            a module for WASI preview 1: the same with --adapt wasi_snapshot_preview1.command.wasm
@@ -39,8 +39,8 @@ fn a_file_that_is_not_webassembly_is_told_by_its_first_bytes() {
         "\
 error: this is not WebAssembly
   --> app.wasm
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 3c 21 44 4f 43 54 59 50
-   = help: kvfuse takes what a compiler for wasm32-wasip2, componentize-py or jco componentize made
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 3c 21 44 4f 43 54 59 50
+   = help: kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize
 ",
     );
 }
@@ -55,7 +55,7 @@ fn the_text_format_has_to_be_made_binary() {
         "\
 error: this is not WebAssembly
   --> app.wat
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 28 63 6f 6d 70 6f 6e 65
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 28 63 6f 6d 70 6f 6e 65
    = help: it looks like the text format; make it binary: wasm-tools parse app.wat -o app.wasm
 ",
     );
@@ -72,8 +72,8 @@ fn a_gibibyte_of_zeros_is_refused_by_its_first_bytes() {
         "\
 error: this is not WebAssembly
   --> zeros.wasm
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 00 00 00 00 00 00 00 00
-   = help: kvfuse takes what a compiler for wasm32-wasip2, componentize-py or jco componentize made
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 00 00 00 00 00 00 00 00
+   = help: kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize
 ",
     );
 }
@@ -140,7 +140,7 @@ fn a_component_that_was_cut_off_says_where_it_ends() {
         "\
 error: this component is cut off
   --> start.wasm: byte 6, the end of the file
-   = note: its first 8 bytes are not all there
+   = note: it ends within its first 8 bytes
    = help: build it again; if it came over a network, fetch it again
 ",
     );
@@ -250,9 +250,9 @@ error: this component imports wasi:keyvalue@0.2.0-draft2 in a shape that no know
   --> app.wasm
    = note: compared with wasi:keyvalue@0.2.0-draft2, function by function:
              store/bucket.exists-already: func(key: string) -> result<bool, error>
-             (not there)
+             (the provider does not have it)
              store/bucket.get: func(key: list<u8>) -> result<option<list<u8>>, error>
-             store/bucket.get: func(key: string) -> result<option<list<u8>>, error>   <- there
+             store/bucket.get: func(key: string) -> result<option<list<u8>>, error>   <- what the provider has
    = help: build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm
 ",
     );
@@ -275,7 +275,7 @@ fn a_package_that_is_only_called_keyvalue_is_shown_as_it_is() {
         "\
 error: this component imports acme:keyvalue@1.0.0 in a shape that no known generation has
   --> app.wasm
-   = note: nothing called acme:keyvalue@1.0.0 is known. Imported are:
+   = note: no package called acme:keyvalue@1.0.0 is known; the component imports
              things/frob: func(times: u32) -> string
    = help: build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm
 ",
@@ -336,9 +336,9 @@ fn a_component_that_is_fused_already_is_to_be_run() {
         &["fuse", "app.fused.wasm"],
         1,
         "\
-error: this component has its key-value store already
+error: this component already has a key-value store
   --> app.fused.wasm
-   = note: it carries the store files (keyvalue.wasm) and imports no key-value interface
+   = note: it contains the store files (keyvalue.wasm) and imports no key-value interface
    = help: run it: kvfuse run app.fused.wasm
 ",
     );

@@ -93,7 +93,7 @@ fn a_library_is_not_run() {
         &["run", "lib.wasm"],
         125,
         "\
-error: a library is not run by itself
+error: a library cannot be run by itself
   --> lib.wasm
    = note: it exports neither wasi:cli/run nor wasi:http/incoming-handler
    = help: fuse it, and let another component or a host call its exports: kvfuse fuse
@@ -118,7 +118,7 @@ error: cannot read the component: there is no such file
         &["run", "demo.wasm"],
         125,
         "\
-error: the data directory cannot be made: File exists
+error: the data directory cannot be created: File exists
   --> data
    = help: --data names another one
 ",

@@ -102,9 +102,9 @@ fn a_flipped_bit_in_a_record_is_damage_and_the_exit_code_says_so() {
         "\
 error: this store is damaged
   --> data
-   = note: one problem; it is listed under its bucket
-   = help: stop what uses the store, keep a copy of the directory, and put back what is missing from a backup
-           what is whole can still be read: with the component that wrote it, or with the demo's list and get
+   = note: one problem, listed under its bucket
+   = help: stop everything that uses the store, copy the directory, and restore what is missing from a backup
+           undamaged pairs can still be read: with the component that wrote them, or with the demo's list and get
 "
     );
     assert_eq!(ran.code, Some(4));
@@ -185,9 +185,9 @@ fn what_is_no_store_is_refused_with_a_way_out() {
         &["stat", "."],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> .
-   = note: it has no bucket, which is a directory called b-…; it has \"data\", among other things
+   = note: it contains no bucket, that is, no directory called b-…; it contains \"data\", among other things
    = help: name the directory that was granted, or the one in it that KEYVALUE_DIR names
 ",
     );
@@ -195,9 +195,9 @@ error: this directory holds no store
         &["stat", "data/b-default"],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> data/b-default
-   = note: it is one bucket of a store
+   = note: this is one bucket of a store
    = help: name the directory above it
 ",
     );
@@ -206,10 +206,10 @@ error: this directory holds no store
         &["stat", "empty"],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> empty
    = note: it is empty
-   = help: a bucket comes to be on its first write: run the component first
+   = help: a bucket is created by its first write: run the component first
 ",
     );
 }
@@ -227,11 +227,11 @@ fn a_format_of_the_future_is_refused_with_its_number() {
         &["stat", "data"],
         1,
         "\
-error: this store has a format that this kvfuse does not know
+error: this version of kvfuse does not know the format of this store
   --> data/b-default
    = note: the bucket was written in format 7 of this store, and this version knows only format 2; use the version that \
 wrote it
-   = help: look at it with the version of kvfuse whose provider wrote it
+   = help: use the version of kvfuse whose provider wrote it
 ",
     );
 }

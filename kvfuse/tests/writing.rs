@@ -64,7 +64,7 @@ fn a_directory_that_may_not_be_written_is_said_to_be_so() {
     let ran = folder.kvfuse(&["fuse", "app.wasm", "-o", output]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.stderr.starts_with("error: cannot write the fused component: "), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("   = help: -o takes the name of a file in another place\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("   = help: -o names a file in another place\n"), "{}", ran.stderr);
     assert_eq!(folder.read("out/app.wasm"), b"the old one");
     std::fs::set_permissions(folder.path("out"), std::fs::Permissions::from_mode(0o755)).unwrap();
 }

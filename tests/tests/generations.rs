@@ -1,4 +1,4 @@
-//! Every generation: one store behind all, and components fused by every tool.
+//! Every generation: all of them are views of one store, and every tool fuses them.
 
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;
@@ -18,7 +18,7 @@ fn provider(generation: &str) -> Result<Vec<u8>> {
             let path = root().join(component);
             std::fs::read(&path).with_context(|| path.display().to_string())
         },
-        Kind::Command { .. } => anyhow::bail!("a host is no artefact"),
+        Kind::Command { .. } => anyhow::bail!("a host is not an artefact"),
     }
 }
 

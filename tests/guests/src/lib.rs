@@ -1,9 +1,9 @@
 //! What the guests share: cases with names, run one at a time.
 //!
-//! A guest is a command. `--list` prints its cases, one a line; the name of a case runs that case, which passes if it
-//! ends without a panic; any other word is an error.
+//! A guest is a command. `--list` prints its cases, one per line; the name of a case runs that case, which passes if it
+//! does not panic; any other word is an error.
 
-/// Makes a guest's `main` of functions, each a case.
+/// Makes a guest's `main` from functions, each of them a case.
 #[macro_export]
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
@@ -19,7 +19,7 @@ macro_rules! cases {
 }
 
 /// What the cases of the drafts have in common, over the bindings of the guest that calls the macro: a bucket, the reason
-/// in an error, and all of a bucket's keys. `$cursor` makes of the cursor that a page gave what the next call takes.
+/// in an error, and all of a bucket's keys. `$cursor` turns the cursor of a page into the argument of the next call.
 #[macro_export]
 macro_rules! drafts {
     (cursor: $cursor:expr) => {
@@ -48,7 +48,7 @@ macro_rules! drafts {
     };
 }
 
-/// The hostile keys of the contract's tests: what a careless store confuses.
+/// The hostile keys of the contract's tests, which a careless store mixes up.
 pub fn hostile_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "",

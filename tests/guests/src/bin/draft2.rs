@@ -1,4 +1,4 @@
-//! Every function of `wasi:keyvalue@0.2.0-draft2`, and the sizes and names that a provider must bear.
+//! Every function of `wasi:keyvalue@0.2.0-draft2`, and the sizes and names that a provider must support.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 

@@ -1,4 +1,4 @@
-//! One of several instances on one directory: `files_worker NUMBER TIMES`. Every line it prints is something it was told.
+//! One of several instances on one directory: `files_worker NUMBER TIMES`. Every line that it prints reports a call.
 //!
 //! ```text
 //! + N      the shared counter is now N
@@ -33,7 +33,7 @@ fn main() {
         return fill(&bucket, arguments[2].parse().unwrap());
     }
     let (number, times): (u64, u64) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());
-    // A worker that follows a killed one goes on from what that left.
+    // A worker that follows a killed one continues from what that left.
     let mut last: HashMap<u64, Vec<u8>> = HashMap::new();
     for n in 0..KEYS {
         if let Some(value) = bucket.get(&format!("worker {number} key {n}")).unwrap() {

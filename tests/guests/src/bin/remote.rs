@@ -1,10 +1,10 @@
-//! One instance that does what it is told, a line at a time, so that a test can do something to its server in between.
+//! One instance that executes commands line by line, so that a test can do something to its server in between.
 //!
 //! ```text
-//! get K          = V, or = alone if there is none
+//! get K          = V, or = alone if the key is missing
 //! set K V        =
 //! incr K N       = the counter
-//! get-many K…    = how many of them are there
+//! get-many K…    = how many of them exist
 //! ```
 //! An error is answered by `! ` and its text.
 
