@@ -165,7 +165,7 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-core kvfuse-gate kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
+PACKAGES := kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
 	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; \

@@ -4,8 +4,8 @@
 //! `wasi:io/streams@0.2.12` are different interfaces with different resources, although every host treats them as one.
 //! So the provider's imports are renamed to the version that the consumer was built against.
 
-use crate::fit::Wire;
 use crate::error::Error;
+use crate::fit::Wire;
 use crate::sections::{Rebuilt, sections};
 use crate::world::{Item, World, split_name};
 use wasm_encoder::reencode::{ReencodeComponent, RoundtripReencoder};

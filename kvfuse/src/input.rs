@@ -54,15 +54,17 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
         return truncated(path, start.len() as u64, "it ends within its first 8 bytes");
     }
     let Some(version) = start.strip_prefix(MAGIC) else {
-        let refusal = Refusal::new(place, "this is not WebAssembly")
-            .note(format!("a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with {}", hex(start)));
+        let refusal = Refusal::new(place, "this is not WebAssembly").note(format!(
+            "a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with {}",
+            hex(start)
+        ));
         return match start.trim_ascii_start().first() {
             Some(b'(') => {
                 refusal.help("it looks like the text format; make it binary: wasm-tools parse app.wat -o app.wasm")
             }
-            _ => {
-                refusal.help("kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize")
-            }
+            _ => refusal.help(
+                "kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize",
+            ),
         }
         .err();
     };

@@ -153,9 +153,11 @@ impl Summary {
         }
         match &self.run {
             Some(run) => row(&mut out, "run", run)?,
-            None => {
-                row(&mut out, "run", "a library cannot be run by itself: another component or a host calls its exports")?
-            }
+            None => row(
+                &mut out,
+                "run",
+                "a library cannot be run by itself: another component or a host calls its exports",
+            )?,
         }
         Ok(out)
     }

@@ -17,7 +17,7 @@ fn provider(generation: &str) -> Result<Vec<u8>> {
         Kind::Component { component, .. } => {
             let path = root().join(component);
             std::fs::read(&path).with_context(|| path.display().to_string())
-        },
+        }
         Kind::Command { .. } => anyhow::bail!("a host is not an artefact"),
     }
 }

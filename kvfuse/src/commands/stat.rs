@@ -106,9 +106,11 @@ fn report(path: &Path) -> Result<Report> {
     let failed = |directory: Option<&str>, e: Error| {
         let path = directory.map_or_else(|| path.to_path_buf(), |directory| path.join(directory));
         Box::new(match e.kind() {
-            Kind::Unsupported => Refusal::new(path.display(), "this version of kvfuse does not know the format of this store")
-                .note(e.message())
-                .help("use the version of kvfuse whose provider wrote it"),
+            Kind::Unsupported => {
+                Refusal::new(path.display(), "this version of kvfuse does not know the format of this store")
+                    .note(e.message())
+                    .help("use the version of kvfuse whose provider wrote it")
+            }
             _ => Refusal::file(&path, "the store cannot be read").note(e.message()),
         })
     };
@@ -119,9 +121,7 @@ fn report(path: &Path) -> Result<Report> {
             _ if store.foreign.iter().any(|entry| entry == "anchor") => {
                 refusal.note("this is one bucket of a store").help("name the directory above it")
             }
-            None => {
-                refusal.note("it is empty").help("a bucket is created by its first write: run the component first")
-            }
+            None => refusal.note("it is empty").help("a bucket is created by its first write: run the component first"),
             Some(first) => refusal
                 .note(format!(
                     "it contains no bucket, that is, no directory called b-…; it contains {first:?}, among other things"

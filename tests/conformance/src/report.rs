@@ -163,9 +163,8 @@ impl Report {
             if runs.is_empty() {
                 continue;
             }
-            let missing = |guest: &&Guest| {
-                runs.iter().any(|run| run.generation == guest.name && run.not_offered.is_some())
-            };
+            let missing =
+                |guest: &&Guest| runs.iter().any(|run| run.generation == guest.name && run.not_offered.is_some());
             let missing: Vec<_> = GUESTS.iter().filter(missing).map(|guest| guest.title).collect();
             let cases = counts(&runs);
             let _ = writeln!(out, "| `{}` | {} | {cases} |", target.title, missing.join("; "));
