@@ -31,7 +31,7 @@ impl Provider {
         }
     }
 
-    /// From a file of the user's.
+    /// Reads one of the user's.
     pub fn from_file(path: &std::path::Path) -> Result<Self> {
         let bytes = crate::input::read_component(path)?;
         let world = crate::input::read_world(path, &bytes)?;

@@ -31,7 +31,7 @@ impl Needs {
             labels: subject.labelled(),
             ..Self::default()
         };
-        // `wasmtime serve` begins with wasi:http and little else, `wasmtime run` with the rest and without wasi:http.
+        // By default, `wasmtime serve` provides wasi:http and little else, `wasmtime run` everything but wasi:http.
         let serve = subject.kind == Kind::Handler;
         let beyond_proxy =
             ["wasi:cli/environment", "wasi:cli/exit", "wasi:cli/terminal", "wasi:filesystem/", "wasi:sockets/"];

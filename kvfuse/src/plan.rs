@@ -43,7 +43,7 @@ impl Plan {
         })
     }
 
-    /// What the fused component will import; [`connect`] makes sure of it.
+    /// What the fused component will import; [`connect`] checks it.
     pub fn imports_after(&self, subject: &Subject) -> Vec<String> {
         let connected = |name: &str| self.wires.iter().any(|wire| wire.import == name);
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));

@@ -89,7 +89,7 @@ fn in_a_fresh_clone_the_script_makes_the_providers_itself() {
 
 #[cfg(unix)]
 #[test]
-fn a_make_that_fails_is_shown_with_the_way_out() {
+fn a_failing_make_is_shown_with_what_to_do() {
     let clone = Clone::new();
     let ran = clone.make("echo 'no rustup here' >&2; exit 2").script(|_| ());
     assert_eq!(ran.code, Some(1));

@@ -6,7 +6,7 @@ mod support;
 
 use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};
 
-/// Fuses and returns the file of the provider that was taken.
+/// Fuses and returns the file of the provider that was picked.
 #[track_caller]
 fn fused_with(consumer: &[u8]) -> String {
     fused_with_store("files", consumer)
@@ -177,7 +177,7 @@ fn the_output_is_as_readable_as_any_file() {
 }
 
 #[test]
-fn a_provider_of_somebody_else_is_fused_in_the_same_way() {
+fn a_provider_of_the_users_own_is_fused_in_the_same_way() {
     let wit = "package acme:keyvalue@1.0.0 { interface things { frob: func(times: u32) -> string; } }";
     let folder = Folder::new();
     folder.write(
@@ -315,7 +315,7 @@ fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
 }
 
 #[test]
-fn json_holds_what_the_words_say() {
+fn json_contains_what_the_text_says() {
     let folder = Folder::new();
     folder.write("app.wasm", built("kv_demo.wasm"));
     let text = folder.kvfuse(&["inspect", "--json", "app.wasm"]).ok();

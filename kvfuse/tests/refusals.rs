@@ -1,4 +1,4 @@
-//! Whatever is not a component that can be fused: the exact words in which that is said, and the exit code.
+//! Files that cannot be fused: the exact error, and the exit code.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -14,7 +14,7 @@ fn draft2_consumer() -> Vec<u8> {
 }
 
 #[test]
-fn a_core_module_learns_how_it_becomes_a_component() {
+fn a_core_module_is_refused_with_how_to_make_it_a_component() {
     let folder = Folder::new();
     folder.write("app.wasm", module("package test:it; world w { export run: func(); }"));
     let message = "\
@@ -30,7 +30,7 @@ error: this is a core WebAssembly module, not a component
 }
 
 #[test]
-fn a_file_that_is_not_webassembly_is_told_by_its_first_bytes() {
+fn a_file_that_is_not_webassembly_is_refused_by_its_first_bytes() {
     let folder = Folder::new();
     folder.write("app.wasm", "<!DOCTYPE html><title>Not found</title>");
     folder.refuses(
@@ -46,7 +46,7 @@ error: this is not WebAssembly
 }
 
 #[test]
-fn the_text_format_has_to_be_made_binary() {
+fn the_text_format_is_refused_with_how_to_convert_it() {
     let folder = Folder::new();
     folder.write("app.wat", "(component)");
     folder.refuses(
@@ -79,7 +79,7 @@ error: this is not WebAssembly
 }
 
 #[test]
-fn zeros_behind_a_right_beginning_are_refused_by_their_number() {
+fn zeros_after_a_valid_header_are_refused_by_their_number() {
     let folder = Folder::new();
     folder.write("big.wasm", b"\0asm\x0d\0\x01\0");
     let file = std::fs::OpenOptions::new().write(true).open(folder.path("big.wasm")).unwrap();
@@ -147,13 +147,13 @@ error: this component is cut off
 }
 
 #[test]
-fn no_cut_of_a_component_is_taken_for_a_whole_one_or_crashes() {
+fn no_truncated_component_is_accepted_or_crashes_kvfuse() {
     let folder = Folder::new();
     let whole = draft2_consumer();
     for length in (0..whole.len()).step_by(7) {
         folder.write("app.wasm", &whole[..length]);
         let ran = folder.kvfuse(&["fuse", "app.wasm"]);
-        // Behind the exports there is nothing but custom sections, which say nothing of what it does.
+        // After the exports there are only custom sections, which do not change what it does.
         if ran.stdout.contains("exports     run\n") {
             continue;
         }
@@ -192,7 +192,7 @@ error: cannot read the component: there is no such file
    = help: the first argument is the path of a component (*.wasm)
 ",
     );
-    // Address 0 of a process cannot be read by anybody, root included.
+    // Nobody can read address 0 of a process, not even root.
     #[cfg(target_os = "linux")]
     folder.refuses(
         &["fuse", "/proc/self/mem"],
@@ -227,7 +227,7 @@ error: this component does not import a key-value interface
            a compiler leaves out imports that the program never calls
 ",
     );
-    // To describe it is another matter.
+    // `inspect` describes it all the same.
     assert!(folder.kvfuse(&["inspect", "app.wasm"]).ok().starts_with("app.wasm: a library of "));
 }
 
@@ -328,7 +328,7 @@ error: cannot write the fused component: this is a directory
 }
 
 #[test]
-fn a_component_that_is_fused_already_is_to_be_run() {
+fn a_component_that_is_already_fused_is_refused_with_how_to_run_it() {
     let folder = Folder::new();
     folder.write("app.wasm", draft2_consumer());
     folder.kvfuse(&["fuse", "app.wasm"]).ok();
@@ -357,7 +357,7 @@ fn a_store_that_does_not_exist_is_answered_with_those_that_do() {
 }
 
 #[test]
-fn wrong_use_of_the_command_line_has_a_code_of_its_own() {
+fn an_invalid_command_line_has_an_exit_code_of_its_own() {
     let folder = Folder::new();
     assert_eq!(folder.kvfuse(&["fuse"]).code, Some(2));
     assert_eq!(folder.kvfuse(&["melt", "app.wasm"]).code, Some(2));

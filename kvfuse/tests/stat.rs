@@ -1,4 +1,4 @@
-//! `kvfuse stat`: what a store's files hold, as the fused demo left them, torn, damaged or made by someone who means harm.
+//! `kvfuse stat` on a store's files as the fused demo left them, and torn, damaged or made by an attacker.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -26,7 +26,7 @@ fn json(ran: Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{}\n{}", ran.stdout, ran.stderr))
 }
 
-/// Everything below a directory, so that nothing can have been changed.
+/// Everything below a directory, to show that nothing was changed.
 fn content(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(path).unwrap() {
@@ -38,7 +38,7 @@ fn content(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_store_is_told_bucket_by_bucket_and_nothing_in_it_changes() {
+fn a_store_is_described_bucket_by_bucket_and_nothing_in_it_changes() {
     let large = "x".repeat(100_000);
     let folder = stored(&[
         &["set", "one", "1"],
@@ -70,7 +70,7 @@ fn a_store_is_told_bucket_by_bucket_and_nothing_in_it_changes() {
 }
 
 #[test]
-fn a_torn_record_is_told_and_is_no_damage() {
+fn a_torn_record_is_reported_and_is_not_damage() {
     let folder = stored(&[&["set", "whole", "kept"], &["set", "torn", "its writer dies"]]);
     let segment = folder.path("data/b-default/s.0");
     let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
@@ -137,7 +137,7 @@ fn missing_and_short_files_are_damage() {
 
 #[cfg(unix)]
 #[test]
-fn files_of_someone_who_means_harm_are_told_and_do_none() {
+fn hostile_files_are_reported_and_do_no_harm() {
     use std::os::unix::fs::symlink;
     let folder = stored(&[&["set", "key", "value"]]);
     let data = folder.path("data");
@@ -150,7 +150,7 @@ fn files_of_someone_who_means_harm_are_told_and_do_none() {
     let pipe = |path: std::path::PathBuf| {
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     };
-    // Opening it would wait for ever.
+    // Opening it would block forever.
     pipe(bucket("b-pipe").join("s.0"));
     pipe(bucket("b-log").join("n"));
     symlink("/etc/passwd", bucket("b-link").join("s.0")).unwrap();
@@ -175,7 +175,7 @@ fn files_of_someone_who_means_harm_are_told_and_do_none() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_with_a_way_out() {
+fn a_directory_without_a_store_is_refused_with_what_to_do() {
     let folder = stored(&[&["set", "key", "value"]]);
     let way = "   = help: kvfuse stat takes the directory that was granted: data after `kvfuse run app.wasm`, or after \
                `wasmtime run --dir data::/`\n";
@@ -217,7 +217,7 @@ error: there is no store in this directory
 #[test]
 fn a_format_of_the_future_is_refused_with_its_number() {
     let folder = stored(&[&["set", "key", "value"]]);
-    // As docs/split-log.md has it.
+    // As in docs/split-log.md.
     let mut anchor = folder.read("data/b-default/anchor")[..32].to_vec();
     anchor[8..10].copy_from_slice(&7u16.to_le_bytes());
     let sum = SipHasher13::new_with_keys(0, 0).hash(&anchor);

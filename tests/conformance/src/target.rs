@@ -19,8 +19,8 @@ pub struct Target {
     /// The guests in which no case may fail. The others are run as well, for the record.
     #[serde(default)]
     pub must_pass: Vec<String>,
-    /// The bucket that a case is given; `{case}` becomes something that no other case and no other run has. A case
-    /// wants its bucket empty, so a target that keeps data from case to case needs it.
+    /// The bucket that a case works on; `{case}` becomes something that no other case and no other run has. A case needs an
+    /// empty bucket, so a target that keeps data between cases must use it.
     #[serde(default)]
     pub bucket: String,
     /// Why cases fail, where more is known than what the guest sees; for the documentation.
@@ -36,15 +36,16 @@ pub enum Kind {
     Component {
         /// Its path.
         component: String,
-        /// Its environment variables. In a value, `{case}` becomes the case's bucket: caches lie beside buckets, and a case wants those empty too.
+        /// Its environment variables. In a value, `{case}` becomes the case's bucket: a case needs an empty cache as well
+        /// as an empty bucket.
         #[serde(default)]
         environment: BTreeMap<String, String>,
         /// What it is granted.
         #[serde(default)]
         grants: Vec<Grant>,
     },
-    /// A host that implements the interface: a command line that runs the component `{guest}` with the arguments that
-    /// are put behind it.
+    /// A host that implements the interface: a command line that runs the component `{guest}` with the
+    /// arguments that are appended to it.
     Command {
         /// The program and its arguments.
         command: Vec<String>,
@@ -127,7 +128,7 @@ impl Target {
     }
 }
 
-/// A number that grows with each call and, being the time when the process began, differs from run to run.
+/// A number that grows with each call. It begins with the current time, so it differs from run to run.
 fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
