@@ -2,7 +2,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | [`disk`] | a disk in memory, and what a power cut leaves of it |
+//! | [`disk`], `data` | a disk in memory, and what a power cut leaves of it |
 //! | [`open`] | its files as an instance has them open, with WASI's semantics |
 //! | [`director`] | who decides which operation fails, and where an instance dies |
 //! | [`plain`] | one instance, nothing going wrong |
@@ -12,6 +12,7 @@
 //! | [`history`] | whether what they were told can be |
 //! | [`golden`] | directories that each format version wrote |
 
+mod data;
 pub mod director;
 pub mod disk;
 pub mod fuzz;
