@@ -5,6 +5,9 @@ use std::ops::Range;
 /// Bytes that reach the disk together.
 const PAGE: usize = 4096;
 
+/// Gives a number up to another one: how much of something is kept.
+pub type Choose<'a> = dyn FnMut(usize) -> usize + 'a;
+
 #[derive(Clone, Default)]
 pub(crate) struct Data {
     /// What is read.
@@ -87,7 +90,7 @@ impl Data {
         (most, self.stable.len().min(end))
     }
 
-    pub fn power_cut(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+    pub fn power_cut(&mut self, choose: &mut Choose<'_>) {
         // Written over or appended, what was synced stays, and a prefix of the rest does.
         let (mut most, kept) = self.most();
         let (full, size) = (most.len(), self.bytes.len());
@@ -100,11 +103,11 @@ impl Data {
     }
 
     /// The file keeps its length, or a part of it; of what was not synced, any pages are there.
-    pub fn power_cut_by_pages(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+    pub fn power_cut_by_pages(&mut self, choose: &mut Choose<'_>) {
         let (mut most, kept) = self.most();
         for page in kept / PAGE..most.len().div_ceil(PAGE) {
-            if choose(2) == 0 {
-                let range = (page * PAGE).max(kept)..((page + 1) * PAGE).min(most.len());
+            let range = (page * PAGE).max(kept)..((page + 1) * PAGE).min(most.len());
+            if !range.is_empty() && choose(2) == 0 {
                 most[range].fill(0);
             }
         }

@@ -4,7 +4,7 @@
 //! or without zeros behind it, or any of its pages with zeros in place of the others; of a directory's changes since its
 //! last sync, a prefix in their order. What a failed sync dropped is lost, though readers see it until the power is cut.
 
-use crate::data::Data;
+use crate::data::{Choose, Data};
 use crate::director::Director;
 use crate::open::SimDirectory;
 use kvfuse_transport::files::{FileError, Result};
@@ -51,7 +51,7 @@ impl Entries {
         self.changes.clear();
     }
 
-    fn power_cut(&mut self, choose: &mut dyn FnMut(usize) -> usize) {
+    fn power_cut(&mut self, choose: &mut Choose<'_>) {
         self.settle(choose(self.changes.len()));
         self.changes.clear();
         self.failures = 0;
@@ -166,20 +166,26 @@ impl Disk {
 
     /// Cuts the power: what was not synced is lost, as `choose(n)`, which gives a number up to `n`, decides. Open files
     /// of living instances mean nothing any more.
-    pub fn power_cut(&self, choose: &mut dyn FnMut(usize) -> usize) {
-        self.cut(&mut |data, choose| data.power_cut(choose), choose);
+    pub fn power_cut(&self, choose: &mut Choose<'_>) {
+        self.cut(Data::power_cut, choose);
     }
 
     /// The same where a file's pages reach the disk in any order.
-    pub fn power_cut_by_pages(&self, choose: &mut dyn FnMut(usize) -> usize) {
-        self.cut(&mut |data, choose| data.power_cut_by_pages(choose), choose);
+    pub fn power_cut_by_pages(&self, choose: &mut Choose<'_>) {
+        self.cut(Data::power_cut_by_pages, choose);
     }
 
-    fn cut(
-        &self,
-        file: &mut dyn FnMut(&mut Data, &mut dyn FnMut(usize) -> usize),
-        choose: &mut dyn FnMut(usize) -> usize,
-    ) {
+    /// From here on nobody is told of the syncs that have failed so far.
+    pub fn forget_failures(&self) {
+        for node in self.0.borrow_mut().iter_mut() {
+            match node {
+                Node::File(data) => data.failures = 0,
+                Node::Directory(entries) => entries.failures = 0,
+            }
+        }
+    }
+
+    fn cut(&self, file: fn(&mut Data, &mut Choose<'_>), choose: &mut Choose<'_>) {
         for node in self.0.borrow_mut().iter_mut() {
             match node {
                 Node::File(data) => file(data, choose),

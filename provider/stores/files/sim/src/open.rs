@@ -36,6 +36,10 @@ fn tell(told: &Told, index: Index, failures: u64) -> Result<()> {
 }
 
 fn judge(director: &dyn Director, call: Call, path: &str) -> Result<Verdict> {
+    // An instance that is killed does nothing any more: its destructors are only run here.
+    if std::thread::panicking() {
+        return Err(FileError::Io);
+    }
     match director.judge(call, path) {
         Verdict::Fail(error) => Err(error),
         Verdict::Kill => std::panic::resume_unwind(Box::new(Killed)),
