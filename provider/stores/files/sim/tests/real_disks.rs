@@ -23,11 +23,14 @@ fn small(flaw: Option<Flaw>, durability: Durability) -> Config {
     Config { segment: 48, small: 100, blob: 200, durability, flaw, ..Config::default() }
 }
 
+/// Judges a call by its place, what it is, and its path.
+type Judge = dyn Fn(usize, Call, &str) -> Verdict;
+
 /// Does something to calls by their place.
 struct Staged {
     calls: Cell<usize>,
     plain: Rc<Plain>,
-    judge: Box<dyn Fn(usize, Call, &str) -> Verdict>,
+    judge: Box<Judge>,
     piece: usize,
     pause: Box<dyn Fn()>,
 }
