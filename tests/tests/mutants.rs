@@ -1,11 +1,11 @@
-//! The conformance suite works: with one thing broken in a provider, some case of each generation fails; and each case
-//! fails on some broken provider, so none passes regardless.
+//! The conformance suite bites: on a provider with one thing broken, some case of each generation fails; and each case
+//! fails on some broken provider, so none holds whatever happens.
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_conformance::Runner;
 use kvfuse_conformance::fused::Fused;
 use kvfuse_conformance::report::Outcome;
-use kvfuse_conformance::target::{Grant, Target};
+use kvfuse_conformance::target::Target;
 use kvfuse_tests::lean::{example, from_core, target};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 #[path = "../mutants/src/names.rs"]
 mod names;
 
-/// The longest that a case may wait, in case it waits for something that never happens.
+/// A case that waits for what never comes is stopped.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Mutants that a generation's consumers cannot tell from the real thing.
@@ -26,12 +26,12 @@ fn harmless(generation: &str, mutant: &str) -> bool {
                 || generation != "draft2" && is(&["a swap", "a snapshot"])
         }
         // They read values as streams, and compare and swap in one call: then only two instances at once could tell.
-        // Waiting for a clock that stands still takes long: once is enough.
+        // Waiting for a clock that stands still takes its time: once is enough.
         _ => {
             is(&["get gives an empty", "get gives none", "get gives the value before", "get cuts values at 64 KiB"])
                 || is(&["a swap always", "a swap of a key", "a swap goes by", "a swap that fails"])
                 || generation != "v0_1" && is(&["the clock"])
-                // It reports a missing key by an error.
+                // An error is how it says that a key is not there.
                 || generation == "unversioned" && is(&["get-many fails on a key that is not there"])
         }
     }
@@ -39,7 +39,7 @@ fn harmless(generation: &str, mutant: &str) -> bool {
 
 fn check(generation: &str) -> Result<()> {
     let provider = from_core(&target().join("wasm32-unknown-unknown/guest/keyvalue_mutant.wasm"))?;
-    let target = Target::of_arguments("", &[], &[Grant::Directory], "");
+    let target = Target::of_arguments("", &[], &["directory".into()], "")?;
     let fused = Fused::new(&example(generation)?, &provider, &target)?;
     let list = fused.run(&["--list"])?;
     let fails = |fused: &Fused, case: &str| match fused.run(&["bucket", case]) {
@@ -49,7 +49,7 @@ fn check(generation: &str) -> Result<()> {
     let without_reason: Vec<_> = list.lines().filter(|case| fails(&fused, case)).collect();
     ensure!(without_reason.is_empty(), "with nothing broken, these fail: {without_reason:#?}");
 
-    // Cases that have not failed yet are tried first, so that after one failure for each mutant most of them have.
+    // Cases that have not failed yet come first: so most of them have after one failure for each mutant.
     let mut idle: Vec<&str> = list.lines().collect();
     let mut unnoticed = Vec::new();
     let mutants = names::ALL.iter().filter(|mutant| !harmless(generation, mutant));
