@@ -23,7 +23,7 @@ fn limited(folder: &Folder, limit: &str, arguments: &str) -> Ran {
 
 fn message(output: &str, reason: &str) -> String {
     format!(
-        "error: cannot write the fused component: {reason}\n  --> {output}\n   = help: -o takes the name of a file in \
+        "error: cannot write the fused component: {reason}\n  --> {output}\n   = help: -o names a file in \
          another place\n"
     )
 }
