@@ -10,10 +10,12 @@
 //! | [`work`] | what they do |
 //! | [`fuzz`] | directories that this store did not write |
 //! | [`history`] | whether what they were told can be |
+//! | [`golden`] | directories that each format version wrote |
 
 pub mod director;
 pub mod disk;
 pub mod fuzz;
+pub mod golden;
 pub mod history;
 pub mod open;
 pub mod plain;
