@@ -8,11 +8,12 @@ use kvfuse_bench_guest::session::{Engine, Session, Sizes};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use tempfile::TempDir;
 
 /// Host calls by name.
 pub type Counts = BTreeMap<String, f64>;
 
-/// What to measure with: values of one shape under so many keys.
+/// How many keys there are, and how large their values.
 #[derive(Clone, Copy)]
 pub struct Shape {
     pub keys: usize,
@@ -20,7 +21,7 @@ pub struct Shape {
     pub sizes: &'static str,
 }
 
-/// A way to open one sort of store.
+/// A way to open one kind of store.
 pub trait Contender {
     fn name(&self) -> &str;
 
@@ -32,7 +33,7 @@ pub trait Contender {
         Ok(None)
     }
 
-    /// Host calls per operation, once for a command that ran `warm` operations before, or for a get in a fresh instance.
+    /// Host calls per operation of a command, which has run once before to warm up, or those of a get in a fresh instance.
     fn calls(&self, _folder: &Path, _shape: Shape, _command: Option<&str>) -> Result<Option<Counts>> {
         Ok(None)
     }
@@ -99,7 +100,7 @@ impl Contender for Native {
     }
 }
 
-/// A peer without a boundary of any sort.
+/// A peer, natively.
 pub enum Peer {
     Sqlite,
     Redb,
@@ -121,14 +122,14 @@ impl Contender for Peer {
     }
 }
 
-/// Where stores are made: on the disk that holds the build, because a temporary folder may lie in memory.
+/// A folder for a store: on the disk that holds the build, because a temporary folder may lie in memory.
 ///
 /// # Errors
 /// Of the file system.
-pub fn folder() -> Result<PathBuf> {
+pub fn scratch() -> Result<TempDir> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
     let folder = target.join("bench");
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    Ok(folder)
+    Ok(tempfile::tempdir_in(folder)?)
 }

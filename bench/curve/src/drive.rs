@@ -1,6 +1,6 @@
 //! The rounds: every store is filled, then rounds alternate between the stores.
 
-use crate::contender::{Contender, Counts, Open, Shape, folder};
+use crate::contender::{Contender, Counts, Open, Shape, scratch};
 use anyhow::Result;
 use std::path::Path;
 use tempfile::TempDir;
@@ -53,8 +53,8 @@ pub struct Figures {
 
 /// The operations of the rounds.
 const OPERATIONS: [&str; 3] = ["get", "set", "increment"];
-/// More than fit any round.
-const MANY: usize = 1 << 30;
+/// More than any round has time for.
+pub const MANY: usize = 1 << 30;
 /// Fresh instances that the median is taken over.
 const FRESH: usize = 15;
 
@@ -62,7 +62,7 @@ const FRESH: usize = 15;
 ///
 /// # Errors
 /// If a store cannot be opened. A store that fails later panics.
-pub fn curve(contenders: &[Box<dyn Contender>], sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
+pub fn curve(contenders: &[&dyn Contender], sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
     let mut all = Vec::new();
     for keys in sizes {
         all.extend(at(contenders, Shape { keys: *keys, sizes: "100" }, pace)?);
@@ -78,9 +78,8 @@ struct Running<'a> {
     rounds: [Vec<f64>; OPERATIONS.len()],
 }
 
-fn at(contenders: &[Box<dyn Contender>], shape: Shape, pace: Pace) -> Result<Vec<Figures>> {
-    let mut running =
-        contenders.iter().map(|contender| fill(contender.as_ref(), shape, pace)).collect::<Result<Vec<_>>>()?;
+fn at(contenders: &[&dyn Contender], shape: Shape, pace: Pace) -> Result<Vec<Figures>> {
+    let mut running = contenders.iter().map(|contender| fill(*contender, shape, pace)).collect::<Result<Vec<_>>>()?;
     step(&format!("{} keys: rounds", shape.keys));
     for round in 0..=pace.rounds {
         for (n, operation) in OPERATIONS.iter().enumerate() {
@@ -100,10 +99,10 @@ fn fill<'a>(contender: &'a dyn Contender, shape: Shape, pace: Pace) -> Result<Ru
     let (name, limit) = (contender.name(), pace.fill * 1000);
     step(&format!("{} keys: filling {name}", shape.keys));
     let mut figures = Figures { store: name.to_string(), keys: shape.keys, ..Figures::default() };
-    let ordered = tempfile::tempdir_in(folder()?)?;
+    let ordered = scratch()?;
     figures.fill_ordered = contender.open(ordered.path(), shape)?.obey(&format!("fill-ordered 0 {limit}"))?;
     drop(ordered);
-    let folder = tempfile::tempdir_in(folder()?)?;
+    let folder = scratch()?;
     let mut open = contender.open(folder.path(), shape)?;
     figures.fill_random = open.obey(&format!("fill-random 0 {limit}"))?;
     figures.filled = size(folder.path())?;
@@ -153,7 +152,7 @@ pub fn size(folder: &Path) -> Result<f64> {
     Ok(sum)
 }
 
-/// What is being measured, for who waits.
+/// Says what is being measured, for those who wait.
 pub fn step(text: &str) {
     eprintln!("[bench] {text}");
 }

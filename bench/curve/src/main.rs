@@ -40,6 +40,7 @@ fn main() -> Result<()> {
     }
     contenders.extend([Box::new(Peer::Sqlite) as Box<dyn Contender>, Box::new(Peer::Redb)]);
     contenders.retain(|contender| contender.name().contains(&only));
+    let contenders: Vec<&dyn Contender> = contenders.iter().map(AsRef::as_ref).collect();
     let all = curve(&contenders, &sizes, pace)?;
     println!(
         "Microseconds per operation\n\n{}\nCalls of the file port per operation\n\n{}",
