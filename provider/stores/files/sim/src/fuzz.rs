@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 /// Calls that all operations after the changes may make together.
 const MOST_CALLS: usize = 20_000;
-const KEYS: usize = 12;
+/// Keys of the bucket, deleted ones included.
+pub const KEYS: usize = 12;
 const LONG: usize = 4200;
 
 /// Counts calls, and fails the test when there are too many.
@@ -39,7 +40,8 @@ pub fn config() -> Config {
     Config { segment: 64, small: 60, blob: 150, ..Config::default() }
 }
 
-fn key(n: usize) -> String {
+/// The name of a key, of which some are too long for a record.
+pub fn key(n: usize) -> String {
     if n % 7 == 6 { format!("{n}{}", "k".repeat(LONG)) } else { format!("key {n}") }
 }
 

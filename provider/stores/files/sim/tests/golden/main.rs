@@ -2,30 +2,19 @@
 
 mod write;
 
-use kvfuse_core::{Bucket, Error, Store, Swap};
+use kvfuse_core::{Bucket, Store, Swap};
 use kvfuse_files::{Config, Durability, FileStore};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::golden::{self, Buckets, Expected};
 use kvfuse_files_sim::plain::{Plain, mix};
+use kvfuse_files_sim::steps::list;
 use kvfuse_transport::files::Directory;
 use kvfuse_transport::files::native::Native;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-
-fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref())?;
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(keys);
-        }
-    }
-}
 
 /// Compares all of a bucket with what it has to hold.
 fn check(bucket: &dyn Bucket, expected: &Expected, told: &str) {
