@@ -6,6 +6,7 @@
 //!
 //! | file | what it is |
 //! |---|---|
+//! | [`address`] | addresses of servers, as settings give them |
 //! | [`clock`] | time limits, and pauses between tries |
 //! | `environment` | configuration; on `wasi:cli/environment` |
 //! | [`fault`] | what can go wrong on the way to a server |
@@ -14,6 +15,7 @@
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables that wait; on `wasi:clocks` |
 
+pub mod address;
 pub mod clock;
 #[cfg(target_arch = "wasm32")]
 pub mod environment;
