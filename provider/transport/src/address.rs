@@ -63,7 +63,7 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         // Without a scheme the text is what follows the `//` of a URL.
         let relative;
-        let full = if text.contains("://") {
+        let full = if text.as_bytes().windows(3).any(|bytes| bytes == b"://") {
             text
         } else {
             relative = format!("//{text}");
@@ -127,8 +127,8 @@ impl Address {
 }
 
 fn decoded(text: fluent_uri::pct_enc::Decode<'_>) -> Result<Option<String>, Invalid> {
-    let text = text.to_string().map_err(|_| Invalid::Login)?;
-    Ok((!text.is_empty()).then(|| text.into_owned()))
+    let text = String::from_utf8(text.to_bytes().into_owned()).map_err(|_| Invalid::Login)?;
+    Ok((!text.is_empty()).then_some(text))
 }
 
 /// `host:port`, with an IPv6 address in brackets.
