@@ -117,12 +117,13 @@ impl Address {
 
     /// The port, or what its scheme implies.
     pub fn port_or_default(&self) -> Option<u16> {
-        self.port.or(match self.scheme.as_deref()? {
-            "http" => Some(80),
-            "https" => Some(443),
-            "redis" | "rediss" | "valkey" | "valkeys" => Some(6379),
+        let default = match self.scheme.as_deref() {
+            Some("http") => Some(80),
+            Some("https") => Some(443),
+            Some("redis" | "rediss" | "valkey" | "valkeys") => Some(6379),
             _ => None,
-        })
+        };
+        self.port.or(default)
     }
 }
 
@@ -220,11 +221,17 @@ mod tests {
 
     #[test]
     fn schemes_imply_ports() {
-        let port = |text: &str| Address::parse(text).unwrap().port_or_default();
-        assert_eq!(
-            ["http://h", "https://h", "rediss://h", "redis://h:1", "ftp://h", "h"].map(port),
-            [Some(80), Some(443), Some(6379), Some(1), None, None]
-        );
+        for (text, port) in [
+            ("http://h", Some(80)),
+            ("https://h", Some(443)),
+            ("rediss://h", Some(6379)),
+            ("redis://h:1", Some(1)),
+            ("h:2", Some(2)),
+            ("ftp://h", None),
+            ("h", None),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().port_or_default(), port, "{text}");
+        }
     }
 
     #[test]
