@@ -3,8 +3,8 @@
 
 use kvfuse_core::Store;
 use kvfuse_facade::{Caching, Provider};
-use kvfuse_files::{Config, FileStore};
 use kvfuse_gate::Gate;
+use kvfuse_files::{Config, FileStore};
 use kvfuse_transport::files::wasi;
 use kvfuse_transport::{environment, timers};
 use std::cell::OnceCell;

@@ -54,6 +54,22 @@ pub fn fresh(disk: &Disk, config: Config, seed: u64) -> Opened {
     Opened::new(disk, Plain::new(seed), config)
 }
 
+/// All keys of a bucket.
+///
+/// # Errors
+/// Of the store.
+pub fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
+    let (mut keys, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = bucket.list(cursor.as_deref())?;
+        keys.extend(page.keys);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(keys);
+        }
+    }
+}
+
 /// Everything that a fresh instance finds.
 ///
 /// # Errors
@@ -63,18 +79,12 @@ pub fn fresh(disk: &Disk, config: Config, seed: u64) -> Opened {
 /// If a key is listed twice, or listed and not there.
 pub fn contents(disk: &Disk, config: Config) -> Result<Model, Error> {
     let bucket = fresh(disk, config, 999);
-    let (mut model, mut cursor) = (Model::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref())?;
-        for key in page.keys {
-            let value = bucket.get(&key)?.expect("a key that is listed is there");
-            assert!(model.insert(key, value).is_none(), "a key was listed twice");
-        }
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(model);
-        }
+    let mut model = Model::new();
+    for key in list(&*bucket)? {
+        let value = bucket.get(&key)?.expect("a key that is listed is there");
+        assert!(model.insert(key, value).is_none(), "a key was listed twice");
     }
+    Ok(model)
 }
 
 /// What a bucket holds.

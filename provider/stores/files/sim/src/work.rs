@@ -5,6 +5,7 @@ use crate::history::{Ask, History, Tell};
 use crate::open::SimStream;
 use crate::plain::Plain;
 use crate::shared::{Random, Shared, Weather};
+use crate::steps::list;
 use kvfuse_core::{Bucket, Error, Kind, Snapshot, Store, Swap, Version};
 use kvfuse_files::{Config, FileStore};
 use kvfuse_transport::files::FileError;
@@ -295,18 +296,6 @@ fn seen(snapshot: &Snapshot) -> Option<(Vec<u8>, u64)> {
     match (&snapshot.value, &snapshot.version) {
         (Some(value), Version::Number(number)) => Some((value.clone(), *number)),
         _ => None,
-    }
-}
-
-fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref())?;
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(keys);
-        }
     }
 }
 
