@@ -68,12 +68,12 @@ impl Picture {
         let _ = writeln!(self.0, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\" fill=\"{colour}\"/>");
     }
 
-    fn legend(&mut self, y: f64, names: &[(&str, &str)]) {
-        let mut x = 16.0;
-        for (name, colour) in names {
+    /// Four names in a line.
+    fn legend(&mut self, names: &[(&str, &str)]) {
+        for (n, (name, colour)) in names.iter().enumerate() {
+            let (x, y) = (16.0 + (n % 4) as f64 * 195.0, 44.0 + (n / 4) as f64 * 20.0);
             self.dot(x, y - 4.0, 5.0, colour);
-            self.text(x + 9.0, y, "start", name);
-            x += 32.0 + 6.2 * name.chars().count() as f64;
+            self.text(x + 10.0, y, "start", name);
         }
     }
 
@@ -83,21 +83,26 @@ impl Picture {
     }
 }
 
+fn axis_label(us: f64) -> String {
+    if us < 1.0 { format!("{us} µs") } else { format!("{} µs", thousands(us as usize)) }
+}
+
 /// kvfuse beside its peers: a line for each figure that has times, a dot for each time.
 pub fn peers(rows: &[Row]) -> String {
     const ROW: f64 = 22.0;
-    const TOP: f64 = 82.0;
+    const TOP: f64 = 102.0;
     let rows: Vec<&Row> = rows.iter().filter(|row| !row.times.is_empty()).collect();
     let bottom = TOP + rows.len() as f64 * ROW;
     let axis = Axis::over(rows.iter().flat_map(|row| &row.times).map(|(_, ns)| ns / 1000.0), 170.0, WIDTH - 110.0);
     let mut picture = Picture::new(bottom + 10.0, "Microseconds per operation (logarithmic; further left is faster)");
     let names: Vec<(&str, &str)> = NAMES.into_iter().zip(COLOURS).collect();
-    picture.legend(44.0, &names);
+    picture.legend(&names);
     for power in axis.powers() {
         let x = axis.place(power);
         picture.line((x, TOP - 10.0), (x, bottom), GREY, 1.0);
-        picture.text(x, TOP - 14.0, "middle", &format!("{power} µs"));
+        picture.text(x, TOP - 14.0, "middle", &axis_label(power));
     }
+    picture.text(WIDTH - 10.0, TOP - 14.0, "end", KVFUSE);
     for (n, row) in rows.iter().enumerate() {
         let y = TOP + n as f64 * ROW + 8.0;
         picture.text(10.0, y + 4.0, "start", &row.figure);
@@ -138,7 +143,7 @@ pub fn curve(all: &[Figures]) -> String {
     let mut picture =
         Picture::new(2.0 * height + 70.0, "Microseconds per operation over the number of keys (both logarithmic)");
     let names: Vec<(&str, &str)> = stores.iter().copied().zip(COLOURS).collect();
-    picture.legend(44.0, &names);
+    picture.legend(&names);
     let times = all.iter().flat_map(|figures| OPERATIONS.iter().map(|(_, take)| take(figures) / 1000.0));
     for (n, (operation, take)) in OPERATIONS.iter().enumerate() {
         let (left, top) = ((n % 2) as f64 * width, 60.0 + (n / 2) as f64 * height);
@@ -148,7 +153,7 @@ pub fn curve(all: &[Figures]) -> String {
         for power in down.powers() {
             let y = down.place(power);
             picture.line((across.start, y), (across.end, y), GREY, 1.0);
-            picture.text(left + 54.0, y + 4.0, "end", &format!("{power} µs"));
+            picture.text(left + 54.0, y + 4.0, "end", &axis_label(power));
         }
         for power in across.powers() {
             picture.text(across.place(power), down.start + 18.0, "middle", &thousands(power as usize));

@@ -16,7 +16,7 @@ const SQLITE: &str = "SQLite";
 pub fn measure(guests: &Guests, native: bool, sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
     counting::install()?;
     let fused = Fused::new(KVFUSE, guests, None)?;
-    let larger = fused.with_memory("kvfuse, KEYVALUE_MEMORY=512M", "512M");
+    let larger = fused.with_memory("kvfuse, memory 512M", "512M");
     let file_store = Native { memory: None };
     let mut contenders: Vec<&dyn Contender> = vec![&fused, &larger, &Peer::Sqlite, &Peer::Redb];
     if native {

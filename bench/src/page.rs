@@ -30,8 +30,8 @@ each key once by itself. Counters are a tenth as many as keys and lie in the sam
 
 SQLite: WAL, synchronous=NORMAL, prepared statements, each operation a transaction of its own. As with kvfuse's default a
 write outlives its process and may be lost in a power cut. redb: a single write is committed with `Durability::None`,
-which does not outlive its process, and every 10,000th durably. Both run natively. kvfuse keeps to its default memory
-unless `KEYVALUE_MEMORY` is named.
+which does not outlive its process, and every 10,000th durably. Both run natively. kvfuse has its default
+memory, or `KEYVALUE_MEMORY=512M` where that is said.
 ";
 
 pub fn terminal(rows: &[Row]) -> String {
@@ -111,7 +111,7 @@ fn machine() -> Result<String> {
     };
     let said = |program: &str, arguments: &[&str]| -> Option<String> {
         let output = Command::new(program).args(arguments).output().ok()?;
-        Some(String::from_utf8(output.stdout).ok()?.lines().next()?.trim().to_string())
+        Some(String::from_utf8(output.stdout).ok()?.lines().last()?.trim().to_string())
     };
     let unknown = || "unknown".to_string();
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(unknown);
@@ -120,7 +120,7 @@ fn machine() -> Result<String> {
     let memory = memory.map_or_else(unknown, |kib| format!("{:.0} GiB", kib / f64::from(1 << 20)));
     let scratch = kvfuse_curve::contender::scratch()?;
     let folder = scratch.path().display().to_string();
-    let system = said("stat", &["--file-system", "--format=%T", &folder]).unwrap_or_else(unknown);
+    let system = said("df", &["--output=fstype", &folder]).unwrap_or_else(unknown);
     let kernel = said("uname", &["-sr"]).unwrap_or_else(unknown);
     let date = said("date", &["-u", "+%F"]).unwrap_or_else(unknown);
     let wasmtime = kvfuse_tests::command_line()?.arg("--version").output()?;

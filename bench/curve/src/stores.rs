@@ -106,7 +106,8 @@ impl Engine for Sqlite {
 
     fn list(&mut self) -> usize {
         let mut list = self.connection.prepare("SELECT key FROM kv").expect("prepares");
-        list.query_map([], |row| row.get::<_, String>(0)).expect("lists").map(|key| key.expect("a key")).count()
+        let keys = list.query_map([], |row| row.get::<_, String>(0)).expect("lists");
+        keys.filter(|key| !key.as_ref().expect("a key").is_empty()).count()
     }
 }
 
@@ -175,6 +176,7 @@ impl Engine for Redb {
 
     fn list(&mut self) -> usize {
         let table = self.database.begin_read().expect("begins").open_table(TABLE).expect("has a table");
-        table.iter().expect("lists").map(|entry| entry.expect("an entry").0.value().to_string()).count()
+        let keys = table.iter().expect("lists").map(|entry| entry.expect("an entry").0.value().to_string());
+        keys.filter(|key| !key.is_empty()).count()
     }
 }
