@@ -103,16 +103,23 @@ test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --package kvfuse-serve-guest --target wasm32-wasip2 --profile guest
 
-.PHONY: bench
-bench: providers ## speed, as ratios to peers measured in the same run (some minutes)
+.PHONY: bench bench-sizes bench-guests
+bench: bench-guests ## speed beside peers, measured in one run (some minutes): docs/bench.md
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
+
+SIZES := 1000,100000,1000000,10000000
+bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (about an hour, 10 GB of disk): its section of docs/bench.md
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench --curve --write --sizes $(SIZES) $(BENCH)
+
+bench-guests: providers
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
 	  "The floor of the benchmarks: answers from memory"
 	@cargo build $(NATIVE)
-	$(call say,measuring)
-	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included
@@ -154,11 +161,20 @@ conformance: providers servers conformance-guests ## every generation against ev
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 
-.PHONY: kvfuse languages
+.PHONY: kvfuse languages package
 kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
+
+# What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
+# cargo compiles each package by itself.
+PACKAGES := kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse
+package: providers ## make the packages for a registry, and compile each as its users will
+	$(call say,packages)
+	@trap 'rm -rf kvfuse/embedded' EXIT; mkdir -p kvfuse/embedded; \
+	  cp $(PROVIDERS:%=components/%.wasm) kvfuse/embedded/; \
+	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)

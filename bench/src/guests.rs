@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::{command_line, component};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// The timed consumers: over the file provider, over the floor, and by themselves for wasmtime's own host.
+/// The timed consumers: fused with the file provider, fused with the floor, and alone for wasmtime's own host.
 pub struct Guests {
     folder: TempDir,
 }
@@ -56,13 +56,13 @@ impl Guests {
         self.folder.path().join(name).with_extension("wasm")
     }
 
-    /// The bytes of a fused guest, for what the command line does not tell.
+    /// The bytes of a guest, to run it with wasmtime as a library.
     pub fn bytes(&self, guest: Guest) -> Result<Vec<u8>> {
         Ok(std::fs::read(self.path(guest))?)
     }
 
-    /// Starts a guest on a directory, with settings as `NAME=value`.
-    pub fn start(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Child> {
+    /// The command that runs a guest on a directory, with settings as `NAME=value`.
+    pub fn command(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Command> {
         let mut command = command_line()?;
         command.arg("run").arg(format!("--dir={}::/", store.display()));
         if matches!(guest, Guest::Host) {
@@ -72,7 +72,12 @@ impl Guests {
             command.args(["--env", setting]);
         }
         command.arg(self.path(guest)).args(arguments);
-        Ok(command.stdout(Stdio::piped()).spawn()?)
+        Ok(command)
+    }
+
+    /// Starts a guest.
+    pub fn start(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Child> {
+        Ok(self.command(guest, store, settings, arguments)?.stdout(Stdio::piped()).spawn()?)
     }
 
     /// Runs a guest and reads the number it prints, if it prints one.

@@ -1,11 +1,11 @@
-//! The demo under the real wasmtime command line, as a user types it.
+//! The demo under the real wasmtime command line, as users run it.
 
 use anyhow::Result;
 use kvfuse_tests::{command_line, root};
 use std::path::Path;
 use std::process::Output;
 
-/// `wasmtime run`, with options of wasmtime's own and arguments of the demo's.
+/// `wasmtime run` with wasmtime's options and the demo's arguments.
 fn demo(options: &[&str], arguments: &[&str]) -> Result<Output> {
     let mut command = command_line()?;
     command.arg("run").args(options).arg(root().join("components/kv_demo.fused.wasm")).args(arguments);
@@ -112,8 +112,8 @@ fn a_value_comes_from_standard_input_and_goes_to_standard_output_byte_for_byte()
 #[test]
 fn typing_errors_are_answered_with_what_is_wrong() -> Result<()> {
     for (arguments, said) in [
-        (&["frobnicate"][..], "cannot make sense of \"frobnicate\""),
-        (&["get"], "cannot make sense of \"get\""),
+        (&["frobnicate"][..], "invalid command \"frobnicate\""),
+        (&["get"], "invalid command \"get\""),
         (&["incr", "k", "many"], "\"many\" is not a number"),
         (&["cas", "k", "v"], "one of --expect OLD and --absent"),
         (&["--colour", "list"], "invalid option '--colour'"),

@@ -6,6 +6,7 @@ use crate::cli::Run;
 use crate::needs::Needs;
 use crate::refusal::{Refusal, Result, code};
 use crate::table::Role;
+use kvfuse_transport::address::Address;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,7 +47,7 @@ impl Grants {
             if known.role != Role::Endpoint {
                 continue;
             }
-            // The last one counts, as for the component.
+            // The last value counts, as for the component.
             let value = variables.iter().rev().find(|(name, _)| name == known.name).map(|(_, value)| value.as_str());
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 return Refusal::new(known.name, "the store does not know where its server is")
@@ -55,10 +56,16 @@ impl Grants {
                     .with_code(code::NOT_RUN)
                     .err();
             };
-            endpoints.extend(value.split(',').filter_map(endpoint));
+            // The store parses it in the same way, and says what is wrong where this cannot: about schemes, for one.
+            let addresses = Address::parse_list(value).map_err(|invalid| {
+                Refusal::new(known.name, format!("this variable {invalid}"))
+                    .help(format!("--env {}={}", known.name, known.example))
+                    .with_code(code::NOT_RUN)
+            })?;
+            endpoints.extend(addresses.into_iter().filter_map(endpoint));
         }
         for text in &options.net {
-            match endpoint(text) {
+            match Address::parse(text).ok().and_then(endpoint) {
                 Some(endpoint) => endpoints.push(endpoint),
                 None => {
                     return Refusal::new("--net", format!("{text:?} is not a host with a port"))
@@ -71,7 +78,7 @@ impl Grants {
         let mut directories = Vec::new();
         if needs.directory {
             std::fs::create_dir_all(&options.data).map_err(|e| {
-                let what = format!("the data directory cannot be made: {}", crate::input::reason(&e));
+                let what = format!("the data directory cannot be created: {}", crate::input::reason(&e));
                 Box::new(Refusal::file(&options.data, what).help("--data names another one").with_code(code::NOT_RUN))
             })?;
             directories.push((options.data.clone(), "/".into()));
@@ -90,7 +97,7 @@ impl Grants {
         })
     }
 
-    /// A fresh instance's side of the host.
+    /// The host's state for a fresh instance.
     pub(super) fn host(&self, component: &Path) -> Result<Host> {
         let mut wasi = WasiCtxBuilder::new();
         let name = component.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -109,7 +116,7 @@ impl Grants {
             Box::pin(async move {
                 match usage {
                     SocketAddrUse::TcpConnect => endpoints.allow(address).await,
-                    // A connection is bound to any free port first; one that others know would make a server of it.
+                    // A connection is bound to any free port first; a chosen port would be that of a server.
                     SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                     _ => false,
                 }
@@ -148,7 +155,7 @@ impl WasiHttpHooks for Endpoints {
         options: Option<RequestOptions>,
         done: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
     ) -> Sent {
-        // What `https` and `http` leave out of a URL.
+        // The port that the URL leaves out.
         let default = if request.uri().scheme_str() == Some("http") { 80 } else { 443 };
         let host = request.uri().host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_string());
         let port = request.uri().port_u16().unwrap_or(default);
@@ -156,7 +163,7 @@ impl WasiHttpHooks for Endpoints {
         if !allowed {
             return Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) });
         }
-        // The rest is what wasmtime does by default; naming it here would be to write it once more.
+        // The rest is wasmtime's default implementation.
         let mut default: [(); 0] = [];
         WasiHttpHooks::send_request(&mut default, request, options, done)
     }
@@ -171,32 +178,10 @@ type Sent = Box<
         > + Send,
 >;
 
-/// The host and port of a URL, or of `host:port`. A login in it is passed over.
-fn endpoint(text: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = text.trim().split_once("://").unwrap_or(("", text.trim()));
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let address = authority.rsplit('@').next()?;
-    let default = match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        "redis" | "rediss" | "valkey" | "valkeys" => Some(6379),
-        _ => None,
-    };
-    let (host, port) = match address.strip_prefix('[') {
-        Some(address) => {
-            let (host, rest) = address.split_once(']')?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => match address.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = match port {
-        Some(port) => port.parse().ok()?,
-        None => default?,
-    };
-    (!host.is_empty()).then(|| (host.to_string(), port))
+/// The host and port, if the address has both. Its login is left out.
+fn endpoint(address: Address) -> Option<(String, u16)> {
+    let port = address.port_or_default()?;
+    Some((address.host, port))
 }
 
 #[cfg(test)]
@@ -204,9 +189,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_read_from_urls_of_every_kind() {
+    fn the_endpoint_of_a_url_is_its_host_and_port() {
+        let endpoint = |text: &str| Address::parse(text).ok().and_then(endpoint);
         let cases = [
             ("redis://cache", ("cache", 6379)),
+            // The Redis store takes it as a password, too.
+            ("redis://:a,b@cache", ("cache", 6379)),
             ("rediss://user:p%40ss@cache:7000/3", ("cache", 7000)),
             ("http://127.0.0.1:2379", ("127.0.0.1", 2379)),
             ("https://etcd.example", ("etcd.example", 443)),

@@ -1,25 +1,23 @@
-//! Facades: the published generations of the key-value interface, one file each, over the one contract.
+//! Facades: the published generations of the key-value interface, one file each, on top of the contract.
 //!
-//! A provider component names a [`Provider`], and exports the generations it likes with each one's `export!` macro;
-//! all of them are views of the provider's one store. A facade translates types and nothing else: what an operation
-//! does is the contract's business, and no facade knows which store it talks to.
+//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all views
+//! of the same store. A facade only translates types: the contract defines what an operation does, and no facade knows
+//! which store it calls.
 //!
 //! | file | generation |
 //! |---|---|
 //! | [`draft2`] | `wasi:keyvalue@0.2.0-draft2` |
 //! | [`draft`] | `wasi:keyvalue@0.2.0-draft` |
-//! | [`draft_eventual`] | the same version, with the interfaces of 0.1.0 |
+//! | [`draft_eventual`] | `wasi:keyvalue@0.2.0-draft` of 2024-02, with the interfaces of 0.1.0 |
 //! | [`wrpc`] | `wrpc:keyvalue@0.2.0-draft` |
 //! | [`v0_1`] | `wasi:keyvalue@0.1.0` |
 //! | [`unversioned`] | `wasi:keyvalue` |
 //!
-//! Two of these version strings had another shape before. One component cannot export two shapes under one name, and
-//! nor can one crate generate both, so those shapes are in the crate `facade-earlier` and in artefacts of their own.
+//! For two of these version strings there are two shapes. A component cannot export both under the same name, and one
+//! crate cannot generate both, so the other shapes are in another crate and in artefacts of their own.
 //!
-//! To add a generation: its WIT in a folder under `wit/`, a file here, its name in the components that export it.
-//!
-//! What generations share: `shared` (any of them), `drafts` (since 2024-04), and for those before `classic`, `values`
-//! and `caching`.
+//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values` and
+//! `caching` (those before).
 
 #[doc(hidden)]
 pub mod caching;
@@ -40,14 +38,14 @@ pub mod wrpc;
 pub use caching::Caching;
 pub use kvfuse_core::Store;
 
-/// Where a component's facades find its store.
+/// How the facades of a component get its store.
 pub trait Provider: 'static {
-    /// Calls `f` with the store of this instance, the same one each time.
+    /// Calls `f` with the store of this instance. It is the same store every time.
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
 }
 
-/// Exports generations from a component: `export!(TheProvider: draft, draft2)`. Those of another crate are named with it:
-/// `export!(TheProvider: v0_1_methods of kvfuse_facade_earlier)`.
+/// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:
+/// `export!(MyProvider: v0_1_methods of kvfuse_facade_earlier)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {

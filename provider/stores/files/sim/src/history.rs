@@ -1,9 +1,7 @@
 //! What instances asked and were told, and whether one order of single steps explains it.
-//!
-//! The checker is Wing and Gong's search with Lowe's memory of states seen, for one key at a time: linearizability is
-//! local, so a history is linearizable if its part for each key is.
 
-use std::collections::{BTreeMap, HashSet};
+use crate::check::{State, linearizable};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// What was asked of one key.
@@ -44,6 +42,8 @@ pub struct Event {
 
 #[derive(Clone, Default)]
 pub struct History {
+    /// What keys have before the first event.
+    pub initial: BTreeMap<String, Vec<u8>>,
     pub events: Vec<Event>,
     pub clock: u64,
 }
@@ -69,13 +69,34 @@ impl History {
         event.asked = clock;
     }
 
+    /// Whether anything is known of a key.
+    pub fn knows(&self, key: &str) -> bool {
+        self.initial.contains_key(key) || self.events.iter().any(|event| event.key == key)
+    }
+
     /// Gives the number of keys for which the search for an order was given up.
     ///
     /// # Errors
     /// The part of the history for one key, if no order explains it.
     pub fn check(&self) -> Result<usize, String> {
+        self.check_each(&|_| None)
+    }
+
+    /// The same for what was there after the end may have been lost: besides, each key must have what a first part of
+    /// its order gives. `found` has the values of all keys that have one.
+    ///
+    /// # Errors
+    /// As of [`check`](Self::check).
+    pub fn check_lost(&self, found: &BTreeMap<String, Vec<u8>>) -> Result<usize, String> {
+        self.check_each(&|key| Some(found.get(key)))
+    }
+
+    fn check_each<'a>(&self, found: &dyn Fn(&str) -> Option<Option<&'a Vec<u8>>>) -> Result<usize, String> {
         let mut undecided = 0;
         let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        for key in self.initial.keys() {
+            keys.entry(key).or_default();
+        }
         for event in &self.events {
             let reads = matches!(event.ask, Ask::Get | Ask::Exists | Ask::Snapshot);
             if !(reads && event.told.is_none()) {
@@ -83,13 +104,26 @@ impl History {
             }
         }
         for (key, events) in keys {
-            let Some(right) = linearizable(&events) else {
-                undecided += 1;
-                continue;
-            };
-            if !right {
-                let lines: Vec<_> = events.iter().map(|event| event.to_string()).collect();
-                return Err(format!("no order explains what happened to the key {key:?}:\n{}", lines.join("\n")));
+            let start = State::new(self.initial.get(key).cloned());
+            let right = |after| linearizable(&events, &start, after);
+            let lines = || events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join("\n");
+            let begin = start.value.as_deref().map(text);
+            let told = |what: &str| Err(format!("{what} {key:.30?}, which began with {begin:?}:\n{}", lines()));
+            match right(None) {
+                None => undecided += 1,
+                Some(false) => return told("no order explains what happened to the key"),
+                Some(true) => {}
+            }
+            let Some(after) = found(key) else { continue };
+            match right(Some(after)) {
+                None => undecided += 1,
+                Some(false) => {
+                    let found = after.map(|value| text(value));
+                    return told(&format!(
+                        "no first part of an order gives {found:?}, which was found afterwards, to the key"
+                    ));
+                }
+                Some(true) => {}
             }
         }
         Ok(undecided)
@@ -120,116 +154,6 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(&value[..value.len().min(24)]).into_owned()
 }
 
-/// A key's state: its value, the version it was seen with if any, and the highest version seen so far.
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-struct State {
-    value: Option<Vec<u8>>,
-    version: Option<u64>,
-    highest: u64,
-}
-
-impl State {
-    fn write(&mut self, value: Option<Vec<u8>>) {
-        self.value = value;
-        self.version = None;
-    }
-
-    /// What becomes of the state; `None` if what was told cannot be so.
-    fn step(&self, ask: &Ask, tell: Option<&Tell>) -> Option<Self> {
-        let mut next = self.clone();
-        let right = match (ask, tell) {
-            (Ask::Get, Some(Tell::Value(value))) => *value == self.value,
-            (Ask::Exists, Some(Tell::There(there))) => *there == self.value.is_some(),
-            (Ask::Snapshot, Some(Tell::Seen(None))) => self.value.is_none(),
-            (Ask::Snapshot, Some(Tell::Seen(Some((value, version))))) => {
-                // A version belongs to one write, and a later write has a higher one.
-                let fresh = self.version.is_none() && *version > self.highest;
-                next.highest = self.highest.max(*version);
-                next.version = Some(*version);
-                self.value.as_ref() == Some(value) && (fresh || self.version == Some(*version))
-            }
-            (Ask::Set(value), None | Some(Tell::Done)) => {
-                next.write(Some(value.clone()));
-                true
-            }
-            (Ask::Delete, None | Some(Tell::Done)) => {
-                next.write(None);
-                true
-            }
-            (Ask::Increment(delta), tell) => {
-                let before = match &self.value {
-                    None => Some(0),
-                    Some(bytes) => kvfuse_core::counter::parse(bytes),
-                };
-                let after = before.and_then(|before| before.checked_add(*delta));
-                if let Some(after) = after {
-                    next.write(Some(kvfuse_core::counter::format(after)));
-                }
-                match tell {
-                    None => true,
-                    Some(Tell::Number(told)) => after == Some(*told),
-                    Some(Tell::Refused) => after.is_none(),
-                    _ => false,
-                }
-            }
-            (Ask::Swap(expected, value), tell) => {
-                let holds = match expected {
-                    None => self.value.is_none(),
-                    Some(_) => self.value.is_some() && self.version == *expected,
-                };
-                if holds {
-                    next.write(Some(value.clone()));
-                }
-                match tell {
-                    None => true,
-                    Some(Tell::Done) => holds,
-                    Some(Tell::Conflict) => !holds,
-                    _ => false,
-                }
-            }
-            _ => false,
-        };
-        right.then_some(next)
-    }
-}
-
-/// States after which the search for an order is given up.
-const UNDECIDED: usize = 1 << 20;
-
-/// `None` if the search was given up.
-fn linearizable(events: &[&Event]) -> Option<bool> {
-    let words = events.len().div_ceil(64);
-    let mut seen: HashSet<(Vec<u64>, State)> = HashSet::new();
-    // Depth first: what has taken effect so far, and the state it led to.
-    let mut stack = vec![(vec![0u64; words], State::default())];
-    while let Some((done, state)) = stack.pop() {
-        if seen.len() > UNDECIDED {
-            return None;
-        }
-        let is_done = |index: usize| done[index / 64] >> (index % 64) & 1 == 1;
-        let open = |index: &usize| !is_done(*index);
-        // What was told first of what has not taken effect yet bounds what can be next.
-        let bound = (0..events.len()).filter(open).filter_map(|i| events[i].told.as_ref().map(|(at, _)| *at)).min();
-        let Some(bound) = bound else { return Some(true) };
-        let candidates = (0..events.len()).filter(open).filter(|index| events[*index].asked < bound);
-        // Of equal operations without an answer, the one asked first can stand for all. What was answered is tried
-        // first: it comes off the stack first.
-        let (told, untold): (Vec<_>, Vec<_>) = candidates.partition(|index| events[*index].told.is_some());
-        let stands = |at: &usize| !untold.iter().take(*at).any(|other| events[*other].ask == events[untold[*at]].ask);
-        let untold: Vec<_> = (0..untold.len()).filter(stands).map(|at| untold[at]).collect();
-        for index in untold.into_iter().chain(told.into_iter().rev()) {
-            let event = events[index];
-            let Some(next) = state.step(&event.ask, event.told.as_ref().map(|(_, tell)| tell)) else { continue };
-            let mut done = done.clone();
-            done[index / 64] |= 1 << (index % 64);
-            if seen.insert((done.clone(), next.clone())) {
-                stack.push((done, next));
-            }
-        }
-    }
-    Some(false)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,7 +167,7 @@ mod tests {
             asked: *asked,
             told: tell.clone().map(|tell| (*at, tell)),
         });
-        History { events: events.collect(), clock: 0 }.check().is_ok()
+        History { events: events.collect(), ..History::default() }.check().is_ok()
     }
 
     fn value(text: &str) -> Option<Tell> {
@@ -278,6 +202,53 @@ mod tests {
             (2, Ask::Get, 3, value("a")),
             (4, Ask::Get, 5, Some(Tell::Value(None))),
         ]));
+    }
+
+    /// Whether a key may have `found` after the end of a history was lost.
+    fn check_lost(initial: Option<&str>, events: &[(Ask, Option<Tell>)], found: Option<&str>) -> bool {
+        let mut history = History::default();
+        history.initial.extend(initial.map(|value| (String::new(), value.into())));
+        for (ask, tell) in events {
+            let event = history.ask(0, "", ask.clone());
+            tell.iter().for_each(|tell| history.tell(event, tell.clone()));
+        }
+        history.check_lost(&found.map(|value| (String::new(), value.into())).into_iter().collect()).is_ok()
+    }
+
+    #[test]
+    fn what_is_found_after_a_loss_must_be_what_a_first_part_of_the_history_gives() {
+        let done = || Some(Tell::Done);
+        let events = [
+            (Ask::Set("10".into()), done()),
+            (Ask::Increment(5), Some(Tell::Number(15))),
+            (Ask::Delete, done()),
+            (Ask::Increment(1), Some(Tell::Number(1))),
+            (Ask::Increment(2), None),
+        ];
+        for (found, right) in [
+            (None, true),
+            (Some("10"), true),
+            (Some("15"), true),
+            (Some("1"), true),
+            (Some("3"), true),
+            // Of steps that follow a lost one.
+            (Some("5"), false),
+            (Some("16"), false),
+            (Some("17"), false),
+            (Some("12"), false),
+            (Some("20"), false),
+        ] {
+            assert_eq!(check_lost(None, &events, found), right, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_lasted_before_cannot_be_gone_unless_somebody_deleted_it() {
+        let set = [(Ask::Set("b".into()), Some(Tell::Done))];
+        assert!(check_lost(Some("a"), &set, Some("a")) && check_lost(Some("a"), &set, Some("b")));
+        assert!(!check_lost(Some("a"), &set, None) && !check_lost(Some("a"), &[], None));
+        assert!(check_lost(Some("a"), &[(Ask::Delete, None)], None));
+        assert!(!check_lost(None, &set, Some("c")));
     }
 
     #[test]

@@ -2,30 +2,19 @@
 
 mod write;
 
-use kvfuse_core::{Bucket, Error, Store, Swap};
+use kvfuse_core::{Bucket, Store, Swap};
 use kvfuse_files::{Config, Durability, FileStore};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::golden::{self, Buckets, Expected};
 use kvfuse_files_sim::plain::{Plain, mix};
+use kvfuse_files_sim::steps::list;
 use kvfuse_transport::files::Directory;
 use kvfuse_transport::files::native::Native;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-
-fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref())?;
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(keys);
-        }
-    }
-}
 
 /// Compares all of a bucket with what it has to hold.
 fn check(bucket: &dyn Bucket, expected: &Expected, told: &str) {
@@ -195,12 +184,12 @@ fn killed(disk: &Disk, name: &str, expected: &Expected, config: Config, place: u
 fn the_first_writer_in_a_golden_directory_may_be_killed_anywhere_and_nothing_is_lost() {
     for path in golden::all() {
         let (disk, buckets) = golden::load(&path);
-        for config in [Config::default(), Config { segment: 300, split: 1200, index: 150, small: 60, blob: 150, ..Config::default() }] {
+        let [default, small, _] = configs();
+        for (config, keep) in [(default, None), (default, Some(0)), (default, Some(1)), (small, None), (small, Some(0))]
+        {
             for (name, expected) in &buckets {
-                for keep in [None, Some(0), Some(1), Some(2)] {
-                    let killed = |place: &usize| killed(&disk, name, expected, config, *place, keep);
-                    assert!((0..2000).find(|place| !killed(place)).is_some_and(|calls| calls > 3), "{name:.40}");
-                }
+                let killed = |place: &usize| killed(&disk, name, expected, config, *place, keep);
+                assert!((0..2000).find(|place| !killed(place)).is_some_and(|calls| calls > 3), "{name:.40}");
             }
         }
     }

@@ -5,6 +5,7 @@ use kvfuse_files::{Config, FileStore};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::golden::{self, Buckets, Expected};
+use kvfuse_files_sim::open::SimStream;
 use kvfuse_files_sim::plain::Plain;
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;
@@ -179,7 +180,7 @@ fn is_segment(path: &str) -> bool {
 type Stage = fn(&mut Writing<'_>);
 
 /// The buckets: what each is called, and what is done to it. `SMALL` makes segments of format 2 split and be compacted.
-const STAGES: [(&str, Stage); 16] = [
+const STAGES: [(&str, Stage); 20] = [
     ("default", |w| {
         w.mixed(Config::default());
         w.far(Config::default());
@@ -316,6 +317,38 @@ const STAGES: [(&str, Stage); 16] = [
                 drop(bucket.set("lost", b"lost"));
             },
         );
+    }),
+    ("streamed", |w| {
+        let (plain, bucket) = (Plain::new(77), w.plain(SMALL));
+        w.compact(&*bucket, 3);
+        let store = FileStore::new(Ok(w.disk.root(plain)), SMALL);
+        for size in [0, 10, 150, 700] {
+            let (key, value) = (format!("stream of {size}"), vec![b's'; size]);
+            let mut body = store.create_body().unwrap();
+            let mut stream = *body.take_stream().unwrap().downcast::<SimStream>().unwrap();
+            stream.write(&value).unwrap();
+            store.open(w.name).unwrap().set_body(&key, &mut *body).unwrap();
+            // What comes late is behind the value's end.
+            stream.write(b"late").unwrap();
+            w.expected.values.insert(key, value);
+        }
+    }),
+    ("base in parts", |w| {
+        let bucket = w.plain(Config { segment: 256, ..SMALL });
+        for round in 0..20 {
+            (0..6).for_each(|n| w.set(&*bucket, &format!("blob {n}"), &vec![b'a' + round; 100 + 15 * n]));
+        }
+    }),
+    ("zeros at the end", |w| {
+        // As a power cut leaves them.
+        w.mixed(Config::default());
+        w.disk.change("b-zeros%20at%20the%20end/s.0", |file| file.extend([0; 5000]));
+    }),
+    ("zeros in the middle", |w| {
+        w.mixed(Config::default());
+        w.disk.change("b-zeros%20in%20the%20middle/s.0", |file| file.extend([0; 5000]));
+        let bucket = w.plain(Config::default());
+        w.set(&*bucket, "behind them", b"is there");
     }),
 ];
 

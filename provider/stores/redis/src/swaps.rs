@@ -1,17 +1,17 @@
-//! Compare-and-swap. Redis numbers no versions, so:
+//! Snapshots and compare-and-swap. Redis has no version numbers, so:
 //!
-//! - **In the string layouts** a snapshot is `WATCH` and `GET`, and the watch is held on that connection until the swap,
-//!   `MULTI`, `SET`, `EXEC`: Redis itself then refuses if anything wrote the key in between, be it the same value again.
-//!   A version is the number of that watch. When a watch is lost (the connection broke, or more than
-//!   [`MAX_LINKS`](crate::engine::MAX_LINKS) snapshots were out at once), nobody can tell whether the key was written,
-//!   and the swap is a conflict: a swap never succeeds wrongly, but can fail without need.
-//! - **In the hash layout** a watch would cover the whole bucket, and any write to it would fail the swap: a busy bucket
-//!   would never see one succeed. There the version is the value itself, compared on the server; that the value went
-//!   away and came back is not noticed.
+//! - **In the string layouts** a snapshot is `WATCH` and `GET`. The watch stays on that connection until the swap, which
+//!   is `MULTI`, `SET`, `EXEC`: Redis rejects it if anything wrote the key in between, even the same value. The version is
+//!   the number of that watch. If the watch is lost (because the connection broke, or because more than
+//!   [`MAX_LINKS`](crate::client::MAX_LINKS) snapshots were open at once), it is unknown whether the key was written, and
+//!   the swap is a conflict. A swap never succeeds wrongly, but it can fail needlessly.
+//! - **In the hash layout** a watch would cover the whole bucket, and any write to the bucket would fail the swap. In a
+//!   busy bucket none would ever succeed. So the version is the value itself, compared on the server. A value that is
+//!   replaced and then restored goes unnoticed.
 //!
-//! An absent key needs no watch in either: `SET … NX` and `HSETNX` ask exactly that.
+//! An absent key needs no watch in either layout: `SET … NX` and `HSETNX` do exactly that.
 
-use crate::engine::MAIN;
+use crate::client::MAIN;
 use crate::error::{self, Failure};
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
@@ -19,7 +19,7 @@ use kvfuse_core::{Error, Result, Snapshot, Swap, Version};
 use kvfuse_transport::clock::{Backoff, Clock};
 use kvfuse_transport::sockets::Network;
 
-/// Sets a field if it holds what it held. Gives OK, or what it holds now.
+/// Sets a field if its value is still the expected one. Returns OK, or the current value.
 const SWAP_FIELD: &[u8] = b"\
 local now = redis.call('HGET', KEYS[1], ARGV[1]) \
 if now ~= ARGV[2] then return now end \
@@ -29,14 +29,14 @@ return redis.status_reply('OK')";
 impl<N: Network, C: Clock> RedisBucket<N, C> {
     pub fn snapshot_watched(&self, key: &str) -> Result<Snapshot> {
         let redis_key = self.space.key(key);
-        let deadline = self.engine.deadline();
-        self.engine.attempt(self.engine.free_slot(), deadline, |link| {
+        let deadline = self.client.deadline();
+        self.client.attempt(self.client.free_slot(), deadline, |link| {
             let request = watch_and_read(link.watches, &redis_key, &[b"GET", &redis_key]);
             link.watches = true;
             link.holds = None;
             let current = value(last(link.ask(&request, deadline)?)?).map_err(Failure::Refused)?;
             let Some(current) = current else { return Ok(Snapshot::ABSENT) };
-            let version = self.engine.new_version();
+            let version = self.client.new_version();
             link.holds = Some(version);
             Ok(Snapshot { value: Some(current), version: Version::Number(version) })
         })
@@ -46,7 +46,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         let done = match expected {
             Version::Absent => {
                 let redis_key = self.space.key(key);
-                match self.engine.tell(&Request::of(&[b"SET", &redis_key, value, b"NX"]))? {
+                match self.client.tell(&Request::of(&[b"SET", &redis_key, value, b"NX"]))? {
                     Reply::Null => false,
                     reply if reply.is_ok() => true,
                     _ => return Err(error::unexpected("SET")),
@@ -58,15 +58,15 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         if done { Ok(Swap::Done) } else { self.snapshot_watched(key).map(Swap::Conflict) }
     }
 
-    /// Whether the swap was done.
+    /// Returns whether the value was written.
     fn swap_if_held(&self, key: &str, version: u64, value: &[u8]) -> Result<bool> {
-        let Some(slot) = self.engine.slot_of(version) else { return Ok(false) };
+        let Some(slot) = self.client.slot_of(version) else { return Ok(false) };
         let redis_key = self.space.key(key);
         let mut request = Request::of(&[b"MULTI"]);
         request.command(&[b"SET", &redis_key, value]).command(&[b"EXEC"]);
-        let deadline = self.engine.deadline();
-        self.engine.attempt(slot, deadline, |link| {
-            // A connection opened anew, or whose transaction was tried once, watches nothing any more.
+        let deadline = self.client.deadline();
+        self.client.attempt(slot, deadline, |link| {
+            // A new connection watches nothing, and neither does one on which the transaction was already tried.
             if link.holds.take() != Some(version) {
                 return Ok(false);
             }
@@ -76,24 +76,24 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     }
 
     pub fn snapshot_of_field(&self, key: &str) -> Result<Snapshot> {
-        let current = value(self.engine.ask(&Request::of(&[b"HGET", self.space.base(), key.as_bytes()]))?)?;
+        let current = value(self.client.ask(&Request::of(&[b"HGET", self.space.base(), key.as_bytes()]))?)?;
         Ok(snapshot_by_value(current))
     }
 
     pub fn swap_field(&self, key: &str, expected: &Version, new: &[u8]) -> Result<Swap> {
         let base = self.space.base();
         match expected {
-            Version::Absent => match self.engine.tell(&Request::of(&[b"HSETNX", base, key.as_bytes(), new]))? {
+            Version::Absent => match self.client.tell(&Request::of(&[b"HSETNX", base, key.as_bytes(), new]))? {
                 Reply::Integer(1) => Ok(Swap::Done),
                 Reply::Integer(_) => self.snapshot_of_field(key).map(Swap::Conflict),
                 _ => Err(error::unexpected("HSETNX")),
             },
             Version::Number(_) => self.snapshot_of_field(key).map(Swap::Conflict),
             Version::Tag(old) => {
-                if !self.engine.no_scripts.get() {
+                if !self.client.no_scripts.get() {
                     let script = Request::of(&[b"EVAL", SWAP_FIELD, b"1", base, key.as_bytes(), old, new]);
-                    match self.engine.tell_all(&script)?.into_iter().next() {
-                        Some(Reply::Error(line)) if error::denies_command(&line) => self.engine.no_scripts.set(true),
+                    match self.client.tell_all(&script)?.into_iter().next() {
+                        Some(Reply::Error(line)) if error::denies_command(&line) => self.client.no_scripts.set(true),
                         Some(reply) if reply.is_ok() => return Ok(Swap::Done),
                         Some(reply) => return Ok(Swap::Conflict(snapshot_by_value(value(reply)?))),
                         None => return Err(error::unexpected("EVAL")),
@@ -104,15 +104,16 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         }
     }
 
-    /// The same without a script: compared here, while the bucket is watched, and again after a write to any of it.
+    /// The same without a script: the value is compared here while the bucket is watched, and again after any write to the
+    /// bucket.
     fn swap_field_watched(&self, key: &str, old: &[u8], new: &[u8]) -> Result<Swap> {
         let (base, field) = (self.space.base(), key.as_bytes());
         let mut transaction = Request::of(&[b"MULTI"]);
         transaction.command(&[b"HSET", base, field, new]).command(&[b"EXEC"]);
-        let deadline = self.engine.deadline();
-        let mut backoff = Backoff::new(self.engine.clock.now().0);
+        let deadline = self.client.deadline();
+        let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let swap = self.engine.attempt(MAIN, deadline, |link| {
+            let swap = self.client.attempt(MAIN, deadline, |link| {
                 let request = watch_and_read(link.watches, base, &[b"HGET", base, field]);
                 link.watches = true;
                 link.holds = None;
@@ -125,7 +126,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             })?;
             match swap {
                 Some(swap) => return Ok(swap),
-                None if backoff.wait(&self.engine.clock, deadline) => {}
+                None if backoff.wait(&self.client.clock, deadline) => {}
                 None => return Err(contended()),
             }
         }
@@ -139,10 +140,10 @@ fn snapshot_by_value(value: Option<Vec<u8>>) -> Snapshot {
     }
 }
 
-/// What `EXEC`, the last command of a transaction, answered: `None` if a watched key had been written, else the replies
-/// of the commands in it.
+/// The outcome of a transaction, whose last command is `EXEC`: `None` if a watched key was written, otherwise the replies
+/// to its commands.
 pub(crate) fn executed(replies: Vec<Reply>) -> Result<Option<Vec<Reply>>, Failure> {
-    // The first error is the reason; EXEC's own only says that there was one.
+    // The first error is the reason; that of EXEC only says that there was one.
     for reply in &replies {
         if let Reply::Error(line) = reply {
             return Err(Failure::Refused(error::from_reply(line)));
@@ -173,7 +174,7 @@ pub(crate) fn last(mut replies: Vec<Reply>) -> Result<Reply, Failure> {
 pub(crate) fn contended() -> Error {
     Error::new(
         kvfuse_core::Kind::Timeout,
-        "others kept writing the same place until the time allowed was over; nothing was changed (KEYVALUE_TIMEOUT_MS sets \
-         the limit, and with scripting permitted this does not happen)",
+        "timed out because other clients kept writing the same key; nothing was changed (KEYVALUE_TIMEOUT_MS sets the \
+         limit; with scripts allowed this does not happen)",
     )
 }

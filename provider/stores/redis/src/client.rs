@@ -1,4 +1,4 @@
-//! The server as one instance sees it: connections that are kept, tries, and what becomes of them.
+//! Operations on the server: open connections, retries, and deadlines.
 
 use crate::config::Config;
 use crate::error::{self, Failure};
@@ -11,29 +11,29 @@ use kvfuse_transport::sockets::Network;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-/// The connection that every operation uses; the others are opened only for snapshots taken while it watches a key.
+/// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a key.
 pub const MAIN: usize = 0;
-/// Connections an instance has at most.
+/// The most connections that an instance opens.
 pub const MAX_LINKS: usize = 4;
 
-/// A connection used within this time is taken to be good without asking the host.
+/// A connection that was used within this time is used again without asking the host whether it is still open.
 const FRESH: Duration = Duration::from_millis(2);
 
-pub struct Engine<N: Network, C> {
+pub struct Client<N: Network, C> {
     pub config: Config,
     network: N,
     pub clock: C,
     links: RefCell<[Option<Link<N::Connection>>; MAX_LINKS]>,
     last_version: Cell<u64>,
-    /// Whether this user may not run scripts here; learnt from the first refusal.
+    /// Whether the user is not allowed to run scripts; learnt from the first refusal.
     pub no_scripts: Cell<bool>,
-    /// Whether the server is too old for `HSCAN … NOVALUES`; learnt alike.
+    /// Whether the server is too old for `HSCAN … NOVALUES`; learnt in the same way.
     pub no_novalues: Cell<bool>,
-    /// Whether it is too old for `SCAN … TYPE`; learnt alike.
+    /// Whether it is too old for `SCAN … TYPE`; learnt in the same way.
     pub no_scan_type: Cell<bool>,
 }
 
-impl<N: Network, C: Clock> Engine<N, C> {
+impl<N: Network, C: Clock> Client<N, C> {
     pub fn new(config: Config, network: N, clock: C) -> Self {
         Self {
             config,
@@ -47,19 +47,19 @@ impl<N: Network, C: Clock> Engine<N, C> {
         }
     }
 
-    /// When an operation that begins now has to end.
+    /// When an operation that starts now times out.
     pub fn deadline(&self) -> Moment {
         self.clock.now() + self.config.time_limit
     }
 
-    /// A version never given before by this instance.
+    /// A version that this instance has not used before.
     pub fn new_version(&self) -> u64 {
         self.last_version.set(self.last_version.get() + 1);
         self.last_version.get()
     }
 
-    /// Carries out an operation on one of the connections, opening it where needed. What did not happen is tried again
-    /// until the deadline, with pauses; what may have happened is not.
+    /// Carries out an operation on one of the connections, which is opened if necessary. An operation that did not happen
+    /// is retried until the deadline, with pauses. One that may have happened is not.
     pub fn attempt<T>(
         &self,
         slot: usize,
@@ -75,7 +75,7 @@ impl<N: Network, C: Clock> Engine<N, C> {
                         return Ok(done);
                     }
                     Err(failure) => {
-                        // A read-only server was a primary when it was connected to: its name may lead elsewhere now.
+                        // A server that has become read-only was the primary once: its name may have moved to another.
                         let keep = matches!(&failure, Failure::Refused(_))
                             || matches!(&failure, Failure::Busy(code) if code != "READONLY");
                         if keep {
@@ -110,7 +110,7 @@ impl<N: Network, C: Clock> Engine<N, C> {
 
     fn connected(&self, slot: usize, deadline: Moment) -> Result<Link<N::Connection>, Failure> {
         let kept = self.links.borrow_mut().get_mut(slot).and_then(Option::take);
-        // The deadline of an operation tells when it began.
+        // Every operation has the same time limit, so its deadline says when it started.
         if let Some(mut link) = kept
             && (deadline.since(link.last_deadline) < FRESH || !link.is_stale())
         {
@@ -126,19 +126,19 @@ impl<N: Network, C: Clock> Engine<N, C> {
         }
     }
 
-    /// One command that changes nothing.
+    /// Sends one read-only command.
     pub fn ask(&self, request: &Request) -> Result<Reply> {
         let deadline = self.deadline();
         self.attempt(MAIN, deadline, |link| link.ask(request, deadline).and_then(only))
     }
 
-    /// One command that changes something.
+    /// Sends one command that writes.
     pub fn tell(&self, request: &Request) -> Result<Reply> {
         let deadline = self.deadline();
         self.attempt(MAIN, deadline, |link| link.tell(request, deadline).and_then(only))
     }
 
-    /// Several commands that change something, in one round trip.
+    /// Sends several commands that write, in one round trip.
     pub fn tell_all(&self, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
@@ -147,7 +147,7 @@ impl<N: Network, C: Clock> Engine<N, C> {
         self.attempt(MAIN, deadline, |link| link.tell(request, deadline))
     }
 
-    /// Several commands that change nothing, in one round trip.
+    /// Sends several read-only commands, in one round trip.
     pub fn ask_all(&self, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
@@ -156,7 +156,7 @@ impl<N: Network, C: Clock> Engine<N, C> {
         self.attempt(MAIN, deadline, |link| link.ask(request, deadline))
     }
 
-    /// The connection to take a snapshot on: one that watches nothing, else the one whose watch is the oldest.
+    /// The connection to take a snapshot on: one without a watch, or else the one whose watch is the oldest.
     pub fn free_slot(&self) -> usize {
         let links = self.links.borrow();
         let holds = |link: &Option<Link<_>>| link.as_ref().and_then(|link| link.holds);
@@ -164,14 +164,14 @@ impl<N: Network, C: Clock> Engine<N, C> {
         links.iter().position(|link| holds(link).is_none()).or_else(oldest).unwrap_or(MAIN)
     }
 
-    /// The connection that watches this version's key, if one still does.
+    /// The connection that still holds the watch with this version.
     pub fn slot_of(&self, version: u64) -> Option<usize> {
         let links = self.links.borrow();
         links.iter().position(|link| link.as_ref().is_some_and(|link| link.holds == Some(version)))
     }
 }
 
-/// The one reply to one command.
+/// The reply to a single command.
 fn only(replies: Vec<Reply>) -> Result<Reply, Failure> {
     match replies.into_iter().next() {
         Some(Reply::Error(line)) => Err(Failure::Refused(error::from_reply(&line))),
