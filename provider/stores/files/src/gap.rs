@@ -27,8 +27,14 @@ const ZEROS: usize = 16;
 
 /// Judges the bytes at an offset of a file.
 pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
+    judge_behind(checks, &[], bytes, offset)
+}
+
+/// Judges the bytes at an offset of a file, given what lies before them: a record whose rest is among them may begin
+/// there.
+pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
-    let mut torn: Vec<&[u8]> = Vec::new();
+    let mut torn = begun(checks, before);
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         let piece = piece(checks, rest);
@@ -84,6 +90,21 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     if lost_end(checks, piece) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
+}
+
+/// The records among some bytes that lack their end.
+fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut begun = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = piece(checks, rest);
+        if missing(checks, piece).is_some_and(|missing| missing > 0) {
+            begun.push(piece);
+        }
+        rest = rest.get(piece.len()..).unwrap_or_default();
+    }
+    begun.drain(..begun.len().saturating_sub(MOST_TORN));
+    begun
 }
 
 /// Bytes that a torn record lacks.

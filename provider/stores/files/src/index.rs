@@ -78,13 +78,15 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
         segment.poisoned = true;
         return Err(segment.failed(error));
     }
-    let upto = segment.position;
+    let (upto, covered) = (segment.position, segment.covered());
     segment.catch_up(keys, PROBE)?;
     segment.settle_tail(keys)?;
     let mut last = Vec::new();
     marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
     let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;
-    if segment.phase != Phase::Live || segment.hole.is_some() || segment.ended || last.len() > MOST_LAST || new_dead {
+    // Behind somebody else's index that came in between, not everything is in the tail any more.
+    let overtaken = segment.covered() != covered || segment.phase != Phase::Live;
+    if overtaken || segment.hole.is_some() || segment.ended || last.len() > MOST_LAST || new_dead {
         return Ok(());
     }
     // What came meanwhile is not synced yet.

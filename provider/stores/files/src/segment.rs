@@ -29,6 +29,8 @@ pub const CHUNK: usize = 64 << 10;
 pub const MAX_SIZE: u64 = 1 << 30;
 /// Bytes behind the known position from which a segment is opened anew rather than read on.
 const FAR: u64 = 512 << 10;
+/// Bytes in which the beginning of a record is looked for whose rest was found.
+const PAST: u64 = 256 << 10;
 /// Positions remembered, to check what writers say that they have seen.
 const RECENT: usize = 64;
 
@@ -372,7 +374,7 @@ impl<F: File> Segment<F> {
             }
             if end {
                 // What stays may be a record on its way, but never one that has all its bytes.
-                if window.is_empty() || gap::judge(&self.checks, &window, self.position) != Gap::Damaged {
+                if window.is_empty() || self.judge(&window, self.position)? != Gap::Damaged {
                     break;
                 }
                 if std::mem::replace(&mut judged, true) {
@@ -417,7 +419,7 @@ impl<F: File> Segment<F> {
             match self.scan(rest)? {
                 Some(gap) => {
                     let bytes = rest.get(..gap).unwrap_or_default();
-                    match gap::judge(&self.checks, bytes, self.position + at as u64) {
+                    match self.judge(bytes, self.position + at as u64)? {
                         Gap::Torn => {}
                         Gap::Lost => self.ended = true,
                         Gap::Damaged => self.break_at(self.position + at as u64),
@@ -433,6 +435,18 @@ impl<F: File> Segment<F> {
             }
         }
         Ok(at)
+    }
+
+    /// Judges what is no whole record.
+    pub fn judge(&self, bytes: &[u8], at: u64) -> Result<Gap> {
+        let gap = gap::judge(&self.checks, bytes, at);
+        if gap != Gap::Damaged {
+            return Ok(gap);
+        }
+        // It may be the rest of a record that the host cut, which began further ahead.
+        let from = at.saturating_sub(PAST);
+        let before = self.exactly(from, (at - from) as usize)?;
+        Ok(gap::judge_behind(&self.checks, &before, bytes, at))
     }
 
     /// The distance to the next whole record behind the front of `rest`.
@@ -554,7 +568,7 @@ impl<F: File> Segment<F> {
             window.drain(..done);
             at += done as u64;
             if end || window.len() > MAX_FRAME {
-                return Ok(gap::judge(&self.checks, &window, at) == Gap::Damaged);
+                return Ok(self.judge(&window, at)? == Gap::Damaged);
             }
         }
     }

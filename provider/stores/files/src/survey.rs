@@ -3,7 +3,7 @@
 
 use crate::config::Config;
 use crate::frame::{self, MAX_FRAME, Read};
-use crate::gap::{self, Gap};
+use crate::gap::Gap;
 use crate::hash::Keys;
 use crate::item::{Item, Stored};
 use crate::name::{ANCHOR, Node, bucket_directory};
@@ -313,13 +313,14 @@ fn part<F: File>(
 /// Counts the bytes of a segment that are no whole record.
 fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> {
     let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
-    let mut count = |gap: &mut Vec<u8>, end: u64| {
-        match gap::judge(&segment.checks, gap, end - gap.len() as u64) {
+    let mut count = |gap: &mut Vec<u8>, end: u64| -> Result<()> {
+        match segment.judge(gap, end - gap.len() as u64)? {
             _ if gap.is_empty() => {}
             Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
             Gap::Damaged => part.damaged += gap.len() as u64,
         }
         gap.clear();
+        Ok(())
     };
     while at < end {
         let next = at + window.len() as u64;
@@ -338,7 +339,7 @@ fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> 
         while let Some(rest) = window.get(done..).filter(|rest| rest.len() >= MAX_FRAME || ended && !rest.is_empty()) {
             match frame::read(&segment.checks, rest) {
                 Read::Whole(frame) if record::decode(&segment.checks, frame.head, frame.blobs).is_some() => {
-                    count(&mut gap, at + done as u64);
+                    count(&mut gap, at + done as u64)?;
                     done += frame.size();
                 }
                 _ => {
@@ -353,8 +354,7 @@ fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> 
             break;
         }
     }
-    count(&mut gap, at);
-    Ok(())
+    count(&mut gap, at)
 }
 
 fn files_of(item: &Item) -> impl Iterator<Item = (String, u64)> + use<> {
