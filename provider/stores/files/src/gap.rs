@@ -50,7 +50,7 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
     // The rest of a record that the host cut stands at the front or at the end.
     torn.retain(|begun| {
-        let Some(missing) = missing(checks, begun).filter(|missing| *missing <= piece.len()) else { return true };
+        let Some(missing) = missing(checks, begun, piece).filter(|missing| *missing <= piece.len()) else { return true };
         let (front, rest) = piece.split_at(missing);
         let (before, end) = piece.split_at(piece.len() - missing);
         let (there, left) = if completes(checks, begun, front) {
@@ -98,7 +98,7 @@ fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = piece(checks, rest);
-        if missing(checks, piece).is_some_and(|missing| missing > 0) {
+        if piece.starts_with(&checks.marker()) && missing(checks, piece, &[]).is_none_or(|missing| missing > 0) {
             begun.push(piece);
         }
         rest = rest.get(piece.len()..).unwrap_or_default();
@@ -107,9 +107,10 @@ fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
     begun
 }
 
-/// Bytes that a torn record lacks.
-fn missing(checks: &Checks, begun: &[u8]) -> Option<usize> {
-    let (head, blobs) = frame::lengths(checks, begun)?;
+/// Bytes that a torn record lacks, if `rest` begins with them.
+fn missing(checks: &Checks, begun: &[u8], rest: &[u8]) -> Option<usize> {
+    let header = [begun, rest.get(..HEADER).unwrap_or(rest)].concat();
+    let (head, blobs) = frame::lengths(checks, &header)?;
     (OVERHEAD + head + blobs).checked_sub(begun.len())
 }
 
@@ -173,10 +174,12 @@ mod tests {
     #[test]
     fn the_rest_of_a_record_that_the_host_cut_is_not_damage() {
         let (one, two) = (record(1, b"one"), record(2, b"another one"));
-        for length in HEADER..one.len() {
+        for length in 4..one.len() {
             let (begun, rest) = one.split_at(length);
-            for torn in [&two[..4], &two[..10], &two[..30]] {
-                assert_eq!(judge(&checks(), &[begun, torn, rest].concat(), 0), Gap::Torn, "{length}");
+            // Of one whose header was cut, the rest is only known at the front.
+            let between = if length < HEADER { &[&two[..0]][..] } else { &[&two[..4], &two[..10], &two[..30]] };
+            for torn in between {
+                assert_eq!(judge_behind(&checks(), begun, &[torn, rest].concat(), 0), Gap::Torn, "{length}");
             }
         }
     }
