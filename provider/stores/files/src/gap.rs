@@ -35,12 +35,15 @@ pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
 pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
     let mut torn = begun(checks, before);
+    // One of which less than the marker was there before cannot be found, but is known.
+    let marker = checks.marker();
+    torn.extend((1..marker.len()).filter_map(|length| marker.get(..length)));
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         let piece = piece(checks, rest);
         gap = gap.max(of_piece(checks, piece, offset + at as u64, &mut torn));
         at += piece.len();
-        if torn.len() > MOST_TORN {
+        if torn.len() > MOST_TORN + 3 {
             torn.remove(0);
         }
     }
@@ -174,7 +177,7 @@ mod tests {
     #[test]
     fn the_rest_of_a_record_that_the_host_cut_is_not_damage() {
         let (one, two) = (record(1, b"one"), record(2, b"another one"));
-        for length in 4..one.len() {
+        for length in 1..one.len() {
             let (begun, rest) = one.split_at(length);
             // Of one whose header was cut, the rest is only known at the front.
             let between = if length < HEADER { &[&two[..0]][..] } else { &[&two[..4], &two[..10], &two[..30]] };
