@@ -1,6 +1,6 @@
-//! `wasi:keyvalue@0.2.0-draft2` as it was upstream from 2024-09 to 2026-08, and as wRPC, componentized/valkey and WAVS use it:
-//! like [`draft2`](kvfuse_facade::draft2), except that `get-many` returns the keys that exist with their values. Both have
-//! the same version string, so a component cannot export both.
+//! `wasi:keyvalue@0.2.0-draft2` as it was upstream from 2024-09 to 2026-08, and as wRPC, componentized/valkey and WAVS
+//! use it: like [`draft2`](kvfuse_facade::draft2), except that `get-many` returns the keys that exist with their
+//! values. Both have the same version string, so a component cannot export both.
 
 wit_bindgen::generate!({
     path: "../../wit/draft2_2024",

@@ -1,5 +1,5 @@
-//! The other shapes of two version strings of the interface, one file each, for artefacts that export them instead of the
-//! current ones:
+//! The other shapes of two version strings of the interface, one file each, for artefacts that export them instead of
+//! the current ones:
 //!
 //! | file | version | what differs | artefacts |
 //! |---|---|---|---|

@@ -1,5 +1,5 @@
-//! `wasi:keyvalue@0.1.0` as it was until 2024-02-12, when consuming a value was a method of it. It has the version string of
-//! [`v0_1`](kvfuse_facade::v0_1), so a component cannot export both.
+//! `wasi:keyvalue@0.1.0` as it was until 2024-02-12, when consuming a value was a method of it. It has the version
+//! string of [`v0_1`](kvfuse_facade::v0_1), so a component cannot export both.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/v0_1_methods"],

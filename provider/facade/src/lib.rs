@@ -1,8 +1,8 @@
 //! Facades: the published generations of the key-value interface, one file each, on top of the contract.
 //!
-//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all views
-//! of the same store. A facade only translates types: the contract defines what an operation does, and no facade knows
-//! which store it calls.
+//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all
+//! views of the same store. A facade only translates types: the contract defines what an operation does, and no facade
+//! knows which store it calls.
 //!
 //! | file | generation |
 //! |---|---|
@@ -16,8 +16,8 @@
 //! For two of these version strings there are two shapes. A component cannot export both under the same name, and one
 //! crate cannot generate both, so the other shapes are in another crate and in artefacts of their own.
 //!
-//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values` and
-//! `caching` (those before).
+//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values`
+//! and `caching` (those before).
 
 #[doc(hidden)]
 pub mod caching;
@@ -44,8 +44,8 @@ pub trait Provider: 'static {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
 }
 
-/// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:
-/// `export!(MyProvider: v0_1_methods of kvfuse_facade_earlier)`.
+/// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name
+/// it: `export!(MyProvider: v0_1_methods of kvfuse_facade_earlier)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {

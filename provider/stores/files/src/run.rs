@@ -348,7 +348,8 @@ impl<'a, F: File> Writer<'a, F> {
             self.end_page()?;
         }
         self.end_part()?;
-        let alone = self.to.others.unwrap_or(self.to.position);
+        // What others were appending when this began may have begun before.
+        let alone = self.to.others.map_or(self.to.position, |others| others.saturating_sub(MAX_FRAME as u64));
         Ok((Written { id: self.id, parts: self.parts, lengths: self.lengths }, alone))
     }
 }
