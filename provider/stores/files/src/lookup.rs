@@ -128,10 +128,10 @@ impl<F: File> Segment<F> {
         let gone = || self.damaged(&format!("the record at byte {} is not as it was written", mark.at));
         let mut bytes = self.file.read(u64::from(mark.at), RECORD).map_err(|error| self.failed(error))?;
         if let Read::Short(size) = frame::read(&self.checks, &bytes) {
-            bytes = self.exactly(u64::from(mark.at), size.max(frame::HEADER)).map_err(|_| gone())?;
+            bytes = self.exactly(u64::from(mark.at), size.max(frame::HEADER))?;
             // At first only the header may have been there.
             if let Read::Short(size) = frame::read(&self.checks, &bytes) {
-                bytes = self.exactly(u64::from(mark.at), size).map_err(|_| gone())?;
+                bytes = self.exactly(u64::from(mark.at), size)?;
             }
         }
         let Read::Whole(frame) = frame::read(&self.checks, &bytes) else { return Err(gone()) };

@@ -19,13 +19,9 @@ use std::rc::Rc;
 const CONFIG: Config = Config {
     durability: kvfuse_files::Durability::Relaxed,
     memory: 1 << 20,
-<<<<<<< HEAD
-    segment: 256,
-    split: 1000,
+    segment: 64,
+    split: 400,
     index: 100,
-=======
-    segment: 32,
->>>>>>> main
     small: 60,
     blob: 100,
     flaw: None,
