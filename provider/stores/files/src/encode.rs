@@ -34,9 +34,11 @@ impl<'a> Encoder<'a> {
     }
 
     /// The frame of some pages of a run, and where in it they begin.
-    pub fn pages(checks: &'a Checks, run: u64, pages: &'a [u8]) -> (Vec<u8>, usize) {
-        let mut out = Self::new(checks, 2, 0, 9);
+    pub fn pages(checks: &'a Checks, run: u64, first: u32, lengths: &[u16], pages: &'a [u8]) -> (Vec<u8>, usize) {
+        let mut out = Self::new(checks, 2, 0, 13 + lengths.len() * 2);
         out.u64(run);
+        out.frame.extend_from_slice(&first.to_le_bytes());
+        lengths.iter().for_each(|length| out.frame.extend_from_slice(&length.to_le_bytes()));
         out.blob(pages);
         out.finish()
     }

@@ -6,6 +6,7 @@
 
 use crate::frame::{self, HEADER, OVERHEAD, Read};
 use crate::hash::Checks;
+use crate::record::{self, Record};
 
 /// What some bytes without a whole record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +53,7 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
     // The rest of a record that the host cut stands at the front or at the end.
-    torn.retain(|begun| {
+    let mut whole = |begun: &&[u8]| {
         let Some(missing) = missing(checks, begun, piece).filter(|missing| *missing <= piece.len()) else { return true };
         let (front, rest) = piece.split_at(missing);
         let (before, end) = piece.split_at(piece.len() - missing);
@@ -65,7 +66,11 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
             piece = left;
         }
         !there
-    });
+    };
+    // What began last is completed first.
+    let mut kept: Vec<_> = torn.drain(..).rev().filter(&mut whole).collect();
+    kept.reverse();
+    *torn = kept;
     if piece.is_empty() {
         return Gap::Torn;
     }
@@ -118,7 +123,13 @@ fn missing(checks: &Checks, begun: &[u8], rest: &[u8]) -> Option<usize> {
 }
 
 fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
-    matches!(frame::read(checks, &[begun, rest].concat()), Read::Whole(_))
+    let bytes = [begun, rest].concat();
+    let Read::Whole(frame) = frame::read(checks, &bytes) else { return false };
+    match record::decode(checks, frame.head, frame.blobs) {
+        // Their checks are otherwise looked at when they are read.
+        Some(Record::Pages(pages)) => pages.are_whole(checks, frame.blobs),
+        other => other.is_some(),
+    }
 }
 
 /// Whether a record's end became zeros. If it is the last byte alone, that is a changed byte and no lost end.

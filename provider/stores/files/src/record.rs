@@ -3,7 +3,7 @@
 //! | record | bytes |
 //! |---|---|
 //! | write | `1`, id 8, seen, then operations to the end |
-//! | pages | `2`, run 8; the pages are the blobs |
+//! | pages | `2`, run 8, number of the first page 4, length of each page 2; the pages are the blobs |
 //! | base | `3`, format 2, run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
 //! | index | `4`, run 8, seen, offset of the base 4, bytes of the base 4, dead file bytes 8, dead files: count 2 and names, directory, a last page |
 //! | blob | `5`, id 8, check 8; the value, or a piece of one, is the blob |
@@ -20,6 +20,7 @@
 
 use crate::hash::Checks;
 use crate::name::{Node, ValueName};
+use crate::run;
 
 /// The format that this code writes. It reads format 2 as well: see [`v2`](crate::v2).
 pub const FORMAT: u16 = 3;
@@ -202,6 +203,31 @@ pub struct Base<'a> {
     pub directory: Directory<'a>,
 }
 
+/// Pages of a run. They have checks of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Pages<'a> {
+    pub run: u64,
+    /// The number of the first page in the run.
+    pub first: u32,
+    lengths: &'a [u8],
+}
+
+impl Pages<'_> {
+    /// The length of each page, in bytes.
+    fn lengths(&self) -> impl Iterator<Item = u16> {
+        self.lengths.as_chunks().0.iter().map(|length| u16::from_le_bytes(*length))
+    }
+
+    /// Whether all pages are as they were written.
+    pub fn are_whole(&self, checks: &Checks, mut pages: &[u8]) -> bool {
+        (self.first..).zip(self.lengths()).all(|(number, length)| {
+            let Some((page, rest)) = pages.split_at_checked(usize::from(length)) else { return false };
+            pages = rest;
+            run::open(checks, self.run, number, page).is_some()
+        })
+    }
+}
+
 /// How much the pairs of a base are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -242,8 +268,7 @@ pub enum Record<'a> {
         seen: Seen,
         ops: Ops<'a>,
     },
-    /// Pages of a run. They have checks of their own.
-    Pages,
+    Pages(Pages<'a>),
     Base(Base<'a>),
     /// A base of another format.
     Foreign(u16),
@@ -401,8 +426,8 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
             (end as usize == blobs.len()).then_some(Record::Write { id, seen, ops })
         }
         2 => {
-            bytes.u64()?;
-            bytes.0.is_empty().then_some(Record::Pages)
+            let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
+            (pages.lengths().map(usize::from).sum::<usize>() == blobs.len()).then_some(Record::Pages(pages))
         }
         3 => {
             let format = bytes.u16()?;

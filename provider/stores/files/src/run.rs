@@ -22,7 +22,7 @@ use kvfuse_transport::files::File;
 
 /// Bytes of a page before its entries.
 const CHECK: usize = 8;
-/// Bytes of the pages in one frame, at most.
+/// Bytes of the pages in one frame, at most, their lengths included.
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
 /// Pages that a run has at most: its directory has to fit one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
@@ -316,13 +316,13 @@ impl<'a, F: File> Writer<'a, F> {
 
     fn end_page(&mut self) -> Result<(), Trouble> {
         let number = self.lengths.len() as u32;
-        let length = u16::try_from(self.page.len()).ok().filter(|length| usize::from(*length) <= MAX_PART);
+        let length = u16::try_from(self.page.len()).ok().filter(|length| usize::from(*length) + 2 <= MAX_PART);
         let length = length.ok_or(Trouble::TooFull)?;
         let sum = check(self.checks, self.id, number, self.page.get(CHECK..).unwrap_or_default());
         if let Some(place) = self.page.first_chunk_mut() {
             *place = sum.to_le_bytes();
         }
-        if self.part.len() + self.page.len() > MAX_PART {
+        if self.part.len() + self.page.len() + 2 * (usize::from(self.part_pages) + 1) > MAX_PART {
             self.end_part()?;
         }
         self.part.extend_from_slice(&self.page);
@@ -333,7 +333,9 @@ impl<'a, F: File> Writer<'a, F> {
     }
 
     fn end_part(&mut self) -> Result<(), Trouble> {
-        let (frame, pages) = Encoder::pages(self.checks, self.id, &self.part);
+        let first = self.lengths.len() - usize::from(self.part_pages);
+        let lengths = self.lengths.get(first..).unwrap_or_default();
+        let (frame, pages) = Encoder::pages(self.checks, self.id, first as u32, lengths, &self.part);
         let at = self.to.append(&frame)? + pages as u64;
         let at = u32::try_from(at).map_err(|_| too_large(self.to.name))?;
         self.parts.push((at, self.part_pages));

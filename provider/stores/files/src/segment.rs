@@ -560,7 +560,7 @@ impl<F: File> Segment<F> {
             window.extend_from_slice(&bytes);
             let mut done = 0;
             while let Read::Whole(frame) = frame::read(&self.checks, window.get(done..).unwrap_or_default()) {
-                if !matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages | Record::Base(_))) {
+                if !matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages(_) | Record::Base(_))) {
                     return Ok(true);
                 }
                 done += frame.size();
