@@ -552,25 +552,45 @@ impl<F: File> Segment<F> {
     }
 
     /// Whether a file without a base has more than what the makers of one append first: then it had one.
-    pub fn is_more_than_begun(&self) -> Result<bool> {
+    pub fn is_more_than_begun(&mut self) -> Result<bool> {
         let (mut at, mut window) = (0u64, Vec::new());
         loop {
             let bytes = self.file.read(at + window.len() as u64, CHUNK).map_err(|error| self.failed(error))?;
             let end = bytes.is_empty();
             window.extend_from_slice(&bytes);
-            let mut done = 0;
-            while let Read::Whole(frame) = frame::read(&self.checks, window.get(done..).unwrap_or_default()) {
-                if !matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages(_) | Record::Base(_))) {
-                    return Ok(true);
-                }
-                done += frame.size();
+            while let Some(size) = self.beginning(&window)? {
+                window.drain(..size);
+                at += size as u64;
             }
-            window.drain(..done);
-            at += done as u64;
-            if end || window.len() > MAX_FRAME {
-                return Ok(self.judge(&window, at)? == Gap::Damaged);
+            if end || window.len() > 2 * MAX_FRAME {
+                break;
             }
         }
+        let gap = self.scan(&window)?.unwrap_or(window.len());
+        if self.judge(window.get(..gap).unwrap_or_default(), at)? == Gap::Damaged {
+            return Ok(true);
+        }
+        let rest = window.get(gap..).unwrap_or_default();
+        Ok(self.beginning(rest)?.is_none() && !rest.is_empty())
+    }
+
+    /// The size of what `bytes` begin with, if that is appended before there is a base: with what was torn before it.
+    fn beginning(&mut self, bytes: &[u8]) -> Result<Option<usize>> {
+        let gap = match frame::read(&self.checks, bytes) {
+            Read::Whole(_) => 0,
+            _ => match self.scan(bytes)? {
+                Some(gap) if gap::judge(&self.checks, bytes.get(..gap).unwrap_or_default(), 0) != Gap::Damaged => gap,
+                _ => return Ok(None),
+            },
+        };
+        let Read::Whole(frame) = frame::read(&self.checks, bytes.get(gap..).unwrap_or_default()) else {
+            return Ok(None);
+        };
+        let first = matches!(
+            record::decode(&self.checks, frame.head, frame.blobs),
+            Some(Record::Pages(_) | Record::Base(_))
+        );
+        Ok(first.then_some(gap + frame.size()))
     }
 
     fn break_at(&mut self, at: u64) {

@@ -288,8 +288,8 @@ impl<D: Directory> Tree<D> {
             Err(FileError::NotFound) => return Ok(false),
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
-        let segment =
-            Segment::new(file, &self.keys, (Node::ROOT, 0, 0), false, (self.shared.clone(), self.config));
+        let about = (self.shared.clone(), self.config);
+        let mut segment = Segment::new(file, &self.keys, (Node::ROOT, 0, 0), false, about);
         segment.is_more_than_begun()
     }
 

@@ -2,7 +2,7 @@
 
 use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
-use crate::error::unknown;
+use crate::error::{failed, unknown};
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
@@ -222,6 +222,9 @@ impl<D: Directory> Tree<D> {
             return Ok(vec![None; groups.len()]);
         }
         if !self.begun {
+            // Whoever made the first segment may not have got so far.
+            segment.file.sync().map_err(|error| segment.failed(error))?;
+            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
         }
