@@ -13,7 +13,7 @@
 //! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own, so
 //! that a damaged header can be told from a record that was cut off: see [`gap`](crate::gap).
 //!
-//! The end is a byte that is neither zero nor in the marker. So what follows a torn frame, zeros of a power cut or the
+//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame, zeros of a power cut or the
 //! beginning of another frame, never happens to complete it. Otherwise a write that was lost could come back.
 
 use crate::hash::Checks;

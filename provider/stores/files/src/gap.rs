@@ -76,12 +76,17 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     }
     if !piece.starts_with(&checks.marker()) {
         // A torn marker, before zeros or at the very end.
-        let torn = |bytes: &[u8]| bytes.len() < 4 && checks.marker().starts_with(bytes);
+        let marker_cut = |bytes: &[u8]| bytes.len() < 4 && checks.marker().starts_with(bytes);
         let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let before = piece.iter().take_while(|byte| **byte == 0).count();
         let (begun, rest) = (piece.get(..after).unwrap_or_default(), piece.get(before..).unwrap_or_default());
-        if torn(begun) || torn(rest) {
+        if marker_cut(begun) || marker_cut(rest) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
+        }
+        // The rest of a cut record can be cut off as well. That cannot be told for sure, but a torn record is there.
+        let may_be_rest = |torn: &&[u8]| missing(checks, torn, &[]).is_some_and(|missing| missing > begun.len());
+        if torn.iter().any(may_be_rest) {
+            return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
         }
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged };
     }
@@ -97,7 +102,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         torn.push(piece);
         return Gap::Torn;
     }
-    if lost_end(checks, piece) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
+    // No single bit makes an end of zeros.
+    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
 }
 
 /// The records among some bytes that lack their end.
@@ -130,12 +136,6 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
         Some(Record::Pages(pages)) => pages.are_whole(checks, frame.blobs),
         other => other.is_some(),
     }
-}
-
-/// Whether a record's end became zeros. If it is the last byte alone, that is a changed byte and no lost end.
-fn lost_end(checks: &Checks, piece: &[u8]) -> bool {
-    let Some((last, front)) = piece.split_last() else { return false };
-    *last == 0 && !matches!(frame::read(checks, &[front, &[checks.end()]].concat()), Read::Whole(_))
 }
 
 /// Whether zeros reach to the end of a sector.
