@@ -6,7 +6,7 @@
 
 use crate::frame::{self, HEADER, OVERHEAD, Read};
 use crate::hash::Checks;
-use crate::record::{self, Record};
+use crate::record;
 
 /// What some bytes without a whole record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,25 +52,19 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 }
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
-    // The rest of a record that the host cut stands at the front or at the end.
-    let mut whole = |begun: &&[u8]| {
-        let Some(missing) = missing(checks, begun, piece).filter(|missing| *missing <= piece.len()) else { return true };
+    // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
+    while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
+        let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
         let (front, rest) = piece.split_at(missing);
         let (before, end) = piece.split_at(piece.len() - missing);
-        let (there, left) = if completes(checks, begun, front) {
-            (true, rest)
-        } else {
-            (completes(checks, begun, end), before)
-        };
-        if there {
-            piece = left;
+        if completes(checks, begun, front) {
+            return Some((place, rest));
         }
-        !there
-    };
-    // What began last is completed first.
-    let mut kept: Vec<_> = torn.drain(..).rev().filter(&mut whole).collect();
-    kept.reverse();
-    *torn = kept;
+        completes(checks, begun, end).then_some((place, before))
+    }) {
+        torn.remove(place);
+        piece = left;
+    }
     if piece.is_empty() {
         return Gap::Torn;
     }
@@ -131,11 +125,7 @@ fn missing(checks: &Checks, begun: &[u8], rest: &[u8]) -> Option<usize> {
 fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     let bytes = [begun, rest].concat();
     let Read::Whole(frame) = frame::read(checks, &bytes) else { return false };
-    match record::decode(checks, frame.head, frame.blobs) {
-        // Their checks are otherwise looked at when they are read.
-        Some(Record::Pages(pages)) => pages.are_whole(checks, frame.blobs),
-        other => other.is_some(),
-    }
+    record::decode(checks, frame.head, frame.blobs).is_some()
 }
 
 /// Whether zeros reach to the end of a sector.

@@ -125,7 +125,7 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
     let records = records(keys, node, bytes);
     let checks = keys.checks(b'n', node, 0);
     let ends = records.iter().map(|(at, _)| at + RECORD);
-    let mut torn: Vec<&[u8]> = Vec::new();
+    let mut torn = false;
     for (from, to) in std::iter::once(0).chain(ends).zip(records.iter().map(|(at, _)| *at).chain([bytes.len()])) {
         let mut gap = bytes.get(from..to).unwrap_or_default();
         while !gap.is_empty() {
@@ -133,24 +133,16 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
             let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
-            // A power cut leaves zeros; a host that cuts an append leaves its rest further on.
-            let zeros = piece.last() == Some(&0);
-            let rest = torn.iter().any(|begun| {
-                let whole = [begun, piece].concat();
-                whole.len() == RECORD && records_in(keys, node, &whole)
-            });
+            // A power cut leaves zeros; a host that cuts an append leaves its rest further on. What has all bytes of a
+            // record was one.
             if begins && piece.len() < RECORD {
-                torn.push(piece);
-            } else if !zeros && !rest {
+                torn = true;
+            } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
                 return Err(damaged(&node.log(), "it has bytes that are no record"));
             }
         }
     }
     Ok(records.into_iter().map(|(_, state)| state).max())
-}
-
-fn records_in(keys: &Keys, node: Node, bytes: &[u8]) -> bool {
-    !records(keys, node, bytes).is_empty()
 }
 
 /// Makes what a node's log says last through a power cut, where there is a log.

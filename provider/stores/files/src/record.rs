@@ -203,12 +203,11 @@ pub struct Base<'a> {
     pub directory: Directory<'a>,
 }
 
-/// Pages of a run. They have checks of their own.
-#[derive(Clone, Copy, Debug)]
-pub struct Pages<'a> {
-    pub run: u64,
+/// Pages of a run.
+struct Pages<'a> {
+    run: u64,
     /// The number of the first page in the run.
-    pub first: u32,
+    first: u32,
     lengths: &'a [u8],
 }
 
@@ -219,7 +218,7 @@ impl Pages<'_> {
     }
 
     /// Whether all pages are as they were written.
-    pub fn are_whole(&self, checks: &Checks, mut pages: &[u8]) -> bool {
+    fn are_whole(&self, checks: &Checks, mut pages: &[u8]) -> bool {
         (self.first..).zip(self.lengths()).all(|(number, length)| {
             let Some((page, rest)) = pages.split_at_checked(usize::from(length)) else { return false };
             pages = rest;
@@ -268,7 +267,8 @@ pub enum Record<'a> {
         seen: Seen,
         ops: Ops<'a>,
     },
-    Pages(Pages<'a>),
+    /// Pages of a run.
+    Pages,
     Base(Base<'a>),
     /// A base of another format.
     Foreign(u16),
@@ -409,7 +409,7 @@ impl<'a> Ops<'a> {
     }
 }
 
-/// Reads the head of a frame and checks its blobs, but for pages; `None` if anything in it is not as this format writes
+/// Reads the head of a frame and checks its blobs; `None` if anything in it is not as this format writes
 /// it.
 pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Record<'a>> {
     let mut bytes = Bytes(head);
@@ -427,7 +427,9 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         }
         2 => {
             let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
-            (pages.lengths().map(usize::from).sum::<usize>() == blobs.len()).then_some(Record::Pages(pages))
+            let length: usize = pages.lengths().map(usize::from).sum();
+            // Otherwise what was appended behind a torn record could complete it.
+            (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
         3 => {
             let format = bytes.u16()?;

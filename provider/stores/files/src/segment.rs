@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::flaw::Flaw;
-use crate::frame::{self, HEADER, MAX_FRAME, Read};
+use crate::frame::{self, HEADER, MAX_FRAME, OVERHEAD, Read};
 use crate::gap::{self, Gap};
 use crate::hash::{Checks, Keys};
 use crate::heap::same;
@@ -210,8 +210,10 @@ impl<F: File> Segment<F> {
             bytes.extend_from_slice(&window);
             (window, start) = (bytes, from);
             // A record may begin in these bytes and end in those looked at before.
-            if let Some(at) = self.last_root(&window, fresh)? {
-                return self.begin(keys, &window, start, start + at as u64);
+            for at in self.roots(&window, fresh)?.into_iter().rev() {
+                if self.begin(keys, &window, start, start + at as u64)? {
+                    return Ok(());
+                }
             }
             if window.len() <= CHUNK
                 && let Some(old) = v2::open(self, keys, size)?
@@ -224,10 +226,10 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// The last base or index that begins in the first `fresh` bytes of the window.
-    fn last_root(&mut self, window: &[u8], fresh: usize) -> Result<Option<usize>> {
+    /// The bases and indices that begin in the first `fresh` bytes of the window.
+    fn roots(&mut self, window: &[u8], fresh: usize) -> Result<Vec<usize>> {
         let marker = self.checks.marker();
-        let (mut at, mut last) = (0, None);
+        let (mut at, mut roots) = (0, Vec::new());
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty() && at < fresh) {
             let Some((head, blobs)) = frame::lengths(&self.checks, rest) else {
                 let next = rest.get(1..).and_then(|rest| rest.windows(4).position(|bytes| bytes == marker));
@@ -236,14 +238,16 @@ impl<F: File> Segment<F> {
                 continue;
             };
             if record::is_root(rest.get(HEADER).copied()) && self.root_at(rest)?.is_some() {
-                last = Some(at);
+                roots.push(at);
             }
             // What a torn record claims may have others inside.
-            let size = HEADER + head + blobs;
-            let ends = rest.get(size) == Some(&self.checks.end()) && self.spend(rest);
-            at += if ends && matches!(frame::read(&self.checks, rest), Read::Whole(_)) { size + 1 } else { 1 };
+            let whole = rest.get(HEADER + head + blobs) == Some(&self.checks.end())
+                && self.spend(rest)
+                && matches!(frame::read(&self.checks, rest), Read::Whole(frame)
+                    if record::decode(&self.checks, frame.head, frame.blobs).is_some());
+            at += if whole { OVERHEAD + head + blobs } else { 1 };
         }
-        Ok(last)
+        Ok(roots)
     }
 
     /// Takes the cost of judging some bytes off the budget; false if it is used up.
@@ -266,8 +270,9 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Begins at the base or index at offset `at`; `window` holds the file from `start` on.
-    fn begin(&mut self, keys: &Keys, window: &[u8], start: u64, at: u64) -> Result<()> {
+    /// Begins at the base or index at offset `at`; `window` holds the file from `start` on. False if it is an index of a
+    /// base that does not count.
+    fn begin(&mut self, keys: &Keys, window: &[u8], start: u64, at: u64) -> Result<bool> {
         let root = window.get((at - start) as usize..).unwrap_or_default();
         match self.root_at(root)? {
             Some(Root::Base(base, size)) => {
@@ -280,7 +285,7 @@ impl<F: File> Segment<F> {
                         if let Some(Root::Base(first, size)) = self.root_at(bytes)? {
                             let (position, first) = (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
-                            return self.catch_up(keys, CHUNK);
+                            return self.catch_up(keys, CHUNK).map(|()| true);
                         }
                     }
                 }
@@ -291,7 +296,11 @@ impl<F: File> Segment<F> {
             Some(Root::Index(index)) => {
                 let base = self.exactly(u64::from(index.base.0), index.base.1 as usize)?;
                 let Some(Root::Base(base, size)) = self.root_at(&base)? else {
-                    return Err(self.damaged("its base is not as it was written"));
+                    // A power cut may have taken the seal that it followed.
+                    return match frame::read(&self.checks, &base) {
+                        Read::Whole(_) => Ok(false),
+                        _ => Err(self.damaged("its base is not as it was written")),
+                    };
                 };
                 let base = self.base_at(&base, u64::from(index.base.0), 0, size)?;
                 let (covers, next) = (u64::from(index.seen.position), index.next);
@@ -301,7 +310,7 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        self.read_on(keys, CHUNK, rest.to_vec(), &mut [])
+        self.read_on(keys, CHUNK, rest.to_vec(), &mut []).map(|()| true)
     }
 
     fn base_at(&self, base: &Base<'_>, from: u64, offset: usize, size: usize) -> Result<BaseAt> {
@@ -588,7 +597,7 @@ impl<F: File> Segment<F> {
         };
         let first = matches!(
             record::decode(&self.checks, frame.head, frame.blobs),
-            Some(Record::Pages(_) | Record::Base(_))
+            Some(Record::Pages | Record::Base(_))
         );
         Ok(first.then_some(gap + frame.size()))
     }
