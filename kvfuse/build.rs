@@ -1,10 +1,6 @@
 //! Embeds the provider components. They are wasm, which cargo cannot build for us in the same run: `make` leaves them in
 //! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
 
-#[path = "src/table.rs"]
-#[allow(dead_code)]
-mod table;
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -28,11 +24,12 @@ fn embed() -> Result<(), String> {
     let given = std::env::var_os("KVFUSE_COMPONENTS").map(PathBuf::from);
     let folder = given.clone().unwrap_or_else(|| root.join("components"));
 
-    let files: Vec<&str> = table::STORES.iter().flat_map(|store| store.files).copied().collect();
+    let files: Vec<String> = kvfuse_table::artefacts().map(|artefact| artefact.file()).collect();
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }
-    let missing = || -> Vec<&str> { files.iter().copied().filter(|file| !folder.join(file).is_file()).collect() };
+    let missing =
+        || -> Vec<&str> { files.iter().map(String::as_str).filter(|file| !folder.join(file).is_file()).collect() };
     if !missing().is_empty() && given.is_none() {
         make_providers(&root, &out)?;
     }
@@ -45,7 +42,7 @@ fn embed() -> Result<(), String> {
     }
 
     let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
-    for file in files {
+    for file in &files {
         let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
         writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
     }

@@ -4,19 +4,8 @@
 //! all of them are views of the provider's one store. A facade translates types and nothing else: what an operation
 //! does is the contract's business, and no facade knows which store it talks to.
 //!
-//! | file | generation |
-//! |---|---|
-//! | [`draft2`] | `wasi:keyvalue@0.2.0-draft2` |
-//! | [`draft`] | `wasi:keyvalue@0.2.0-draft` |
-//! | [`draft_eventual`] | the same version, with the interfaces of 0.1.0 |
-//! | [`wrpc`] | `wrpc:keyvalue@0.2.0-draft` |
-//! | [`v0_1`] | `wasi:keyvalue@0.1.0` |
-//! | [`unversioned`] | `wasi:keyvalue` |
-//!
-//! Two of these version strings had another shape before. One component cannot export two shapes under one name, and
-//! nor can one crate generate both, so those shapes are in the crate `facade-earlier` and in artefacts of their own.
-//!
-//! To add a generation: its WIT in a folder under `wit/`, a file here, its name in the components that export it.
+//! Two version strings were published in two shapes each. One component cannot export both under one name: the second
+//! shapes are in the crate `kvfuse-facade-shapes`, and in artefacts of their own.
 //!
 //! What generations share: `shared` (any of them), `drafts` (since 2024-04), and for those before `classic`, `values`
 //! and `caching`.
@@ -24,18 +13,21 @@
 #[doc(hidden)]
 pub mod caching;
 mod classic;
-pub mod draft;
-pub mod draft2;
-pub mod draft_eventual;
 #[doc(hidden)]
 pub mod drafts;
 #[doc(hidden)]
 pub mod shared;
-pub mod unversioned;
-pub mod v0_1;
 #[doc(hidden)]
 pub mod values;
+
+// Written by `make generate` from provider/table.
+pub mod draft;
+pub mod draft2;
+pub mod draft_eventual;
+pub mod unversioned;
+pub mod v0_1;
 pub mod wrpc;
+// End of what is written.
 
 pub use caching::Caching;
 pub use kvfuse_core::Store;
@@ -47,7 +39,7 @@ pub trait Provider: 'static {
 }
 
 /// Exports generations from a component: `export!(TheProvider: draft, draft2)`. Those of another crate are named with it:
-/// `export!(TheProvider: v0_1_methods of kvfuse_facade_earlier)`.
+/// `export!(TheProvider: draft2_optional_pairs of kvfuse_facade_shapes)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {

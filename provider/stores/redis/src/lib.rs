@@ -25,6 +25,8 @@ mod link;
 pub mod protocol;
 mod scan;
 pub mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 
 pub use config::{Config, Layout};
 pub use store::RedisStore;

@@ -11,7 +11,7 @@ use crate::plain::{Plain, mix};
 use crate::work;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use kvfuse_core::Store;
-use kvfuse_files::{Config, Durability, Flaw, FileStore};
+use kvfuse_files::{Config, Durability, FileStore, Flaw};
 use kvfuse_transport::files::FileError;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -1,7 +1,7 @@
 //! One schedule that random ones hardly meet: the power cut takes back a split whose children have gone on.
 
 use kvfuse_core::{Bucket, Store};
-use kvfuse_files::{Config, Durability, Flaw, FileStore};
+use kvfuse_files::{Config, Durability, FileStore, Flaw};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::Plain;
