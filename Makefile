@@ -86,16 +86,23 @@ test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --package kvfuse-serve-guest --target wasm32-wasip2 --profile guest
 
-.PHONY: bench
-bench: providers ## speed, as ratios to peers measured in the same run (some minutes)
+.PHONY: bench bench-sizes bench-guests
+bench: bench-guests ## speed beside peers, measured in one run (some minutes): docs/bench.md
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
+
+SIZES := 1000,100000,1000000,10000000
+bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (about an hour, 10 GB of disk): its section of docs/bench.md
+	$(call say,measuring)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench --curve --write --sizes $(SIZES) $(BENCH)
+
+bench-guests: providers
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/bench-floor.wasm keyvalue_floor \
 	  "The floor of the benchmarks: answers from memory"
 	@cargo build $(NATIVE)
-	$(call say,measuring)
-	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 .PHONY: lint
 lint: toolchain ## formatting and lints, guests included

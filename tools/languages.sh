@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Builds the demo consumers of other languages into components/, with toolchains from their registries:
+# Builds the demo consumers in other languages into components/, with toolchains from their registries:
 #
 #   Python      componentize-py (from the Python package index)            kv_python.wasm
 #   JavaScript  jco componentize (from npm)                                kv_javascript.wasm
 #   C           wit-bindgen (from its crate) and a clang with a C library
 #               for WASI (zig cc, from the Python package index)           kv_c.wasm
 #
-# and, by jco transpile, the Rust demo and the file provider for Node, into .tools/node-demo/ and .tools/node-provider/.
-# Versions are pinned: the Python ones in requirements.txt beside each source, npm's in package.json and its lock file.
-# Nothing leaves .tools/ and components/.
+# and transpiles the Rust demo and the file provider for Node with jco, into .tools/node-demo/ and .tools/node-provider/.
+# Versions are pinned: those of Python in the requirements.txt next to each source, those of npm in package.json and its
+# lock file.
+# Nothing is written outside .tools/ and components/.
 #
-# What is up to date is not built again. Progress and errors go to standard error.
+# Only what is out of date is built. Progress and errors go to standard error.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -36,10 +37,10 @@ need npm "it comes with Node.js: apt-get install npm"
 [ -e "$root/components/kv_demo.fused.wasm" ] || die "components/kv_demo.fused.wasm is not built" "make build"
 mkdir -p "$root/components" "$tools"
 xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
-# What each of them is made from besides its source: the interfaces, and the options below.
+# What each of them depends on besides its source: the interfaces, and the options in this script.
 wit=("$demo"/wit/world.wit "$demo"/wit/deps/*/*.wit "$root/tools/languages.sh")
 
-# A Python environment with the packages of one requirements.txt, made when that file changed.
+# A Python environment with the packages of a requirements.txt, made again when that file has changed.
 environment() {
   local folder=$tools/$1 list=$2
   fresh "$folder/.complete" "$list" && return
@@ -50,7 +51,7 @@ environment() {
   touch "$folder/.complete"
 }
 
-# Node's packages as the lock file has them.
+# The npm packages, as in the lock file.
 node_packages() {
   local folder=$tools/node-packages
   fresh "$folder/.complete" "$demo/javascript/package.json" "$demo/javascript/package-lock.json" && return
@@ -58,7 +59,7 @@ node_packages() {
   rm -rf "$folder"
   mkdir -p "$folder"
   cp "$demo/javascript/package.json" "$demo/javascript/package-lock.json" "$folder"
-  # Not `npm ci`: it insists on entries for optional packages that were never published for some platforms.
+  # `npm ci` fails: it requires entries for optional packages that were never published for some platforms.
   (cd "$folder" && quietly "npm install" npm install --no-audit --no-fund)
   touch "$folder/.complete"
 }
@@ -71,7 +72,7 @@ if ! fresh "$out" "$demo/python/app.py" "$demo/python/requirements.txt" "${wit[@
     "$tools/componentize-py/bin/componentize-py" -d ../wit -w app componentize app -o "$out")
 fi
 
-# jco reads neither symbolic links nor paths that lead upwards.
+# jco supports neither symbolic links nor paths that lead upwards.
 out=$root/components/kv_javascript.wasm
 if ! fresh "$out" "$demo/javascript/app.js" "$demo/javascript/package.json" "${wit[@]}"; then
   node_packages
@@ -103,7 +104,7 @@ if ! fresh "$out" "$demo/c/app.c" "$demo/c/requirements.txt" "${wit[@]}"; then
   xtask componentize "$work/app.core.wasm" "$out" kv_c "Counts its runs in a key-value store, in C" >&2
 fi
 
-# on_node COMPONENT FOLDER WHAT: JavaScript and core modules in place of a component.
+# on_node COMPONENT FOLDER WHAT: transpiles a component to JavaScript and core modules.
 on_node() {
   local name=$1 out=$tools/$2
   node_packages
@@ -111,7 +112,7 @@ on_node() {
   rm -rf "$out"
   quietly "jco transpile" "$tools/node-packages/node_modules/.bin/jco" transpile \
     "$root/components/$name.wasm" --name "${name%.fused}" --out-dir "$out"
-  # Where its imports of wasi: lead.
+  # Where its imports of wasi: are resolved.
   ln -s ../node-packages/node_modules "$out/node_modules"
   printf '{"type":"module"}\n' > "$out/package.json"
 }
@@ -124,7 +125,7 @@ if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascr
   touch "$out/.complete"
 fi
 
-# The file store alone: a program can only be started once, so the tests of many operations in one process call this.
+# The file store by itself: a program can only be started once, so tests with many operations in one process use this.
 out=$tools/node-provider
 if ! fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json"; then
   on_node keyvalue node-provider "the file store"

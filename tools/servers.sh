@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that the servers which the tests run against are here: redis-server, etcd, valkey-server. With root and
-# apt-get, the first two are installed from Debian's packages if they are missing, without starting anything; else this
-# says what to install. Valkey is unpacked into .tools/ from the packages of this Debian release or its backports: it
-# would replace Redis' programs otherwise. The tests start servers of their own, on free loopback ports.
+# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server. If the first two are missing,
+# they are installed from Debian's packages, given root and apt-get, and not started; otherwise this script says what to
+# install. Valkey is unpacked into .tools/, from the packages of this Debian release or its backports, because installing
+# it would replace Redis' programs. The tests start their own servers on free loopback ports.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,13 +19,13 @@ have etcd || missing+=(etcd-server)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! have apt-get; then
-    say "error: the tests need servers that are not here: ${missing[*]} (Debian's package names)"
+    say "error: the tests need servers that are not installed: ${missing[*]} (Debian's package names)"
     say "  on Debian, as root:  apt-get install ${missing[*]}"
     say "  elsewhere: install Redis 6.2 or newer and etcd 3.4 or newer, and put redis-server and etcd on the PATH"
     exit 1
   fi
   say "[servers] installing ${missing[*]}"
-  # Nothing is to be started by the installation.
+  # The installation must not start anything.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' > $policy
@@ -49,12 +49,12 @@ no_valkey() {
   say "  install Valkey 7.2 or newer and put valkey-server on the PATH"
   exit 1
 }
-have apt-get || no_valkey "there is no apt-get to fetch it with"
+have apt-get || no_valkey "apt-get, which would fetch it, is missing"
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1 || true)
 [ -n "$codename" ] && [ -n "$site" ] || no_valkey "apt has no package source"
 
-# Private lists and cache: the system's own package state stays untouched. Signatures are checked as always.
+# Private lists and cache, so that the system's package state is not changed. Signatures are checked as usual.
 work=$tools/valkey.tmp
 rm -rf "$work"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/unpacked"
@@ -64,13 +64,13 @@ apt=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/
      -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false -q)
 apt-get "${apt[@]}" update >"$work/log" 2>&1 || no_valkey "the package lists cannot be read: $(tail -n 1 "$work/log")"
 version=$(apt-cache "${apt[@]}" madison valkey-server | awk '{print $3}' | head -n 1)
-[ -n "$version" ] || no_valkey "Debian $codename and its backports have no package of it, or their lists are out of reach"
+[ -n "$version" ] || no_valkey "neither Debian $codename nor its backports have a package for it, or their lists cannot be fetched"
 say "[servers] unpacking Valkey $version into ${tools#"$root"/}/valkey"
-# valkey-server is a link to a program of valkey-tools. Its libraries are those that Redis needs as well.
+# valkey-server is a link to a program in valkey-tools. Redis needs the same libraries.
 (cd "$work" && apt-get "${apt[@]}" download "valkey-server=$version" "valkey-tools=$version" >log 2>&1) \
   || no_valkey "the download failed: $(tail -n 1 "$work/log")"
 for package in "$work"/*.deb; do dpkg -x "$package" "$work/unpacked"; done
 "$work/unpacked/usr/bin/valkey-server" --version >"$work/log" 2>&1 \
-  || no_valkey "the one of Debian's package does not run here: $(tail -n 1 "$work/log")"
+  || no_valkey "the program in Debian's package does not run: $(tail -n 1 "$work/log")"
 rm -rf "$tools/valkey"
 mv "$work/unpacked" "$tools/valkey"

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Makes sure that this machine can compile for the wasm targets named, and prints the sysroot to use for them:
-# an empty line when the installed toolchain has them, else the folder of an overlay built here.
+# Makes sure that this machine can compile for the given wasm targets, and prints the sysroot to use for them: an empty
+# line if the installed toolchain has them, otherwise the folder of an overlay that is built here.
 #
 #   tools/wasm-targets.sh wasm32-unknown-unknown wasm32-wasip2
 #
-# 1. The toolchain has them, or `rustup target add` brings them: nothing more to do.
-# 2. Otherwise (rustup's downloads are out of reach, or there is no rustup) the standard library is built from its
-#    source in Debian's packages. Nothing is installed: it all stays in .tools/.
+# 1. If the toolchain has them, or `rustup target add` installs them, nothing else is necessary.
+# 2. Otherwise (rustup's downloads cannot be reached, or there is no rustup) the standard library is built from its
+#    source in Debian's packages. Nothing is installed; everything stays in .tools/.
 #
-# Progress and errors go to standard error, only the answer to standard output.
+# Progress and errors go to standard error, only the result goes to standard output.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,7 +30,7 @@ if [ ${#missing[@]} -eq 0 ]; then echo; exit 0; fi
 overlay=$tools/rust-$release
 if [ -e "$overlay/.complete-$(IFS=+; echo "${targets[*]}")" ]; then echo "$overlay"; exit 0; fi
 
-# The toolchain may be rustup's own or a distribution's; only the first can add targets.
+# The toolchain may come from rustup or from a distribution. Only the first can add targets.
 if [ -z "${KVFUSE_NO_RUSTUP:-}" ] && command -v rustup >/dev/null 2>&1; then
   say "[wasm targets] rustup target add ${missing[*]}"
   if rustup target add "${missing[@]}" >&2; then echo; exit 0; fi
@@ -38,8 +38,8 @@ if [ -z "${KVFUSE_NO_RUSTUP:-}" ] && command -v rustup >/dev/null 2>&1; then
 fi
 
 command -v apt-get >/dev/null 2>&1 && command -v dpkg >/dev/null 2>&1 || die \
-  "no standard library for ${missing[*]} and no way to get one" \
-  "rustup could not add the targets, and the other way needs Debian's apt-get and dpkg." \
+  "there is no standard library for ${missing[*]}, and no way to get one" \
+  "rustup could not add the targets, and building it needs Debian's apt-get and dpkg." \
   "With a network that reaches rustup's downloads:  rustup target add ${missing[*]}"
 
 site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 2>/dev/null | grep -v security | head -n 1 || true)
@@ -51,7 +51,7 @@ rm -rf "$work"
 mkdir -p "$work/lists/partial" "$work/cache/archives/partial" "$work/src"
 trap 'rm -rf "$work"' EXIT
 
-# Private lists and cache: the system's own package state stays untouched. Signatures are checked as always.
+# Private lists and cache, so that the system's package state is not changed. Signatures are checked as usual.
 printf 'deb %s %s main\n' "$site" trixie "$site" trixie-backports "$site" forky > "$work/sources.list"
 apt=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
      -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache" -o APT::Sandbox::User=root
@@ -63,7 +63,7 @@ version=$(apt-cache "${apt[@]}" madison rust-src | awk '{print $3}' | grep -E "^
 if [ -z "$version" ]; then
   have=$(apt-cache "${apt[@]}" madison rust-src | awk '{print $3}' | sed 's/[+~-].*//' | sort -uV | paste -sd' ')
   die "Debian has no source of the standard library for rustc $release (it has: ${have:-none})" \
-      "Either use one of those toolchains, or, with a network that reaches rustup's downloads:" \
+      "Use one of those toolchains, or, with a network that reaches rustup's downloads:" \
       "rustup target add ${missing[*]}"
 fi
 libc=$(apt-cache "${apt[@]}" madison wasi-libc | awk '{print $3}' | grep -F 20241209 | head -n 1 || true)
@@ -81,7 +81,7 @@ say "[wasm targets] 3/4 compiling the standard library for ${targets[*]} (about 
 mkdir -p "$work/empty/src"
 printf '[package]\nname = "empty"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n' > "$work/empty/Cargo.toml"
 : > "$work/empty/src/lib.rs"
-# The two variables let a stable cargo do what `-Z build-std` does; the bitcode is what `lto = true` needs later.
+# The two variables make `-Z build-std` work with a stable cargo. `lto = true` needs the bitcode later.
 (cd "$work/empty" && env -u CARGO_TARGET_DIR -u CARGO_ENCODED_RUSTFLAGS RUSTC_BOOTSTRAP=1 \
   __CARGO_TESTS_ONLY_SRC_ROOT="$library" RUSTFLAGS=-Cembed-bitcode=yes \
   cargo build --release -Z build-std=std,panic_abort $(printf -- '--target %s ' "${targets[@]}") >&2) \

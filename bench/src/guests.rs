@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::{command_line, component};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// The timed consumers: over the file provider, over the floor, and by themselves for wasmtime's own host.
@@ -61,8 +61,8 @@ impl Guests {
         Ok(std::fs::read(self.path(guest))?)
     }
 
-    /// Starts a guest on a directory, with settings as `NAME=value`.
-    pub fn start(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Child> {
+    /// How a guest is run on a directory, with settings as `NAME=value`.
+    pub fn command(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Command> {
         let mut command = command_line()?;
         command.arg("run").arg(format!("--dir={}::/", store.display()));
         if matches!(guest, Guest::Host) {
@@ -72,7 +72,12 @@ impl Guests {
             command.args(["--env", setting]);
         }
         command.arg(self.path(guest)).args(arguments);
-        Ok(command.stdout(Stdio::piped()).spawn()?)
+        Ok(command)
+    }
+
+    /// Starts a guest.
+    pub fn start(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Child> {
+        Ok(self.command(guest, store, settings, arguments)?.stdout(Stdio::piped()).spawn()?)
     }
 
     /// Runs a guest and reads the number it prints, if it prints one.

@@ -1,31 +1,101 @@
-//! `make bench`: the fused file provider beside its peers, every figure a ratio to a baseline of the same run.
+//! `make bench`: the fused file provider beside its peers, all measured in one run.
 //!
 //! Guests run under the wasmtime command line and time themselves; the native peers run here. All of them see the same
 //! keys in the same order.
 
 mod chart;
+mod counting;
+mod curve;
 mod engines;
 mod figures;
+mod fused;
 mod guests;
 mod native;
+mod page;
+mod row;
+mod scale;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use guests::Guests;
+use kvfuse_curve::drive::{Figures, Pace};
+use kvfuse_curve::table;
+use lexopt::{Arg, ValueExt};
+
+const HELP: &str = "\
+usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
+       kvfuse-bench --curve [--sizes ...] [--native] [--write]
+       kvfuse-bench --engines                           Redis and etcd only
+  --quick   fewer operations, smaller stores
+  --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
+  --sizes   keys of the stores of the curve
+  --native  the file store without wasm as well";
+
+#[derive(Default)]
+struct Options {
+    quick: bool,
+    curve: bool,
+    engines: bool,
+    native: bool,
+    write: bool,
+    sizes: Option<Vec<usize>>,
+}
+
+fn options() -> Result<Option<Options>> {
+    let mut options = Options::default();
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("quick") => options.quick = true,
+            Arg::Long("curve") => options.curve = true,
+            Arg::Long("engines") => options.engines = true,
+            Arg::Long("native") => options.native = true,
+            Arg::Long("write") => options.write = true,
+            Arg::Long("sizes") => {
+                let sizes = arguments.value()?.string()?;
+                let sizes = sizes.split(',').map(str::parse).collect::<Result<_, _>>();
+                options.sizes = Some(sizes.context("--sizes takes numbers in commas")?);
+            }
+            Arg::Long("help") => return Ok(None),
+            other => return Err(other.unexpected()).context(HELP),
+        }
+    }
+    Ok(Some(options))
+}
 
 fn main() -> Result<()> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let Some(options) = options()? else {
+        println!("{HELP}");
+        return Ok(());
+    };
     let mut rows = Vec::new();
-    if std::env::args().any(|argument| argument == "--engines") {
-        // Those alone, and nothing is written.
-        engines::measure(quick, &mut rows)?;
-        println!("\n{}", chart::table(&rows));
+    if options.engines {
+        engines::measure(options.quick, &mut rows)?;
+        println!("\n{}", page::terminal(&rows));
         return Ok(());
     }
-    let guests = guests::Guests::build()?;
-    rows.extend(figures::measure(&guests, quick)?);
-    println!("\n{}", chart::table(&rows));
-    let picture = kvfuse_tests::root().join("docs/bench.svg");
-    std::fs::write(&picture, chart::svg(&rows))?;
-    std::fs::write(kvfuse_tests::root().join("docs/bench.md"), chart::markdown(&rows))?;
-    println!("written: docs/bench.svg, docs/bench.md");
-    Ok(())
+    let guests = Guests::build()?;
+    let quick = options.quick || options.curve && !options.write;
+    if !options.curve {
+        rows = figures::measure(&guests, quick)?;
+        println!("\n{}", page::terminal(&rows));
+    }
+    let sizes =
+        options.sizes.unwrap_or_else(|| if quick { vec![1_000, 100_000] } else { vec![1_000, 100_000, 1_000_000] });
+    let pace = if quick { Pace::quick() } else { Pace::default() };
+    let all = curve::measure(&guests, options.native, &sizes, pace)?;
+    print(&all);
+    match (options.curve, options.write) {
+        (false, _) => page::write(&rows, &all),
+        (true, true) => page::write_curve(&all),
+        (true, false) => Ok(()),
+    }
+}
+
+fn print(all: &[Figures]) {
+    println!(
+        "Microseconds per operation:\n\n{}\nHost calls per operation:\n\n{}",
+        table::curve(all),
+        table::calls(all)
+    );
+    println!("{}", page::terminal(&curve::targets(all)));
 }

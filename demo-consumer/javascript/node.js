@@ -1,4 +1,4 @@
-// Runs a component that `jco transpile` made JavaScript of, on Node.js, with one directory as its root.
+// Runs a component on Node.js, as transpiled by `jco transpile`, with one directory as its root.
 //
 //     jco transpile kv_demo.fused.wasm --name kv_demo --out-dir .
 //     node run.js data list

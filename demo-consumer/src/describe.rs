@@ -12,7 +12,7 @@ pub fn error(error: &Error) -> String {
     }
 }
 
-/// A value on one line: as text if it is text, else its bytes in hexadecimal; cut when long.
+/// A value on one line: as text if it is text, otherwise as hexadecimal bytes, truncated if it is long.
 pub fn value(bytes: &[u8]) -> String {
     const SHOWN: usize = 32;
     match std::str::from_utf8(bytes) {

@@ -1,7 +1,7 @@
-//! A component that uses `wasi:keyvalue` and knows nothing of where its data goes.
+//! A component that uses `wasi:keyvalue` and does not know where its data is stored.
 //!
-//! Without arguments it is a guided tour of the interface ([`tour`]); with arguments a small tool to look into any store
-//! ([`tool`]).
+//! Without arguments it gives a guided tour of the interface ([`tour`]). With arguments it is a small tool to inspect any
+//! store ([`tool`]).
 
 mod describe;
 mod tool;

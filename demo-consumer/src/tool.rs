@@ -1,4 +1,4 @@
-//! The tool: one operation on any store, for people and scripts.
+//! The tool: one operation on any store, for people and for scripts.
 
 use crate::bindings::wasi::keyvalue::{atomics, store};
 use crate::describe;
@@ -8,23 +8,23 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 const HELP: &str = "\
-kv_demo: looks into any wasi:keyvalue store
+kv_demo: inspects any wasi:keyvalue store
 
 usage: kv_demo [--bucket NAME] COMMAND
 
   get KEY              write the value to standard output, byte for byte
-  set KEY [VALUE]      store VALUE, or standard input if there is none
-  delete KEY           remove the key; succeeds if it is not there
+  set KEY [VALUE]      store VALUE, or standard input if it is omitted
+  delete KEY           delete the key; succeeds if it does not exist
   exists KEY           print true or false
-  list [--limit N]     print the keys, one a line (quoted where a key is not plain text)
-  incr KEY [DELTA]     add DELTA (1) to a counter and print the result
+  list [--limit N]     print the keys, one on each line (quoted if a key is not plain text)
+  incr KEY [DELTA]     add DELTA (default: 1) to a counter and print the result
   cas KEY [VALUE] --expect OLD | --absent
-                       store VALUE, or standard input, if the key still has the value OLD, or none
+                       store VALUE, or standard input, if the value is still OLD, or the key absent
 
-  --bucket NAME        the bucket; without it the one named default. :memory: lives as long as this run
-  --help               this text; no arguments at all: a guided tour
+  --bucket NAME        the bucket (default: default); :memory: only lasts for this run
+  --help               print this help; without any arguments: a guided tour
 
-exit status: 0 done; 1 no such key, a cas that lost, or an error (WASI 0.2 knows no other numbers)";
+exit status: 0 if done; 1 if the key does not exist, a cas lost, or there was an error (WASI 0.2 has no others)";
 
 #[derive(Default)]
 struct Options {
@@ -41,7 +41,7 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode, String> {
         return Ok(ExitCode::SUCCESS);
     };
     let words: Vec<&str> = options.words.iter().map(String::as_str).collect();
-    // The words are checked before the store is opened: a typing error needs no store.
+    // The arguments are checked before the store is opened.
     let command = match words.as_slice() {
         ["get", key] => Command::Get(key),
         ["set", key, value @ ..] if value.len() <= 1 => Command::Set(key, value.first().copied()),
@@ -49,17 +49,18 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode, String> {
         ["exists", key] => Command::Exists(key),
         ["list"] => Command::List,
         ["incr", key] => Command::Incr(key, 1),
-        ["incr", key, delta] => {
-            Command::Incr(key, delta.parse().map_err(|_| format!("{delta:?} is not a number of 64 bits; see --help"))?)
-        }
+        ["incr", key, delta] => Command::Incr(
+            key,
+            delta.parse().map_err(|_| format!("{delta:?} is not a number that fits into 64 bits; see --help"))?,
+        ),
         ["cas", key, value @ ..] if value.len() <= 1 && options.absent != options.expect.is_some() => {
             Command::Cas(key, value.first().copied())
         }
-        ["cas", ..] => return Err("cas takes KEY [VALUE] and one of --expect OLD and --absent; see --help".into()),
-        _ => return Err(format!("cannot make sense of {:?}; see --help", words.join(" "))),
+        ["cas", ..] => return Err("cas needs KEY [VALUE] and one of --expect OLD and --absent; see --help".into()),
+        _ => return Err(format!("invalid command {:?}; see --help", words.join(" "))),
     };
     let bucket =
-        store::open(&options.bucket).map_err(|e| format!("opening the bucket failed: {}", describe::error(&e)))?;
+        store::open(&options.bucket).map_err(|e| format!("cannot open the bucket: {}", describe::error(&e)))?;
     perform(&command, &bucket, &options)
 }
 
@@ -114,7 +115,7 @@ fn perform(command: &Command, bucket: &store::Bucket, options: &Options) -> Resu
     match command {
         Command::Get(key) => {
             let Some(value) = bucket.get(key).map_err(said)? else { return missing(key) };
-            std::io::stdout().write_all(&value).map_err(|e| format!("writing the value failed: {e}"))?;
+            std::io::stdout().write_all(&value).map_err(|e| format!("cannot write the value: {e}"))?;
         }
         Command::Set(key, value) => bucket.set(key, &value_or_input(*value)?).map_err(said)?,
         Command::Delete(key) => bucket.delete(key).map_err(said)?,
@@ -146,12 +147,12 @@ fn list(bucket: &store::Bucket, limit: usize) -> Result<(), String> {
         for key in page.keys.iter().take(limit.saturating_sub(given)) {
             let plain = !key.is_empty() && !key.starts_with('"') && !key.chars().any(char::is_control);
             let line = if plain { writeln!(out, "{key}") } else { writeln!(out, "{key:?}") };
-            line.map_err(|e| format!("writing the keys failed: {e}"))?;
+            line.map_err(|e| format!("cannot write the keys: {e}"))?;
             given += 1;
         }
         cursor = page.cursor;
         if cursor.is_none() || given >= limit {
-            return out.flush().map_err(|e| format!("writing the keys failed: {e}"));
+            return out.flush().map_err(|e| format!("cannot write the keys: {e}"));
         }
     }
 }
@@ -168,7 +169,7 @@ fn cas(bucket: &store::Bucket, key: &str, value: Option<&str>, expected: Option<
         }
         match atomics::swap(handle, &value) {
             Ok(()) => return Ok(ExitCode::SUCCESS),
-            // Somebody wrote in between; what they wrote may still be the value expected.
+            // Someone wrote in between, and what they wrote may be the expected value.
             Err(atomics::CasError::CasFailed(fresh)) => handle = fresh,
             Err(atomics::CasError::StoreError(e)) => return Err(describe::error(&e)),
         }
@@ -180,6 +181,6 @@ fn value_or_input(value: Option<&str>) -> Result<Vec<u8>, String> {
         return Ok(value.as_bytes().to_vec());
     }
     let mut input = Vec::new();
-    std::io::stdin().read_to_end(&mut input).map_err(|e| format!("reading standard input failed: {e}"))?;
+    std::io::stdin().read_to_end(&mut input).map_err(|e| format!("cannot read standard input: {e}"))?;
     Ok(input)
 }

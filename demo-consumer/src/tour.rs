@@ -1,4 +1,4 @@
-//! The guided tour: every part of the interface once, with what happened.
+//! The guided tour: every part of the interface once, with its results.
 
 use crate::bindings::wasi::keyvalue::atomics::{self, CasError};
 use crate::bindings::wasi::keyvalue::{batch, store};
@@ -6,7 +6,7 @@ use crate::describe;
 use serde::{Deserialize, Serialize};
 use std::process::ExitCode;
 
-/// Why the tour stopped: the store said no, or gave another answer than the interface promises.
+/// Why the tour stopped: the store returned an error, or something other than the interface promises.
 struct Stop(String);
 
 impl From<store::Error> for Stop {
@@ -19,7 +19,7 @@ impl From<CasError> for Stop {
     fn from(error: CasError) -> Self {
         match error {
             CasError::StoreError(error) => error.into(),
-            CasError::CasFailed(_) => Self("a swap lost although nobody else wrote".to_string()),
+            CasError::CasFailed(_) => Self("a swap conflicted although nobody else had written".to_string()),
         }
     }
 }
@@ -32,7 +32,7 @@ pub fn run() -> Result<ExitCode, String> {
         Ok(bucket) => (bucket, true),
         Err(error) => {
             println!("\nThe bucket \"default\" cannot be opened: {}", describe::error(&error));
-            println!("So this tour uses the bucket \":memory:\", which ends with this run.");
+            println!("So this tour uses the bucket \":memory:\", which only lasts for this run.");
             let bucket = store::open(":memory:")
                 .map_err(|e| format!("the bucket \":memory:\" cannot be opened either: {}", describe::error(&e)))?;
             (bucket, false)
@@ -77,7 +77,7 @@ fn crud(bucket: &store::Bucket) -> Step {
 }
 
 fn binary(bucket: &store::Bucket) -> Step {
-    title(2, "Values are bytes, keys any string");
+    title(2, "Values are any bytes, keys any string");
     let bytes: Vec<u8> = (0..=255).collect();
     let key = "tour/../\0 Ключ 🗝";
     bucket.set(key, &bytes)?;
@@ -115,20 +115,20 @@ fn counter(bucket: &store::Bucket) -> Step {
     let mut last = 0;
     for step in steps {
         let (delta, sum) = step?;
-        println!("   {delta:+} makes {sum}");
+        println!("   adding {delta} gives {sum}");
         last = sum;
     }
     let raw = bucket.get("tour/counter")?;
-    println!("   and is stored as {}", raw.as_deref().map_or("nothing".into(), describe::value));
+    println!("   it is stored as {}", raw.as_deref().map_or("nothing".into(), describe::value));
     expect(last == 12 && raw.as_deref() == Some(b"12"), "counters add up and are decimal text")
 }
 
 fn conflict(bucket: &store::Bucket) -> Step {
-    title(5, "Compare-and-swap: two writers, one conflict, resolved");
+    title(5, "Compare-and-swap: two writers and a conflict");
     bucket.set("tour/stock", b"7")?;
     let mine = atomics::Cas::new(bucket, "tour/stock")?;
     println!(
-        "   I read {}; then somebody else sells two",
+        "   I read {}; then someone else sells two",
         mine.current()?.map_or("nothing".into(), |v| describe::value(&v))
     );
     let theirs = atomics::Cas::new(bucket, "tour/stock")?;
@@ -136,14 +136,14 @@ fn conflict(bucket: &store::Bucket) -> Step {
     match atomics::swap(mine, b"6") {
         Err(CasError::CasFailed(fresh)) => {
             let now = fresh.current()?.map_or("nothing".into(), |value| describe::value(&value));
-            println!("   my swap to \"6\" is refused, and I am handed what is there now: {now}");
+            println!("   my swap to \"6\" fails, and returns the current value: {now}");
             atomics::swap(fresh, b"4")?;
         }
         Ok(()) => return expect(false, "a swap on a stale state fails"),
         Err(error) => return Err(error.into()),
     }
     let value = bucket.get("tour/stock")?;
-    println!("   on that I swap again, to {}", value.as_deref().map_or("nothing".into(), describe::value));
+    println!("   I swap again, from that to {}", value.as_deref().map_or("nothing".into(), describe::value));
     expect(value.as_deref() == Some(b"4"), "the second swap took effect")
 }
 
@@ -184,7 +184,7 @@ fn runs(bucket: &store::Bucket, durable: bool) -> Step {
         println!("This tour has run {runs} {} on this store.", if runs == 1 { "time" } else { "times" });
         println!("The data is kept: run it again and the number goes up.");
     } else {
-        println!("Nothing of this was kept. To keep it, grant a directory: wasmtime run --dir data::/ …");
+        println!("Nothing was kept. To keep data, grant a directory: wasmtime run --dir data::/ …");
     }
     Ok(())
 }

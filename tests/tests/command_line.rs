@@ -112,8 +112,8 @@ fn a_value_comes_from_standard_input_and_goes_to_standard_output_byte_for_byte()
 #[test]
 fn typing_errors_are_answered_with_what_is_wrong() -> Result<()> {
     for (arguments, said) in [
-        (&["frobnicate"][..], "cannot make sense of \"frobnicate\""),
-        (&["get"], "cannot make sense of \"get\""),
+        (&["frobnicate"][..], "invalid command \"frobnicate\""),
+        (&["get"], "invalid command \"get\""),
         (&["incr", "k", "many"], "\"many\" is not a number"),
         (&["cas", "k", "v"], "one of --expect OLD and --absent"),
         (&["--colour", "list"], "invalid option '--colour'"),

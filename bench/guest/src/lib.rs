@@ -1,6 +1,7 @@
 //! What the timed consumers share: the workload's shape, the same that the native baselines use.
 
 pub mod requests;
+pub mod session;
 
 use std::time::Instant;
 

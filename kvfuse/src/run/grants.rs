@@ -6,6 +6,7 @@ use crate::cli::Run;
 use crate::needs::Needs;
 use crate::refusal::{Refusal, Result, code};
 use crate::table::Role;
+use kvfuse_transport::address::Address;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,10 +56,16 @@ impl Grants {
                     .with_code(code::NOT_RUN)
                     .err();
             };
-            endpoints.extend(value.split(',').filter_map(endpoint));
+            // The store parses it in the same way, and says what is wrong where this cannot: about schemes, for one.
+            let addresses = Address::parse_list(value).map_err(|invalid| {
+                Refusal::new(known.name, format!("this variable {invalid}"))
+                    .help(format!("--env {}={}", known.name, known.example))
+                    .with_code(code::NOT_RUN)
+            })?;
+            endpoints.extend(addresses.into_iter().filter_map(endpoint));
         }
         for text in &options.net {
-            match endpoint(text) {
+            match Address::parse(text).ok().and_then(endpoint) {
                 Some(endpoint) => endpoints.push(endpoint),
                 None => {
                     return Refusal::new("--net", format!("{text:?} is not a host with a port"))
@@ -171,32 +178,10 @@ type Sent = Box<
         > + Send,
 >;
 
-/// The host and port of a URL, or of `host:port`. A login in it is passed over.
-fn endpoint(text: &str) -> Option<(String, u16)> {
-    let (scheme, rest) = text.trim().split_once("://").unwrap_or(("", text.trim()));
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let address = authority.rsplit('@').next()?;
-    let default = match scheme {
-        "http" => Some(80),
-        "https" => Some(443),
-        "redis" | "rediss" | "valkey" | "valkeys" => Some(6379),
-        _ => None,
-    };
-    let (host, port) = match address.strip_prefix('[') {
-        Some(address) => {
-            let (host, rest) = address.split_once(']')?;
-            (host, rest.strip_prefix(':'))
-        }
-        None => match address.rsplit_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = match port {
-        Some(port) => port.parse().ok()?,
-        None => default?,
-    };
-    (!host.is_empty()).then(|| (host.to_string(), port))
+/// The host and port, if the address has both. Its login is left out.
+fn endpoint(address: Address) -> Option<(String, u16)> {
+    let port = address.port_or_default()?;
+    Some((address.host, port))
 }
 
 #[cfg(test)]
@@ -204,9 +189,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_read_from_urls_of_every_kind() {
+    fn the_endpoint_of_a_url_is_its_host_and_port() {
+        let endpoint = |text: &str| Address::parse(text).ok().and_then(endpoint);
         let cases = [
             ("redis://cache", ("cache", 6379)),
+            // The Redis store takes it as a password, too.
+            ("redis://:a,b@cache", ("cache", 6379)),
             ("rediss://user:p%40ss@cache:7000/3", ("cache", 7000)),
             ("http://127.0.0.1:2379", ("127.0.0.1", 2379)),
             ("https://etcd.example", ("etcd.example", 443)),

@@ -1,12 +1,22 @@
-//! Counters: signed 64-bit integers kept as canonical ASCII decimal, the form in which Redis, wasmtime and most peers
-//! keep theirs, and which upstream's issue 51 proposes for all.
+//! Counters: signed 64-bit integers stored as canonical ASCII decimal.
 //!
-//! Canonical: `0`, or an optional `-` and digits of which the first is not `0`. `+1`, `007`, `-0`, blanks and the empty
-//! value are no counters (Redis refuses the same ones).
+//! That is how Redis, wasmtime and most other implementations store theirs, and what issue 51 of `wasi:keyvalue` proposes
+//! for all of them.
+//!
+//! Canonical means `0`, or an optional `-` followed by digits that do not start with `0`. `+1`, `007`, `-0`, blanks and
+//! the empty value are not counters; Redis rejects the same ones.
 
 use crate::error::{Error, Result};
 
-/// Decodes a counter; `None` if the bytes are not one.
+/// Decodes a counter. Returns `None` if the bytes are not a counter in canonical form.
+///
+/// ```
+/// use kvfuse_core::counter;
+///
+/// assert_eq!(counter::parse(b"-42"), Some(-42));
+/// assert_eq!(counter::parse(b"007"), None);
+/// assert_eq!(counter::parse(b"9223372036854775808"), None, "above i64::MAX");
+/// ```
 pub fn parse(value: &[u8]) -> Option<i64> {
     let digits = value.strip_prefix(b"-").unwrap_or(value);
     match digits {
@@ -19,29 +29,49 @@ pub fn parse(value: &[u8]) -> Option<i64> {
 }
 
 /// Encodes a counter.
+///
+/// ```
+/// assert_eq!(kvfuse_core::counter::format(-42), b"-42");
+/// ```
 pub fn format(value: i64) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
-/// What an increment by `delta` makes of a key's value, as the contract defines it: a missing key counts as 0, and the
-/// result must be at least `floor`. Pure, so that a store that replays a log and one that runs a transaction agree.
+/// The result of incrementing a key's value by `delta`, as [`Bucket::increment`](crate::Bucket::increment) defines it.
+///
+/// `current` is the key's value; a missing key (`None`) counts as 0. This is a pure function, so a store that replays a
+/// log and one that runs a transaction compute the same result.
+///
+/// # Errors
+/// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a counter, or if the result does not fit an `i64`
+/// or is below `floor`.
+///
+/// ```
+/// use kvfuse_core::{Kind, counter};
+///
+/// assert_eq!(counter::add(None, 5, i64::MIN), Ok(5));
+/// assert_eq!(counter::add(Some(b"5"), -7, i64::MIN), Ok(-2));
+/// // An interface whose counters are unsigned passes 0 as the floor.
+/// assert_eq!(counter::add(Some(b"5"), -7, 0).unwrap_err().kind(), Kind::InvalidArgument);
+/// assert_eq!(counter::add(Some(b"five"), 1, 0).unwrap_err().kind(), Kind::InvalidArgument);
+/// ```
 pub fn add(current: Option<&[u8]>, delta: i64, floor: i64) -> Result<i64> {
     let before = match current {
         None => 0,
         Some(bytes) => parse(bytes).ok_or_else(|| {
             Error::invalid(
-                "the value is not a counter, so it was left as it is; a counter is a decimal number in ASCII from \
+                "the value is not a counter and was left unchanged; a counter is a decimal number in ASCII from \
                  -9223372036854775808 to 9223372036854775807",
             )
         })?,
     };
     let after = before.checked_add(delta).ok_or_else(|| {
-        Error::invalid(format!("{before} plus {delta} does not fit 64 bits; the counter was left as it is"))
+        Error::invalid(format!("{before} plus {delta} does not fit into 64 bits; the counter was left unchanged"))
     })?;
     if after < floor {
         return Err(Error::invalid(format!(
-            "{before} plus {delta} is {after}, below the {floor} that this generation of the interface can tell; the \
-             counter was left as it is"
+            "{before} plus {delta} is {after}, below {floor}, the least that this generation of the interface can \
+             represent; the counter was left unchanged"
         )));
     }
     Ok(after)
@@ -59,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_redis_refuses_is_no_counter() {
+    fn what_redis_refuses_is_not_a_counter() {
         for bytes in [
             &b""[..],
             b"+1",

@@ -2,40 +2,60 @@
 
 use std::fmt;
 
+/// A result whose error is this crate's [`Error`] unless said otherwise.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What sort of thing went wrong, as far as a caller can act on it.
+/// The category of an error, as far as a caller can act on it.
 ///
-/// The published interfaces know three cases (`no-such-store`, `access-denied`, `other(string)`), the newest draft
-/// eight; the facades map every kind onto the nearest case and, where that carries text, keep the message.
+/// Most published interfaces distinguish three cases (`no-such-store`, `access-denied`, `other(string)`), the newest draft
+/// eight. Facades map each kind to the nearest case and, where the case carries text, keep the message.
+///
+/// More kinds may be added; treat an unknown one like [`Other`](Self::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Kind {
-    /// The bucket does not exist and this store does not create buckets.
+    /// The bucket does not exist, and this store does not create buckets.
     NoSuchStore,
-    /// Configuration or the engine forbids this caller the bucket. Most generations carry no text with this case, so it
-    /// is for refusals that need none; what a user could mend is [`Unavailable`](Self::Unavailable).
+    /// The configuration or the engine does not allow the caller to use the bucket. Most generations of the interface
+    /// drop the message of this case, so it is for refusals that need no explanation. If the user could fix the cause,
+    /// use [`Unavailable`](Self::Unavailable).
     AccessDenied,
-    /// The call can never succeed as it is: a key or value over its limit, a value that is no counter, a result out of
-    /// range, a cursor that this store did not issue.
+    /// The call can never succeed as it stands: a key or value over its limit, a value that is not a counter, a result
+    /// out of range, a cursor that this store did not issue.
     InvalidArgument,
-    /// The store could not be reached, or is not set up: nothing was changed, and trying later may help.
+    /// The store is unreachable or not configured. Nothing was changed, and a later attempt may succeed.
     Unavailable,
-    /// No answer within the time allowed, and nothing was changed.
+    /// The time limit passed without an answer, and nothing was changed.
     Timeout,
-    /// The engine has no room or no descriptors left. Nothing was changed.
+    /// The engine has run out of space or of file descriptors. Nothing was changed.
     QuotaExceeded,
-    /// The request was sent and its answer was lost: it may or may not have happened. Read before trying again.
+    /// The request was sent, and its answer was lost: the operation may or may not have happened. Read before trying
+    /// again.
     OutcomeUnknown,
-    /// What the store holds for this key cannot be read back as it was written.
+    /// The stored data for this key is corrupt, or is not what this store wrote.
     Damaged,
-    /// This store cannot do this at all.
+    /// This store does not support the operation at all.
     Unsupported,
     /// None of the above.
     Other,
 }
 
-/// A failed operation. The message says what was asked, what went wrong and what to do about it, on one line, and never
-/// holds a credential or a value.
+/// A failed operation: its [`Kind`] and a message.
+///
+/// The message is one line that says what was asked, what went wrong and how to fix it. It never contains a credential or
+/// a value.
+///
+/// ```
+/// use kvfuse_core::{Error, Kind};
+///
+/// let error = Error::new(Kind::Timeout, "no answer within 5000 ms; KEYVALUE_TIMEOUT_MS sets the limit");
+/// let error = error.within("listing the keys");
+/// assert_eq!(error.kind(), Kind::Timeout);
+/// assert_eq!(
+///     error.to_string(),
+///     "listing the keys: no answer within 5000 ms; KEYVALUE_TIMEOUT_MS sets the limit"
+/// );
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Error {
     kind: Kind,
@@ -43,27 +63,32 @@ pub struct Error {
 }
 
 impl Error {
+    /// An error of this kind with this message.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into().into_boxed_str() }
     }
 
+    /// What a program can act on.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
+    /// What a person can act on: one line.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The same error, told as part of a larger operation: `"{what}: {message}"`.
+    /// The same error, reported as part of a larger operation: `"{what}: {message}"`.
     pub fn within(self, what: impl fmt::Display) -> Self {
         Self::new(self.kind, format!("{what}: {}", self.message))
     }
 
+    /// An error of the kind [`InvalidArgument`](Kind::InvalidArgument).
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(Kind::InvalidArgument, message)
     }
 
+    /// An error of the kind [`Unsupported`](Kind::Unsupported).
     pub fn unsupported(message: impl Into<String>) -> Self {
         Self::new(Kind::Unsupported, message)
     }
@@ -83,7 +108,14 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// A name or key as it may appear in a message: quoted, control characters escaped, cut after 64 characters.
+/// Formats a name or key for a message: quoted, with control characters escaped, and truncated to 64 characters.
+///
+/// ```
+/// use kvfuse_core::error::quoted;
+///
+/// assert_eq!(quoted("user 7"), r#""user 7""#);
+/// assert_eq!(quoted("line\nbreak"), r#""line\nbreak""#);
+/// ```
 pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for (count, c) in text.chars().enumerate() {

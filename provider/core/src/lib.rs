@@ -1,22 +1,30 @@
-//! What a key-value store is: the contract that every store implements and every facade calls.
+//! The contract that every key-value store of kvfuse implements and every facade calls.
 //!
 //! ```text
 //! consumer ── component ── facade ── [ Store, Bucket ] ── store ── transport ── WASI
 //! ```
 //!
-//! | file | what it defines |
+//! | module | what it defines |
 //! |---|---|
 //! | [`store`] | [`Store`], [`Bucket`]: the operations, their limits, atomicity and errors |
-//! | [`body`] | values that pass as host streams, for stores that can |
-//! | [`error`] | [`Error`] and its kinds, and how they map onto the published interfaces |
-//! | [`page`] | [`Page`]: what one listing call gives, and what a cursor promises |
+//! | [`body`] | values passed as host streams, for stores that support them |
+//! | [`error`] | [`Error`] and its [`Kind`]s |
+//! | [`page`] | [`Page`]: one page of keys, and what a cursor promises |
 //! | [`version`] | [`Version`], [`Snapshot`], [`Swap`]: compare-and-swap |
-//! | [`counter`] | the one encoding of counters, and their arithmetic |
+//! | [`counter`] | the encoding of counters, and their arithmetic |
 //! | [`limits`] | the sizes that every store accepts |
-//! | [`settings`] | where configuration comes from |
+//! | [`settings`] | configuration |
 //!
-//! No WIT and no I/O here: facades translate between this and a generation of the interface, stores between this and
-//! an engine. Neither knows the other.
+//! There is no WIT and no I/O here. Facades translate between this contract and one generation of the interface, stores
+//! between this contract and an engine, and neither knows the other.
+//!
+//! # A complete store
+//!
+//! ```
+#![doc = include_str!("../examples/map.rs")]
+//! ```
+#![deny(missing_docs, rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
+#![forbid(unsafe_code)]
 
 pub mod body;
 pub mod counter;
@@ -34,3 +42,8 @@ pub use page::Page;
 pub use settings::Settings;
 pub use store::{Bucket, Store};
 pub use version::{Snapshot, Swap, Version};
+
+/// Its example is a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

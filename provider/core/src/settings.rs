@@ -1,29 +1,48 @@
-//! Configuration: environment variables, read once.
+//! Configuration: the environment variables, read once.
 
 use crate::error::{Error, Result, quoted};
 use std::ops::RangeInclusive;
 
-/// The environment variables an instance was given. Made by the transport, or by a test.
+/// The environment variables of an instance, as the transport or a test provides them.
+///
+/// If a variable occurs more than once, the last one counts. An empty value counts as not set.
+///
+/// ```
+/// use kvfuse_core::{Error, Settings};
+///
+/// let variables = [("MODE", "full"), ("SIZE", "2M"), ("NOTHING", "")];
+/// let settings = Settings::new(variables.map(|(name, value)| (name.to_string(), value.to_string())));
+/// assert_eq!(settings.get("MODE"), Some("full"));
+/// assert_eq!(settings.get("NOTHING"), None);
+/// assert_eq!(settings.bytes("SIZE", 4096, 0..=1 << 30)?, 2 << 20);
+/// assert_eq!(settings.choice("MODE", &[("relaxed", false), ("full", true)])?, true);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings(Vec<(String, String)>);
 
 impl Settings {
+    /// Settings with these names and values.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(variables.into_iter().collect())
     }
 
-    /// A variable's value; an empty one counts as not set.
+    /// The value of a variable; `None` if it is not set or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().rev().find(|(n, _)| n == name)?;
         (!value.is_empty()).then_some(value.as_str())
     }
 
-    /// A size in bytes: decimal digits, or with the suffix `K`, `M` or `G` (powers of 1024).
+    /// A size in bytes: decimal digits, optionally followed by `K`, `M` or `G` (powers of 1024). `default` if the variable
+    /// is not set.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a size or is outside `allowed`.
     pub fn bytes(&self, name: &str, default: usize, allowed: RangeInclusive<usize>) -> Result<usize> {
         let Some(text) = self.get(name) else { return Ok(default) };
         parse_bytes(text).filter(|n| allowed.contains(n)).ok_or_else(|| {
             Error::invalid(format!(
-                "{name}={} is not a size from {} to {} bytes; write digits, with K, M or G behind them if you like",
+                "{name}={} is not a size from {} to {} bytes; write digits, optionally followed by K, M or G",
                 quoted(text),
                 allowed.start(),
                 allowed.end()
@@ -31,7 +50,10 @@ impl Settings {
         })
     }
 
-    /// One of the named choices, the first being the default.
+    /// The value of the choice that the variable names. The first choice is the default.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Kind::InvalidArgument), with the list of choices, if the value is not among them.
     pub fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<T> {
         let text = self.get(name).or(choices.first().map(|(n, _)| *n)).unwrap_or_default();
         choices.iter().find(|(n, _)| *n == text).map(|(_, value)| *value).ok_or_else(|| {
@@ -76,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_that_is_not_there_is_refused_with_the_list() {
+    fn an_unknown_choice_is_refused_with_the_list() {
         let choices = [("relaxed", 1), ("full", 2)];
         assert_eq!(settings("full").choice("SIZE", &choices), Ok(2));
         assert_eq!(settings("").choice("SIZE", &choices), Ok(1));

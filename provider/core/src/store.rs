@@ -1,110 +1,152 @@
-//! The contract.
+//! The contract: [`Store`] and [`Bucket`].
 
 use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version};
 use std::rc::Rc;
 
-/// The bucket behind the cache interface.
+/// The name of the bucket behind the cache interface.
 pub const CACHE: &str = ":cache:";
 
-/// A key-value engine: a way to get at buckets.
+/// A key-value engine, as a way to open buckets.
+///
+/// The [crate's documentation](crate#a-complete-store) shows a complete implementation.
 pub trait Store {
-    /// Opens a bucket. Buckets are separate name spaces. Names are any string that is not empty; names that begin and
-    /// end with `:` never reach a store but for [`CACHE`].
+    /// Opens a bucket.
     ///
-    /// Opening creates nothing that others could see: a bucket comes to be on its first write, and one never written
-    /// reads as empty. What can be checked at once (is there an engine, may this bucket be used) is checked here, so
-    /// that a misconfiguration shows on open; stores that need a round trip for it may leave it to the first operation.
+    /// Buckets are separate name spaces. A name is any non-empty string. Names that start and end with `:` never reach a
+    /// store, with the exception of [`CACHE`].
     ///
-    /// Opening one bucket several times gives handles on the same data.
+    /// Opening creates nothing that others could see: a bucket is created by its first write, and one that was never
+    /// written reads as empty. What can be checked without a round trip (is there an engine, may this bucket be used?)
+    /// is checked here, so that a misconfiguration shows on open. Stores that need a round trip may leave the check to
+    /// the first operation.
+    ///
+    /// Handles from several calls with the same name share their data.
     ///
     /// # Errors
-    /// [`Unavailable`](crate::Kind::Unavailable) with the setting or grant that is missing,
-    /// [`NoSuchStore`](crate::Kind::NoSuchStore) where buckets are not created by use,
-    /// [`AccessDenied`](crate::Kind::AccessDenied), [`InvalidArgument`](crate::Kind::InvalidArgument) for a name that
-    /// this engine cannot represent.
+    /// - [`Unavailable`](crate::Kind::Unavailable), with the setting or grant that is missing
+    /// - [`NoSuchStore`](crate::Kind::NoSuchStore) if the store does not create buckets on demand
+    /// - [`AccessDenied`](crate::Kind::AccessDenied)
+    /// - [`InvalidArgument`](crate::Kind::InvalidArgument) if the engine cannot represent the name
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>>;
 
-    /// Opens the bucket behind the cache interface, which lies apart from those that consumers can name.
+    /// Opens the bucket behind the cache interface, which is separate from every bucket that a consumer can name.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
     fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
         self.open(CACHE)
     }
 
-    /// Begins a value that will arrive as a host stream and belongs to no bucket yet.
+    /// Starts a value that will be written through a host stream. It does not belong to a bucket yet.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Kind::Unsupported) for stores that take whole values only, the default.
+    /// [`Unsupported`](crate::Kind::Unsupported) for stores that accept whole values only, which is the default.
     fn create_body(&self) -> Result<Box<dyn Body>> {
-        Err(Error::unsupported("this store takes values whole, not as streams; pass the value as a byte list"))
+        Err(Error::unsupported("this store does not accept values as streams; pass the value as a byte list"))
     }
 }
 
 /// One bucket: a map from keys to values.
 ///
-/// **Keys** are any string of up to [`MAX_KEY`](crate::limits::MAX_KEY) bytes, the empty one included, compared byte for
-/// byte. **Values** are any bytes up to the limit in [`Limits`](crate::Limits). Callers keep to both limits; a store with
-/// lower ones refuses with [`InvalidArgument`](crate::Kind::InvalidArgument).
+/// **Keys** are any string of up to [`MAX_KEY`](crate::limits::MAX_KEY) bytes, including the empty string, and are compared
+/// byte for byte. **Values** are any bytes up to the limit in [`Limits`](crate::Limits). Callers check both limits; a store
+/// with lower ones returns [`InvalidArgument`](crate::Kind::InvalidArgument).
 ///
-/// **Atomicity.** Each operation on one key takes effect at one moment between its call and its return, in one order
-/// that all instances see: single-key operations are linearizable, which is more than the interface asks (read your own
-/// writes). Batches are not atomic: others may see a part of one, and one that failed may be half done.
+/// **Atomicity.** An operation on one key takes effect at one moment between its call and its return, in one order that
+/// all instances observe: single-key operations are linearizable. (The interface only asks for read-your-writes.) Batches
+/// are not atomic: others may observe part of a batch, and a batch that fails may have been carried out in part.
 ///
-/// **Errors.** After any error but [`OutcomeUnknown`](crate::Kind::OutcomeUnknown) a single-key operation did not
-/// happen. A store retries by itself only what it knows did not happen.
+/// **Errors.** After any error other than [`OutcomeUnknown`](crate::Kind::OutcomeUnknown), a single-key operation did not
+/// happen. A store only retries what it knows did not happen. Every method can return
+/// [`Unavailable`](crate::Kind::Unavailable), [`Timeout`](crate::Kind::Timeout), [`Damaged`](crate::Kind::Damaged) and
+/// [`Other`](crate::Kind::Other); those that write also [`QuotaExceeded`](crate::Kind::QuotaExceeded) and
+/// [`OutcomeUnknown`](crate::Kind::OutcomeUnknown). Further errors are listed at each method.
 ///
-/// Sources: `wasi:keyvalue` 0.2.0-draft and 0.2.0-draft2, where not said otherwise.
+/// Sources: `wasi:keyvalue` 0.2.0-draft and 0.2.0-draft2, unless noted otherwise.
+///
+/// # Example
+///
+/// ```
+/// use kvfuse_core::{Bucket, Result, Swap};
+///
+/// /// Takes one item out of stock unless it is sold out.
+/// fn sell(bucket: &dyn Bucket, item: &str) -> Result<bool> {
+///     let mut seen = bucket.snapshot(item)?;
+///     loop {
+///         let stock = seen.value.as_deref().and_then(kvfuse_core::counter::parse).unwrap_or(0);
+///         if stock == 0 {
+///             return Ok(false);
+///         }
+///         match bucket.swap(item, &seen.version, &kvfuse_core::counter::format(stock - 1))? {
+///             Swap::Done => return Ok(true),
+///             Swap::Conflict(now) => seen = now,
+///         }
+///     }
+/// }
+/// ```
 pub trait Bucket {
-    /// The value of a key, `None` if it has none.
+    /// The value of a key, or `None` if the key does not exist.
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Gives a key a value, whether it had one or not.
+    /// Sets the value of a key, whether or not the key exists.
     fn set(&self, key: &str, value: &[u8]) -> Result<()>;
 
-    /// Removes a key; removing one that is not there succeeds.
+    /// Deletes a key. Deleting a key that does not exist succeeds.
     fn delete(&self, key: &str) -> Result<()>;
 
-    /// Whether a key has a value, without fetching it.
+    /// Whether a key exists. Does not fetch its value.
     fn exists(&self, key: &str) -> Result<bool>;
 
-    /// The next page of keys; see [`Page`] for what a cursor promises. A page has at most
-    /// [`PAGE_KEYS`](crate::limits::PAGE_KEYS) keys, but for keys that only fit one page together, and ends after
-    /// [`PAGE_BYTES`](crate::limits::PAGE_BYTES).
+    /// The next page of keys; [`Page`] explains cursors.
+    ///
+    /// A page has at most [`PAGE_KEYS`](crate::limits::PAGE_KEYS) keys and ends after
+    /// [`PAGE_BYTES`](crate::limits::PAGE_BYTES). An engine that returns keys in groups which cannot be split may exceed
+    /// both by a part of one group.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Kind::InvalidArgument) for a cursor that is not from a listing of this bucket.
     fn list(&self, cursor: Option<&str>) -> Result<Page>;
 
-    /// Adds to a counter and returns the result, as [`counter::add`](crate::counter::add) defines it: a missing key
-    /// counts as 0, and nothing changes if the value is no counter or the result does not fit or is below `floor`
-    /// (`i64::MIN` for signed generations, 0 for those whose counters are `u64`).
+    /// Adds `delta` to a counter and returns the sum, as [`counter::add`](crate::counter::add) defines it.
+    ///
+    /// A missing key counts as 0. `floor` is the smallest sum allowed: `i64::MIN` for generations of the interface with
+    /// signed counters, 0 for those whose counters are `u64`.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a counter, or if the sum does not fit an
+    /// `i64` or is below `floor`. The value is left unchanged.
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64>;
 
-    /// A key's value together with the version to [`swap`](Self::swap) against.
+    /// The value of a key together with the version to pass to [`swap`](Self::swap).
     fn snapshot(&self, key: &str) -> Result<Snapshot>;
 
-    /// Gives a key a value if its version still is `expected`. A conflict is not an error.
+    /// Sets the value of a key if its version is still `expected`. A conflict is not an error.
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap>;
 
-    /// The values of several keys, in the order asked, each as [`get`](Self::get) would give it; one key may be asked
-    /// for several times. As few round trips as the engine allows.
+    /// The values of several keys, in the given order, each as [`get`](Self::get) would return it. A key may occur more
+    /// than once. Takes as few round trips as the engine allows.
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>>;
 
-    /// Sets several keys; of pairs with one key the last wins.
+    /// Sets several keys. If a key occurs more than once, its last value wins.
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()>;
 
-    /// Removes several keys; missing ones are no error.
+    /// Deletes several keys. Keys that do not exist are ignored.
     fn delete_many(&self, keys: &[&str]) -> Result<()>;
 
-    /// Stores what has been written to a body so far as a key's value. From then on the body takes no effect any more:
-    /// what is written to its stream later is not part of the value.
+    /// Sets the value of a key to what has been written to a body so far. From then on the body has no further effect:
+    /// later writes to its stream do not change the value.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Kind::Unsupported) if the body was made by another store or this one makes none.
+    /// [`Unsupported`](crate::Kind::Unsupported) if another store made the body, or if this store has no streams.
     fn set_body(&self, _key: &str, _body: &mut dyn Body) -> Result<()> {
-        Err(Error::unsupported("this bucket takes values whole, not as streams; pass the value as a byte list"))
+        Err(Error::unsupported("this bucket does not accept values as streams; pass the value as a byte list"))
     }
 
-    /// A key's value as a host stream.
+    /// The value of a key as a host stream, or `None` if the key does not exist.
     ///
     /// # Errors
-    /// [`Unsupported`](crate::Kind::Unsupported) where a store has no streams; the value can then be had whole.
+    /// [`Unsupported`](crate::Kind::Unsupported) if this store has no streams. [`get`](Self::get) works in that case.
     fn get_body(&self, _key: &str) -> Result<Option<BodyReader>> {
-        Err(Error::unsupported("this bucket gives values whole, not as streams; read the value as a byte list"))
+        Err(Error::unsupported("this bucket does not return values as streams; read the value as a byte list"))
     }
 }

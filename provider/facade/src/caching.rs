@@ -1,7 +1,7 @@
-//! The cache interface over any store: a bucket of its own whose values carry the moment at which they expire.
+//! The cache interface on top of any store: a separate bucket whose values start with their expiry time.
 //!
-//! Every operation is carried out when it is called, so a future is ready from the start; the one exception is
-//! `get-or-set` of a key whose vacancy is out, which waits for that.
+//! Operations are carried out when they are called, so their futures are ready immediately. The one exception is
+//! `get-or-set` while another caller holds the vacancy of the key: it waits for that one.
 
 use crate::Provider;
 use crate::values::{Incoming, Outgoing};
@@ -12,23 +12,23 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use wasip2::io::poll::Pollable;
 
-/// A provider that can keep time, which the cache needs.
+/// A provider with a clock, which the cache needs.
 pub trait Caching: Provider {
     /// Milliseconds since 1970 by the wall clock.
     fn now() -> u64;
-    /// A pollable that is ready after so many milliseconds.
+    /// A pollable that becomes ready after this many milliseconds.
     fn timer(milliseconds: u64) -> Pollable;
 }
 
-/// How often someone who waits for a vacancy looks again. A vacancy ends by a call into this very instance, and no host
-/// wakes a pollable for that; so what waits for one is woken by the clock, finds `none`, and waits again.
+/// How often a caller that waits for a vacancy checks again, in milliseconds. A vacancy ends with a call into this
+/// instance, which no pollable can wait for. So the clock wakes the caller, which finds `none` and waits again.
 const LOOK_AGAIN_MS: u64 = 10;
 
-/// An expiry that never comes.
+/// The expiry time of entries that do not expire.
 const NEVER: u64 = u64::MAX;
 
 thread_local! {
-    /// The keys whose vacancy is out.
+    /// The keys whose vacancy someone holds.
     static VACANT: RefCell<BTreeSet<Rc<str>>> = const { RefCell::new(BTreeSet::new()) };
 }
 
@@ -43,12 +43,12 @@ impl<P: Caching> Cache<P> {
     pub fn get(key: &str) -> Result<Option<Vec<u8>>> {
         let bucket = Self::bucket()?;
         let Some(entry) = bucket.get(key)? else { return Ok(None) };
-        // Only what `set` wrote is an entry; anything else in its place counts as nothing.
+        // Anything too short to be written by `set` is ignored.
         let Some((expiry, value)) = entry.split_first_chunk() else { return Ok(None) };
         if P::now() < u64::from_le_bytes(*expiry) {
             return Ok(Some(value.to_vec()));
         }
-        // May remove an entry that was set this very moment, which a cache is free to do.
+        // This may delete an entry that was set just now. A cache is free to do that.
         bucket.delete(key)?;
         Ok(None)
     }
@@ -68,7 +68,7 @@ impl<P: Caching> Cache<P> {
     }
 }
 
-/// A future that was ready from the start. It tells its result as often as it is asked.
+/// A future that is ready from the start. Its result can be read any number of times.
 pub struct Ready<P, T> {
     result: Result<T>,
     provider: PhantomData<P>,
@@ -104,7 +104,7 @@ pub struct FutureEntry<P> {
 }
 
 enum Waiting<P> {
-    /// Another vacancy of this key is out.
+    /// Someone else holds the vacancy of this key.
     ForVacancy,
     Found(Result<Entry<P>>),
     Given,
@@ -128,7 +128,9 @@ impl<P: Caching> FutureEntry<P> {
                 None
             }
             Waiting::Found(result) => Some(result),
-            Waiting::Given => Some(Err(Error::invalid("this future's entry was taken already; ask for the key again"))),
+            Waiting::Given => {
+                Some(Err(Error::invalid("the entry of this future has already been taken; call get-or-set again")))
+            }
         }
     }
 
@@ -155,7 +157,7 @@ fn look_up<P: Caching>(key: &Rc<str>) -> Waiting<P> {
     }
 }
 
-/// The right to fill a key's entry.
+/// The right to fill the entry of a key.
 pub struct Vacancy<P> {
     claim: Rc<Claim>,
     provider: PhantomData<P>,
@@ -172,8 +174,8 @@ impl<P: Caching> Vacancy<P> {
     }
 }
 
-/// A key in [`VACANT`]: it leaves when the value has been written, or when neither the vacancy nor a value to be
-/// written is left.
+/// A key in [`VACANT`]. It is removed when the value has been written, or when both the vacancy and the value to be written
+/// have been dropped.
 struct Claim {
     key: Rc<str>,
     over: Cell<bool>,

@@ -1,7 +1,13 @@
 //! The parts that several generations before 2024-04 share word for word, as macros over the bindings of the module that
-//! calls them: Rust has no other way to write one implementation of two generated traits.
+//! uses them. Rust has no other way to write one implementation of two generated traits.
+//!
+//! Each macro needs certain names in the scope of that module, which its documentation lists. Lower-case ones are modules
+//! of generated bindings (`exports` is their root), `Facade` is the module's own type, and the others are those of
+//! [`values`](crate::values) and [`caching`](crate::caching).
 
-/// `types` but for the incoming value, and the interface of the error resource.
+/// `types` without the incoming value, and the interface `$error` of the error resource.
+///
+/// Needs in scope: `exports`, `types`, `Bucket`, `Incoming`, `Outgoing`, `Facade`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_types {
@@ -50,7 +56,9 @@ macro_rules! classic_types {
     };
 }
 
-/// The incoming value where consuming it is a static function.
+/// The incoming value of generations in which consuming it is a static function.
+///
+/// Needs in scope: `types`, `Incoming`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_consume_static {
@@ -71,7 +79,10 @@ macro_rules! classic_consume_static {
     };
 }
 
-/// Everything but the incoming value, where single keys are in `eventual` and batches in `eventual-batch`.
+/// Everything but the incoming value, of generations with the interfaces `eventual` and `eventual-batch`.
+///
+/// Needs in scope: `exports`, `cache`, `eventual`, `eventual_batch`, `types`, `Bucket`, `Incoming`, `Outgoing`, `Cache`,
+/// `Entry`, `FutureDone`, `FutureEntry`, `FutureExists`, `FutureGet`, `Vacancy`, `Facade`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_eventual {
@@ -107,7 +118,9 @@ macro_rules! classic_eventual {
     };
 }
 
-/// The functions of single keys that do not depend on what a missing key is: of `eventual` and `readwrite`.
+/// The functions on single keys that `eventual` and `readwrite` have in common: all but `get`.
+///
+/// Needs in scope: `types`, `Bucket`, `Outgoing`, and `P`, the provider.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_single {
@@ -130,7 +143,9 @@ macro_rules! classic_single {
     };
 }
 
-/// The same of `eventual-batch` and `batch`.
+/// The functions that `eventual-batch` and `batch` have in common.
+///
+/// Needs in scope: `types`, `Bucket`, `Outgoing`, and `P`, the provider.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_batch {
@@ -150,6 +165,8 @@ macro_rules! classic_batch {
 }
 
 /// `atomic`.
+///
+/// Needs in scope: `exports`, `types`, `Bucket`, `Facade`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_atomic {
@@ -172,6 +189,9 @@ macro_rules! classic_atomic {
 }
 
 /// `cache`.
+///
+/// Needs in scope: `cache`, `types`, `Incoming`, `Cache`, `Entry`, `FutureDone`, `FutureEntry`, `FutureExists`,
+/// `FutureGet`, `Vacancy`, `Facade`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_cache {

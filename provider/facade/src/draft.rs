@@ -1,5 +1,5 @@
 //! `wasi:keyvalue@0.2.0-draft` (2024-04), which wasmtime and wasmCloud host: `u64` cursors and counters, no
-//! compare-and-swap, and a `get-many` that gives each key that is there with its value.
+//! compare-and-swap, and a `get-many` that returns the keys that exist with their values.
 
 wit_bindgen::generate!({
     path: "../../wit/draft",

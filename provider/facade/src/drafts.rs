@@ -1,5 +1,9 @@
-//! What the generations since 2024-04 have in common: an error of three cases, buckets as resources, and from draft2 on
-//! handles to compare and swap. Macros for the same reason as in [`classic`](crate::classic).
+//! What the generations since 2024-04 have in common: an error with three cases, buckets as resources, and, since draft2,
+//! handles for compare-and-swap.
+//!
+//! Macros, for the same reason as in [`classic`](crate::classic). Each needs certain names in the scope of the module that
+//! uses it, which its documentation lists. Lower-case ones are modules of generated bindings, `Facade` is the module's
+//! own type, `Bucket` and `Cas` are those of this file, and `Swap` is that of [`kvfuse_core`].
 
 use kvfuse_core::Snapshot;
 use std::rc::Rc;
@@ -7,14 +11,16 @@ use std::rc::Rc;
 /// An open bucket.
 pub struct Bucket(pub Rc<dyn kvfuse_core::Bucket>);
 
-/// A key's state when the handle was made.
+/// The state of a key when the handle was created.
 pub struct Cas {
     pub bucket: Rc<dyn kvfuse_core::Bucket>,
     pub key: String,
     pub state: Snapshot,
 }
 
-/// The nearest of the three cases; the one that carries text keeps the message.
+/// Converts errors to the nearest of the three cases. The one that carries text keeps the message.
+///
+/// Needs in scope: `store`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! drafts_error {
@@ -31,7 +37,9 @@ macro_rules! drafts_error {
     };
 }
 
-/// `open`, and the bucket with cursors that `$from` and `$into` turn into the store's and back.
+/// `open` and the bucket. `$from` converts a cursor to that of the store, `$into` converts it back.
+///
+/// Needs in scope: `store`, `Bucket`, `Facade`, and what [`drafts_error`] defines.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! drafts_store {
@@ -71,7 +79,9 @@ macro_rules! drafts_store {
     };
 }
 
-/// `atomics` with signed counters and compare-and-swap.
+/// `atomics`, with signed counters and compare-and-swap.
+///
+/// Needs in scope: `atomics`, `store`, `Bucket`, `Cas`, `Facade`, `Swap`, and what [`drafts_error`] defines.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! drafts_atomics {
@@ -109,7 +119,9 @@ macro_rules! drafts_atomics {
     };
 }
 
-/// `batch`, where `$present` makes the answer of `get-many` from the keys asked and their values.
+/// `batch`. `$present` makes the result of `get-many` from the keys and their values.
+///
+/// Needs in scope: `batch`, `store`, `Bucket`, `Facade`, and what [`drafts_error`] defines.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! drafts_batch {

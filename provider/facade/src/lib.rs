@@ -1,14 +1,14 @@
-//! Facades: the published generations of the key-value interface, one file each, over the one contract.
+//! Facades: the published generations of the key-value interface, one file each, on top of the contract.
 //!
-//! A provider component names a [`Provider`], and exports the generations it likes with each one's `export!` macro;
-//! all of them are views of the provider's one store. A facade translates types and nothing else: what an operation
-//! does is the contract's business, and no facade knows which store it talks to.
+//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all views
+//! of the same store. A facade only translates types: the contract defines what an operation does, and no facade knows
+//! which store it calls.
 //!
-//! Two version strings were published in two shapes each. One component cannot export both under one name: the second
-//! shapes are in the crate `kvfuse-facade-shapes`, and in artefacts of their own.
+//! Two version strings were published in two shapes each. A component cannot export both under the same name: the second
+//! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own.
 //!
-//! What generations share: `shared` (any of them), `drafts` (since 2024-04), and for those before `classic`, `values`
-//! and `caching`.
+//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values` and
+//! `caching` (those before).
 
 #[doc(hidden)]
 pub mod caching;
@@ -32,14 +32,14 @@ pub mod wrpc;
 pub use caching::Caching;
 pub use kvfuse_core::Store;
 
-/// Where a component's facades find its store.
+/// How the facades of a component get its store.
 pub trait Provider: 'static {
-    /// Calls `f` with the store of this instance, the same one each time.
+    /// Calls `f` with the store of this instance. It is the same store every time.
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
 }
 
-/// Exports generations from a component: `export!(TheProvider: draft, draft2)`. Those of another crate are named with it:
-/// `export!(TheProvider: draft2_optional_pairs of kvfuse_facade_shapes)`.
+/// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:
+/// `export!(MyProvider: draft2_optional_pairs of kvfuse_facade_shapes)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {

@@ -1,4 +1,4 @@
-//! What several generations need.
+//! Functions that several generations use.
 
 use kvfuse_core::{Bucket, Error, Kind, Result, Swap, counter};
 use std::cell::RefCell;
@@ -11,17 +11,17 @@ pub fn pairs(key_values: &[(String, Vec<u8>)]) -> Vec<(&str, &[u8])> {
     key_values.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect()
 }
 
-/// Each key with its value, if any: the answer of one kind of `get-many`.
+/// Each key with its value, if any: the result of `get-many` in one shape.
 pub fn zip(keys: Vec<String>, values: Vec<Option<Vec<u8>>>) -> Vec<(String, Option<Vec<u8>>)> {
     keys.into_iter().zip(values).collect()
 }
 
-/// The pairs of the keys that have values: the answer of the other kind.
+/// The key and value of each key that exists: the result of `get-many` in the other shape.
 pub fn present(keys: Vec<String>, values: Vec<Option<Vec<u8>>>) -> Vec<Option<(String, Vec<u8>)>> {
     keys.into_iter().zip(values).map(|(key, value)| Some((key, value?))).collect()
 }
 
-/// All keys of a bucket, for generations that do not page.
+/// All keys of a bucket, for generations without pages.
 pub fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>> {
     let mut page = bucket.list(None)?;
     let mut keys = std::mem::take(&mut page.keys);
@@ -32,16 +32,16 @@ pub fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>> {
     Ok(keys)
 }
 
-/// Adds to a counter in a generation that counts in `u64`.
+/// Adds to a counter, in a generation that counts in `u64`.
 pub fn increment(bucket: &dyn Bucket, key: &str, delta: u64) -> Result<u64> {
     Ok(bucket.increment(key, signed(delta)?, 0)?.unsigned_abs())
 }
 
-/// How often a swap of counters is tried anew because others wrote the key in between. Each of those got something
-/// done, so this is reached only where something is badly wrong.
+/// The most attempts at a swap of counters while others write the key. Each conflict means that another writer made
+/// progress, so this is only reached if something is badly wrong.
 const TRIES: usize = 1000;
 
-/// Replaces a counter's number `old` by `new`; false if the key holds another number, none, or does not exist.
+/// Replaces the number `old` in a counter by `new`. Returns false if the key holds anything else or does not exist.
 pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> Result<bool> {
     let new = counter::format(signed(new)?);
     let mut state = bucket.snapshot(key)?;
@@ -55,22 +55,25 @@ pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> R
             Swap::Conflict(now) => state = now,
         }
     }
-    Err(Error::new(Kind::Unavailable, format!("others wrote the key {TRIES} times in between; nothing was changed")))
+    Err(Error::new(
+        Kind::Unavailable,
+        format!("other clients wrote the key {TRIES} times in between; nothing was changed"),
+    ))
 }
 
-/// Counters are signed; a generation that counts in `u64` can add at most this much at once.
+/// Converts a number of a generation that counts in `u64`. Counters are signed, so not every number fits.
 fn signed(delta: u64) -> Result<i64> {
     i64::try_from(delta).map_err(|_| {
         Error::invalid(format!(
-            "{delta} is more than 9223372036854775807, the largest number a counter can hold; the counter was left as \
-             it is"
+            "{delta} is more than 9223372036854775807, the largest number that a counter can hold; the counter was \
+             left unchanged"
         ))
     })
 }
 
-/// Numbers from here on name cursors kept in the instance; below are the store's own.
+/// Numbers from here on stand for cursors kept in the instance. Those below are the store's own.
 const KEPT_FROM: u64 = 1 << 63;
-/// How many cursors an instance keeps; older ones are forgotten.
+/// The most cursors that an instance keeps. Older ones are forgotten.
 const KEPT: usize = 4096;
 
 thread_local! {
@@ -83,8 +86,8 @@ struct Kept {
     cursors: Vec<String>,
 }
 
-/// A store's cursor as the number that a generation with `u64` cursors gives its consumer; see
-/// [`Page`](kvfuse_core::Page) for which of them need to be kept.
+/// The number that a generation with `u64` cursors returns for a cursor of the store. [`Page`](kvfuse_core::Page) says which
+/// cursors have to be kept.
 pub fn number_from_cursor(cursor: String) -> u64 {
     if let Some(number) = cursor.parse::<u64>().ok().filter(|n| *n < KEPT_FROM && n.to_string() == cursor) {
         return number;
@@ -99,7 +102,7 @@ pub fn number_from_cursor(cursor: String) -> u64 {
     })
 }
 
-/// The store's cursor behind such a number.
+/// The store's cursor for such a number.
 pub fn cursor_from_number(number: u64) -> Result<String> {
     if number < KEPT_FROM {
         return Ok(number.to_string());
@@ -111,8 +114,8 @@ pub fn cursor_from_number(number: u64) -> Result<String> {
         })
         .ok_or_else(|| {
             Error::invalid(
-                "this cursor is not, or no longer, known: with this store and this generation of the interface a \
-                 cursor lasts as long as the instance that gave it; start the listing again without one",
+                "this cursor is unknown: with this store and this generation of the interface, a cursor is only valid \
+                 in the instance that returned it, and not forever; start the listing again without one",
             )
         })
 }
@@ -122,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursors_that_are_numbers_pass_as_they_are_and_others_come_back_from_the_instance() {
+    fn cursors_that_are_numbers_pass_unchanged_and_others_come_back_from_the_instance() {
         for cursor in ["0", "17", "9223372036854775807"] {
             assert_eq!(number_from_cursor(cursor.into()).to_string(), cursor);
             assert_eq!(cursor_from_number(cursor.parse().unwrap()).unwrap(), cursor);
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn old_cursors_are_forgotten_with_an_error_and_never_mistaken() {
+    fn old_cursors_are_forgotten_with_an_error_and_never_confused() {
         let first = number_from_cursor("first".into());
         let numbers: Vec<u64> = (0..3 * KEPT).map(|n| number_from_cursor(format!("c{n}"))).collect();
         assert!(cursor_from_number(first).is_err());

@@ -1,5 +1,5 @@
-//! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: as [`v0_1`](crate::v0_1),
-//! but a missing key is an error.
+//! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: like [`v0_1`](crate::v0_1),
+//! except that a missing key is an error.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/unversioned"],
@@ -57,7 +57,7 @@ impl<P: crate::Caching> batch::Guest for Facade<P> {
     }
 
     fn get_keys(bucket: types::BucketBorrow<'_>) -> Vec<String> {
-        // The signature has no place for an error, and a guest does not trap.
+        // The signature cannot return an error, and a guest does not trap.
         all_keys(&*bucket.get::<Bucket<P>>().0).unwrap_or_default()
     }
 

@@ -1,5 +1,5 @@
-//! `wasi:keyvalue@0.1.0` (2024-01), which Golem hosts: values as resources that can be streamed, errors as resources with
-//! a trace, counters that are compared and swapped, and a cache.
+//! `wasi:keyvalue@0.1.0` (2024-01), which Golem hosts. Values are resources that can be streamed, errors are resources with a
+//! trace, compare-and-swap works on counters, and there is a cache.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/v0_1"],

@@ -1,4 +1,4 @@
-//! What the generations before 2024-04 hand out as resources: values under way, and errors.
+//! The resources of the generations before 2024-04: buckets, values on their way in and out, and errors.
 
 use crate::Provider;
 use kvfuse_core::{Body, Error, Kind, Result, error::quoted};
@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-/// What one read takes out of a stream at most.
+/// The most bytes to read from a stream at once.
 const CHUNK: usize = 1 << 20;
 
-/// The trace of a key that is not there, in the generation where that is an error; consumers compare with it.
+/// The trace of the error for a missing key, in the generation where that is an error. Consumers compare with it.
 pub const KEY_NOT_FOUND: &str = "Key not found";
 
 /// An error as a resource.
@@ -26,20 +26,20 @@ impl<P: Provider> Bucket<P> {
     }
 }
 
-/// A value to be set: see the comments of `outgoing-value` in `wit/`.
+/// A value to be set; see the comments on `outgoing-value` in `wit/`.
 pub struct Outgoing<P> {
     state: RefCell<State>,
     written: Option<Written>,
     provider: PhantomData<P>,
 }
 
-/// Called with a value's bytes when they have been written.
+/// Called with the bytes of a value when they have been written.
 pub type Written = Box<dyn Fn(&[u8]) -> Result<()>>;
 
 enum State {
     Whole(Vec<u8>),
     Stream(Box<dyn Body>),
-    /// A stream that has become a key's value.
+    /// A stream that has become the value of a key.
     Stored,
 }
 
@@ -55,7 +55,7 @@ impl<P: Provider> Outgoing<P> {
     pub fn write(&self, value: Vec<u8>) -> Result<()> {
         let mut state = self.state.borrow_mut();
         if !matches!(*state, State::Whole(_)) {
-            return Err(Error::invalid("this value's bytes come from a stream; make another value for other bytes"));
+            return Err(Error::invalid("this value is written through a stream; create another value to pass bytes"));
         }
         if let Some(written) = &self.written {
             written(&value)?;
@@ -67,10 +67,10 @@ impl<P: Provider> Outgoing<P> {
     pub fn stream(&self) -> Result<OutputStream> {
         let mut state = self.state.borrow_mut();
         if self.written.is_some() {
-            return Err(Error::unsupported("the cache takes values whole, not as streams; write the bytes as a list"));
+            return Err(Error::unsupported("the cache does not accept values as streams; write the bytes as a list"));
         }
         if !matches!(&*state, State::Whole(value) if value.is_empty()) {
-            return Err(Error::invalid("this value has its bytes already; make another value for a stream"));
+            return Err(Error::invalid("this value already has its bytes; create another value for a stream"));
         }
         let mut body = P::with_store(|store| store.create_body())?;
         let stream = own(body.take_stream()?)?;
@@ -91,16 +91,18 @@ impl<P: Provider> Outgoing<P> {
         }
     }
 
-    /// Calls `f` with the bytes of a value that has them whole.
+    /// Calls `f` with the bytes of a value that is not a stream.
     pub fn with_whole<T>(&self, f: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
         match &*self.state.borrow() {
             State::Whole(value) => f(value),
-            State::Stream(_) => Err(Error::unsupported("the cache takes values whole; write the bytes as a list")),
+            State::Stream(_) => {
+                Err(Error::unsupported("the cache does not accept values as streams; write the bytes as a list"))
+            }
             State::Stored => Err(stored()),
         }
     }
 
-    /// Sets several values: those that are whole in one call of the store, streams one by one after them.
+    /// Sets several values: byte lists with one call to the store, then streams one by one.
     pub fn set_many(bucket: &dyn kvfuse_core::Bucket, values: &[(String, &Self)]) -> Result<()> {
         let states: Vec<_> = values.iter().map(|(key, value)| (key, value.state.borrow())).collect();
         let mut pairs = Vec::new();
@@ -123,10 +125,10 @@ impl<P: Provider> Outgoing<P> {
 }
 
 fn stored() -> Error {
-    Error::invalid("this value's stream is a key's value already; a streamed value can be set once")
+    Error::invalid("this value's stream has already been stored; a streamed value can only be set once")
 }
 
-/// A value that was got.
+/// A value that was read.
 pub struct Incoming {
     pub size: u64,
     content: Cell<Option<Content>>,
@@ -166,28 +168,29 @@ impl Incoming {
             Content::Stream(stream) => own(stream),
             Content::Whole(value) => {
                 self.content.set(Some(Content::Whole(value)));
-                Err(Error::unsupported("this store gives values whole, not as streams; consume the value as a list"))
+                Err(Error::unsupported("this store does not return values as streams; consume the value as a list"))
             }
         }
     }
 
     fn take(&self) -> Result<Content> {
-        self.content.take().ok_or_else(|| Error::invalid("this value has been consumed already; get it again"))
+        self.content.take().ok_or_else(|| Error::invalid("this value has already been consumed; get it again"))
     }
 }
 
-/// A key's value in the generation where a missing key is an error.
+/// The value of a key, in the generation where a missing key is an error.
 pub fn found(value: Option<Incoming>) -> Result<Incoming> {
     value.ok_or_else(|| Error::new(Kind::Other, KEY_NOT_FOUND))
 }
 
 fn own<T: 'static>(stream: Box<dyn Any>) -> Result<T> {
-    let stream = stream.downcast::<T>().map_err(|_| Error::unsupported("this store's streams are of another kind"))?;
+    let stream = stream.downcast::<T>().map_err(|_| Error::unsupported("unexpected type of stream"))?;
     Ok(*stream)
 }
 
 fn read(stream: &InputStream, size: u64) -> Result<Vec<u8>> {
-    let too_large = || Error::invalid(format!("a value of {size} bytes does not fit memory; consume it as a stream"));
+    let too_large =
+        || Error::invalid(format!("a value of {size} bytes does not fit into memory; consume it as a stream"));
     let size = usize::try_from(size).map_err(|_| too_large())?;
     let mut value = Vec::new();
     value.try_reserve_exact(size).map_err(|_| too_large())?;
@@ -203,7 +206,7 @@ fn read(stream: &InputStream, size: u64) -> Result<Vec<u8>> {
             }
             Err(StreamError::LastOperationFailed(error)) => {
                 let reason = quoted(&error.to_debug_string());
-                return Err(Error::new(Kind::Other, format!("reading the value failed: {reason}")));
+                return Err(Error::new(Kind::Other, format!("cannot read the value: {reason}")));
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A bucket whose callers are held to the limits.
+//! A bucket that enforces the limits.
 
 use kvfuse_core::{Body, BodyReader, Bucket, Limits, Page, Result, Snapshot, Swap, Version};
 use std::rc::Rc;

@@ -1,11 +1,11 @@
-//! What every provider does before its store is asked:
+//! The checks that every provider makes before it calls its store:
 //!
-//! - **names**: the empty identifier is the bucket `default`; names in colons are reserved, of which `:memory:` is the
-//!   instance's own memory; a name is at most 256 bytes.
-//! - **the allow-list** `KEYVALUE_BUCKETS`: with it, every bucket that it does not name is access-denied.
-//! - **limits**: keys and values over their limit are refused.
+//! - **Names.** The empty identifier means the bucket `default`. Names that start and end with a colon are reserved; one of
+//!   them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
+//! - **The allow-list**, `KEYVALUE_BUCKETS`. If it is set, access to every other bucket is denied.
+//! - **Limits.** Keys and values over their limit are rejected.
 //!
-//! A [`Gate`] is itself a [`Store`], so facades see no difference.
+//! A [`Gate`] is itself a [`Store`], so facades do not notice it.
 
 mod guarded;
 mod names;
@@ -20,8 +20,8 @@ pub use names::{DEFAULT, MAX_NAME, MEMORY};
 
 /// A store behind the checks that all providers share.
 ///
-/// The store may be missing (nothing was granted, a setting is wrong): then opening any bucket but `:memory:` gives
-/// that error.
+/// The store may be an error (nothing was granted, a setting is invalid). In that case opening any bucket other than
+/// `:memory:` returns that error.
 pub struct Gate<S> {
     store: Result<S>,
     memory: MemoryStore,
@@ -29,6 +29,7 @@ pub struct Gate<S> {
 }
 
 impl<S: Store> Gate<S> {
+    /// Puts the checks that the settings ask for in front of a store.
     pub fn new(settings: &Settings, store: Result<S>) -> Self {
         let policy = Limits::from_settings(settings).map(|limits| (Names::from_settings(settings), limits));
         Self { store, memory: MemoryStore::default(), policy }
@@ -43,7 +44,7 @@ impl<S: Store> Store for Gate<S> {
         Ok(Rc::new(Guarded::new(bucket, *limits)))
     }
 
-    /// Apart from the allow-list: that names buckets, and the cache is none that a consumer could name.
+    /// Not subject to the allow-list, because consumers cannot name the bucket of the cache.
     fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
         let (_, limits) = self.policy.as_ref().map_err(Clone::clone)?;
         Ok(Rc::new(Guarded::new(self.store()?.open_cache()?, *limits)))
@@ -63,6 +64,6 @@ impl<S: Store> Gate<S> {
 pub(crate) fn denied(name: &str) -> Error {
     Error::new(
         Kind::AccessDenied,
-        format!("the bucket {} is not in the list that the variable KEYVALUE_BUCKETS allows", quoted(name)),
+        format!("the bucket {} is not in the allow-list, the variable KEYVALUE_BUCKETS", quoted(name)),
     )
 }

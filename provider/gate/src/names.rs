@@ -2,11 +2,11 @@
 
 use kvfuse_core::{Error, Result, Settings, error::quoted};
 
-/// What the empty identifier stands for.
+/// The bucket that the empty identifier means.
 pub const DEFAULT: &str = "default";
-/// The bucket in the instance's own memory.
+/// The name of the bucket in the instance's own memory.
 pub const MEMORY: &str = ":memory:";
-/// Longest bucket name, in bytes.
+/// The longest bucket name, in bytes.
 pub const MAX_NAME: usize = 256;
 
 pub struct Names {
@@ -22,23 +22,23 @@ impl Names {
         Self { allowed }
     }
 
-    /// The bucket that an identifier names, if it may be used.
+    /// The bucket that an identifier names, if it is allowed.
     pub fn resolve<'a>(&self, identifier: &'a str) -> Result<&'a str> {
         let name = full(identifier);
         if name.len() > MAX_NAME {
             return Err(Error::invalid(format!(
-                "a bucket name of {} bytes is longer than the {MAX_NAME} bytes it may have",
+                "a bucket name of {} bytes is longer than the limit of {MAX_NAME} bytes",
                 name.len()
             )));
         }
         if name.len() > 1 && name.starts_with(':') && name.ends_with(':') && name != MEMORY {
             return Err(Error::invalid(format!(
-                "the bucket name {} is reserved; of the names in colons there is only {MEMORY}",
+                "the bucket name {} is reserved; the only name that starts and ends with a colon is {MEMORY}",
                 quoted(name)
             )));
         }
         match &self.allowed {
-            // The instance's own memory gives access to nothing, so no list needs to name it.
+            // The instance's own memory gives access to nothing, so it needs no permission.
             Some(allowed) if name != MEMORY && !allowed.iter().any(|a| a == name) => Err(crate::denied(name)),
             _ => Ok(name),
         }
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_denies_all_others_by_name_but_for_the_instances_memory() {
+    fn a_list_denies_all_other_buckets_except_the_one_in_memory() {
         for name in ["carts", "sessions", MEMORY] {
             assert_eq!(resolve(" carts ,sessions", name), Ok(name));
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_and_overlong_names_are_refused_with_the_reason() {
+    fn reserved_and_overlong_names_are_rejected_with_the_reason() {
         for name in ["::", ":cache:", ":Memory:"] {
             assert!(resolve("", name).unwrap_err().message().contains("reserved"), "{name}");
         }

@@ -18,7 +18,7 @@ pub fn a_counter_is_decimal_text(store: &dyn Store) {
     assert_eq!(bucket.increment("counter", 1, i64::MIN).unwrap(), 42);
 }
 
-pub fn what_is_no_counter_is_left_alone(store: &dyn Store) {
+pub fn what_is_not_a_counter_is_left_unchanged(store: &dyn Store) {
     let bucket = open(store);
     for value in [&b""[..], b"ten", b"1.5", b" 1", b"01", b"\xff\xfe", b"9223372036854775808", &[0u8; 8]] {
         bucket.set("counter", value).unwrap();
@@ -53,7 +53,7 @@ pub fn a_counter_stays_above_its_floor(store: &dyn Store) {
     assert_eq!(bucket.get("new").unwrap(), None);
 }
 
-pub fn adding_nothing_tells_the_counter(store: &dyn Store) {
+pub fn adding_zero_returns_the_counter(store: &dyn Store) {
     let bucket = open(store);
     assert_eq!(bucket.increment("counter", 0, i64::MIN).unwrap(), 0);
     bucket.increment("counter", 9, i64::MIN).unwrap();

@@ -1,9 +1,9 @@
-//! Keys are any string.
+//! Keys: any string.
 
 use crate::{list_all, open};
 use kvfuse_core::{Store, limits::MAX_KEY};
 
-/// Strings that a careless store confuses with each other or with something of its own.
+/// Strings that a careless store confuses with each other, or with its own markers.
 pub fn hostile() -> Vec<String> {
     let mut keys: Vec<String> = [
         "",
@@ -70,7 +70,7 @@ pub fn hostile() -> Vec<String> {
     .into();
     // A character of each plane of Unicode.
     keys.extend((0..=16u32).filter_map(|plane| char::from_u32((plane << 16) + 0x0fab)).map(String::from));
-    // Names too long for a file of most systems, alike up to their last character.
+    // Too long for a file name on most systems, and equal up to the last character.
     keys.extend(["x", "y"].map(|last| "n".repeat(300) + last));
     keys
 }
@@ -79,7 +79,7 @@ pub fn hostile_keys_are_all_different(store: &dyn Store) {
     let bucket = open(store);
     let keys = hostile();
     for (n, key) in keys.iter().enumerate() {
-        assert_eq!(bucket.get(key).unwrap(), None, "{key:?} is there before it was set");
+        assert_eq!(bucket.get(key).unwrap(), None, "{key:?} exists before it was set");
         bucket.set(key, &n.to_be_bytes()).unwrap();
     }
     for (n, key) in keys.iter().enumerate() {
@@ -102,7 +102,7 @@ pub fn the_longest_key_is_kept(store: &dyn Store) {
     for key in &keys {
         match bucket.set(key, b"value") {
             Ok(()) => assert_eq!(bucket.get(key).unwrap().as_deref(), Some(&b"value"[..])),
-            // An engine with a lower limit says so.
+            // An engine with a lower limit reports it.
             Err(error) => assert_eq!(error.kind(), kvfuse_core::Kind::InvalidArgument, "{error}"),
         }
     }

@@ -1,23 +1,41 @@
-//! The contract as tests: every store passes the same ones.
+//! The contract of [`kvfuse_core`] as tests that every store passes.
 //!
-//! ```ignore
-//! kvfuse_suite::contract!(|| MemoryStore::default());
 //! ```
-//! makes one `#[test]` of each case below, on a store made anew each time: without data, or under a prefix of its own.
-//! Expected values come from the contract's text, never from what a store happens to do.
+//! use kvfuse_memory::MemoryStore;
+//!
+//! // In the tests of a store: one `#[test]` for each case.
+//! kvfuse_suite::contract!(|| MemoryStore::default());
+//!
+//! // Or one case at a time.
+//! kvfuse_suite::single::what_was_set_is_read(&MemoryStore::default());
+//! ```
+//!
+//! Each test gets a store of its own: one without data, or with a key prefix of its own. Expected values come from the
+//! text of the contract, never from the behaviour of a store.
+//!
+//! A case is a function that is named after what it tests, takes the store, and panics if the store does not hold it.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
+#![forbid(unsafe_code)]
 
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod batches;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod counters;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod keys;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod listing;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod single;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod swaps;
 
 use kvfuse_core::{Bucket, Page, Result, Store};
 use std::rc::Rc;
 
-/// A `#[test]` for every case, each with a store that the expression makes: a closure without arguments that returns a
-/// [`Store`].
+/// Makes a `#[test]` of every case.
+///
+/// The argument is a closure without arguments that returns a [`Store`]; each test calls it once.
 #[macro_export]
 macro_rules! contract {
     ($make:expr) => {
@@ -29,7 +47,8 @@ macro_rules! contract {
     };
 }
 
-/// The same without the two cases of which a store may document that they do not hold.
+/// Like [`contract!`], without the two cases that a store may document as not holding:
+/// [`single::buckets_are_separate`] and [`swaps::a_value_that_went_away_and_came_back_is_another_version`].
 #[macro_export]
 macro_rules! all_cases_but_two {
     ($make:expr) => {
@@ -43,9 +62,9 @@ macro_rules! all_cases_but_two {
                 keys_that_stay_are_given_once_while_others_write, a_cursor_works_from_another_handle,
                 large_keys_end_a_page_early, a_cursor_made_up_is_refused_or_harmless;
             counters: a_missing_counter_starts_at_the_delta, a_counter_is_decimal_text,
-                what_is_no_counter_is_left_alone, a_counter_stops_at_both_ends,
-                a_counter_stays_above_its_floor, adding_nothing_tells_the_counter;
-            swaps: a_swap_on_what_was_seen_succeeds, a_swap_on_what_changed_tells_what_is_there,
+                what_is_not_a_counter_is_left_unchanged, a_counter_stops_at_both_ends,
+                a_counter_stays_above_its_floor, adding_zero_returns_the_counter;
+            swaps: a_swap_on_what_was_seen_succeeds, a_swap_on_what_changed_returns_what_is_there,
                 a_swap_on_an_absent_key_creates_it_once,
                 a_swap_after_a_delete_conflicts, a_snapshot_of_nothing_is_absent;
             batches: a_batch_reads_in_the_order_asked, a_batch_sets_and_deletes,
@@ -54,7 +73,8 @@ macro_rules! all_cases_but_two {
     };
 }
 
-/// A `#[test]` for each case named, by the module that has it.
+/// Makes a `#[test]` of each case named, grouped by its module:
+/// `cases! { make; single: buckets_are_separate; }`.
 #[macro_export]
 macro_rules! cases {
     ($make:expr; $($module:ident: $($case:ident),+;)+) => { $($(
@@ -73,7 +93,7 @@ pub(crate) fn list_all(bucket: &dyn Bucket) -> Vec<String> {
     list_by(|cursor| bucket.list(cursor))
 }
 
-/// Pages to the end; fails if that takes more pages than any bucket of these tests could need.
+/// All keys, page by page. Fails after more pages than any bucket of these tests can need.
 pub(crate) fn list_by(page: impl Fn(Option<&str>) -> Result<Page>) -> Vec<String> {
     let mut keys = Vec::new();
     let mut cursor: Option<String> = None;
@@ -87,6 +107,11 @@ pub(crate) fn list_by(page: impl Fn(Option<&str>) -> Result<Page>) -> Vec<String
     }
     panic!("the listing does not end");
 }
+
+/// Its examples are tests, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 #[cfg(test)]
 mod memory {

@@ -25,7 +25,7 @@ pub fn a_listing_gives_every_key_once_and_ends(store: &dyn Store) {
     assert!(listed == expected);
 }
 
-/// Between any two pages others add, overwrite and delete; what was there all the time is given exactly once.
+/// Others add, overwrite and delete between any two pages; a key that is never deleted is returned exactly once.
 pub fn keys_that_stay_are_given_once_while_others_write(store: &dyn Store) {
     let (bucket, writer) = (open(store), open(store));
     let staying: Vec<String> = (0..3000).map(|n| format!("stay {n}")).collect();
@@ -51,7 +51,7 @@ pub fn keys_that_stay_are_given_once_while_others_write(store: &dyn Store) {
     for key in &staying {
         assert_eq!(seen.get(key), Some(&1), "{key}");
     }
-    assert!(seen.iter().all(|(key, times)| *times == 1 || key.starts_with("new")), "nothing is given twice");
+    assert!(seen.iter().all(|(key, times)| *times == 1 || key.starts_with("new")), "a key was returned twice");
 }
 
 pub fn a_cursor_works_from_another_handle(store: &dyn Store) {
@@ -78,7 +78,7 @@ pub fn large_keys_end_a_page_early(store: &dyn Store) {
     assert!(listed == expected);
 }
 
-/// A store may not be able to tell its own cursor from another string; what it may not do is trap or never end.
+/// A store need not be able to tell its own cursors from other strings, but it must neither trap nor loop.
 pub fn a_cursor_made_up_is_refused_or_harmless(store: &dyn Store) {
     let bucket = open(store);
     fill(&*bucket, &["a".to_string(), "b".to_string()]);

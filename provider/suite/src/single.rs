@@ -1,4 +1,4 @@
-//! One key at a time.
+//! Operations on one key, and buckets.
 
 use crate::{list_all, open};
 use kvfuse_core::Store;
@@ -53,7 +53,7 @@ pub fn every_byte_comes_back(store: &dyn Store) {
     assert_eq!(bucket.get("key").unwrap(), Some(value));
 }
 
-/// 1 MiB, more than any engine's default for a single small write, less than every engine's limit.
+/// 1 MB: more than engines treat as a small write, less than the limit of any engine.
 pub fn a_large_value_comes_back(store: &dyn Store) {
     let bucket = open(store);
     let value: Vec<u8> = (0..1_000_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();

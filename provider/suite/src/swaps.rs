@@ -6,11 +6,11 @@ use kvfuse_core::{Bucket, Snapshot, Store, Swap};
 fn conflict(bucket: &dyn Bucket, expected: &Snapshot, value: &[u8]) -> Snapshot {
     match bucket.swap("key", &expected.version, value).unwrap() {
         Swap::Conflict(now) => now,
-        Swap::Done => panic!("swapped on a state that is gone"),
+        Swap::Done => panic!("the swap succeeded on an outdated version"),
     }
 }
 
-/// Adds one to the number that the key holds as text, by swaps, however many of them others win.
+/// Adds one to a number in decimal text by compare-and-swap, retrying after every conflict.
 pub fn add_one_by_swaps(bucket: &dyn Bucket, key: &str) {
     let mut seen = bucket.snapshot(key).unwrap();
     loop {
@@ -38,7 +38,7 @@ pub fn a_swap_on_what_was_seen_succeeds(store: &dyn Store) {
     }
 }
 
-pub fn a_swap_on_what_changed_tells_what_is_there(store: &dyn Store) {
+pub fn a_swap_on_what_changed_returns_what_is_there(store: &dyn Store) {
     let (mine, theirs) = (open(store), open(store));
     mine.set("key", b"one").unwrap();
     let seen = mine.snapshot("key").unwrap();

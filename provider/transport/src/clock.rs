@@ -1,4 +1,4 @@
-//! Time limits, and pauses between tries.
+//! Time limits, and pauses between retries.
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) mod wasi;
@@ -9,12 +9,12 @@ use kvfuse_core::{Error, Result, Settings, error::quoted};
 use std::ops::Add;
 use std::time::Duration;
 
-/// A moment on one instance's clock, in nanoseconds since some fixed one. It never goes back.
+/// A moment on the monotonic clock of one instance, in nanoseconds since an arbitrary fixed moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Moment(pub u64);
 
 impl Moment {
-    /// From `earlier` to this moment; nothing if it is not earlier.
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -31,11 +31,14 @@ impl Add<Duration> for Moment {
 /// A monotonic clock. On WASI: `wasi:clocks/monotonic-clock`.
 pub trait Clock {
     fn now(&self) -> Moment;
-    /// Returns when `moment` has come; at once if it has passed.
+    /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
 }
 
-/// The longest that one operation may take, `KEYVALUE_TIMEOUT_MS`: 1 to 3,600,000 milliseconds, 5,000 if not set.
+/// The time limit of one operation, from `KEYVALUE_TIMEOUT_MS`: 1 to 3,600,000 milliseconds, 5,000 if it is not set.
+///
+/// # Errors
+/// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) if the variable is not such a number.
 pub fn time_limit(settings: &Settings) -> Result<Duration> {
     const NAME: &str = "KEYVALUE_TIMEOUT_MS";
     let Some(text) = settings.get(NAME) else { return Ok(Duration::from_millis(5000)) };
@@ -45,8 +48,8 @@ pub fn time_limit(settings: &Settings) -> Result<Duration> {
     }
 }
 
-/// Pauses between tries of one operation: doubling from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST), each
-/// shortened by up to a half at random, so that instances that failed together do not come back together.
+/// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST), and
+/// each is shortened at random by up to a half, so that instances that failed together do not retry together.
 pub struct Backoff {
     pause: Duration,
     random: u64,
@@ -56,8 +59,8 @@ impl Backoff {
     pub const FIRST: Duration = Duration::from_millis(10);
     pub const LONGEST: Duration = Duration::from_millis(500);
 
-    /// The seed decides the jitter. The clock's own nanoseconds will do: they differ between instances, and no more is
-    /// asked of them.
+    /// The seed determines the jitter. The nanoseconds of the clock are good enough, because they differ between
+    /// instances.
     pub fn new(seed: u64) -> Self {
         Self { pause: Self::FIRST, random: seed }
     }
@@ -70,7 +73,7 @@ impl Backoff {
         half + half.mul_f64(self.fraction())
     }
 
-    /// Waits for the next pause; `false`, without waiting, if it would pass the deadline.
+    /// Waits for the next pause. Returns `false`, without waiting, if the pause would exceed the deadline.
     pub fn wait(&mut self, clock: &impl Clock, deadline: Moment) -> bool {
         let until = clock.now() + self.pause();
         if until >= deadline {
@@ -80,7 +83,7 @@ impl Backoff {
         true
     }
 
-    /// From 0 up to 1 (splitmix64, after Steele, Lea and Flood 2014).
+    /// A random number from 0 to 1, exclusive (splitmix64, Steele, Lea and Flood 2014).
     fn fraction(&mut self) -> f64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
@@ -99,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_limit_is_a_number_of_milliseconds_and_nothing_else() {
+    fn a_time_limit_is_only_a_number_of_milliseconds() {
         assert_eq!(limit(""), Ok(Duration::from_secs(5)));
         assert_eq!(limit("250"), Ok(Duration::from_millis(250)));
         for text in ["0", "-1", "+5", "1.5", "5s", "3600001", "99999999999999999999"] {
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_keep_at_least_half() {
+    fn pauses_double_up_to_the_longest_and_are_shortened_by_at_most_half() {
         for seed in [0, 1, u64::MAX, 0x5eed] {
             let mut backoff = Backoff::new(seed);
             let mut whole = Backoff::FIRST;

@@ -2,7 +2,7 @@
 
 use kvfuse_core::Settings;
 
-/// The variables that the instance was given.
+/// The environment variables of the instance.
 pub fn settings() -> Settings {
     Settings::new(wasip2::cli::environment::get_environment())
 }

@@ -1,32 +1,32 @@
-//! What can go wrong on the way to a server.
+//! Why a request to a server can fail.
 
 use std::fmt;
 
-/// Why bytes did not get through, as far as a store can act on it.
+/// The cause of a failed request, as far as a store can act on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// The host does not let this instance use the network, or not this address.
+    /// The host does not allow this instance to use the network, or this address.
     Denied,
-    /// The name has no address.
+    /// The name cannot be resolved.
     NameUnknown,
-    /// Nothing listens there.
+    /// Nothing listens at the address.
     Refused,
-    /// There is no way to that address.
+    /// There is no route to the address.
     Unreachable,
-    /// The server, or something on the way, ended the connection.
+    /// The server, or something in between, closed the connection.
     Closed,
-    /// The time allowed was over.
+    /// The time limit has passed.
     TimedOut,
-    /// The answer is larger than the caller was ready to take.
+    /// The answer is larger than the caller accepts.
     TooLarge,
-    /// TLS could not be agreed on.
+    /// The TLS handshake failed.
     Tls,
-    /// What came back does not follow the protocol.
+    /// The answer violates the protocol.
     Malformed,
     Other,
 }
 
-/// A failed exchange: its cause for a program, and one line for a person that names neither credentials nor content.
+/// A failed request: its cause for a program, and one line for a person, without credentials or content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub cause: Cause,
@@ -39,7 +39,7 @@ impl Fault {
     }
 
     pub fn timed_out() -> Self {
-        Self::new(Cause::TimedOut, "no answer within the time allowed")
+        Self::new(Cause::TimedOut, "no answer within the time limit")
     }
 
     pub fn closed() -> Self {

@@ -1,4 +1,4 @@
-//! The file port: the few things a store asks of a directory, in terms of what WASI's filesystem gives.
+//! Directories and files: the operations that a store needs, in terms of what `wasi:filesystem` offers.
 //!
 //! | port | WASI |
 //! |---|---|
@@ -8,8 +8,8 @@
 //! | [`File::write`] | `descriptor.write` |
 //! | [`File::sync`], [`Directory::sync`] | `descriptor.sync-data`, `descriptor.sync` |
 //!
-//! Stores are generic over it, so that they run natively against a simulated directory. `native` is a directory of this
-//! machine, for tools that only look.
+//! Stores are generic over these traits, so they run natively against a simulated directory. `native` is a read-only
+//! directory of this machine, for tools.
 
 use std::any::Any;
 use std::fmt;
@@ -23,7 +23,7 @@ pub mod wasi;
 /// Bytes that one [`File::append`] can place as one piece: above it the host may cut.
 pub const MAX_APPEND: usize = 1 << 20;
 
-/// What went wrong, as far as a store acts on it. The rest of WASI's codes are [`Io`](Self::Io).
+/// The cause of a failed operation, as far as a store acts on it. All other error codes of WASI are [`Io`](Self::Io).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileError {
     NotFound,
@@ -31,14 +31,14 @@ pub enum FileError {
     /// The disk or a quota is full.
     NoSpace,
     ReadOnly,
-    /// The host does not permit it.
+    /// The host does not allow it.
     Access,
-    /// No descriptors left, in this process or the system.
+    /// The process or the system has run out of descriptors.
     TooManyOpen,
-    /// A file where a directory was meant, or the reverse, or a symbolic link.
+    /// A file instead of a directory, a directory instead of a file, or a symbolic link.
     WrongType,
     NameTooLong,
-    /// The host cannot do this at all.
+    /// The host does not support the operation.
     Unsupported,
     Io,
 }
@@ -47,14 +47,14 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotFound => "there is no such file",
-            Self::Exists => "the file is there already",
+            Self::Exists => "the file already exists",
             Self::NoSpace => "the disk or a quota is full",
             Self::ReadOnly => "the directory is read-only",
-            Self::Access => "the host does not permit it",
+            Self::Access => "the host does not allow it",
             Self::TooManyOpen => "no file descriptors are left",
-            Self::WrongType => "it is not the sort of file expected",
+            Self::WrongType => "it is not the expected type of file",
             Self::NameTooLong => "the name is too long for this file system",
-            Self::Unsupported => "the host cannot do this",
+            Self::Unsupported => "the host does not support this",
             Self::Io => "input/output error",
         })
     }
@@ -69,46 +69,50 @@ pub enum Open {
     Read,
     /// An existing file, to read and write.
     Write,
-    /// To read and write; made if it is not there.
+    /// To read and write; created if it does not exist.
     Create,
-    /// To read and write; must not be there yet.
+    /// To read and write; must not exist.
     CreateNew,
 }
 
-/// A directory that was granted, or one below it. Paths are relative to it and use `/`.
+/// A granted directory, or one below it. Paths are relative to it and use `/`.
 pub trait Directory: Sized + 'static {
     type File: File;
 
+    /// Opens a file.
+    ///
     /// # Errors
-    /// [`NotFound`](FileError::NotFound), [`Exists`](FileError::Exists) for [`Open::CreateNew`], and the rest.
+    /// [`NotFound`](FileError::NotFound), [`Exists`](FileError::Exists) for [`Open::CreateNew`], and others.
     fn open(&self, path: &str, how: Open) -> Result<Self::File>;
 
     /// Opens a directory below this one.
     fn directory(&self, path: &str) -> Result<Self>;
 
+    /// Creates a directory below this one.
+    ///
     /// # Errors
-    /// [`Exists`](FileError::Exists) if anything has that name.
+    /// [`Exists`](FileError::Exists) if there is anything with that name.
     fn create_directory(&self, path: &str) -> Result<()>;
 
-    /// Calls `each` with the name of every entry, in no order. What is added or removed meanwhile may be missed.
+    /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be missed.
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     fn unlink(&self, path: &str) -> Result<()>;
 
-    /// Replaces what `to` names.
+    /// Renames a file, replacing the one that `to` names, if any.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
-    /// Makes the entries of this directory last through a power cut.
+    /// Makes the entries of this directory durable: they survive a power cut.
     fn sync(&self) -> Result<()>;
 
-    /// Random bits that nobody can predict.
+    /// Unpredictable random bits.
     fn random(&self) -> u64;
 }
 
-/// An open file. Reading and writing do not move any position.
+/// An open file. It has no current position.
 pub trait File: 'static {
-    /// At most `length` bytes from `offset` on; fewer only at the end of the file, or where the host stops early: only
-    /// an empty answer says that the end was reached.
+    /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the end of
+    /// the file.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>>;
 
     /// Puts bytes at the file's end, whoever else does so at the same time. Up to [`MAX_APPEND`] they usually stay in
@@ -121,15 +125,15 @@ pub trait File: 'static {
     /// In bytes.
     fn size(&self) -> Result<u64>;
 
-    /// Makes the file's content (not its name) last through a power cut.
+    /// Makes the content of the file, but not its name, durable: it survives a power cut.
     fn sync(&self) -> Result<()>;
 
-    /// A host stream that writes from `offset` on; [`FileError::Unsupported`] where there are none.
+    /// A host stream that writes from `offset` on; [`FileError::Unsupported`] if there are none.
     fn output_stream(&self, _offset: u64) -> Result<Box<dyn Any>> {
         Err(FileError::Unsupported)
     }
 
-    /// A host stream that reads from `offset` to the file's end.
+    /// A host stream that reads from `offset` to the end of the file.
     fn input_stream(&self, _offset: u64) -> Result<Box<dyn Any>> {
         Err(FileError::Unsupported)
     }

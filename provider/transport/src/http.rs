@@ -1,4 +1,4 @@
-//! One HTTP exchange.
+//! HTTP requests.
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;
@@ -8,9 +8,9 @@ pub use wasi::WasiHttp;
 use crate::clock::Moment;
 use crate::fault::Fault;
 
-/// Who carries out exchanges. On WASI: `wasi:http/outgoing-handler`.
+/// An HTTP client. On WASI: `wasi:http/outgoing-handler`.
 pub trait HttpClient {
-    /// Sends a request and waits for the whole answer, whatever its status.
+    /// Sends a request and waits for the complete response, whatever its status.
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault>;
 }
 
@@ -20,19 +20,20 @@ pub enum Scheme {
     Https,
 }
 
-/// A `POST`, the one method that the stores here need.
+/// A `POST` request. The stores need no other method.
 pub struct Request<'a> {
     pub scheme: Scheme,
     /// `host` or `host:port`, without user information.
     pub authority: &'a str,
-    /// Begins with `/`.
+    /// Starts with `/`.
     pub path: &'a str,
-    /// Names in lower case; neither `host` nor `content-length`, which the client adds.
+    /// Names in lower case. The client adds `host` and `content-length`.
     pub headers: &'a [(&'a str, &'a str)],
     pub body: &'a [u8],
-    /// When connecting has to have succeeded.
+    /// When the connection has to be established.
     pub connect_deadline: Moment,
-    /// The largest answer to take, in bytes; a larger one is [`Cause::TooLarge`](crate::fault::Cause::TooLarge).
+    /// The largest response body to accept, in bytes; for a larger one the request fails with
+    /// [`Cause::TooLarge`](crate::fault::Cause::TooLarge).
     pub max_answer: usize,
 }
 
@@ -42,10 +43,10 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// An exchange without an answer.
+/// A request without a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpFault {
-    /// Whether the server may have got the request.
+    /// Whether the server may have received the request.
     pub sent: bool,
     pub fault: Fault,
 }

@@ -1,19 +1,22 @@
-//! The only place that calls WASI.
+//! How stores reach the outside. Nothing else on a store's side calls WASI; a facade only reads from and hands on the
+//! streams that its generation of the interface passes to consumers.
 //!
-//! Each transport is a port (a small trait, in types that build anywhere) and its implementation on WASI 0.2, which
-//! builds for wasm only. Stores know the port alone, so their tests run natively: against a simulated directory, or
+//! Each transport is a port (a small trait whose types build on any target) and its implementation on WASI 0.2, which
+//! only builds for wasm. Stores only know the port, so their tests run natively: against a simulated directory, or
 //! against real servers.
 //!
-//! | file | what it is |
+//! | module | what it contains |
 //! |---|---|
-//! | [`clock`] | time limits, and pauses between tries |
-//! | `environment` | configuration; on `wasi:cli/environment` |
-//! | [`fault`] | what can go wrong on the way to a server |
-//! | [`files`] | directories and files; on `wasi:filesystem`, and natively to look only |
-//! | [`http`] | one HTTP exchange; on `wasi:http/outgoing-handler` |
+//! | [`address`] | addresses of servers, as settings give them |
+//! | [`clock`] | time limits, and pauses between retries; on `wasi:clocks` |
+//! | `environment` | the settings; on `wasi:cli/environment` |
+//! | [`fault`] | why a request to a server can fail |
+//! | [`files`] | directories and files; on `wasi:filesystem`, and natively, read-only |
+//! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
-//! | `timers` | the time of day, and pollables that wait; on `wasi:clocks` |
+//! | `timers` | the time of day, and pollables for timers; on `wasi:clocks` |
 
+pub mod address;
 pub mod clock;
 #[cfg(target_arch = "wasm32")]
 pub mod environment;

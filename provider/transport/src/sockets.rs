@@ -8,7 +8,7 @@ pub use wasi::WasiNetwork;
 use crate::clock::Moment;
 use crate::fault::Fault;
 
-/// Where connections come from. On WASI: `wasi:sockets`.
+/// A network to connect over. On WASI: `wasi:sockets`.
 pub trait Network {
     type Connection: Connection;
 
@@ -16,23 +16,23 @@ pub trait Network {
     fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<Self::Connection, Fault>;
 }
 
-/// A byte stream to a server. After a fault a connection is of no use any more.
+/// A byte stream to a server. It is unusable after a fault.
 pub trait Connection {
     /// Hands all bytes to the host.
     fn write(&mut self, bytes: &[u8], deadline: Moment) -> Result<(), WriteFault>;
 
-    /// Waits for the next bytes, as many as have come. None at all means that the server closed its side.
+    /// Waits for bytes and returns those that have arrived. An empty result means that the server closed its side.
     fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault>;
 
-    /// Whether the server, between two exchanges, has closed the connection or said something unasked: then the
-    /// connection is not fit for another exchange. Does not wait.
+    /// Whether the server has closed the connection or sent something unasked between two requests, so that the connection
+    /// cannot be used for another one. Does not wait.
     fn is_stale(&mut self) -> bool;
 }
 
-/// A write that failed part of the way.
+/// A write that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteFault {
-    /// Whether the host had taken the last byte: if not, the server cannot have the whole of it.
+    /// Whether the host had accepted the last byte. If not, the server cannot have received all of them.
     pub complete: bool,
     pub fault: Fault,
 }

@@ -1,15 +1,15 @@
-//! The time of day, and pollables that the clock makes ready. On WASI: `wasi:clocks`.
+//! The time of day, and timers as pollables. On WASI: `wasi:clocks`.
 
 use wasip2::clocks::{monotonic_clock, wall_clock};
 use wasip2::io::poll::Pollable;
 
-/// Milliseconds since 1970, by the host's wall clock.
+/// Milliseconds since 1970 by the wall clock of the host.
 pub fn now() -> u64 {
     let now = wall_clock::now();
     now.seconds.saturating_mul(1000).saturating_add(u64::from(now.nanoseconds) / 1_000_000)
 }
 
-/// A pollable that is ready after so many milliseconds.
+/// A pollable that becomes ready after this time.
 pub fn timer(milliseconds: u64) -> Pollable {
     monotonic_clock::subscribe_duration(milliseconds.saturating_mul(1_000_000))
 }

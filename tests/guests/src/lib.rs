@@ -1,9 +1,9 @@
-//! What the guests share: cases with names, run one at a time.
+//! What the guests have in common: named cases, run one at a time.
 //!
-//! A guest is a command. `--list` prints its cases, one a line; the name of a case runs that case, which passes if it
-//! ends without a panic; any other word is an error.
+//! A guest is a command. With `--list` it prints its cases, one on each line. With the name of a case it runs that case,
+//! which passes if it does not panic. Anything else is an error.
 
-/// Makes a guest's `main` of functions, each a case.
+/// Makes the `main` of a guest from functions. Each one is a case.
 #[macro_export]
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
@@ -18,8 +18,10 @@ macro_rules! cases {
     };
 }
 
-/// What the cases of the drafts have in common, over the bindings of the guest that calls the macro: a bucket, the reason
-/// in an error, and all of a bucket's keys. `$cursor` makes of the cursor that a page gave what the next call takes.
+/// What the cases of the drafts have in common, for the bindings of the guest that uses the macro: a bucket, the message of
+/// an error, and all keys of a bucket. `$cursor` converts the cursor of a page to the argument of the next call.
+///
+/// Needs in scope: `store`, `Bucket`, `Error`.
 #[macro_export]
 macro_rules! drafts {
     (cursor: $cursor:expr) => {
@@ -48,7 +50,7 @@ macro_rules! drafts {
     };
 }
 
-/// The hostile keys of the contract's tests: what a careless store confuses.
+/// Keys that a careless store confuses, as in the contract's tests.
 pub fn hostile_keys() -> Vec<String> {
     let mut keys: Vec<String> = [
         "",

@@ -19,7 +19,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// What is left until a deadline, `None` if nothing is.
+/// The time left until a deadline; `None` if it has passed.
 pub fn left(deadline: Moment) -> Option<Duration> {
     Some(deadline.since(SystemClock.now())).filter(|left| !left.is_zero())
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub struct Etcd {
     members: Vec<Member>,
     arguments: Vec<String>,
-    /// Of the addresses for clients.
+    /// The scheme of the client addresses.
     scheme: &'static str,
     token: String,
 }
@@ -27,14 +27,14 @@ struct Member {
 }
 
 impl Etcd {
-    /// Starts a cluster of so many members with more arguments, such as `--max-txn-ops`.
+    /// Starts a cluster with this number of members, and with further arguments such as `--max-txn-ops`.
     pub fn start(members: usize, arguments: &[&str]) -> Self {
         Self::start_with(members, arguments, "http")
     }
 
-    /// Starts one member that speaks TLS alone, with a certificate and its key, both PEM files.
+    /// Starts one member that only speaks TLS, with a certificate and its key as PEM files.
     pub fn start_tls(certificate: &Path, key: &Path) -> Self {
-        let files = [certificate, key].map(|path| path.to_str().expect("a path that is text"));
+        let files = [certificate, key].map(|path| path.to_str().expect("a path in UTF-8"));
         Self::start_with(1, &["--cert-file", files[0], "--key-file", files[1]], "https")
     }
 
@@ -80,7 +80,7 @@ impl Etcd {
         self.members[index].process = Some(process);
     }
 
-    /// Waits until the cluster takes writes; one that speaks TLS, until it listens: who connects is served when it does.
+    /// Waits until the cluster accepts requests. With TLS, until it listens: clients that connect are served when it is ready.
     pub fn wait_until_serving(&mut self) {
         wait_until("etcd serves", || {
             for member in &mut self.members {
@@ -116,7 +116,7 @@ impl Etcd {
         endpoints.join(",")
     }
 
-    /// The member that leads, as one that runs sees it.
+    /// The leader, according to a member that runs.
     pub fn leader(&self) -> usize {
         let mut leader = None;
         wait_until("etcd has a leader", || {
@@ -138,7 +138,7 @@ impl Etcd {
         self.spawn(member);
     }
 
-    /// Stops a member where it is, its connections open: it hangs until [`Etcd::thaw`].
+    /// Suspends a member, with its connections open, until [`Etcd::thaw`].
     pub fn freeze(&self, member: usize) {
         self.signal(member, "-STOP");
     }
@@ -152,7 +152,7 @@ impl Etcd {
         assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
     }
 
-    /// Sends JSON to the first member that runs, by another client so to speak.
+    /// Sends JSON to the first member that runs, as another client would.
     pub fn post(&self, path: &str, body: &str) -> String {
         let member = self.running().next().expect("a member runs");
         let (status, answer) = self.try_post(member, path, body, &self.token).expect("etcd answers");
@@ -176,8 +176,8 @@ impl Etcd {
         Some((response.status, String::from_utf8_lossy(&response.body).into_owned()))
     }
 
-    /// Turns logins on: `root` with the password `hunter1`, and `ann` with `hunter2`, who may read and write the keys
-    /// that begin with `keyvalue/ann/`.
+    /// Enables authentication, with the user `root` (password `hunter1`), and with `ann` (password `hunter2`), who may read
+    /// and write the keys with the prefix `keyvalue/ann/`.
     pub fn enable_logins(&mut self) {
         for (path, body) in [
             ("/v3/auth/user/add", r#"{"name":"root","password":"hunter1"}"#),
@@ -204,7 +204,7 @@ impl Etcd {
     }
 }
 
-/// The string in a field of that name, of JSON without blanks.
+/// The value of a string field with this name, in JSON without whitespace.
 fn field(json: &str, name: &str) -> String {
     let after = json.split_once(&format!("\"{name}\":\"")).map(|(_, after)| after);
     after.and_then(|after| after.split_once('"')).map(|(value, _)| value.to_string()).unwrap_or_default()

@@ -6,7 +6,7 @@ use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use std::rc::Rc;
 use std::thread;
 
-/// An operation, what was there before it, and what it leaves.
+/// An operation, with the values of the keys before and after it.
 struct Case {
     name: &'static str,
     run: fn(&dyn Bucket) -> Result<Did, Error>,
@@ -18,7 +18,7 @@ struct Case {
 enum Did {
     /// With the right result.
     Done,
-    /// Conflicted: nothing was written.
+    /// With a conflict, so nothing was written.
     Conflict,
 }
 
@@ -132,32 +132,31 @@ fn set_up(bucket: &dyn Bucket, content: [Option<&str>; 2]) {
     }
 }
 
-/// The time limit of what a fault is played to, in milliseconds. Hanging costs it at each byte.
+/// The time limit of operations with this fault, in milliseconds. Hanging takes all of it at each byte.
 fn time_limit(fault: Fault) -> &'static str {
     if fault == Fault::Hang { "200" } else { "10000" }
 }
 
-/// Plays a fault at every byte of the answers to every operation (and at every seventh of the requests).
+/// Injects a fault at every byte of the replies to every operation (and at every seventh byte of the requests).
 ///
-/// `make` makes a store on the server at a port, with a time limit in milliseconds. With
-/// `warm`, the store has talked to the server before (a connection may be kept, a token may be had); without it, the
-/// fault can hit the greeting as well.
+/// `make` makes a store for the server at a port, with a time limit in milliseconds. With `warm`, the store has used the
+/// server before (it may have a connection or a token); without it, the fault can hit the handshake as well.
 ///
-/// Each time: the operation succeeds with the right result, or fails with an error that says truly what is now there; a
-/// read is tried again by itself when the connection closed; and afterwards the same store works.
+/// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
+/// server. A read is retried by the store if the connection was closed. Afterwards the same store works.
 pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
-    // A request is only ever cut short: nonsense in it would be another request.
+    // Requests are only cut short: nonsense in one would make it a different request.
     let directions = match fault {
         Fault::Close => &[Direction::Request, Direction::Reply][..],
         Fault::Hang | Fault::Nonsense => &[Direction::Reply],
     };
-    // Hanging is waiting: done side by side.
+    // Hanging mostly waits, so it is done in parallel.
     let lanes = if fault == Fault::Hang { 8 } else { 1 };
     thread::scope(|scope| {
         for case in &CASES {
             for direction in directions {
                 for lane in 0..lanes {
-                    // Where a request is cut matters less than where an answer is: until its end it is none.
+                    // Where a request is cut matters less: until it is complete it does nothing.
                     let step = if *direction == Direction::Request { 7 } else { 1 };
                     let bytes = (lane * step..).step_by(lanes * step);
                     scope.spawn(move || play(case, upstream, *direction, fault, warm, bytes, make));
@@ -206,24 +205,24 @@ fn play<S: Store>(
             Ok(Did::Done) => assert_eq!(now, case.after, "{what} succeeded"),
             Ok(Did::Conflict) => assert_eq!(now, case.before, "{what} conflicted"),
             Err(error) if error.kind() == Kind::OutcomeUnknown => {
-                assert!(!reads, "{what} cannot have changed anything: {error}");
+                assert!(!reads, "{what} cannot have written anything: {error}");
                 assert!(case.batch || now == case.before || now == case.after, "{what} left {now:?}");
             }
             Err(error) => {
                 assert!(matches!(error.kind(), Kind::Unavailable | Kind::Timeout), "{what}: {error:?}");
                 assert!(case.batch || now == case.before, "{what} happened in spite of {error:?}");
-                assert!(fault != Fault::Close || !reads, "{what} was not tried again: {error}");
+                assert!(fault != Fault::Close || !reads, "{what} was not retried: {error}");
             }
         }
         wait_until(&format!("the store works again after {what}"), || bucket.get("a").is_ok());
         proxied = Some(bucket);
         if unused {
             if fault == Fault::Hang && outcome.is_err() {
-                // Too slow by itself to tell whether there is such a byte: once more.
+                // It timed out before the fault, which says nothing about this byte: try again.
                 continue;
             }
-            assert!(matches!(outcome, Ok(Did::Done)), "{what}, after its end, failed");
-            assert!(byte > 0, "{what}: there was no byte to play it at");
+            assert!(matches!(outcome, Ok(Did::Done)), "{what}, which is after its end, failed");
+            assert!(byte > 0, "{what}: there are no bytes to inject it at");
             return;
         }
         bytes.next();

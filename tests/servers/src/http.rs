@@ -1,4 +1,4 @@
-//! The HTTP port on `std::net`: HTTP/1.1, a connection an exchange, as wasmtime does it.
+//! The HTTP port on `std::net`: HTTP/1.1 with one connection for each request, as in wasmtime.
 
 use crate::net::StdNetwork;
 use kvfuse_transport::clock::Moment;
@@ -6,7 +6,7 @@ use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Scheme};
 use kvfuse_transport::sockets::{Connection, Network};
 
-/// Counts exchanges in `network`.
+/// Counts requests in `network`.
 #[derive(Clone, Default)]
 pub struct StdHttp {
     pub network: StdNetwork,
@@ -45,7 +45,7 @@ impl HttpClient for StdHttp {
             }
             answer.extend(bytes);
             if answer.len() > request.max_answer + (64 << 10) {
-                return Err(sent(Fault::new(Cause::TooLarge, "the answer is too large")));
+                return Err(sent(Fault::new(Cause::TooLarge, "the answer is larger than the limit")));
             }
         }
         parse(&answer).map_err(sent)

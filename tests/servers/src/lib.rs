@@ -1,14 +1,14 @@
-//! What tests of the networked stores run against.
+//! Servers and faults for the tests of the networked stores.
 //!
-//! | file | what it gives |
+//! | module | what it contains |
 //! |---|---|
-//! | [`clock`], [`net`], [`http`] | the transports' ports on `std`, counting round trips |
-//! | [`process`] | server programs: found, started on free loopback ports in folders of their own, killed at the end |
-//! | [`redis`], [`etcd`] | those two servers |
-//! | [`proxy`] | a server in front of a real one that plays faults at a chosen byte |
+//! | [`clock`], [`net`], [`http`] | the transport's ports on `std`, counting round trips |
+//! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
+//! | [`redis`], [`etcd`] | these two servers |
+//! | [`proxy`] | a proxy that injects a fault at a chosen byte |
 //! | [`faults`] | every such fault, at every byte of every operation |
 
-// Test support: a failure here is the test's failure.
+// Test support: a failure here is a failure of the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod clock;

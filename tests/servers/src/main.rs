@@ -1,7 +1,7 @@
-//! Runs a command with servers beside it: `kvfuse-servers COMMAND…`.
+//! Runs a command with servers: `kvfuse-servers COMMAND…`.
 //!
-//! A Redis and an etcd of one member are started on free loopback ports, in folders of their own, and stopped when the
-//! command has ended. It finds them by `KVFUSE_REDIS_URL` and `KVFUSE_ETCD_ENDPOINTS`.
+//! Starts a Redis and an etcd with one member on free loopback ports, in their own folders, and stops them when the command
+//! has exited. The command finds them through `KVFUSE_REDIS_URL` and `KVFUSE_ETCD_ENDPOINTS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure is a failed run")]
 
 use kvfuse_servers::etcd::Etcd;
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let redis = Redis::start(&[]);
-    // As etcd comes, but for the size of a request: values of the conformance suite have up to 16 MiB.
+    // The defaults, except for the size of a request: the conformance suite has values of up to 16 MiB.
     let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
     let status = Command::new(&program)
         .args(words)
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     match status {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
-            eprintln!("{} does not start: {error}", program.display());
+            eprintln!("cannot start {}: {error}", program.display());
             ExitCode::FAILURE
         }
     }

@@ -9,11 +9,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 
-/// Counts what was done over it.
+/// A network that counts connections and round trips.
 #[derive(Clone, Default)]
 pub struct StdNetwork {
     pub connects: Rc<Cell<usize>>,
-    /// Requests sent, each of which waits for its answer: round trips.
+    /// Requests sent; each one waits for its reply.
     pub round_trips: Rc<Cell<usize>>,
 }
 
@@ -26,7 +26,7 @@ impl Network for StdNetwork {
     type Connection = StdConnection;
 
     fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<StdConnection, Fault> {
-        let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} has no address"));
+        let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} cannot be resolved"));
         for address in (host, port).to_socket_addrs().into_iter().flatten() {
             match TcpStream::connect_timeout(&address, left(deadline).ok_or_else(Fault::timed_out)?) {
                 Ok(stream) => {

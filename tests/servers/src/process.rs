@@ -7,11 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the repository's tools fetch is kept there, unless `KVFUSE_TOOLS` says otherwise.
+/// Where the repository's tools store what they fetch, unless `KVFUSE_TOOLS` is set.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
 
-/// A program on the PATH, in Debian's folders of server programs, or where `tools/servers.sh` unpacks one. If there is
-/// none, the test fails with what to do.
+/// A program on the PATH, in Debian's folders for servers, or where `tools/servers.sh` unpacks it. If it is missing, the test
+/// fails and says what to do.
 pub fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/bin:/usr/bin:/usr/sbin:/sbin";
     let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from);
@@ -24,8 +24,8 @@ pub fn program(name: &str, package: &str) -> PathBuf {
     })
 }
 
-/// A port of the loopback interface that is free. It is below those that the system gives to outgoing connections, so
-/// it stays free while nobody listens on it; test processes side by side begin at different ones.
+/// A free port of the loopback interface. It is below those that the system uses for outgoing connections, so it stays free
+/// until someone listens on it. Test processes that run in parallel start at different ports.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
@@ -41,12 +41,12 @@ pub fn free_port() -> u16 {
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < end, "waited 30 s for this in vain: {what}");
+        assert!(Instant::now() < end, "timed out after 30 s: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// A running server, killed when dropped. What it says goes to `log` in its folder.
+/// A running server, killed when dropped. Its output goes to `log` in its folder.
 pub struct Process(Child);
 
 impl Process {
@@ -63,12 +63,12 @@ impl Process {
         Self(child)
     }
 
-    /// Whether it has ended by itself.
+    /// Whether it has exited.
     pub fn has_ended(&mut self) -> bool {
         self.0.try_wait().unwrap().is_some()
     }
 
-    /// Stops it without a chance to tidy up.
+    /// Kills it without a chance to clean up.
     pub fn kill(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();

@@ -1,49 +1,49 @@
-//! A server in front of a real one that plays faults at a chosen byte.
+//! A proxy that injects a fault at a chosen byte.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// What happens at the chosen byte.
+/// The fault at the chosen byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is closed.
     Close,
-    /// Nothing comes any more, and the connection stays open.
+    /// Nothing more is sent, and the connection stays open.
     Hang,
-    /// Bytes come that belong to no protocol, then the connection is closed.
+    /// Bytes that belong to no protocol are sent, and the connection is closed.
     Nonsense,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// At a byte of what the client sends: what comes after never reaches the server.
+    /// At a byte that the client sends; those after it never reach the server.
     Request,
-    /// At a byte of what the server answers.
+    /// At a byte that the server sends.
     Reply,
 }
 
 struct Plan {
     direction: Direction,
     fault: Fault,
-    /// Bytes still to let through.
+    /// Bytes to forward before it.
     after: usize,
 }
 
 #[derive(Default)]
 struct State {
     plan: Option<Plan>,
-    /// Bytes let through since they were last counted.
+    /// Bytes forwarded since they were last counted.
     requested: usize,
     replied: usize,
-    /// One byte at a time, if set.
+    /// Whether to forward one byte at a time.
     trickle: bool,
-    /// What clients sent, if it is kept.
+    /// What clients have sent, if it is recorded.
     kept: Option<Vec<u8>>,
 }
 
-/// Lets everything through but for what is planned.
+/// A proxy that forwards everything, except for a planned fault.
 pub struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -73,27 +73,27 @@ impl Proxy {
         self.port
     }
 
-    /// Plays one fault after as many bytes more.
+    /// Plans one fault, after this number of further bytes.
     pub fn plan(&self, direction: Direction, fault: Fault, after: usize) {
         self.state.lock().unwrap().plan = Some(Plan { direction, fault, after });
     }
 
-    /// Forgets what was planned; tells whether it was still to come.
+    /// Cancels the planned fault. Returns whether it had not happened yet.
     pub fn clear(&self) -> bool {
         self.state.lock().unwrap().plan.take().is_some()
     }
 
-    /// Gives each byte on its own, or not any more.
+    /// Whether to forward each byte on its own.
     pub fn trickle(&self, on: bool) {
         self.state.lock().unwrap().trickle = on;
     }
 
-    /// What clients sent since this was first asked.
+    /// What clients have sent since the first call of this function.
     pub fn sent(&self) -> Vec<u8> {
         self.state.lock().unwrap().kept.get_or_insert_default().clone()
     }
 
-    /// Bytes requested and replied since this was last asked.
+    /// The bytes of requests and of replies since the last call of this function.
     pub fn count(&self) -> (usize, usize) {
         let mut state = self.state.lock().unwrap();
         (std::mem::take(&mut state.requested), std::mem::take(&mut state.replied))
@@ -132,7 +132,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, direction: Direction, state: &Mu
         match fault {
             None if count > 0 && written.is_ok() => continue,
             None => {}
-            // Holding the streams is what keeps the connection open; until the client gives up.
+            // Keeps the connection open until the client gives up.
             Some(Fault::Hang) if direction == Direction::Reply => {
                 let _ = to.read(&mut [0]);
             }

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 pub struct Redis {
-    /// The program and Debian's package of it.
+    /// The program and its Debian package.
     program: (&'static str, &'static str),
     folder: TempDir,
     port: u16,
@@ -16,13 +16,13 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one with more arguments, such as `--requirepass`. It keeps an append-only file, so that a restarted one has
-    /// what the one before acknowledged.
+    /// Starts a server with further arguments such as `--requirepass`. It has an append-only file, so acknowledged writes
+    /// survive a restart.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_program(("redis-server", "redis-server"), arguments)
     }
 
-    /// The same with Valkey, which takes the same arguments.
+    /// Starts Valkey, which has the same arguments.
     pub fn start_valkey(arguments: &[&str]) -> Self {
         Self::start_program(("valkey-server", "valkey-server"), arguments)
     }
@@ -47,7 +47,7 @@ impl Redis {
         self.process = None;
     }
 
-    /// Starts the killed server again, with its data.
+    /// Starts a killed server again, with its data.
     pub fn resume(&mut self) {
         let fixed = format!("--port {} --bind 127.0.0.1 --save --appendonly yes --appendfsync no", self.port);
         let mut arguments: Vec<String> = fixed.split(' ').map(str::to_string).collect();
@@ -69,7 +69,7 @@ impl Redis {
         self.resume();
     }
 
-    /// Stops the process where it is, its connections open: it hangs until [`Redis::thaw`].
+    /// Suspends the process, with its connections open, until [`Redis::thaw`].
     pub fn freeze(&self) {
         self.signal("-STOP");
     }
@@ -87,8 +87,8 @@ impl Redis {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// The first line of the answer to a command, sent on a connection of its own, by another client so to speak; of a
-    /// bulk string, its content.
+    /// Sends a command on a separate connection, as another client would. Returns the first line of the reply, or the
+    /// content of a bulk string.
     pub fn command(&self, words: &[&str]) -> String {
         self.try_command(words).expect("redis-server answers")
     }

@@ -1,7 +1,9 @@
-//! The timed consumer, of the one generation that wasmtime hosts too: `bench OPERATION TIMES KEYS VALUE-BYTES`.
+//! The timed consumer, of the one generation that wasmtime hosts too: `bench OPERATION TIMES KEYS VALUE-BYTES`, or
+//! `bench session KEYS SIZES`, which obeys the commands of a [`Session`] on its standard input.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 
+use kvfuse_bench_guest::session::{Engine, Session, Sizes};
 use kvfuse_bench_guest::{Order, changed, key, time};
 use wasi::keyvalue::store::{self, Bucket};
 use wasi::keyvalue::{atomics, batch};
@@ -9,7 +11,13 @@ use wasi::keyvalue::{atomics, batch};
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |n: usize| arguments.get(n).map_or(1, |text| text.parse().expect("a number"));
+    if arguments.first().is_some_and(|name| name == "session") {
+        return session(number(1), Sizes::parse(&arguments[2]));
+    }
     let (times, keys, size) = (number(1), number(2), number(3));
+    if arguments.first().is_some_and(|name| name == "first-get") {
+        return first_get(keys);
+    }
     let bucket = store::open("").expect("the bucket opens");
     let mut value = vec![b'v'; size];
     let mut order = Order::default();
@@ -37,14 +45,12 @@ fn main() {
             let pairs: Vec<_> = (0..100).map(|n| (key(n % keys), value.clone())).collect();
             time(times, || batch::set_many(&bucket, &pairs).unwrap());
         }
-        // One get in a fresh instance, timed alone: the median is the caller's to take.
-        "first-get" => {
-            let asked = key(order.below(keys));
+        "list" => {
             let start = std::time::Instant::now();
-            assert!(store::open("").unwrap().get(&asked).unwrap().is_some());
-            println!("{}", start.elapsed().as_nanos());
+            let listed = list(&bucket);
+            assert_eq!(listed, keys);
+            println!("{:.0}", listed as f64 / start.elapsed().as_secs_f64());
         }
-        "list" => list(&bucket, keys),
         "mixed" => (0..times).for_each(|_| {
             assert!(bucket.get(&key(order.below(keys))).unwrap().is_some());
             bucket.set(&key(order.below(keys)), &value).unwrap();
@@ -55,6 +61,14 @@ fn main() {
     }
 }
 
+/// One get in a fresh instance, timed alone: the median is the caller's to take.
+fn first_get(keys: usize) {
+    let asked = key(Order::default().below(keys));
+    let start = std::time::Instant::now();
+    assert!(store::open("").unwrap().get(&asked).unwrap().is_some());
+    println!("{}", start.elapsed().as_nanos());
+}
+
 fn fill(bucket: &Bucket, keys: usize, value: &[u8]) {
     for first in (0..keys).step_by(500) {
         let pairs: Vec<_> = (first..keys.min(first + 500)).map(|n| (key(n), value.to_vec())).collect();
@@ -62,17 +76,46 @@ fn fill(bucket: &Bucket, keys: usize, value: &[u8]) {
     }
 }
 
-fn list(bucket: &Bucket, keys: usize) {
-    let start = std::time::Instant::now();
+fn list(bucket: &Bucket) -> usize {
     let (mut listed, mut cursor) = (0, None);
     loop {
         let page = bucket.list_keys(cursor).unwrap();
         listed += page.keys.len();
         cursor = page.cursor;
         if cursor.is_none() {
-            break;
+            return listed;
         }
     }
-    assert_eq!(listed, keys);
-    println!("{:.0}", listed as f64 / start.elapsed().as_secs_f64());
+}
+
+/// Answers each line of standard input with one.
+fn session(keys: usize, sizes: Sizes) {
+    let mut session = Session::new(Imported(store::open("").expect("the bucket opens")), keys, sizes);
+    for line in std::io::stdin().lines() {
+        println!("{:.1}", session.obey(&line.expect("a line")));
+    }
+}
+
+struct Imported(Bucket);
+
+impl Engine for Imported {
+    fn get(&mut self, key: &str) -> Option<usize> {
+        self.0.get(key).unwrap().map(|value| value.len())
+    }
+
+    fn set(&mut self, key: &str, value: &[u8]) {
+        self.0.set(key, value).unwrap();
+    }
+
+    fn set_many(&mut self, pairs: &[(String, Vec<u8>)]) {
+        batch::set_many(&self.0, pairs).unwrap();
+    }
+
+    fn increment(&mut self, key: &str) -> i64 {
+        atomics::increment(&self.0, key, 1).unwrap().try_into().unwrap()
+    }
+
+    fn list(&mut self) -> usize {
+        list(&self.0)
+    }
 }

@@ -1,4 +1,4 @@
-//! Many keys at once: transactions without a condition, split where they exceed what a server takes.
+//! Many keys at once: transactions without a condition, split where they would exceed the limits of a server.
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
@@ -9,8 +9,8 @@ use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use std::collections::HashSet;
 
-/// Bytes of keys and values after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB), with room for
-/// what goes around them. A single larger operation goes alone, and the server decides.
+/// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB), with
+/// room for the encoding. A larger operation is sent by itself, and the server decides.
 const BYTES: usize = 1 << 20;
 
 impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
@@ -34,7 +34,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     }
 
     pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        // etcd refuses a transaction that puts one key twice; the last pair is the one that counts.
+        // etcd rejects a transaction that puts a key twice. The last pair counts.
         let mut seen = HashSet::new();
         let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
         unique.reverse();
@@ -59,8 +59,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         )
     }
 
-    /// Carries out an operation on each item, in as few transactions as their limits allow. `take` gets each answer and
-    /// the number of operations in it, and says whether it was whole.
+    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each answer
+    /// and the number of operations in it, and returns whether the answer was complete.
     fn in_parts<T>(
         &self,
         items: &[T],
@@ -93,7 +93,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
                     }
                     rest = after;
                 }
-                // A server that was set to take fewer: nothing was done.
+                // The server has a lower limit, and nothing was done.
                 Answer::TooManyOperations if part.len() > 1 => shared.max_operations.set(part.len() / 2),
                 Answer::TooLarge => return Err(too_large()),
                 _ => return Err(error::not_etcd(shared.client.authority())),
@@ -102,7 +102,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         Ok(())
     }
 
-    /// How many of the items fit one transaction: at least one.
+    /// How many of the items fit into one transaction; at least one.
     fn part<T>(&self, items: &[T], size: &impl Fn(&T) -> usize) -> usize {
         let mut bytes = 0;
         let fitting = items.iter().take(self.shared.max_operations.get()).take_while(|item| {
@@ -114,5 +114,5 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
 }
 
 fn too_large() -> kvfuse_core::Error {
-    kvfuse_core::Error::invalid("the values asked for are together larger than what fits one answer; ask for fewer")
+    kvfuse_core::Error::invalid("the requested values are too large for one answer; request fewer at once")
 }

@@ -1,4 +1,4 @@
-//! Exchanges with the cluster: which member, with which token, how often, how long.
+//! Requests to the cluster: to which member, with which token, how often, and for how long.
 
 use crate::config::{Config, Login};
 use crate::error::{self, Failure, Meaning};
@@ -6,31 +6,31 @@ use crate::protocol::{self, Authenticate, Authenticated, Refusal};
 use kvfuse_core::{Error, Result};
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, Request};
+use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 
-/// The largest answer taken unless a call says otherwise.
+/// The largest answer to accept, in bytes, unless a call has another limit.
 pub const MAX_ANSWER: usize = 512 << 20;
 
 pub struct Client<H, C> {
     pub config: Config,
     http: H,
     pub clock: C,
-    /// The member that answered last.
+    /// The member to ask, as an index into the endpoints: the one that answered last.
     member: Cell<usize>,
     token: RefCell<Option<String>>,
-    /// Whether the server said that it has no logins.
+    /// Whether the cluster has answered that authentication is not enabled.
     no_logins: Cell<bool>,
 }
 
 /// Whether a call may be carried out twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// Changes nothing, or nothing that matters.
+    /// It changes nothing, or nothing that matters.
     Freely,
-    /// Only if it is known not to have happened.
+    /// Only if it is certain not to have happened.
     Never,
 }
 
@@ -38,11 +38,12 @@ pub struct Call<'a> {
     pub path: &'a str,
     pub body: &'a [u8],
     pub repeat: Repeat,
+    /// In bytes.
     pub max_answer: usize,
     pub deadline: Moment,
 }
 
-/// A call's answer, or one of the refusals that a caller deals with itself.
+/// The answer to a call, or one of the refusals that the caller handles.
 pub enum Answer<T> {
     Done(T),
     NewLease,
@@ -51,10 +52,24 @@ pub enum Answer<T> {
     TooLarge,
 }
 
-/// How one exchange ended short of an answer.
+/// Why one attempt at a call got no answer.
 enum Step {
-    Again { pause: bool, last: Error },
+    /// To be tried again, with the next member unless this one is to be asked again.
+    Again {
+        next_member: bool,
+        last: Error,
+    },
     Over(Failure),
+}
+
+impl Call<'_> {
+    /// The consequence of an attempt that may or may not have been carried out.
+    fn uncertain(&self, authority: &str, why: &str) -> Step {
+        match self.repeat {
+            Repeat::Freely => Step::Again { next_member: true, last: error::unavailable(authority, why) },
+            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(authority, why))),
+        }
+    }
 }
 
 impl<H: HttpClient, C: Clock> Client<H, C> {
@@ -66,55 +81,73 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         self.clock.now() + self.config.time_limit
     }
 
-    /// A call for which none of the special refusals is to be expected.
+    /// The member asked last, for messages.
+    pub fn authority(&self) -> &str {
+        self.config.endpoints.get(self.member.get()).map_or("", |endpoint| &endpoint.authority)
+    }
+
+    /// Carries out a call that none of the refusals in [`Answer`] can be the answer to.
     pub fn call<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize, repeat: Repeat) -> Result<T> {
         let body = protocol::encode(request);
         let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline: self.deadline() };
         match self.answer(&call)? {
             Answer::Done(answer) => Ok(answer),
-            _ => Err(error::unavailable(self.authority(), "it refused what it was not asked")),
+            _ => Err(error::unavailable(self.authority(), "unexpected refusal")),
         }
     }
 
-    /// Tries until the deadline, with all members in turn.
+    /// Carries out a call, with retries until its deadline.
     pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
-        let mut backoff: Option<Backoff> = None;
-        let mut failed_in_a_row = 0;
-        loop {
-            let step = match self.token(call.deadline) {
-                Ok(token) => match self.exchange(call, token.as_deref()) {
-                    Ok(answer) => return Ok(answer),
-                    Err(step) => step,
-                },
-                Err(error) => return Err(Failure::Failed(error)),
-            };
-            let (pause, last) = match step {
-                Step::Over(failure) => return Err(failure),
-                Step::Again { pause, last } => (pause, last),
-            };
-            if pause {
-                self.member.set((self.member.get() + 1) % self.config.endpoints.len().max(1));
-                failed_in_a_row += 1;
-            }
-            // Every member gets its turn before there is a pause.
-            if pause && failed_in_a_row % self.config.endpoints.len().max(1) != 0 {
-                if self.clock.now() >= call.deadline {
-                    return Err(Failure::Failed(last));
+        self.decoded(call, self.attempt(call, &|| self.token(call.deadline))?)
+    }
+
+    fn decoded<T: DeserializeOwned>(&self, call: &Call<'_>, answer: Answer<Vec<u8>>) -> Result<Answer<T>, Failure> {
+        match answer {
+            Answer::Done(body) => match protocol::decode(&body) {
+                Some(answer) => Ok(Answer::Done(answer)),
+                None if call.repeat == Repeat::Never => {
+                    Err(Failure::Unknown(error::unknown(self.authority(), "its answer is not that of an etcd")))
                 }
-                continue;
+                None => Err(Failure::Failed(error::not_etcd(self.authority()))),
+            },
+            Answer::NewLease => Ok(Answer::NewLease),
+            Answer::Compacted => Ok(Answer::Compacted),
+            Answer::TooManyOperations => Ok(Answer::TooManyOperations),
+            Answer::TooLarge => Ok(Answer::TooLarge),
+        }
+    }
+
+    /// Attempts a call until the deadline, asking all members in turn. `token` is called before each attempt.
+    fn attempt(&self, call: &Call<'_>, token: &dyn Fn() -> Result<Option<String>>) -> Result<Answer<Vec<u8>>, Failure> {
+        let members = self.config.endpoints.len().max(1);
+        let mut backoff = Backoff::new(self.clock.now().0);
+        let mut failed = 0;
+        loop {
+            let token = token().map_err(Failure::Failed)?;
+            let (next_member, last) = match self.exchange(call, token.as_deref()) {
+                Ok(answer) => return Ok(answer),
+                Err(Step::Over(failure)) => return Err(failure),
+                Err(Step::Again { next_member, last }) => (next_member, last),
+            };
+            if next_member {
+                self.member.set((self.member.get() + 1) % members);
+                failed += 1;
+                // Every member is asked before there is a pause.
+                if failed % members != 0 && self.clock.now() < call.deadline {
+                    continue;
+                }
             }
-            let backoff = backoff.get_or_insert_with(|| Backoff::new(self.clock.now().0));
             if !backoff.wait(&self.clock, call.deadline) {
                 return Err(Failure::Failed(last));
             }
         }
     }
 
-    fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, token: Option<&str>) -> Result<Answer<T>, Step> {
+    /// One attempt, with the member that answered last.
+    fn exchange(&self, call: &Call<'_>, token: Option<&str>) -> Result<Answer<Vec<u8>>, Step> {
         let member = self.config.endpoints.get(self.member.get()).or(self.config.endpoints.first());
         let Some(endpoint) = member else {
-            let none = Error::invalid("no etcd endpoint is configured");
-            return Err(Step::Over(Failure::Failed(none)));
+            return Err(Step::Over(Failure::Failed(Error::invalid("no etcd endpoint is configured"))));
         };
         let mut headers = vec![("content-type", "application/json")];
         headers.extend(token.map(|token| ("authorization", token)));
@@ -130,35 +163,31 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             connect_deadline: share,
             max_answer: call.max_answer,
         };
-        let authority = endpoint.authority.as_str();
-        let uncertain = |why: &str| match call.repeat {
-            Repeat::Freely => Step::Again { pause: true, last: error::unavailable(authority, why) },
-            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(authority, why))),
-        };
-        let response = match self.http.exchange(&request, deadline) {
-            Ok(response) => response,
-            Err(failed) => {
-                let fault = failed.fault;
-                if fault.cause == Cause::TooLarge && call.repeat == Repeat::Freely {
-                    return Ok(Answer::TooLarge);
-                }
-                if failed.sent && call.repeat == Repeat::Never {
-                    return Err(uncertain(&fault.detail));
-                }
-                let last = error::unreachable(&self.config, authority, &fault);
-                return Err(match fault.cause {
-                    Cause::Denied | Cause::Malformed => Step::Over(Failure::Failed(last)),
-                    _ => Step::Again { pause: true, last },
-                });
-            }
-        };
-        if response.status == 200 {
-            return match protocol::decode(&response.body) {
-                Some(answer) => Ok(Answer::Done(answer)),
-                None if call.repeat == Repeat::Never => Err(uncertain("its answer is not etcd's")),
-                None => Err(Step::Over(Failure::Failed(error::not_etcd(authority)))),
-            };
+        match self.http.exchange(&request, deadline) {
+            Ok(response) if response.status == 200 => Ok(Answer::Done(response.body)),
+            Ok(response) => self.refused(call, &endpoint.authority, &response),
+            Err(failed) => self.failed(call, &endpoint.authority, &failed),
         }
+    }
+
+    /// What follows from an exchange without an answer.
+    fn failed(&self, call: &Call<'_>, authority: &str, failed: &HttpFault) -> Result<Answer<Vec<u8>>, Step> {
+        let fault = &failed.fault;
+        if fault.cause == Cause::TooLarge && call.repeat == Repeat::Freely {
+            return Ok(Answer::TooLarge);
+        }
+        if failed.sent && call.repeat == Repeat::Never {
+            return Err(call.uncertain(authority, &fault.detail));
+        }
+        let last = error::unreachable(&self.config, authority, fault);
+        Err(match fault.cause {
+            Cause::Denied | Cause::Malformed => Step::Over(Failure::Failed(last)),
+            _ => Step::Again { next_member: true, last },
+        })
+    }
+
+    /// What follows from an error answer.
+    fn refused(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<Vec<u8>>, Step> {
         let refusal: Refusal = protocol::decode(&response.body).unwrap_or_default();
         match error::meaning(response.status, &refusal) {
             Meaning::Refused(error) => Err(Step::Over(Failure::Failed(error))),
@@ -167,24 +196,23 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             Meaning::TooManyOperations => Ok(Answer::TooManyOperations),
             Meaning::NewToken => {
                 *self.token.borrow_mut() = None;
-                Err(Step::Again {
-                    pause: false,
-                    last: error::unavailable(authority, "it does not accept its own token"),
-                })
+                let last = error::unavailable(authority, "it rejects the token that it issued");
+                Err(Step::Again { next_member: false, last })
             }
-            Meaning::Busy(why) => Err(Step::Again { pause: true, last: error::unavailable(authority, &why) }),
-            Meaning::Uncertain(why) => Err(uncertain(&why)),
+            Meaning::Busy(why) => Err(Step::Again { next_member: true, last: error::unavailable(authority, &why) }),
+            Meaning::Uncertain(why) => Err(call.uncertain(authority, &why)),
         }
     }
 
-    /// The moment by which this try has to be over so that every other member can be tried as well.
+    /// When an attempt has to end so that every other member can be asked as well.
     fn share(&self, deadline: Moment) -> Moment {
         let now = self.clock.now();
         let members = u32::try_from(self.config.endpoints.len()).unwrap_or(u32::MAX).max(1);
         now + deadline.since(now) / members
     }
 
-    /// The token to show, if logins are used: etcd's own, kept until it is refused.
+    /// The token to send, if a login is configured and the cluster has authentication enabled. It is kept until etcd
+    /// rejects it.
     fn token(&self, deadline: Moment) -> Result<Option<String>> {
         let Some(login) = &self.config.login else { return Ok(None) };
         if self.no_logins.get() {
@@ -199,39 +227,17 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         Ok(token)
     }
 
-    /// `None` if the cluster has no logins.
+    /// `None` if authentication is not enabled in the cluster.
     fn log_in(&self, login: &Login, deadline: Moment) -> Result<Option<String>> {
         let body = protocol::encode(&Authenticate { name: &login.user, password: &login.password });
         let call =
             Call { path: protocol::AUTHENTICATE, body: &body, repeat: Repeat::Freely, max_answer: 1 << 20, deadline };
-        let mut backoff = Backoff::new(self.clock.now().0);
-        let mut tried = 0;
-        loop {
-            let last = match self.exchange::<Authenticated>(&call, None) {
-                Ok(Answer::Done(answer)) => return Ok(Some(answer.token)),
-                Ok(_) => return Err(error::not_etcd(self.authority())),
-                // As etcd's own clients do: a login is for when there are logins.
-                Err(Step::Over(Failure::Failed(error)))
-                    if error.message().contains("authentication is not enabled") =>
-                {
-                    return Ok(None);
-                }
-                Err(Step::Over(failure)) => return Err(failure.into()),
-                Err(Step::Again { last, .. }) => last,
-            };
-            self.member.set((self.member.get() + 1) % self.config.endpoints.len().max(1));
-            tried += 1;
-            if tried % self.config.endpoints.len().max(1) != 0 && self.clock.now() < deadline {
-                continue;
-            }
-            if !backoff.wait(&self.clock, deadline) {
-                return Err(last);
-            }
+        match self.attempt(&call, &|| Ok(None)).and_then(|answer| self.decoded::<Authenticated>(&call, answer)) {
+            Ok(Answer::Done(answer)) => Ok(Some(answer.token)),
+            Ok(_) => Err(error::not_etcd(self.authority())),
+            // As in etcd's own clients, a login is only used where logins are enabled.
+            Err(Failure::Failed(error)) if error.message().contains("authentication is not enabled") => Ok(None),
+            Err(failure) => Err(failure.into()),
         }
-    }
-
-    /// The member asked last, for messages.
-    pub fn authority(&self) -> &str {
-        self.config.endpoints.get(self.member.get()).map_or("", |endpoint| &endpoint.authority)
     }
 }

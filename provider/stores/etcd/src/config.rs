@@ -1,26 +1,27 @@
-//! What a user sets.
+//! The settings.
 
 use kvfuse_core::{Error, Kind, Result, Settings, error::quoted};
+use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
 use kvfuse_transport::http::Scheme;
 use std::fmt;
 use std::time::Duration;
 
-/// Where the cluster is, who we are there, and where keys go.
+/// Where the cluster is, how to log in, and where keys are stored.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// At least one.
     pub endpoints: Vec<Endpoint>,
     pub login: Option<Login>,
-    /// What every etcd key begins with.
+    /// The prefix of every etcd key.
     pub prefix: String,
-    /// How long a key lives after it was written, at least; forever if `None`.
+    /// The least time that a key lives after it was last written; forever if `None`.
     pub life: Option<Duration>,
-    /// The longest that one operation may take.
+    /// The time limit of one operation, retries included.
     pub time_limit: Duration,
 }
 
-/// One member's client address.
+/// The client address of one member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
     pub scheme: Scheme,
@@ -40,7 +41,7 @@ const USER: &str = "KEYVALUE_ETCD_USERNAME";
 const PASSWORD: &str = "KEYVALUE_ETCD_PASSWORD";
 const LIFE: &str = "KEYVALUE_TTL_S";
 const EXAMPLE: &str = "http://127.0.0.1:2379";
-/// A lease's longest life in etcd, in seconds.
+/// The longest life of a lease in etcd, in seconds.
 const LONGEST_LIFE: u64 = 9_000_000_000;
 
 impl Config {
@@ -48,7 +49,9 @@ impl Config {
         let list = settings.get(ENDPOINTS).ok_or_else(|| {
             Error::new(
                 Kind::Unavailable,
-                format!("no server is named: set the variable {ENDPOINTS} to where etcd is, such as {EXAMPLE}"),
+                format!(
+                    "no server is configured: set the variable {ENDPOINTS} to the address of etcd, such as {EXAMPLE}"
+                ),
             )
         })?;
         let login = match (settings.get(USER), settings.get(PASSWORD)) {
@@ -57,7 +60,7 @@ impl Config {
             _ => return Err(Error::invalid(format!("{USER} and {PASSWORD} must be set together, or neither"))),
         };
         Ok(Self {
-            endpoints: list.split(',').map(|part| Endpoint::parse(part.trim())).collect::<Result<_>>()?,
+            endpoints: endpoints(list)?,
             login,
             prefix: settings.get("KEYVALUE_PREFIX").unwrap_or("keyvalue/").to_string(),
             life: life(settings)?,
@@ -66,33 +69,31 @@ impl Config {
     }
 }
 
-impl Endpoint {
-    fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: &str| {
-            Error::invalid(format!("an address in {ENDPOINTS} {what}; it reads like {EXAMPLE}, several with commas"))
+/// One or more `[http[s]://]host:port`, separated by commas. The addresses never appear in an error: who puts a login into
+/// one puts a password into it.
+fn endpoints(list: &str) -> Result<Vec<Endpoint>> {
+    let wrong = |what: &str| {
+        Error::invalid(format!(
+            "an address in {ENDPOINTS} {what}; a valid one is {EXAMPLE}, and commas separate several"
+        ))
+    };
+    let addresses = Address::parse_list(list).map_err(|invalid| wrong(&invalid.to_string()))?;
+    let endpoint = |address: Address| {
+        let scheme = match address.scheme.as_deref() {
+            None | Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(_) => return Err(wrong("has a scheme other than http and https")),
         };
-        let (scheme, rest) = match text.split_once("://") {
-            Some(("http", rest)) => (Scheme::Http, rest),
-            Some(("https", rest)) => (Scheme::Https, rest),
-            Some(_) => return Err(wrong("has a scheme that is neither http nor https")),
-            None => (Scheme::Http, text),
-        };
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        // Never repeated in an error: who writes a login here writes a password.
-        if authority.contains('@') {
-            return Err(wrong(&format!("holds a login; use {USER} and {PASSWORD}")));
+        if address.user.is_some() || address.password.is_some() {
+            return Err(wrong(&format!("contains a login; use {USER} and {PASSWORD}")));
         }
-        if authority.is_empty() || authority.contains(|c: char| c == '/' || c == '?' || c == '#' || c.is_whitespace()) {
-            return Err(wrong("is not a host and a port"));
+        if !matches!(address.path.as_str(), "" | "/") {
+            return Err(wrong("has a path"));
         }
-        let has_port = authority.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok()
-        });
-        if !has_port {
-            return Err(wrong("names no port (etcd's is 2379)"));
-        }
-        Ok(Self { scheme, authority: authority.to_string() })
-    }
+        let port = address.port.ok_or_else(|| wrong("has no port (etcd's is 2379)"))?;
+        Ok(Endpoint { scheme, authority: address::authority(&address.host, port) })
+    };
+    addresses.into_iter().map(endpoint).collect()
 }
 
 fn life(settings: &Settings) -> Result<Option<Duration>> {
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_time_is_a_number_of_seconds() {
+    fn a_lifetime_is_a_number_of_seconds() {
         let with = |text| config(&[(ENDPOINTS, "a:1"), (LIFE, text)]).map(|config| config.life);
         assert_eq!(with("60"), Ok(Some(Duration::from_secs(60))));
         for text in ["0", "-1", "1.5", "60s", "9000000001"] {

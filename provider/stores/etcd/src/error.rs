@@ -1,14 +1,14 @@
-//! What went wrong, in the contract's terms.
+//! Failures and error answers, in terms of the contract.
 
 use crate::config::Config;
 use crate::protocol::Refusal;
 use kvfuse_core::{Error, Kind};
 use kvfuse_transport::fault::{Cause, Fault};
 
-/// A call that gave no answer of the sort asked for.
+/// Why a call got no usable answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// It did not happen, or did not matter; the error says why not.
+    /// It did not happen, or it does not matter whether it did. The error says why it failed.
     Failed(Error),
     /// It may have happened.
     Unknown(Error),
@@ -22,26 +22,26 @@ impl From<Failure> for Error {
     }
 }
 
-/// What an error answer means for the one who asked.
+/// What an error answer means for the caller.
 #[derive(Debug, PartialEq)]
 pub enum Meaning {
-    /// Trying again does not help.
+    /// A retry does not help.
     Refused(Error),
-    /// The token is no longer good: log in again.
+    /// The token is no longer valid: log in again.
     NewToken,
-    /// The lease is gone: get another.
+    /// The lease no longer exists: get a new one.
     NewLease,
-    /// The revision asked for is no longer kept.
+    /// The requested revision has been compacted.
     Compacted,
-    /// The transaction has more operations than this server takes.
+    /// The transaction has more operations than the server allows.
     TooManyOperations,
-    /// Nothing was done, and it may go better in a moment or with another member.
+    /// Nothing was done, and a retry may succeed, or another member.
     Busy(String),
-    /// A write may have been done.
+    /// A write may have been carried out.
     Uncertain(String),
 }
 
-/// The texts are etcd's, which its clients tell errors apart by (`rpctypes/error.go`).
+/// Errors are recognized by etcd's texts, as in its own clients (`rpctypes/error.go`).
 pub fn meaning(status: u16, refusal: &Refusal) -> Meaning {
     let text = refusal.text();
     let has = |part: &str| text.contains(part);
@@ -65,78 +65,83 @@ pub fn meaning(status: u16, refusal: &Refusal) -> Meaning {
     if has("user name is empty") || has("user name not found") {
         return refused(
             Kind::AccessDenied,
-            "etcd wants a login; set KEYVALUE_ETCD_USERNAME and KEYVALUE_ETCD_PASSWORD",
+            "etcd requires a login; set KEYVALUE_ETCD_USERNAME and KEYVALUE_ETCD_PASSWORD",
         );
     }
     if has("authentication failed") {
-        return refused(Kind::AccessDenied, "etcd does not accept the user and password");
+        return refused(Kind::AccessDenied, "etcd rejected the user name or password");
     }
     if has("permission denied") {
-        return refused(Kind::AccessDenied, "the roles of the etcd user do not permit this key");
+        return refused(Kind::AccessDenied, "the roles of the etcd user do not allow access to this key");
     }
     if has("request is too large") || has("message larger than max") {
         return refused(
             Kind::InvalidArgument,
-            "key and value together are larger than etcd takes in one request (1.5 MiB unless the server's flag \
-             --max-request-bytes says otherwise)",
+            "the key and value together exceed etcd's limit for one request (1.5 MiB by default; the server's flag \
+             --max-request-bytes raises it)",
         );
     }
     if has("database space exceeded") {
-        return refused(Kind::QuotaExceeded, "etcd's database is full (its flag --quota-backend-bytes)");
+        return refused(
+            Kind::QuotaExceeded,
+            "etcd's database is full (the server's flag --quota-backend-bytes sets its size)",
+        );
     }
     if has("required revision is a future revision") {
         return refused(Kind::InvalidArgument, "this cursor is not from this cluster; start again without one");
     }
     // gRPC's codes: 3 invalid argument, 5 not found, 7 permission denied, 9 failed precondition, 12 unimplemented,
-    // 16 unauthenticated. In all others something was under way.
+    // 16 unauthenticated. All others mean that the request may have been carried out.
     match refusal.code {
-        7 | 16 => refused(Kind::AccessDenied, "etcd refused the user"),
-        3 | 5 | 9 | 12 => Meaning::Refused(Error::new(Kind::Other, format!("etcd refused: {}", shortened(text)))),
+        7 | 16 => refused(Kind::AccessDenied, "etcd denied access"),
+        3 | 5 | 9 | 12 => {
+            Meaning::Refused(Error::new(Kind::Other, format!("etcd answered with an error: {}", shortened(text))))
+        }
         0 if status == 404 => refused(
             Kind::Unavailable,
-            "what listens there has no /v3 gateway: it is no etcd, or one before 3.4; check KEYVALUE_ETCD_ENDPOINTS",
+            "the server has no /v3 gateway, so it is not etcd 3.4 or newer; check KEYVALUE_ETCD_ENDPOINTS",
         ),
         _ if text.is_empty() => Meaning::Uncertain(format!("HTTP status {status}")),
         _ => Meaning::Uncertain(shortened(text)),
     }
 }
 
-/// A text of etcd's on one line, and not longer than a line; it never holds what was sent.
+/// A text of etcd's on one line of limited length. It never contains what was sent.
 fn shortened(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
 pub fn unavailable(authority: &str, why: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("etcd at {authority} cannot serve at the moment: {why}"))
+    Error::new(Kind::Unavailable, format!("etcd at {authority} is temporarily unable to serve: {why}"))
 }
 
 pub fn unknown(authority: &str, why: &str) -> Error {
     Error::new(
         Kind::OutcomeUnknown,
         format!(
-            "sent to etcd at {authority}, but no good answer came ({why}): it may or may not have happened; read \
-                 before trying again"
+            "sent to etcd at {authority}, but there was no usable answer ({why}): it may or may not have happened; read \
+             before trying again"
         ),
     )
 }
 
-/// Why nothing happened.
+/// The error of a request that was not carried out.
 pub fn unreachable(config: &Config, authority: &str, fault: &Fault) -> Error {
     match fault.cause {
         Cause::Denied => Error::new(
             Kind::Unavailable,
             format!(
-                "etcd at {authority} cannot be reached ({fault}): the host does not let this component make HTTP \
-                 requests; with wasmtime the flag is -S http"
+                "etcd at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP \
+                 requests; with wasmtime, add -S http"
             ),
         ),
         Cause::TimedOut => timed_out(config, authority),
         Cause::Tls => Error::new(
             Kind::Unavailable,
             format!(
-                "TLS with etcd at {authority} failed ({fault}), so nothing was sent: either the port speaks no TLS, or the \
-                 host does not trust the server's certificate; hosts such as wasmtime trust public authorities alone, and \
-                 docs/etcd.md says what to do with a private one"
+                "TLS with etcd at {authority} failed ({fault}), so nothing was sent: either the port does not speak TLS, or \
+                 the host does not trust the server's certificate; hosts such as wasmtime only trust public authorities, \
+                 and docs/etcd.md says what to do with a private one"
             ),
         ),
         Cause::Malformed | Cause::TooLarge => not_etcd(authority),
@@ -157,7 +162,7 @@ pub fn timed_out(config: &Config, authority: &str) -> Error {
 pub fn not_etcd(authority: &str) -> Error {
     Error::new(
         Kind::Unavailable,
-        format!("what listens at {authority} does not answer as etcd does; check KEYVALUE_ETCD_ENDPOINTS"),
+        format!("the server at {authority} does not answer like etcd; check KEYVALUE_ETCD_ENDPOINTS"),
     )
 }
 

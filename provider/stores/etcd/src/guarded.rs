@@ -1,9 +1,9 @@
-//! Writes on the condition that nobody wrote the key since it was read: increments and swaps.
+//! Writes that fail if the key has changed since it was read: increments and swaps.
 //!
-//! A guarded write whose answer was lost is sent once more as it was. If that succeeds, the first one had not happened,
-//! and cannot any more, as the revision it was guarded by is past: the write happened exactly once. If it fails, somebody
-//! wrote in between, be it the first one. Only where what is there now shows that it was not, the operation goes on;
-//! else its outcome is unknown.
+//! A guarded write whose answer is lost is sent again unchanged. If that succeeds, the first one had not happened, and
+//! no longer can, because the revision that guards it is past: the write happened exactly once. If it fails, the key was
+//! written in between, possibly by the first one. If the key's current state shows that it was another write, the
+//! operation continues. Otherwise its outcome is unknown.
 
 use crate::client::Answer;
 use crate::error::{self, Failure};
@@ -15,7 +15,7 @@ use kvfuse_transport::http::HttpClient;
 
 enum Guarded {
     Done,
-    /// Nothing was written: this is there now.
+    /// Nothing was written. This is what the key holds now.
     Conflict(Option<KeyValue>),
 }
 
@@ -30,12 +30,12 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             let revision = before.as_ref().map_or(Number(0), |found| found.mod_revision);
             match self.put_if(key, revision, &counter::format(sum), before.as_ref(), deadline)? {
                 Guarded::Done => return Ok(sum),
-                // Others came first. The pause keeps many of them from holding each other up.
+                // Someone else was first. The pause keeps many writers from blocking each other.
                 Guarded::Conflict(now) if backoff.wait(&client.clock, deadline) => before = now,
                 Guarded::Conflict(_) => {
                     return Err(Error::new(
                         Kind::Timeout,
-                        "others kept writing the counter until the time allowed was over; nothing was changed \
+                        "timed out because other clients kept writing the counter; nothing was changed \
                          (KEYVALUE_TIMEOUT_MS sets the limit)",
                     ));
                 }
@@ -62,8 +62,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?))
     }
 
-    /// Writes a value if the key was last modified at `revision` (0: if it is not there). `before` is what was there
-    /// then, as far as the caller knows it.
+    /// Writes a value if the key was last modified at `revision` (0: if it does not exist). `before` is its state at that
+    /// revision, if the caller knows it.
     fn put_if(
         &self,
         key: &str,
@@ -112,14 +112,14 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         let ranged = done.responses.into_iter().next().and_then(|done| done.response_range);
         match ranged {
             Some(ranged) => Ok(Guarded::Conflict(ranged.kvs.into_iter().next())),
-            // Not having happened is what an answer without `succeeded` says.
+            // An answer without `succeeded` means that nothing was written.
             None => Err(Failure::Failed(error::not_etcd(shared.client.authority()))),
         }
     }
 }
 
-/// Whether the one write between `before` and `now` was certainly not ours of `value`: there was just one, and it wrote
-/// something else.
+/// Whether it is certain that our write of `value` is not what happened between `before` and `now`: there was exactly one
+/// write, of something else.
 fn was_another(before: Option<&KeyValue>, now: Option<&KeyValue>, value: &[u8]) -> bool {
     let (Some(before), Some(now)) = (before, now) else { return false };
     now.create_revision == before.create_revision && now.version.0 == before.version.0 + 1 && now.value.0 != value

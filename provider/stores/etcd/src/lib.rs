@@ -1,17 +1,17 @@
-//! A store in etcd, over its JSON gateway: one HTTP exchange a call.
+//! A store in etcd, over its JSON gateway: one HTTP request for each call.
 //!
-//! | file | what it holds |
+//! | file | what it contains |
 //! |---|---|
-//! | [`config`] | the settings: endpoints, login, prefix, life time, time limit |
-//! | [`protocol`] | the gateway's requests and answers as JSON, pure |
-//! | [`error`] | failures and error answers in the contract's terms |
-//! | `client` | exchanges: endpoints, token, tries and deadlines |
+//! | [`config`] | the settings: endpoints, login, prefix, lifetime, time limit |
+//! | [`protocol`] | the gateway's requests and answers as JSON, without I/O |
+//! | [`error`] | failures and error answers in terms of the contract |
+//! | `client` | members, token, retries and deadlines |
 //! | [`store`] | [`EtcdStore`] and its bucket |
-//! | `guarded` | writes on the condition that nobody wrote since: increments and swaps |
+//! | `guarded` | writes that fail if the key has changed: increments and swaps |
 //! | `batches` | many keys in one transaction |
 //! | `listing` | pages of keys at one revision |
 //!
-//! What is promised and what a round trip is spent on: `docs/etcd.md`.
+//! `docs/etcd.md` says what is guaranteed and how many round trips each operation takes.
 
 mod batches;
 mod client;

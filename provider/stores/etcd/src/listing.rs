@@ -1,8 +1,8 @@
-//! Listings: key ranges in pages, all at the revision of the first.
+//! Listings: key ranges in pages, all at the revision of the first page.
 //!
-//! A cursor holds that revision and the last key given, so any instance can go on, and what others write meanwhile does
-//! not show. When etcd has compacted the revision away, the listing goes on at the newest, from the same key: keys come
-//! in their order, so none that stays is missed or given twice.
+//! A cursor consists of that revision and the last key returned, so any instance can continue, and what others write
+//! meanwhile is not visible. If etcd has compacted the revision, the listing continues at the current one, from the same
+//! key. Keys are listed in order, so none that stays is skipped or returned twice.
 
 use crate::client::{Answer, Call, Repeat};
 use crate::error;
@@ -14,15 +14,17 @@ use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::{Error, Page, Result};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
 
-/// The largest answer taken: a page of keys of some 4 KiB. Keys longer than that make the page smaller.
+/// The largest answer to accept, in bytes: a page of keys of about 4 KiB each. Longer keys make the page smaller.
 const MAX_ANSWER: usize = 8 << 20;
 
 /// `{revision}.{last key, base64url}.{check, hexadecimal}`.
 #[derive(Debug, PartialEq, Eq)]
 struct Position {
     revision: Number,
-    /// The last key given, without the bucket's base.
+    /// The last key returned, without the bucket's base.
     last: Vec<u8>,
 }
 
@@ -39,10 +41,14 @@ impl Position {
         (position.encode(base) == text).then_some(position)
     }
 
-    /// FNV-1a over the position and the bucket's place: a cursor typed in, or of another bucket, does not fit.
+    /// A hash of the position and the bucket's base, so that a cursor that was made up or belongs to another bucket is
+    /// recognized.
     fn check(&self, base: &str) -> u32 {
-        let bytes = self.revision.0.to_le_bytes().into_iter().chain(self.last.iter().copied()).chain(base.bytes());
-        bytes.fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+        let mut hasher = SipHasher13::new();
+        hasher.write(&self.revision.0.to_le_bytes());
+        hasher.write(&self.last);
+        hasher.write(base.as_bytes());
+        hasher.finish() as u32
     }
 }
 
@@ -91,7 +97,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
                 return Err(error::not_etcd(self.shared.client.authority()));
             };
             bytes += last.len();
-            // Keys that are no text are somebody else's: no caller could have written them.
+            // Keys that are not UTF-8 belong to other users of the cluster: no caller can have written them.
             page.keys.extend(std::str::from_utf8(last).map(str::to_string));
             let ends = found.peek().is_none();
             if (ends && ranged.more) || (!ends && bytes >= PAGE_BYTES) {

@@ -1,4 +1,4 @@
-//! What goes to etcd's JSON gateway and what comes back. No I/O.
+//! The requests to etcd's JSON gateway and their answers. No I/O.
 //!
 //! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and 3.5.
 //! Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
@@ -16,7 +16,7 @@ pub const TXN: &str = "/v3/kv/txn";
 pub const LEASE_GRANT: &str = "/v3/lease/grant";
 pub const AUTHENTICATE: &str = "/v3/auth/authenticate";
 
-/// Bytes, in base64 on the way.
+/// Bytes, encoded as base64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// A 64-bit number, in a string on the way.
+/// A 64-bit number, encoded as a string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Number(pub i64);
 
@@ -67,7 +67,7 @@ impl<'de> Deserialize<'de> for Number {
             type Value = Number;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a 64-bit number, as a string or not")
+                f.write_str("a 64-bit number or a string of one")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Number, E> {
@@ -127,7 +127,7 @@ pub struct Txn {
     pub failure: Vec<Operation>,
 }
 
-/// The condition that a key was last modified at a revision; at 0: that it is not there.
+/// The condition that a key was last modified at a revision; for revision 0, that it does not exist.
 #[derive(Serialize)]
 pub struct Compare {
     target: &'static str,
@@ -175,10 +175,11 @@ pub struct Header {
 pub struct KeyValue {
     pub key: Bytes,
     pub value: Bytes,
-    /// Of the key's creation, and of its last modification.
+    /// The revision of its creation.
     pub create_revision: Number,
+    /// The revision of its last modification.
     pub mod_revision: Number,
-    /// How often it was written since it was created.
+    /// The number of writes since its creation, which counts as one.
     pub version: Number,
 }
 
@@ -191,10 +192,10 @@ pub struct Ranged {
     pub count: Number,
 }
 
-/// The answer to a put, a delete, and whatever else only has to have been done.
+/// The answer to a put or a delete: it only says that it was done.
 #[derive(Debug, Deserialize)]
 pub struct Written {
-    #[allow(dead_code, reason = "that it is there tells an answer from any other JSON")]
+    #[allow(dead_code, reason = "its presence distinguishes an answer from other JSON")]
     pub header: Header,
 }
 
@@ -225,7 +226,7 @@ pub struct Authenticated {
     pub token: String,
 }
 
-/// An error answer. `message` is missing from old gateways, `error` from new ones.
+/// An error answer. Old gateways have no `message`, new ones no `error`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Refusal {
@@ -241,11 +242,11 @@ impl Refusal {
 }
 
 pub fn encode(request: &impl Serialize) -> Vec<u8> {
-    // Only a map with keys that are no strings, or a failing Serialize, could make this fail; neither is above.
+    // Only a map with keys other than strings, or a Serialize that fails, could make this fail. There are none above.
     serde_json::to_vec(request).unwrap_or_default()
 }
 
-/// `None` if the answer is not what was asked for.
+/// `None` if the bytes are not an answer of this type.
 pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
     serde_json::from_slice(answer).ok()
 }
@@ -258,7 +259,7 @@ mod tests {
         String::from_utf8(encode(request)).unwrap()
     }
 
-    // The requests and answers are those of the gateway's documentation.
+    // The requests and answers are from the gateway's documentation.
 
     #[test]
     fn a_put_is_as_documented() {
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_answer_is_none() {
+    fn what_is_not_an_answer_is_rejected() {
         for answer in [&b""[..], b"{", b"null", b"[]", b"\"x\"", b"<html>", b"{}"] {
             assert!(decode::<Written>(answer).is_none(), "{}", answer.escape_ascii());
             assert!(decode::<TxnDone>(answer).is_none(), "{}", answer.escape_ascii());

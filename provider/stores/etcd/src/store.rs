@@ -11,7 +11,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Buckets in an etcd cluster. Opening one makes no round trip.
+/// Buckets in an etcd cluster. Opening one takes no round trip.
 pub struct EtcdStore<H, C> {
     shared: Rc<Shared<H, C>>,
 }
@@ -20,22 +20,26 @@ pub struct EtcdStore<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     lease: Cell<Option<Lease>>,
-    /// How many operations a transaction may have, as far as the server has said.
+    /// The most operations that a transaction may have, as far as is known.
     pub max_operations: Cell<usize>,
 }
 
 #[derive(Clone, Copy)]
 struct Lease {
     id: Number,
-    /// Until when keys are attached to it.
+    /// When it stops being used for new keys.
     until: Moment,
 }
 
 impl<H: HttpClient, C: Clock> EtcdStore<H, C> {
-    /// The store that the settings describe; `docs/etcd.md` lists them.
+    /// A store with these settings, which `docs/etcd.md` lists.
+    ///
+    /// # Errors
+    /// [`Unavailable`](kvfuse_core::Kind::Unavailable) if no server is configured,
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
     pub fn new(settings: &Settings, http: H, clock: C) -> Result<Self> {
         let client = Client::new(Config::from_settings(settings)?, http, clock);
-        // etcd's --max-txn-ops is 128 if not set.
+        // The default of etcd's --max-txn-ops is 128.
         let shared = Shared { client, lease: Cell::new(None), max_operations: Cell::new(128) };
         Ok(Self { shared: Rc::new(shared) })
     }
@@ -48,21 +52,20 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Store for EtcdStore<H, C> {
     }
 }
 
-/// A bucket name in which `/` does not appear, so that the first `/` after the prefix ends it: two buckets never share
-/// an etcd key.
+/// A bucket name with `/` escaped, so that the first `/` after the prefix ends it and no two buckets share an etcd key.
 fn escaped(bucket: &str) -> String {
     bucket.replace('%', "%25").replace('/', "%2F")
 }
 
 pub(crate) struct EtcdBucket<H, C> {
     pub shared: Rc<Shared<H, C>>,
-    /// What its etcd keys begin with: prefix, name, `/`.
+    /// The prefix of its etcd keys: the configured prefix, its name, `/`.
     pub base: String,
 }
 
 impl<H: HttpClient, C: Clock> Shared<H, C> {
-    /// The lease to attach a key to that is written now: none if keys live forever. A lease is shared by the keys of a
-    /// tenth of a life time and lives that much longer, so a key lives for its time and at most a tenth more.
+    /// The lease for a key that is written now; 0 if keys live forever. The keys written within a tenth of a lifetime share a
+    /// lease, which lives that much longer, so a key lives for its lifetime and at most a tenth more.
     pub fn lease(&self, deadline: Moment) -> Result<Number> {
         let Some(life) = self.client.config.life else { return Ok(Number(0)) };
         let now = self.client.clock.now();
@@ -72,13 +75,13 @@ impl<H: HttpClient, C: Clock> Shared<H, C> {
             return Ok(lease.id);
         }
         let shared_for = life / 10;
-        // Leases are counted in whole seconds; a second more makes up for what it takes to grant one.
+        // Leases are granted in whole seconds. One more makes up for the time that granting takes.
         let seconds = (life + shared_for).as_secs() + 1;
         let body = protocol::encode(&Grant { ttl: Number(i64::try_from(seconds).unwrap_or(i64::MAX)) });
         let call = Call {
             path: protocol::LEASE_GRANT,
             body: &body,
-            // One granted in vain expires by itself.
+            // A lease that was granted in vain expires by itself.
             repeat: Repeat::Freely,
             max_answer: MAX_ANSWER,
             deadline,
@@ -94,8 +97,8 @@ impl<H: HttpClient, C: Clock> Shared<H, C> {
         self.lease.set(None);
     }
 
-    /// Carries out a write that may need a lease: `request` makes its body with one. A lease that is gone was not used,
-    /// so the write is tried again with a new one.
+    /// Carries out a write that may need a lease, which `request` puts into its body. If the lease no longer exists, nothing
+    /// was written, and the write is retried with a new one.
     pub fn write<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -123,7 +126,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         Bytes([self.base.as_bytes(), key.as_bytes()].concat())
     }
 
-    /// A key with its history, if it is there.
+    /// A key with its history, if it exists.
     pub fn read(&self, key: &str) -> Result<Option<KeyValue>> {
         let range = Range { key: self.key(key), ..Range::default() };
         let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely)?;
@@ -186,10 +189,10 @@ impl<H: HttpClient, C: Clock> Bucket for EtcdBucket<H, C> {
     }
 }
 
-/// A key's state; its version is the revision of its last modification, which etcd never gives twice.
+/// The state of a key. Its version is the revision of its last modification, which etcd never uses twice.
 pub(crate) fn snapshot(found: KeyValue) -> Result<Snapshot> {
     let revision = u64::try_from(found.mod_revision.0).ok().filter(|revision| *revision > 0);
     let revision =
-        revision.ok_or_else(|| Error::new(kvfuse_core::Kind::Other, "etcd gave a key without a revision"))?;
+        revision.ok_or_else(|| Error::new(kvfuse_core::Kind::Other, "etcd returned a key without a revision"))?;
     Ok(Snapshot { value: Some(found.value.0), version: Version::Number(revision) })
 }

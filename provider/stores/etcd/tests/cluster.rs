@@ -1,4 +1,4 @@
-//! Three members, of which some fail.
+//! Clusters of three members, some of which fail.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
@@ -18,7 +18,7 @@ struct Tally {
     unknown: i64,
 }
 
-/// Writes keys and counts until told to stop; notes what was acknowledged.
+/// Sets keys and increments a counter until told to stop. Returns what was acknowledged.
 fn load(bucket: &dyn Bucket, name: usize, stop: &AtomicBool, progress: &AtomicUsize) -> Tally {
     let mut tally = Tally::default();
     for n in 0.. {
@@ -85,11 +85,11 @@ fn nothing_acknowledged_is_missing_and_counters_are_exact_when_leaders_are_kille
 }
 
 #[test]
-fn a_dead_member_is_passed_over() {
+fn a_dead_member_is_skipped() {
     let mut own = OwnEtcd::start(3, &[], &[]);
     let bucket = own.open("b").unwrap();
     bucket.set("a", b"1").unwrap();
-    // The first is the one that a new instance asks.
+    // A new instance asks the first member.
     own.server.kill(0);
     own.server.leader();
     assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]));
@@ -101,7 +101,7 @@ fn a_dead_member_is_passed_over() {
 }
 
 #[test]
-fn a_hanging_member_is_passed_over_by_reads() {
+fn reads_skip_a_hanging_member() {
     let own = OwnEtcd::start(3, &[], &[("KEYVALUE_TIMEOUT_MS", "6000")]);
     let bucket = own.open("b").unwrap();
     bucket.set("a", b"1").unwrap();
@@ -111,10 +111,10 @@ fn a_hanging_member_is_passed_over_by_reads() {
 }
 
 #[test]
-fn without_a_majority_there_is_an_error_in_time_and_with_it_again_the_same_instance_works() {
+fn without_a_majority_operations_fail_in_time_and_the_same_instance_works_once_it_is_back() {
     let mut own = OwnEtcd::start(3, &[], &[("KEYVALUE_TIMEOUT_MS", "500")]);
     let bucket = own.open("b").unwrap();
-    wait_until("the first write is through", || bucket.set("a", b"1").is_ok());
+    wait_until("the first write succeeds", || bucket.set("a", b"1").is_ok());
     own.server.kill(0);
     own.server.kill(1);
     let error = bucket.get("a").unwrap_err();

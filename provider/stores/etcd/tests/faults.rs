@@ -1,4 +1,4 @@
-//! What a server can do to us, at every byte.
+//! Faults of the connection and the server, at every byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
@@ -21,22 +21,22 @@ fn with_login(port: u16) -> NativeStore {
 }
 
 #[test]
-fn a_connection_closed_at_any_byte_tells_the_truth() {
+fn a_connection_closed_at_any_byte_is_reported_truthfully() {
     every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Close, true, store);
 }
 
 #[test]
-fn nonsense_at_any_byte_tells_the_truth() {
+fn nonsense_at_any_byte_is_reported_truthfully() {
     every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Nonsense, true, store);
 }
 
 #[test]
-fn a_server_that_hangs_at_any_byte_costs_the_time_limit_and_tells_the_truth() {
+fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
     every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Hang, true, store);
 }
 
 #[test]
-fn answers_that_come_byte_by_byte_are_read() {
+fn answers_that_arrive_byte_by_byte_are_read() {
     let etcd = Etcd::start(1, &[]);
     let proxy = Proxy::start(etcd.ports()[0]);
     proxy.trickle(true);
@@ -52,7 +52,7 @@ fn a_login_cut_off_at_any_byte_is_repeated() {
     let mut etcd = Etcd::start(1, &[]);
     etcd.enable_logins();
     let proxy = Proxy::start(etcd.ports()[0]);
-    // The request that logs in is some 180 bytes, its answer some 250.
+    // The login request has about 180 bytes, its answer about 250.
     for direction in [Direction::Request, Direction::Reply] {
         for byte in (0..250).step_by(10) {
             proxy.plan(direction, Fault::Close, byte);
@@ -63,7 +63,7 @@ fn a_login_cut_off_at_any_byte_is_repeated() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_unavailable() {
+fn a_missing_server_is_unavailable() {
     let bucket = store(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -72,7 +72,7 @@ fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[test]
-fn what_is_no_etcd_is_told_so() {
+fn a_server_other_than_etcd_is_reported_as_such() {
     let redis = Redis::start(&[]);
     let bucket = store(redis.port(), "100").open("b").unwrap();
     let error = bucket.get("a").unwrap_err();
@@ -85,7 +85,7 @@ fn what_is_no_etcd_is_told_so() {
 fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
     let own = OwnEtcd::start(1, &[], &[("KEYVALUE_TIMEOUT_MS", "300")]);
     let bucket = own.open("b").unwrap();
-    wait_until("the first write is through", || bucket.set("a", b"1").is_ok());
+    wait_until("the first write succeeds", || bucket.set("a", b"1").is_ok());
     own.server.freeze(0);
     assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
     let error = bucket.set("a", b"2").unwrap_err();

@@ -1,4 +1,4 @@
-//! What is particular to etcd: logins, limits, revisions, leases, round trips.
+//! What is specific to etcd: logins, limits, revisions, leases, round trips.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
@@ -11,7 +11,7 @@ use kvfuse_servers::process::wait_until;
 use std::time::{Duration, Instant};
 
 #[test]
-fn a_login_opens_what_its_roles_permit_and_a_wrong_or_missing_one_is_access_denied() {
+fn a_login_opens_what_its_roles_allow_and_a_wrong_or_missing_one_is_access_denied() {
     let mut etcd = Etcd::start(1, &[]);
     etcd.enable_logins();
     let with = |user, password| {
@@ -40,7 +40,7 @@ fn a_login_opens_what_its_roles_permit_and_a_wrong_or_missing_one_is_access_deni
 
 #[test]
 fn a_token_that_expired_is_renewed() {
-    // Tokens that live for a second and are not used for longer.
+    // Tokens expire a second after their last use.
     let mut etcd = Etcd::start(1, &["--auth-token-ttl", "1"]);
     etcd.enable_logins();
     let login = [("KEYVALUE_ETCD_USERNAME", "root"), ("KEYVALUE_ETCD_PASSWORD", "hunter1")];
@@ -54,7 +54,7 @@ fn a_token_that_expired_is_renewed() {
     };
     let set = || bucket.set("a", b"1").unwrap();
     assert_eq!(exchanges(&set), 1, "the token is kept");
-    // What is awaited is that a write needs three exchanges: refused, logged in, done.
+    // The condition is that a write takes three exchanges: rejected, logged in, done.
     wait_until("a token expires", || {
         std::thread::sleep(Duration::from_millis(1500));
         exchanges(&set) == 3
@@ -63,7 +63,7 @@ fn a_token_that_expired_is_renewed() {
 }
 
 #[test]
-fn a_login_without_need_does_no_harm() {
+fn an_unnecessary_login_is_harmless() {
     let etcd = Etcd::start(1, &[]);
     let login = [("KEYVALUE_ETCD_USERNAME", "ann"), ("KEYVALUE_ETCD_PASSWORD", "hunter2")];
     let bucket = connect(&etcd.endpoints(), &login).open("b").unwrap();
@@ -106,7 +106,7 @@ fn round_trips_are_as_documented() {
 }
 
 #[test]
-fn batches_keep_to_a_lower_limit_once_the_server_told_it() {
+fn batches_respect_a_lower_limit_of_the_server() {
     let own = OwnEtcd::start(1, &["--max-txn-ops", "10"], &[]);
     let bucket = own.open("b").unwrap();
     let keys: Vec<String> = (0..50).map(|n| n.to_string()).collect();
@@ -132,7 +132,7 @@ fn batches_of_large_values_are_split_below_the_size_of_a_request() {
 }
 
 #[test]
-fn what_is_too_large_for_the_server_is_an_invalid_argument_with_the_flag_to_raise_it() {
+fn a_value_too_large_for_the_server_is_an_invalid_argument_and_the_error_names_the_flag() {
     let own = OwnEtcd::start(1, &[], &[]);
     let bucket = own.open("b").unwrap();
     for size in [1_600_000, 3_000_000] {
@@ -148,7 +148,7 @@ fn what_is_too_large_for_the_server_is_an_invalid_argument_with_the_flag_to_rais
 }
 
 #[test]
-fn a_full_database_is_a_quota() {
+fn a_full_database_exceeds_the_quota() {
     let own = OwnEtcd::start(1, &["--quota-backend-bytes", "1000000"], &[]);
     let bucket = own.open("b").unwrap();
     let full = (0..50).find_map(|n| bucket.set(&n.to_string(), &[0; 100_000]).err()).expect("1 MB is full");
@@ -156,7 +156,7 @@ fn a_full_database_is_a_quota() {
 }
 
 #[test]
-fn a_listing_is_of_one_moment_until_that_is_compacted_and_then_goes_on() {
+fn a_listing_stays_at_one_revision_and_continues_at_another_when_that_is_compacted() {
     let own = OwnEtcd::start(1, &[], &[]);
     let bucket = own.open("b").unwrap();
     let names = |what: &str, count| (0..count).map(|n| format!("{what} {n:05}")).collect::<Vec<String>>();
@@ -169,14 +169,14 @@ fn a_listing_is_of_one_moment_until_that_is_compacted_and_then_goes_on() {
     let first = bucket.list(None).unwrap();
     set(&["stay 01500 and a half".to_string()]);
     let second = bucket.list(first.cursor.as_deref()).unwrap();
-    assert!(!second.keys.contains(&"stay 01500 and a half".to_string()), "what came later does not show");
+    assert!(!second.keys.contains(&"stay 01500 and a half".to_string()), "what was written later is not visible");
 
     set(&["stay 02500 and a half".to_string()]);
     let compact = format!(r#"{{"revision":"{}","physical":true}}"#, own.server.revision());
     own.server.post("/v3/kv/compaction", &compact);
     let third = bucket.list(second.cursor.as_deref()).unwrap();
-    assert!(third.keys.contains(&"stay 02500 and a half".to_string()), "it goes on at the newest revision");
-    // Another instance goes on as well: nothing is kept in this one.
+    assert!(third.keys.contains(&"stay 02500 and a half".to_string()), "it continues at the current revision");
+    // Another instance can continue as well: no state is kept in this one.
     let another = connect(&own.server.endpoints(), &[]).open("b").unwrap();
     let fourth = another.list(third.cursor.as_deref()).unwrap();
     assert_eq!(fourth.cursor, None);
@@ -186,7 +186,7 @@ fn a_listing_is_of_one_moment_until_that_is_compacted_and_then_goes_on() {
 }
 
 #[test]
-fn keys_are_where_the_prefix_says_and_buckets_with_slashes_stay_apart() {
+fn keys_have_the_prefix_and_buckets_with_slashes_are_separate() {
     let own = OwnEtcd::start(1, &[], &[]);
     own.open("b").unwrap().set("k", b"1").unwrap();
     // base64 of keyvalue/b/k
@@ -200,7 +200,7 @@ fn keys_are_where_the_prefix_says_and_buckets_with_slashes_stay_apart() {
 }
 
 #[test]
-fn keys_expire_after_their_life_time_and_not_before() {
+fn keys_expire_after_their_lifetime_and_not_before() {
     let own = OwnEtcd::start(1, &[], &[("KEYVALUE_TTL_S", "2")]);
     let bucket = own.open("b").unwrap();
     let forever = connect(&own.server.endpoints(), &[]).open("b").unwrap();
@@ -214,7 +214,7 @@ fn keys_expire_after_their_life_time_and_not_before() {
     assert_eq!(bucket.list(None).unwrap().keys, ["a", "b", "c", "d", "e", "forever"]);
     wait_until("the keys expire", || forever.list(None).unwrap().keys == ["forever"]);
     assert!(begun.elapsed() >= Duration::from_secs(2), "they expired early");
-    // The lease of before is gone; the next write gets one of its own.
+    // The old lease is gone, so the next write gets a new one.
     bucket.set("a", b"2").unwrap();
     assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"2"[..]));
 }

@@ -132,8 +132,14 @@ impl<D: Directory> Drop for FileBody<D> {
     }
 }
 
-/// Moves a file to be a value of the bucket in `directory`.
-pub fn settle<D: Directory>(root: &D, directory: &str, moving: &RefCell<Moving>, name: ValueName) -> Result<()> {
+/// Moves a file to be a value of the bucket in `directory`; `lasting` is whether it has to last through a power cut there.
+pub fn settle<D: Directory>(
+    root: &D,
+    directory: &str,
+    moving: &RefCell<Moving>,
+    name: ValueName,
+    lasting: bool,
+) -> Result<()> {
     let to = format!("{directory}/{}", name.path());
     let mut moving = moving.borrow_mut();
     if moving.path != to {
@@ -144,6 +150,9 @@ pub fn settle<D: Directory>(root: &D, directory: &str, moving: &RefCell<Moving>,
         }
         root.rename(&moving.path, &to).map_err(fail)?;
         moving.path = to;
+    }
+    if !lasting {
+        return Ok(());
     }
     let sync = |path: &str| root.directory(path)?.sync();
     sync(&format!("{directory}/{}", name.node.values())).and_then(|()| sync(directory)).map_err(fail)

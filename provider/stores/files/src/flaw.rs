@@ -41,4 +41,14 @@ pub enum Flaw {
     ErrorBelieved,
     /// The anchor is used before it is synced.
     AnchorNotSynced,
+    /// A sync that failed is tried again, and its success believed.
+    FailedSyncForgotten,
+    /// A read that gives less than was asked for counts as the end of the file.
+    ShortReadIsEnd,
+    /// What lies behind a page that a power cut took counts as if nothing were missing.
+    LostPageSkipped,
+    /// Records are larger than what a host appends in one piece.
+    LargeAppends,
+    /// A value that came as a stream is named before its move to the bucket lasts through a power cut.
+    BodyMoveNotSynced,
 }

@@ -230,7 +230,8 @@ impl<D: Directory> Tree<D> {
             if let Change::Place(moving) = change {
                 let (id, size) = (moving.borrow().id, moving.borrow().size);
                 let name = ValueName { node, generation, id };
-                body::settle(&*self.root, &self.name, moving, name)?;
+                let lasting = !self.config.has(Flaw::BodyMoveNotSynced);
+                body::settle(&*self.root, &self.name, moving, name, lasting)?;
                 last.placed = Some(FileValue { name, size, check: None });
             }
         }

@@ -1,7 +1,7 @@
-//! The `:memory:` bucket: a map that lives and dies with the instance.
+//! The store behind the bucket `:memory:`: maps that live as long as the instance.
 //!
-//! Every key keeps the number it got when it was added, and listings go by that number: so a cursor stays valid while
-//! keys come and go, and a page costs what it holds.
+//! Every key keeps the number that it got when it was added, and listings are ordered by that number. So a cursor stays
+//! valid while keys are added and deleted, and the cost of a page is proportional to its size.
 
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::{Bucket, Error, Page, Result, Snapshot, Store, Swap, Version, counter};
@@ -28,9 +28,9 @@ struct MemoryBucket(RefCell<Map>);
 #[derive(Default)]
 struct Map {
     entries: HashMap<Rc<str>, Entry>,
-    /// The keys by the number they were added under.
+    /// The keys by their number.
     order: BTreeMap<u64, Rc<str>>,
-    /// The last number given, to a key's place in the order or to a version.
+    /// The last number used, either for the place of a key or for a version.
     last: u64,
 }
 
@@ -93,9 +93,9 @@ impl Bucket for MemoryBucket {
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
         let after = match cursor {
             None => 0,
-            Some(text) => text
-                .parse()
-                .map_err(|_| Error::invalid("this cursor is not from this bucket; start again without one"))?,
+            Some(text) => text.parse().map_err(|_| {
+                Error::invalid("this cursor is not from a listing of this bucket; start again without one")
+            })?,
         };
         let map = self.0.borrow();
         let mut page = Page::default();

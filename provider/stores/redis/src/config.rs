@@ -1,11 +1,12 @@
-//! What a user sets.
+//! The settings.
 
 use kvfuse_core::{Error, Kind, Result, Settings};
+use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
 use std::fmt;
 use std::time::Duration;
 
-/// Where the server is, who we are there, and how keys are laid out. Its `Debug` hides the password.
+/// Where the server is, how to log in, and how keys are laid out. Its `Debug` hides the password.
 #[derive(Clone)]
 pub struct Config {
     pub host: String,
@@ -14,20 +15,20 @@ pub struct Config {
     pub password: Option<String>,
     pub database: u32,
     pub layout: Layout,
-    /// What every Redis key begins with, before what the layout adds.
+    /// The prefix of every Redis key, in front of what the layout adds.
     pub prefix: String,
-    /// The longest that one operation may take.
+    /// The time limit of one operation, retries included.
     pub time_limit: Duration,
 }
 
-/// How a bucket's keys become Redis keys; each is what some other implementation of the interface does.
+/// How the keys of a bucket map to Redis keys. Each layout is that of some other implementation of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// A string under `{prefix}{bucket}:{key}`, as wasmCloud's host does.
+    /// A string under `{prefix}{bucket}:{key}`, as in wasmCloud's host.
     Prefix,
-    /// A string under `{prefix}{key}`, whatever the bucket, as Spin and wrpc do.
+    /// A string under `{prefix}{key}`, whatever the bucket, as in Spin and wrpc.
     Raw,
-    /// A field of the hash `{prefix}{bucket}`, as componentized's valkey and Golem do.
+    /// A field of the hash `{prefix}{bucket}`, as in componentized's valkey and Golem.
     Hash,
 }
 
@@ -39,7 +40,7 @@ impl Config {
         let url = settings.get(URL).ok_or_else(|| {
             Error::new(
                 Kind::Unavailable,
-                format!("no server is named: set the variable {URL} to where Redis or Valkey is, such as {EXAMPLE}"),
+                format!("no server is configured: set the variable {URL} to the address of Redis or Valkey, such as {EXAMPLE}"),
             )
         })?;
         let mut config = Self {
@@ -59,52 +60,37 @@ impl Config {
         }
         if config.user.is_some() && config.password.is_none() {
             return Err(Error::invalid(format!(
-                "a Redis user is named but no password: add it to {URL} or set KEYVALUE_REDIS_PASSWORD"
+                "a Redis user without a password is configured: add the password to {URL} or set KEYVALUE_REDIS_PASSWORD"
             )));
         }
         if settings.get("KEYVALUE_TTL_S").is_some() {
             return Err(Error::unsupported(
-                "KEYVALUE_TTL_S is not offered with Redis; unset it, or use the etcd provider for keys that expire",
+                "KEYVALUE_TTL_S is not supported with Redis; unset it, or use the etcd provider for keys that expire",
             ));
         }
         Ok(config)
     }
 
-    /// `redis://[[user][:password]@]host[:port][/database]`. The URL itself never appears in an error: it may hold a
-    /// password in any of its parts, mistyped as it is.
+    /// `redis://[[user][:password]@]host[:port][/database]`. The URL itself never appears in an error: if it is mistyped, any
+    /// part of it may be the password.
     fn from_url(url: &str) -> Result<Self> {
-        let wrong = |what: &str| Error::invalid(format!("{URL} {what}; it reads like {EXAMPLE}"));
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("has no scheme"))?;
-        match scheme {
-            "redis" | "valkey" => {}
-            "rediss" | "valkeys" => return Err(no_tls(scheme)),
-            _ => return Err(wrong("has a scheme that is neither redis nor valkey")),
+        let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {EXAMPLE}"));
+        let address = Address::parse(url).map_err(|invalid| wrong(&invalid.to_string()))?;
+        match address.scheme.as_deref() {
+            Some("redis" | "valkey") => {}
+            Some(scheme @ ("rediss" | "valkeys")) => return Err(no_tls(scheme)),
+            Some(_) => return Err(wrong("has a scheme other than redis and valkey")),
+            None => return Err(wrong("has no scheme")),
         }
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (login, address) = match authority.rsplit_once('@') {
-            Some((login, address)) => (Some(login), address),
-            None => (None, authority),
-        };
-        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
-            None => (None, None),
-            Some((user, password)) => {
-                let text = |part: &str| match part {
-                    "" => Ok(None),
-                    part => percent_decoded(part).map(Some).ok_or_else(|| wrong("has a login that is not URL text")),
-                };
-                (text(user)?, text(password)?)
-            }
-        };
-        let (host, port) = split_address(address).ok_or_else(|| wrong("has no host, or a port that is none"))?;
-        let database = match database {
+        let database = match address.path.strip_prefix('/').unwrap_or_default() {
             "" => 0,
-            digits => digits.parse().map_err(|_| wrong("ends in something that is no database number"))?,
+            digits => digits.parse().map_err(|_| wrong("has something other than a database number as its path"))?,
         };
         Ok(Self {
-            host: host.to_string(),
-            port,
-            user,
-            password,
+            port: address.port_or_default().unwrap_or(6379),
+            host: address.host,
+            user: address.user,
+            password: address.password,
             database,
             layout: Layout::Prefix,
             prefix: String::new(),
@@ -114,55 +100,16 @@ impl Config {
 
     /// The server's address, for messages.
     pub fn address(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
+        address::authority(&self.host, self.port)
     }
 }
 
 fn no_tls(scheme: &str) -> Error {
     Error::unsupported(format!(
-        "{URL} asks for TLS ({scheme}://), which a component on wasi:sockets cannot do: WASI 0.2 has no TLS. Use the \
-         server's plain port on a network you trust, or run a TLS tunnel such as stunnel or an Envoy sidecar beside the \
-         host and give its local address as redis://127.0.0.1:port"
+        "{URL} asks for TLS ({scheme}://), which WASI 0.2 does not offer to components on wasi:sockets. Use the server's \
+         plain port on a trusted network, or run a TLS tunnel (stunnel, an Envoy sidecar) next to the host and set {URL} \
+         to its local address, redis://127.0.0.1:port"
     ))
-}
-
-fn split_address(address: &str) -> Option<(&str, u16)> {
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let (host, rest) = rest.split_once(']')?;
-            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
-        }
-        None => match address.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (address, None),
-        },
-    };
-    let port = match port {
-        None => 6379,
-        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
-        Some(_) => return None,
-    };
-    (!host.is_empty() && port != 0).then_some((host, port))
-}
-
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 impl fmt::Debug for Config {
@@ -193,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_gives_address_login_and_database() {
+    fn a_url_holds_address_login_and_database() {
         let plain = url("redis://localhost").unwrap();
         assert_eq!((plain.host.as_str(), plain.port, plain.database), ("localhost", 6379, 0));
         assert_eq!((plain.user, plain.password, plain.layout), (None, None, Layout::Prefix));
@@ -204,10 +151,11 @@ mod tests {
 
         let password = url("valkey://:pw@h").unwrap();
         assert_eq!((password.user, password.password.as_deref()), (None, Some("pw")));
+        assert_eq!(url("redis://:p,w@h").unwrap().password.as_deref(), Some("p,w"), "a comma separates nothing here");
     }
 
     #[test]
-    fn the_login_can_be_kept_out_of_the_url() {
+    fn the_login_can_be_set_apart_from_the_url() {
         let config =
             config(&[(URL, "redis://h"), ("KEYVALUE_REDIS_USERNAME", "ann"), ("KEYVALUE_REDIS_PASSWORD", "pw")]);
         let config = config.unwrap();
@@ -228,6 +176,8 @@ mod tests {
             "redis://:hunter2%zz@h",
             "redis://:hunter2@h/db",
             "redis://hunter2@h",
+            "redis://:hunter#2@h",
+            "redis://a:1,hunter2:2",
         ] {
             let error = url(text).unwrap_err();
             assert_eq!(error.kind(), Kind::InvalidArgument, "{text}");

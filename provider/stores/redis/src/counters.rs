@@ -1,20 +1,21 @@
 //! Increments.
 //!
-//! Without a floor: `INCRBY`, whose counters are the contract's. With one (generations that count in `u64`): a script
-//! that adds and takes back what went below, one moment for everybody else. Lua computes in doubles, which do not hold
-//! every counter, but their sign is right: so the script decides about the floor 0 only, and gives the sum as text. Where
-//! scripts are denied, and for any other floor: `WATCH`, `GET`, the sum computed here, and `INCRBY` in a transaction.
+//! Without a floor: `INCRBY`, whose counters are those of the contract. With a floor (for generations that count in `u64`):
+//! a script that adds, and subtracts again if the sum is too low. No other client sees what is in between. Lua computes
+//! in doubles, which cannot represent every counter, but their sign is right. So the script only supports the floor 0,
+//! and returns the sum as text. If scripts are not allowed, and for any other floor: `WATCH`, `GET`, and `INCRBY` in a
+//! transaction.
 
-use crate::cas::{contended, executed, last};
-use crate::engine::MAIN;
+use crate::client::MAIN;
 use crate::error::{self, Failure};
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
+use crate::swaps::{contended, executed, last};
 use kvfuse_core::{Bucket, Kind, Result, counter};
 use kvfuse_transport::clock::{Backoff, Clock};
 use kvfuse_transport::sockets::Network;
 
-/// Gives the sum as text, or, if it would be below 0, an array of what the counter is: nothing, or its text.
+/// Returns the sum as text, or, if it would be below 0, an array with the current value of the counter, if any.
 const ADD_FROM_ZERO: &[u8] = b"\
 local before = redis.call('GET', KEYS[1]) \
 local sum = redis.pcall('INCRBY', KEYS[1], ARGV[1]) \
@@ -37,8 +38,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             if error.kind() != Kind::InvalidArgument {
                 return error;
             }
-            // Redis does not say what the counter is; the contract's error does. If others changed it meanwhile so that
-            // the sum would be right now, Redis' reason stands.
+            // The contract's error includes the value of the counter, which Redis' error does not. If others have changed
+            // the counter so that the sum would now be valid, Redis' error stands.
             match self.get(key).map(|before| counter::add(before.as_deref(), delta, floor)) {
                 Ok(Err(told)) => told,
                 _ => error,
@@ -49,12 +50,12 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     fn add_once(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         if floor == i64::MIN {
             let request = self.space.on_key("INCRBY", "HINCRBY", key, &[&counter::format(delta)]);
-            return match self.engine.tell(&request)? {
+            return match self.client.tell(&request)? {
                 Reply::Integer(sum) => Ok(sum),
                 _ => Err(error::unexpected("INCRBY")),
             };
         }
-        if let (0, Some(back), false) = (floor, delta.checked_neg(), self.engine.no_scripts.get())
+        if let (0, Some(back), false) = (floor, delta.checked_neg(), self.client.no_scripts.get())
             && let Some(sum) = self.add_by_script(key, delta, back)?
         {
             return Ok(sum);
@@ -62,7 +63,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         self.add_watched(key, delta, floor)
     }
 
-    /// `None` if scripts turn out to be denied.
+    /// `None` if it turns out that scripts are not allowed.
     fn add_by_script(&self, key: &str, delta: i64, back: i64) -> Result<Option<i64>> {
         let redis_key = self.space.key(key);
         let (delta_text, back) = (counter::format(delta), counter::format(back));
@@ -71,15 +72,15 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         } else {
             Request::of(&[b"EVAL", ADD_FROM_ZERO, b"1", &redis_key, &delta_text, &back])
         };
-        match self.engine.tell_all(&request)?.into_iter().next() {
+        match self.client.tell_all(&request)?.into_iter().next() {
             Some(Reply::Error(line)) if error::denies_command(&line) => {
-                self.engine.no_scripts.set(true);
+                self.client.no_scripts.set(true);
                 Ok(None)
             }
             Some(Reply::Error(line)) => Err(error::from_reply(&line)),
             Some(Reply::Array(before)) => {
                 let before = before.into_iter().next().and_then(Reply::into_bytes);
-                // The script found the sum below the floor; computing it again gives the error that says so.
+                // The script found the sum below the floor. Computing it again produces the error that says so.
                 counter::add(before.as_deref(), delta, 0).map(Some)
             }
             Some(Reply::Bulk(sum)) => counter::parse(&sum).map(Some).ok_or_else(|| error::unexpected("EVAL")),
@@ -94,10 +95,10 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         transaction.command(&[b"EXEC"]);
         let read: &[&[u8]] =
             if self.is_hash() { &[b"HGET", &redis_key, key.as_bytes()] } else { &[b"GET", &redis_key] };
-        let deadline = self.engine.deadline();
-        let mut backoff = Backoff::new(self.engine.clock.now().0);
+        let deadline = self.client.deadline();
+        let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let sum = self.engine.attempt(MAIN, deadline, |link| {
+            let sum = self.client.attempt(MAIN, deadline, |link| {
                 let request = watch_and_read(link.watches, &redis_key, read);
                 link.watches = true;
                 link.holds = None;
@@ -109,7 +110,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             match sum {
                 Some(Ok(Reply::Integer(sum))) => return Ok(sum),
                 Some(_) => return Err(error::unexpected("EXEC")),
-                None if backoff.wait(&self.engine.clock, deadline) => {}
+                None if backoff.wait(&self.client.clock, deadline) => {}
                 None => return Err(contended()),
             }
         }

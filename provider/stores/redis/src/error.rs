@@ -1,21 +1,21 @@
-//! What went wrong, in the contract's terms.
+//! Failures and error replies, in terms of the contract.
 
 use crate::config::Config;
 use kvfuse_core::{Error, Kind, counter};
 use kvfuse_transport::fault::{Cause, Fault};
 
-/// A try that gave no replies.
+/// Why an attempt got no usable replies.
 #[derive(Debug)]
 pub enum Failure {
-    /// The way to the server failed.
+    /// The connection failed.
     Lost {
-        /// Whether the server may have carried out what was sent.
+        /// Whether the server may have carried out the commands.
         maybe_done: bool,
         fault: Fault,
     },
-    /// The server answered, and refused us or what was asked: trying again does not help.
+    /// The server rejected the login or the commands: a retry does not help.
     Refused(Error),
-    /// The server answered that it cannot do anything at the moment, and did nothing.
+    /// The server replied that it cannot serve at the moment, and did nothing.
     Busy(String),
 }
 
@@ -25,14 +25,14 @@ impl Failure {
     }
 }
 
-/// What becomes of an operation whose last try ended so.
+/// The error of an operation whose last attempt lost its connection.
 pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
     let address = config.address();
     if maybe_done {
         return Error::new(
             Kind::OutcomeUnknown,
             format!(
-                "sent to Redis at {address}, but the answer was lost ({fault}): it may or may not have happened; read \
+                "sent to Redis at {address}, but the reply was lost ({fault}): it may or may not have happened; read \
                  before trying again"
             ),
         );
@@ -41,8 +41,8 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
         Cause::Denied => Error::new(
             Kind::Unavailable,
             format!(
-                "Redis at {address} cannot be reached ({fault}): the host gives this component no network; with wasmtime \
-                 the flags are -S inherit-network -S allow-ip-name-lookup"
+                "Redis at {address} cannot be reached ({fault}): the host does not grant this component network access; \
+                 with wasmtime, add -S inherit-network -S allow-ip-name-lookup"
             ),
         ),
         Cause::TimedOut => Error::new(
@@ -54,75 +54,75 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
         ),
         Cause::Malformed | Cause::TooLarge => Error::new(
             Kind::Unavailable,
-            format!("what listens at {address} does not answer as Redis does ({fault}); check KEYVALUE_REDIS_URL"),
+            format!("the server at {address} does not speak the Redis protocol ({fault}); check KEYVALUE_REDIS_URL"),
         ),
         _ => Error::new(Kind::Unavailable, format!("Redis at {address} cannot be reached: {fault}")),
     }
 }
 
 pub fn busy(config: &Config, code: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("Redis at {} cannot serve at the moment ({code})", config.address()))
+    Error::new(Kind::Unavailable, format!("Redis at {} is temporarily unable to serve ({code})", config.address()))
 }
 
-/// Whether an error reply says that the server did nothing, and may do it later.
+/// Whether an error reply means that the server did nothing and may succeed later.
 pub fn is_busy(line: &str) -> bool {
     matches!(code(line), "LOADING" | "TRYAGAIN" | "CLUSTERDOWN" | "MASTERDOWN" | "BUSY" | "READONLY" | "NOREPLICAS")
         || line.contains("max number of clients reached")
 }
 
-/// Whether an error reply says that scripts cannot be used here: denied, renamed away, or not there.
+/// Whether an error reply means that the command cannot be used here: forbidden, renamed, or unknown.
 pub fn denies_command(line: &str) -> bool {
     code(line) == "NOPERM" || line.starts_with("ERR unknown command")
 }
 
-/// The first word of an error reply; Redis' convention for what sort of error it is.
+/// The first word of an error reply, which by Redis' convention is the error's code.
 pub fn code(line: &str) -> &str {
     line.split(' ').next().unwrap_or_default()
 }
 
-/// An error reply in the contract's terms. Of the server's text only what cannot hold a key, a value or a credential is
-/// repeated.
+/// An error reply in terms of the contract. Only parts of the server's text that cannot contain a key, a value or a
+/// credential are repeated.
 pub fn from_reply(line: &str) -> Error {
     match code(line) {
         "NOAUTH" => Error::new(
             Kind::AccessDenied,
-            "Redis wants a password; set KEYVALUE_REDIS_PASSWORD (and KEYVALUE_REDIS_USERNAME for an ACL user)",
+            "Redis requires a password; set KEYVALUE_REDIS_PASSWORD (and KEYVALUE_REDIS_USERNAME for an ACL user)",
         ),
-        "WRONGPASS" => Error::new(Kind::AccessDenied, "Redis does not accept the user and password"),
+        "WRONGPASS" => Error::new(Kind::AccessDenied, "Redis rejected the user name or password"),
         "NOPERM" => Error::new(
             Kind::AccessDenied,
             format!(
-                "the ACL of the Redis user does not permit this {}",
+                "the ACL of the Redis user does not allow this {}",
                 if line.contains("key") { "key" } else { "command" }
             ),
         ),
         "WRONGTYPE" => Error::new(
             Kind::Damaged,
-            "the key holds a Redis value of another type than the layout uses; see KEYVALUE_REDIS_LAYOUT",
+            "the key holds a Redis value of a different type than the layout uses; see KEYVALUE_REDIS_LAYOUT",
         ),
-        "OOM" => Error::new(Kind::QuotaExceeded, "Redis is at its memory limit (maxmemory)"),
-        "MISCONF" => {
-            Error::new(Kind::Unavailable, "Redis takes no writes because it cannot save to its disk (MISCONF)")
-        }
+        "OOM" => Error::new(Kind::QuotaExceeded, "Redis has reached its memory limit (maxmemory)"),
+        "MISCONF" => Error::new(Kind::Unavailable, "Redis rejects writes because it cannot save to its disk (MISCONF)"),
         "MOVED" | "ASK" | "CROSSSLOT" => Error::unsupported(
-            "the server is a node of a Redis Cluster, and the key is kept by another node; this provider speaks to one \
-             server, so give it a stand-alone Redis, or a proxy in front of the cluster",
+            "the server is a node of a Redis Cluster, and another node stores the key; this provider talks to one server \
+             only, so use a stand-alone Redis, or a proxy in front of the cluster",
         ),
-        "EXECABORT" => Error::new(Kind::Other, "Redis refused a command of the transaction, and did nothing"),
-        code if is_busy(line) => Error::new(Kind::Unavailable, format!("Redis cannot serve at the moment ({code})")),
+        "EXECABORT" => Error::new(Kind::Other, "Redis rejected a command of the transaction and did nothing"),
+        code if is_busy(line) => {
+            Error::new(Kind::Unavailable, format!("Redis is temporarily unable to serve ({code})"))
+        }
         _ if line.contains("not an integer") => not_a_counter(),
         _ if line.contains("would overflow") => {
-            Error::invalid("the sum does not fit 64 bits; the counter was left as it is")
+            Error::invalid("the sum does not fit into 64 bits; the counter was left unchanged")
         }
-        _ if line.contains("invalid password") => Error::new(Kind::AccessDenied, "Redis does not accept the password"),
+        _ if line.contains("invalid password") => Error::new(Kind::AccessDenied, "Redis rejected the password"),
         _ if line.contains("DB index is out of range") => {
-            Error::invalid("Redis has no database of this number; see the end of KEYVALUE_REDIS_URL")
+            Error::invalid("Redis has no database with the number at the end of KEYVALUE_REDIS_URL")
         }
-        _ => Error::new(Kind::Other, format!("Redis refused: {}", shortened(line))),
+        _ => Error::new(Kind::Other, format!("Redis replied with an error: {}", shortened(line))),
     }
 }
 
-/// The contract's own words for it.
+/// In the words of the contract.
 fn not_a_counter() -> Error {
     match counter::add(Some(b""), 0, i64::MIN) {
         Err(error) => error,
@@ -130,12 +130,12 @@ fn not_a_counter() -> Error {
     }
 }
 
-/// Replies of another shape than the command has.
+/// A reply that the command does not have.
 pub fn unexpected(command: &str) -> Error {
-    Error::new(Kind::Other, format!("Redis answered {command} with something else than {command} answers"))
+    Error::new(Kind::Other, format!("unexpected reply to {command}"))
 }
 
-/// An error line without what follows a quotation mark: Redis quotes the arguments it was given.
+/// An error reply up to the first quotation mark: Redis quotes the arguments that it received.
 fn shortened(line: &str) -> String {
     let end = line.find(['\'', '"', '`']).unwrap_or(line.len());
     line.get(..end).unwrap_or_default().chars().filter(|c| !c.is_control()).take(120).collect::<String>().trim().into()

@@ -1,20 +1,21 @@
-//! How a bucket's keys become Redis keys.
+//! How the keys of a bucket map to Redis keys.
 
 use crate::config::{Config, Layout};
 use crate::protocol::Request;
 use std::borrow::Cow;
 
-/// One bucket's place in the database.
+/// The place of one bucket in the database.
 pub struct Space {
     layout: Layout,
-    /// What its Redis keys begin with; of a hash, its whole key.
+    /// The prefix of its Redis keys; in the hash layout, the whole Redis key.
     base: Vec<u8>,
 }
 
-/// Keys and values that one command takes at most: far below Redis' limit of 1,048,576 arguments, and few enough that
-/// others get their turn in between.
+/// The most keys or pairs in one command: far below Redis' limit of 1,048,576 arguments, and few enough that other clients
+/// get their turn.
 const PER_COMMAND: usize = 10_000;
-/// Bytes after which a command of several pairs ends, below the limit on what a client may have unprocessed (1 GiB).
+/// The size in bytes after which a command of several pairs ends, below the limit on the unprocessed input of a client
+/// (1 GiB).
 const BYTES_PER_COMMAND: usize = 16 << 20;
 
 impl Space {
@@ -48,14 +49,14 @@ impl Space {
         }
     }
 
-    /// The key behind a Redis key or field. Not every one is: others may use the same database, and contract keys are
-    /// text.
+    /// The key that a Redis key or field holds. `None` for those of other users of the database, and for those that are not
+    /// UTF-8.
     pub fn key_of(&self, name: &[u8]) -> Option<String> {
         let key = if self.is_hash() { name } else { name.strip_prefix(self.base.as_slice())? };
         String::from_utf8(key.to_vec()).ok()
     }
 
-    /// The glob pattern of the bucket's Redis keys; `None` if that is all of them.
+    /// The glob pattern that matches the bucket's Redis keys; `None` if every key belongs to it.
     pub fn pattern(&self) -> Option<Vec<u8>> {
         if self.base.is_empty() {
             return None;
@@ -71,7 +72,7 @@ impl Space {
         Some(pattern)
     }
 
-    /// The command `name` (or `hash_name` in the hash layout) on one key, with more arguments after it.
+    /// The command `name` (in the hash layout: `hash_name`) on one key, with further arguments.
     pub fn on_key(&self, name: &str, hash_name: &str, key: &str, more: &[&[u8]]) -> Request {
         let redis_key = self.key(key);
         let mut arguments: Vec<&[u8]> = Vec::with_capacity(more.len() + 3);
@@ -84,18 +85,19 @@ impl Space {
         Request::of(&arguments)
     }
 
-    /// The same on many keys: as few commands as their limits allow.
+    /// The same on many keys, in as few commands as the limits allow.
     pub fn on_keys(&self, name: &str, hash_name: &str, keys: &[&str]) -> Request {
         let parts: Vec<[&[u8]; 1]> = keys.iter().map(|key| [key.as_bytes()]).collect();
         self.on_many(name, hash_name, &parts)
     }
 
+    /// The same on many keys with their values.
     pub fn on_pairs(&self, name: &str, hash_name: &str, pairs: &[(&str, &[u8])]) -> Request {
         let parts: Vec<[&[u8]; 2]> = pairs.iter().map(|(key, value)| [key.as_bytes(), *value]).collect();
         self.on_many(name, hash_name, &parts)
     }
 
-    /// Each part begins with a key.
+    /// The first argument of each part is a key.
     fn on_many<const N: usize>(&self, name: &str, hash_name: &str, mut parts: &[[&[u8]; N]]) -> Request {
         let mut request = Request::default();
         let (name, base) = if self.is_hash() { (hash_name, &[][..]) } else { (name, self.base.as_slice()) };
@@ -125,7 +127,7 @@ impl Space {
     }
 }
 
-/// A bucket name in which `:` does not appear, so that the first `:` ends it: two buckets never share a Redis key.
+/// A bucket name with `:` escaped, so that the first `:` ends it and no two buckets share a Redis key.
 fn escaped(bucket: &str) -> Cow<'_, str> {
     if bucket.contains([':', '%']) {
         Cow::Owned(bucket.replace('%', "%25").replace(':', "%3A"))

@@ -1,30 +1,32 @@
 //! A store in Redis or Valkey, over one TCP connection.
 //!
-//! | file | what it holds |
+//! | file | what it contains |
 //! |---|---|
 //! | [`config`] | the settings: URL, login, layout, prefix, time limit |
-//! | [`protocol`] | RESP2 and RESP3, pure |
-//! | [`error`] | failures and error replies in the contract's terms |
-//! | `link` | one connection: greeting, exchanges |
-//! | `engine` | the kept connections, tries and deadlines |
-//! | `layout` | how keys become Redis keys |
+//! | [`protocol`] | RESP2 and RESP3, without I/O |
+//! | [`error`] | failures and error replies in terms of the contract |
+//! | `link` | one connection: handshake, requests and replies |
+//! | `client` | the open connections, retries and deadlines |
+//! | `layout` | how keys map to Redis keys |
 //! | [`store`] | [`RedisStore`] and its bucket |
-//! | `counters` | increments, with a floor or without |
-//! | `cas` | snapshots and swaps |
-//! | `scan` | listings |
+//! | `counters` | increments, with or without a floor |
+//! | `swaps` | snapshots and compare-and-swap |
+//! | `listing` | pages of keys |
+//! | `runs` | which keys a listing has returned |
 //!
-//! What is promised, what a round trip is spent on, and what Redis itself does not give: `docs/redis.md`.
+//! `docs/redis.md` says what is guaranteed, how many round trips each operation takes, and what Redis does not offer.
 
-mod cas;
+mod client;
 pub mod config;
 mod counters;
-mod engine;
 pub mod error;
 mod layout;
 mod link;
+mod listing;
 pub mod protocol;
-mod scan;
+mod runs;
 pub mod store;
+mod swaps;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 

@@ -1,4 +1,4 @@
-//! One connection to the server: greeting, and exchanges of commands for replies.
+//! One connection to the server: the handshake, and requests with their replies.
 
 use crate::config::Config;
 use crate::error::{self, Failure};
@@ -10,31 +10,31 @@ use kvfuse_transport::sockets::{Connection, Network};
 pub struct Link<C> {
     connection: C,
     decoder: Decoder,
-    /// Of the operation that used it last.
+    /// The deadline of the operation that used it last.
     pub last_deadline: Moment,
-    /// Whether the server may hold watches of this connection.
+    /// Whether the server may hold watches for this connection.
     pub watches: bool,
-    /// The version whose key is watched since its snapshot was taken.
+    /// The version of the snapshot whose key has been watched since it was taken.
     pub holds: Option<u64>,
-    /// Which process answers, once asked; `Some(None)` if it does not tell.
+    /// The server process, once asked for; `Some(None)` if the server does not say.
     pub server: Option<Option<u64>>,
 }
 
 impl<C: Connection> Link<C> {
-    /// Connects, agrees on the protocol, logs in and selects the database. Nothing is changed by any of it.
+    /// Connects, agrees on the protocol, logs in and selects the database. None of this changes any data.
     pub fn open<N: Network<Connection = C>>(network: &N, config: &Config, deadline: Moment) -> Result<Self, Failure> {
         let connection = network.connect(&config.host, config.port, deadline).map_err(Failure::not_done)?;
         let decoder = Decoder::new(Bounds::default());
         let mut link = Self { connection, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
-        link.greet(config, deadline)?;
+        link.shake_hands(config, deadline)?;
         if config.database != 0 {
             link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline)?;
         }
         Ok(link)
     }
 
-    /// `HELLO 3` with the login in it; for servers before Redis 6, which do not know it, `AUTH` and RESP2.
-    fn greet(&mut self, config: &Config, deadline: Moment) -> Result<(), Failure> {
+    /// `HELLO 3`, with the login; `AUTH` and RESP2 for servers older than Redis 6, which do not know it.
+    fn shake_hands(&mut self, config: &Config, deadline: Moment) -> Result<(), Failure> {
         let password = config.password.as_deref().map(str::as_bytes);
         let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
         if let Some(password) = password {
@@ -59,7 +59,7 @@ impl<C: Connection> Link<C> {
         match self.ask_one(command, deadline)? {
             reply if reply.is_ok() => Ok(()),
             Reply::Error(line) => Err(refusal(&line)),
-            _ => Err(Failure::Refused(error::unexpected("a command of the login"))),
+            _ => Err(Failure::Refused(error::unexpected("a command of the handshake"))),
         }
     }
 
@@ -68,12 +68,12 @@ impl<C: Connection> Link<C> {
         replies.pop().ok_or_else(|| Failure::Refused(error::unexpected("a command")))
     }
 
-    /// Whether the connection is not fit for another exchange.
+    /// Whether the connection cannot be used for another request.
     pub fn is_stale(&mut self) -> bool {
         !self.decoder.is_between_replies() || self.connection.is_stale()
     }
 
-    /// Commands that change nothing: whatever goes wrong, they may be sent again.
+    /// Sends read-only commands, which may be sent again whatever goes wrong.
     pub fn ask(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
         self.tell(request, deadline).map_err(|failure| match failure {
             Failure::Lost { fault, .. } => Failure::not_done(fault),
@@ -81,10 +81,10 @@ impl<C: Connection> Link<C> {
         })
     }
 
-    /// Commands that change something, in one round trip: one reply for each.
+    /// Sends commands that write, in one round trip. Returns one reply for each.
     pub fn tell(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
         if let Err(failed) = self.connection.write(request.bytes(), deadline) {
-            // Redis carries out a command when the last byte of it has come, and not before.
+            // Redis carries out a command only once its last byte has arrived.
             let maybe_done = failed.complete || request.commands() > 1;
             return Err(Failure::Lost { maybe_done, fault: failed.fault });
         }
@@ -110,7 +110,7 @@ impl<C: Connection> Link<C> {
                     Ok(Progress::Incomplete) => {}
                     Ok(Progress::Complete(reply)) if replies.len() < count => replies.push(reply),
                     Ok(Progress::Complete(_)) => {
-                        return Err(Fault::new(Cause::Malformed, "more replies came than were asked for"));
+                        return Err(Fault::new(Cause::Malformed, "there are more replies than commands"));
                     }
                     Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
                 }

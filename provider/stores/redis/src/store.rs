@@ -1,75 +1,80 @@
 //! The store and its buckets.
 
+use crate::client::Client;
 use crate::config::{Config, Layout};
-use crate::engine::Engine;
 use crate::error;
 use crate::layout::Space;
 use crate::protocol::{Reply, Request};
-use crate::scan::Runs;
+use crate::runs::Runs;
 use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::sockets::Network;
 use std::rc::Rc;
 
-/// The longest string that Redis takes, its `proto-max-bulk-len`: 512 MiB unless the server is set up otherwise.
+/// The longest string that Redis accepts, in bytes: the default of its `proto-max-bulk-len`, 512 MiB.
 pub const MAX_STRING: usize = 512 << 20;
 
-/// Buckets in a Redis database. Opening one makes no round trip; the first operation connects.
+/// Buckets in a Redis database. Opening one takes no round trip; the first operation connects.
 pub struct RedisStore<N: Network, C> {
-    engine: Rc<Engine<N, C>>,
+    client: Rc<Client<N, C>>,
     runs: Rc<Runs>,
 }
 
 impl<N: Network, C: Clock> RedisStore<N, C> {
-    /// The store that the settings describe; `docs/redis.md` lists them.
+    /// A store with these settings, which `docs/redis.md` lists.
+    ///
+    /// # Errors
+    /// [`Unavailable`](kvfuse_core::Kind::Unavailable) if no server is configured,
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) or [`Unsupported`](kvfuse_core::Kind::Unsupported) for a
+    /// setting that is not valid.
     pub fn new(settings: &Settings, network: N, clock: C) -> Result<Self> {
         let config = Config::from_settings(settings)?;
         let runs = Rc::new(Runs::new(clock.now().0));
-        Ok(Self { engine: Rc::new(Engine::new(config, network, clock)), runs })
+        Ok(Self { client: Rc::new(Client::new(config, network, clock)), runs })
     }
 }
 
 impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
-        let space = Space::new(&self.engine.config, bucket);
-        Ok(Rc::new(RedisBucket { engine: self.engine.clone(), runs: self.runs.clone(), space }))
+        let space = Space::new(&self.client.config, bucket);
+        Ok(Rc::new(RedisBucket { client: self.client.clone(), runs: self.runs.clone(), space }))
     }
 }
 
 pub(crate) struct RedisBucket<N: Network, C> {
-    pub engine: Rc<Engine<N, C>>,
+    pub client: Rc<Client<N, C>>,
     pub runs: Rc<Runs>,
     pub space: Space,
 }
 
 impl<N: Network, C: Clock> RedisBucket<N, C> {
     pub fn is_hash(&self) -> bool {
-        self.engine.config.layout == Layout::Hash
+        self.client.config.layout == Layout::Hash
     }
 }
 
 impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        value(self.engine.ask(&self.space.on_key("GET", "HGET", key, &[]))?)
+        value(self.client.ask(&self.space.on_key("GET", "HGET", key, &[]))?)
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         check_size(value)?;
-        match self.engine.tell(&self.space.on_key("SET", "HSET", key, &[value]))? {
+        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value]))? {
             Reply::Status(_) | Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("SET")),
         }
     }
 
     fn delete(&self, key: &str) -> Result<()> {
-        match self.engine.tell(&self.space.on_key("DEL", "HDEL", key, &[]))? {
+        match self.client.tell(&self.space.on_key("DEL", "HDEL", key, &[]))? {
             Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("DEL")),
         }
     }
 
     fn exists(&self, key: &str) -> Result<bool> {
-        match self.engine.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[]))? {
+        match self.client.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[]))? {
             Reply::Integer(count) => Ok(count > 0),
             _ => Err(error::unexpected("EXISTS")),
         }
@@ -94,7 +99,7 @@ impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let mut values = Vec::with_capacity(keys.len());
-        for reply in whole(self.engine.ask_all(&self.space.on_keys("MGET", "HMGET", keys))?)? {
+        for reply in whole(self.client.ask_all(&self.space.on_keys("MGET", "HMGET", keys))?)? {
             let Reply::Array(replies) = reply else { return Err(error::unexpected("MGET")) };
             for reply in replies {
                 values.push(value(reply)?);
@@ -108,17 +113,17 @@ impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
 
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         pairs.iter().try_for_each(|(_, value)| check_size(value))?;
-        whole(self.engine.tell_all(&self.space.on_pairs("MSET", "HSET", pairs))?)?;
+        whole(self.client.tell_all(&self.space.on_pairs("MSET", "HSET", pairs))?)?;
         Ok(())
     }
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        whole(self.engine.tell_all(&self.space.on_keys("DEL", "HDEL", keys))?)?;
+        whole(self.client.tell_all(&self.space.on_keys("DEL", "HDEL", keys))?)?;
         Ok(())
     }
 }
 
-/// The value in a reply to a reading command.
+/// The value in the reply to a command that reads one.
 pub(crate) fn value(reply: Reply) -> Result<Option<Vec<u8>>> {
     match reply {
         Reply::Null => Ok(None),
@@ -127,7 +132,7 @@ pub(crate) fn value(reply: Reply) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// The replies, if none of them is an error.
+/// The replies, unless one of them is an error.
 pub(crate) fn whole(replies: Vec<Reply>) -> Result<Vec<Reply>> {
     for reply in &replies {
         if let Reply::Error(line) = reply {
@@ -142,12 +147,12 @@ pub(crate) fn check_size(value: &[u8]) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!(
-        "a value of {} bytes is larger than the {MAX_STRING} bytes that Redis takes",
+        "a value of {} bytes is larger than the limit of Redis, {MAX_STRING} bytes",
         value.len()
     )))
 }
 
-/// `UNWATCH` if needed, `WATCH` and the command that reads: one round trip. The last reply is the value's.
+/// `UNWATCH` if necessary, `WATCH`, and the command that reads, in one round trip. The last reply has the value.
 pub(crate) fn watch_and_read(watches: bool, redis_key: &[u8], read: &[&[u8]]) -> Request {
     let mut request = Request::default();
     if watches {

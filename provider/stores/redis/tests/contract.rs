@@ -1,13 +1,13 @@
-//! Every way to use Redis keeps the contract.
+//! Every layout keeps the contract, with and without scripts, in both versions of the protocol, and on Valkey.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
 
 use common::OwnRedis;
 
-/// A user who may do everything but run scripts.
+/// A server on which scripts are not allowed.
 const NO_SCRIPTS: [&str; 3] = ["--rename-command", "EVAL", ""];
-/// A server that does not know RESP3, as before Redis 6.
+/// A server that does not know RESP3, like those older than Redis 6.
 const OLD: [&str; 3] = ["--rename-command", "HELLO", ""];
 
 mod prefix_layout {
@@ -29,7 +29,7 @@ mod raw_layout {
         OwnRedis::start(&[], &[("KEYVALUE_REDIS_LAYOUT", "raw")])
     }
 
-    // Left out: buckets are one in this layout.
+    // All but one case: this layout has only one bucket.
     kvfuse_suite::all_cases_but_two!(raw);
     kvfuse_suite::cases! { raw; swaps: a_value_that_went_away_and_came_back_is_another_version; }
 }
@@ -41,7 +41,7 @@ mod hash_layout {
         OwnRedis::start(&[], &[("KEYVALUE_REDIS_LAYOUT", "hash")])
     }
 
-    // Left out: versions are values in this layout.
+    // All but one case: versions are values in this layout.
     kvfuse_suite::all_cases_but_two!(hash);
     kvfuse_suite::cases! { hash; single: buckets_are_separate; }
 }

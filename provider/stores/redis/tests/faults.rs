@@ -1,4 +1,4 @@
-//! What a server can do to us, at every byte.
+//! Faults of the connection and the server, at every byte.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
@@ -20,42 +20,42 @@ fn hash(port: u16, time_limit: &str) -> NativeStore {
 }
 
 #[test]
-fn a_connection_closed_at_any_byte_tells_the_truth() {
+fn a_connection_closed_at_any_byte_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, prefix);
 }
 
 #[test]
-fn a_connection_closed_at_any_byte_of_the_greeting_tells_the_truth() {
+fn a_connection_closed_at_any_byte_of_the_handshake_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, false, prefix);
 }
 
 #[test]
-fn a_connection_closed_at_any_byte_tells_the_truth_in_the_hash_layout() {
+fn a_connection_closed_at_any_byte_is_reported_truthfully_in_the_hash_layout() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, hash);
 }
 
 #[test]
-fn a_connection_closed_at_any_byte_tells_the_truth_without_scripts() {
+fn a_connection_closed_at_any_byte_is_reported_truthfully_without_scripts() {
     every_fault_at_every_byte(Redis::start(&["--rename-command", "EVAL", ""]).port(), Fault::Close, true, prefix);
 }
 
 #[test]
-fn nonsense_at_any_byte_tells_the_truth() {
+fn nonsense_at_any_byte_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, true, prefix);
 }
 
 #[test]
-fn nonsense_at_any_byte_of_the_greeting_tells_the_truth() {
+fn nonsense_at_any_byte_of_the_handshake_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, false, prefix);
 }
 
 #[test]
-fn a_server_that_hangs_at_any_byte_costs_the_time_limit_and_tells_the_truth() {
+fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, prefix);
 }
 
 #[test]
-fn replies_that_come_byte_by_byte_are_read() {
+fn replies_that_arrive_byte_by_byte_are_read() {
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.trickle(true);
@@ -67,7 +67,7 @@ fn replies_that_come_byte_by_byte_are_read() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_unavailable() {
+fn a_missing_server_is_unavailable() {
     let bucket = prefix(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -76,14 +76,14 @@ fn a_server_that_is_not_there_is_unavailable() {
 }
 
 #[test]
-fn what_is_no_redis_is_told_so() {
-    // An etcd would answer HTTP; here it is the proxy's nonsense in the first byte.
+fn a_server_that_does_not_speak_the_protocol_is_reported_as_such() {
+    // The proxy sends nonsense from the first byte on.
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.plan(kvfuse_servers::proxy::Direction::Reply, Fault::Nonsense, 0);
     let error = prefix(proxy.port(), "5000").open("b").unwrap().get("a").unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
-    assert!(error.message().contains("does not answer as Redis does"), "{error}");
+    assert!(error.message().contains("does not speak the Redis protocol"), "{error}");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
     own.server.freeze();
     assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
     let error = bucket.increment("counter", 1, i64::MIN).unwrap_err();
-    // The greeting of the new connection is what hangs, so nothing was sent.
+    // The handshake of the new connection hangs, so the increment was not sent.
     assert_eq!(error.kind(), Kind::Timeout);
     own.server.thaw();
     wait_until("the server answers again", || bucket.get("a").is_ok());
@@ -115,12 +115,12 @@ fn an_increment_whose_answer_is_lost_is_reported_as_unknown() {
 }
 
 #[test]
-fn a_restarted_server_is_found_again_without_an_error() {
+fn the_store_reconnects_to_a_restarted_server_without_an_error() {
     let mut own = OwnRedis::start(&[], &[]);
     let bucket = own.open("b").unwrap();
     bucket.set("a", b"1").unwrap();
     own.server.restart();
-    // A write: had it gone out on the old connection, its outcome would be unknown.
+    // A write: if it were sent on the old connection, its outcome would be unknown.
     bucket.set("b", b"2").unwrap();
     assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]));
     own.server.restart();
@@ -135,7 +135,7 @@ fn a_swap_across_a_restart_conflicts_and_then_succeeds() {
     let seen = bucket.snapshot("a").unwrap();
     own.server.restart();
     let kvfuse_core::Swap::Conflict(now) = bucket.swap("a", &seen.version, b"2").unwrap() else {
-        panic!("nobody can know whether the key was written meanwhile");
+        panic!("whether the key was written meanwhile is unknown");
     };
     assert_eq!(now.value.as_deref(), Some(&b"1"[..]));
     assert_eq!(bucket.swap("a", &now.version, b"2"), Ok(kvfuse_core::Swap::Done));

@@ -1,4 +1,4 @@
-//! What is particular to Redis: logins, layouts, round trips, restarts in a listing.
+//! What is specific to Redis: logins, layouts, round trips, restarts during a listing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 mod common;
@@ -16,10 +16,10 @@ const OLD: [&str; 3] = ["--rename-command", "HELLO", ""];
 #[test]
 fn a_password_opens_and_a_wrong_or_missing_one_is_access_denied() {
     for more in [&[][..], &OLD] {
-        let redis = Redis::start(&[&["--requirepass", "hunter2"], more].concat());
-        let bucket = connect(&redis.url(), &[("KEYVALUE_REDIS_PASSWORD", "hunter2")]).open("b").unwrap();
+        let redis = Redis::start(&[&["--requirepass", "hunter2,@"], more].concat());
+        let bucket = connect(&redis.url(), &[("KEYVALUE_REDIS_PASSWORD", "hunter2,@")]).open("b").unwrap();
         bucket.set("a", b"1").unwrap();
-        let with_url = format!("redis://:hunter2@127.0.0.1:{}", redis.port());
+        let with_url = format!("redis://:hunter2,%40@127.0.0.1:{}", redis.port());
         assert_eq!(connect(&with_url, &[]).open("b").unwrap().get("a").unwrap().as_deref(), Some(&b"1"[..]));
 
         for password in ["", "hunter3"] {
@@ -32,7 +32,7 @@ fn a_password_opens_and_a_wrong_or_missing_one_is_access_denied() {
 }
 
 #[test]
-fn an_acl_user_does_what_is_permitted_and_no_more() {
+fn an_acl_user_can_do_what_is_allowed_and_nothing_else() {
     let redis =
         Redis::start(&"--user ann on >hunter2 ~b:* +@all -@scripting -del -info".split(' ').collect::<Vec<_>>());
     let login = [("KEYVALUE_REDIS_USERNAME", "ann"), ("KEYVALUE_REDIS_PASSWORD", "hunter2")];
@@ -48,7 +48,7 @@ fn an_acl_user_does_what_is_permitted_and_no_more() {
         assert_eq!(error.kind(), Kind::AccessDenied, "{error}");
         assert!(!error.message().contains("hunter") && !error.message().contains("secret"), "{error}");
     }
-    assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]), "the connection is still good");
+    assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"1"[..]), "the connection still works");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_database_number_selects_the_database() {
 }
 
 #[test]
-fn what_peers_wrote_is_read_and_what_is_written_they_read() {
+fn each_layout_reads_what_its_peers_write_and_the_other_way_round() {
     let redis = Redis::start(&[]);
     for (layout, bucket, set, get) in [
         ("prefix", "users", &["SET", "users:ann:1", "hello"][..], &["GET", "users:bob"][..]),
@@ -84,7 +84,7 @@ fn what_peers_wrote_is_read_and_what_is_written_they_read() {
 }
 
 #[test]
-fn what_others_keep_in_the_same_database_is_not_listed() {
+fn other_data_in_the_same_database_is_not_listed() {
     let redis = Redis::start(&[]);
     for command in
         [&["SET", "b", "x"][..], &["SET", "c:a", "x"], &["SADD", "b:set", "x"], &["HSET", "b:hash", "f", "x"]]
@@ -100,7 +100,7 @@ fn what_others_keep_in_the_same_database_is_not_listed() {
 }
 
 #[test]
-fn a_full_server_is_a_quota_and_the_old_value_stays() {
+fn a_full_server_exceeds_the_quota_and_keeps_the_old_value() {
     let redis = Redis::start(&["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"]);
     let bucket = connect(&redis.url(), &[]).open("b").unwrap();
     bucket.set("a", b"old").unwrap();
@@ -127,7 +127,7 @@ fn round_trips_are_as_documented() {
         let store = connect_counting(&redis.url(), &[("KEYVALUE_REDIS_LAYOUT", layout)], network.clone());
         let bucket = store.open("b").unwrap();
         assert_eq!(round_trips(&network, || drop(store.open("c").unwrap())), 0, "open");
-        assert_eq!(round_trips(&network, || drop(bucket.get("a").unwrap())), 2, "the first: greeting and get");
+        assert_eq!(round_trips(&network, || drop(bucket.get("a").unwrap())), 2, "the first: handshake and get");
         let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let pairs: Vec<(&str, &[u8])> = keys.iter().map(|key| (*key, &[0u8; 100][..])).collect();
@@ -154,7 +154,7 @@ fn round_trips_are_as_documented() {
 }
 
 #[test]
-fn one_connection_serves_all_but_snapshots_that_are_out_at_once() {
+fn one_connection_serves_everything_but_several_open_snapshots() {
     let redis = Redis::start(&[]);
     let network = StdNetwork::default();
     let store = connect_counting(&redis.url(), &[], network.clone());
@@ -174,12 +174,12 @@ fn one_connection_serves_all_but_snapshots_that_are_out_at_once() {
     }
     let seen: Vec<_> = (0..6).map(|n| bucket.snapshot(&n.to_string()).unwrap()).collect();
     let done = |n: usize| bucket.swap(&n.to_string(), &seen[n].version, b"5").unwrap() == Swap::Done;
-    assert_eq!([5, 4, 3, 2, 1, 0].map(done), [true, true, true, true, false, false], "the oldest watches are given up");
+    assert_eq!([5, 4, 3, 2, 1, 0].map(done), [true, true, true, true, false, false], "the oldest watches are dropped");
     assert_eq!(network.connects.get(), 4);
 }
 
 #[test]
-fn a_watch_is_of_the_key_alone() {
+fn only_writes_of_the_key_itself_make_a_swap_conflict() {
     for layout in ["prefix", "raw", "hash"] {
         let own = OwnRedis::start(&[], &[("KEYVALUE_REDIS_LAYOUT", layout)]);
         let bucket = own.open("b").unwrap();
@@ -253,7 +253,7 @@ fn counters_with_a_floor_are_exact_beyond_what_a_double_holds() {
 }
 
 #[test]
-fn a_listing_across_growth_shrinking_and_a_restart_gives_every_key_once() {
+fn a_listing_across_growth_shrinking_and_a_restart_returns_every_key_once() {
     for layout in ["prefix", "hash"] {
         let mut own = OwnRedis::start(&[], &[("KEYVALUE_REDIS_LAYOUT", layout)]);
         let bucket = own.open("b").unwrap();
@@ -275,9 +275,9 @@ fn a_listing_across_growth_shrinking_and_a_restart_gives_every_key_once() {
                 break;
             }
             match page_number {
-                // The table shrinks to a tenth: this is when Redis gives keys twice.
+                // The table shrinks to a tenth, which makes Redis return keys twice.
                 2 => bucket.delete_many(&go.iter().map(String::as_str).collect::<Vec<_>>()).unwrap(),
-                // Another process places keys elsewhere in its table.
+                // Another process has another order of keys in its table.
                 4 => own.server.restart(),
                 6 => set(&names("new", 60_000)),
                 _ => {}
@@ -286,12 +286,12 @@ fn a_listing_across_growth_shrinking_and_a_restart_gives_every_key_once() {
         for key in &stay {
             assert_eq!(times.get(key), Some(&1), "{layout}: {key}");
         }
-        assert!(times.values().all(|times| *times == 1), "{layout}: a key was given twice");
+        assert!(times.values().all(|times| *times == 1), "{layout}: a key was returned twice");
     }
 }
 
 #[test]
-fn a_cursor_of_before_a_restart_is_refused_by_an_instance_that_does_not_know_what_was_given() {
+fn a_cursor_from_before_a_restart_is_rejected_by_another_instance() {
     let mut redis = Redis::start(&[]);
     let pairs: Vec<(String, &[u8])> = (0..3000).map(|n| (n.to_string(), &b"v"[..])).collect();
     let pairs: Vec<(&str, &[u8])> = pairs.iter().map(|(key, value)| (key.as_str(), *value)).collect();
@@ -300,16 +300,18 @@ fn a_cursor_of_before_a_restart_is_refused_by_an_instance_that_does_not_know_wha
     let page = first.list(None).unwrap();
     let another = connect(&redis.url(), &[]).open("b").unwrap();
     let next = another.list(page.cursor.as_deref()).unwrap();
-    assert!(next.keys.iter().all(|key| !page.keys.contains(key)), "another instance goes on");
+    assert!(next.keys.iter().all(|key| !page.keys.contains(key)), "another instance continues");
     redis.restart();
-    let another = connect(&redis.url(), &[]).open("b").unwrap();
-    let error = another.list(page.cursor.as_deref()).unwrap_err();
-    assert_eq!(error.kind(), Kind::InvalidArgument);
-    assert!(error.message().contains("restarted"), "{error}");
+    // One that has returned a page does not know those before it, either.
+    for (instance, cursor) in [(connect(&redis.url(), &[]).open("b").unwrap(), page.cursor), (another, next.cursor)] {
+        let error = instance.list(cursor.as_deref()).unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+        assert!(error.message().contains("restarted"), "{error}");
+    }
 }
 
 #[test]
-fn a_full_house_is_waited_for_and_then_told() {
+fn a_server_without_free_connections_is_retried_and_then_reported() {
     let redis = Redis::start(&["--maxclients", "1"]);
     let first = connect(&redis.url(), &[]).open("b").unwrap();
     first.set("a", b"1").unwrap();

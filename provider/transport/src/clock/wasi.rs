@@ -18,17 +18,17 @@ impl Clock for WasiClock {
     }
 }
 
-/// Waits for something under a deadline.
+/// Waits for a pollable, with a deadline.
 ///
-/// The timer is kept from one wait to the next: one that fires before a later deadline serves it as well, only that the
-/// wait goes on when it has fired. So most waits make none.
+/// The timer is kept from one wait to the next, and most waits do not create one. A timer that fires before the deadline
+/// is good enough: the wait then continues with a new one.
 #[derive(Default)]
 pub struct Waiter {
     timer: RefCell<Option<(Moment, Pollable)>>,
 }
 
 impl Waiter {
-    /// Whether `what` got ready before the deadline.
+    /// Returns whether `what` became ready before the deadline.
     pub fn wait(&self, what: &Pollable, deadline: Moment) -> bool {
         let mut timer = self.timer.borrow_mut();
         loop {

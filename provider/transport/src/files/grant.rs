@@ -1,21 +1,21 @@
-//! Which of the granted directories a provider uses.
+//! The choice among the granted directories.
 
 use kvfuse_core::{Error, Kind, Result, Settings};
 
-/// The variable that chooses.
+/// The variable that chooses a directory.
 pub const VARIABLE: &str = "KEYVALUE_DIR";
 
-/// Chooses among the names under which directories were granted: the place of one of them, and the path to go on inside
-/// it (empty for the directory itself).
+/// Chooses among granted directories, given their names. Returns the index of one of them and the path inside it (empty
+/// for the directory itself).
 ///
 /// # Errors
-/// [`Unavailable`](Kind::Unavailable), saying what to grant or to set.
+/// [`Unavailable`](Kind::Unavailable), with what to grant or set.
 pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)> {
     if granted.is_empty() {
         return Err(Error::new(
             Kind::Unavailable,
-            "no directory was granted to keep data in; grant one: wasmtime run --dir data::/ …, or use the bucket \
-             :memory:, which forgets everything when the instance ends",
+            "no directory was granted to store data in; grant one: wasmtime run --dir data::/ …, or use the bucket \
+             :memory:, whose data is lost when the instance ends",
         ));
     }
     let Some(wanted) = settings.get(VARIABLE) else {
@@ -24,8 +24,8 @@ pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)
             _ => Err(Error::new(
                 Kind::Unavailable,
                 format!(
-                    "{} directories were granted ({}) and nothing says which one is to keep the data; set {VARIABLE} to \
-                     one of them or to a path inside one",
+                    "{} directories were granted ({}), so the one for the data has to be chosen; set {VARIABLE} to one of \
+                     them or to a path inside one",
                     granted.len(),
                     names(granted)
                 ),
@@ -36,10 +36,10 @@ pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)
     if path.contains(&"..") {
         return Err(Error::new(
             Kind::Unavailable,
-            format!("{VARIABLE}={wanted} has a part \"..\"; name the directory without it"),
+            format!("{VARIABLE}={wanted} contains \"..\"; write the path without it"),
         ));
     }
-    // The longest granted name that the path begins with; names are compared part by part.
+    // The longest granted name that is a prefix of the path, component by component.
     let best = granted
         .iter()
         .enumerate()
@@ -52,7 +52,7 @@ pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)
     best.map(|(_, index, rest)| (index, rest)).ok_or_else(|| {
         Error::new(
             Kind::Unavailable,
-            format!("{VARIABLE}={wanted} is not in any granted directory; granted: {}", names(granted)),
+            format!("{VARIABLE}={wanted} is not inside a granted directory; granted: {}", names(granted)),
         )
     })
 }

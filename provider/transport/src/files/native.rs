@@ -1,26 +1,28 @@
-//! The file port on a directory of this machine, to look only: nothing that would change it is done. For tools.
+//! The file port on a directory of this machine, read-only, for tools.
 //!
-//! As under WASI, no symbolic link is followed below the directory itself. Only regular files are opened: opening a pipe
-//! would wait for a writer.
+//! As with WASI, symbolic links below the directory are not followed. Only regular files are opened: opening a pipe would
+//! wait for a writer.
 
 use super::{Directory, File, FileError, Open, Result};
 use std::fs::Metadata;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A directory that is only read.
+/// A read-only directory.
 pub struct Native(PathBuf);
 
 impl Native {
+    /// Opens a directory.
+    ///
     /// # Errors
-    /// [`FileError::WrongType`] for what is no directory.
+    /// Those of listing it, for example if it is not a directory.
     pub fn open(path: &Path) -> std::io::Result<Self> {
-        // Listed once, so that a directory that may not be read is told from an empty one.
+        // Listed once, to tell a directory without read permission from an empty one.
         std::fs::read_dir(path)?;
         Ok(Self(path.to_path_buf()))
     }
 
-    /// Where a path below this directory leads, and what is there.
+    /// The full path of a path below this directory, and the metadata of the file there.
     fn resolve(&self, path: &str) -> Result<(PathBuf, Metadata)> {
         let mut at = self.0.clone();
         let mut parts = path.split('/').peekable();
@@ -65,7 +67,7 @@ impl Directory for Native {
 
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         for entry in std::fs::read_dir(&self.0).map_err(convert)? {
-            // A name that is no Unicode is none that WASI could give.
+            // WASI cannot return names that are not Unicode, either.
             if let Some(name) = entry.map_err(convert)?.file_name().to_str() {
                 each(name);
             }
@@ -85,13 +87,13 @@ impl Directory for Native {
         Err(FileError::ReadOnly)
     }
 
-    /// What numbers are for is only asked by writers.
+    /// Only writers need random numbers.
     fn random(&self) -> u64 {
         0
     }
 }
 
-/// A file that is only read.
+/// A read-only file.
 pub struct NativeFile(std::fs::File);
 
 impl File for NativeFile {

@@ -9,28 +9,28 @@ use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlag
 use wasip2::io::streams::{OutputStream, StreamError};
 use wasip2::random::random::get_random_u64;
 
-/// What `blocking-write-and-flush` takes at most.
+/// The most bytes that `blocking-write-and-flush` accepts.
 const ONE_CALL: usize = 4096;
 
 /// A descriptor of a directory.
 pub struct WasiDirectory {
     descriptor: Descriptor,
-    /// Whether the host's append streams follow the end of the file, whoever moves it: then one can be kept. jco's are
-    /// at a place of their own from the moment they are opened, so a kept one would overwrite what others appended since.
-    /// Nothing says which it is; the hosts that know the permission to change a directory are those that follow.
+    /// Whether the append streams of the host always write to the current end of the file, so that one can be kept. Those
+    /// of jco start at the end as of their opening, so a kept one would overwrite what others have appended since. There
+    /// is no way to ask; hosts that support the permission `mutate-directory` are the ones that write to the current end.
     follows: bool,
 }
 
-/// The directory that the grants and `KEYVALUE_DIR` choose.
+/// The granted directory, or the one that `KEYVALUE_DIR` chooses.
 ///
 /// # Errors
-/// [`Kind::Unavailable`] with what to grant or set.
+/// [`Kind::Unavailable`], with what to grant or set.
 pub fn granted(settings: &Settings) -> kvfuse_core::Result<WasiDirectory> {
     let mut directories = get_directories();
     let names: Vec<String> = directories.iter().map(|(_, name)| name.clone()).collect();
     let (index, rest) = grant::choose(&names, settings)?;
     if index >= directories.len() {
-        return Err(Error::new(Kind::Unavailable, "the host took its directories back"));
+        return Err(Error::new(Kind::Unavailable, "the host no longer grants its directories"));
     }
     let directory = WasiDirectory { descriptor: directories.swap_remove(index).0, follows: false };
     if rest.is_empty() {
@@ -70,8 +70,8 @@ impl Directory for WasiDirectory {
             opened.map(|descriptor| Self { descriptor, follows }).map_err(convert)
         };
         match open(DescriptorFlags::READ | DescriptorFlags::MUTATE_DIRECTORY, true) {
-            // A directory that may only be read still serves readers. And jco's host knows no such permission: there, what
-            // was opened for reading may be changed.
+            // A read-only directory still serves readers. And jco's host does not support this permission: there, a
+            // directory that was opened for reading can be changed.
             Err(FileError::ReadOnly | FileError::Access | FileError::Unsupported) => open(DescriptorFlags::READ, false),
             other => other,
         }
@@ -99,7 +99,7 @@ impl Directory for WasiDirectory {
 
     fn sync(&self) -> Result<()> {
         let result = match self.descriptor.sync() {
-            // jco's host does this for a directory that was opened, and not for the one that was granted.
+            // jco's host can sync a directory that was opened, but not the one that was granted.
             Err(ErrorCode::Invalid) => {
                 let opened =
                     self.descriptor.open_at(PathFlags::empty(), ".", OpenFlags::DIRECTORY, DescriptorFlags::READ);
@@ -108,7 +108,7 @@ impl Directory for WasiDirectory {
             other => other,
         };
         match result.map_err(convert) {
-            // Windows has no such thing, and keeps names by itself.
+            // Windows does not support this, and makes names durable by itself.
             Err(FileError::Unsupported) => Ok(()),
             other => other,
         }
@@ -119,11 +119,11 @@ impl Directory for WasiDirectory {
     }
 }
 
-/// A descriptor of a file, and the stream that appends to it if one can be kept.
+/// A descriptor of a file, and the stream that appends to it, if it can be kept.
 pub struct WasiFile {
     /// Dropped before the descriptor it belongs to.
     end: RefCell<Option<OutputStream>>,
-    /// As of the directory.
+    /// As for the directory.
     follows: bool,
     descriptor: Descriptor,
 }
@@ -140,7 +140,7 @@ impl File for WasiFile {
             None => self.descriptor.append_via_stream().map_err(convert)?,
         };
         let result = send(&stream, bytes);
-        // One that failed stays closed.
+        // A stream that has failed stays closed.
         if result.is_ok() && self.follows {
             *end = Some(stream);
         }
@@ -174,7 +174,7 @@ impl File for WasiFile {
     }
 }
 
-/// Writes bytes and waits until the file has them.
+/// Writes bytes, and waits until they are in the file.
 fn send(stream: &OutputStream, bytes: &[u8]) -> Result<()> {
     if bytes.len() <= ONE_CALL {
         return stream.blocking_write_and_flush(bytes).map_err(failed);

@@ -11,10 +11,10 @@ use wasip2::http::types::{
 };
 use wasip2::io::streams::StreamError;
 
-/// Bytes of an answer to read at once.
+/// The most bytes of a response to read at once.
 const PIECE: u64 = 64 << 10;
 
-/// HTTP by the host's means, TLS included.
+/// The HTTP client of the host, which also does TLS.
 #[derive(Default)]
 pub struct WasiHttp {
     waiter: Waiter,
@@ -28,7 +28,7 @@ impl HttpClient for WasiHttp {
         let body =
             outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
         let answer = handle(outgoing, Some(options(request, deadline))).map_err(|code| fault(&code))?;
-        // An answer may come before all was written, and says more than a write that failed.
+        // A response may arrive before everything is written, and says more than a failed write.
         let written = self.write(body, request.body, deadline);
         let response = self.answer(&answer, deadline)?;
         let response = match (response, written) {
@@ -46,7 +46,7 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
     let mut headers: Vec<(String, Vec<u8>)> =
         request.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
     headers.push(("content-length".to_string(), request.body.len().to_string().into_bytes()));
-    let wrong = |what: &str| Fault::new(Cause::Other, format!("the host takes no such {what}"));
+    let wrong = |what: &str| Fault::new(Cause::Other, format!("the host rejected the {what}"));
     let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(|_| wrong("headers"))?);
     let scheme = match request.scheme {
         Scheme::Http => WasiScheme::Http,
@@ -59,7 +59,7 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
     Ok(outgoing)
 }
 
-/// The host's own limits, so that it gives up as well. A host that knows none of them refuses, which does no harm.
+/// The same limits for the host, so that it gives up as well. A host without such limits rejects them, which is harmless.
 fn options(request: &Request<'_>, deadline: Moment) -> RequestOptions {
     let now = Moment(monotonic_clock::now());
     let nanoseconds = |until: Moment| Some(u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX).max(1));
@@ -91,7 +91,7 @@ impl WasiHttp {
         OutgoingBody::finish(body, None).map_err(|code| fault(&code).fault)
     }
 
-    /// `None` if none came in time.
+    /// `None` if there was no response in time.
     fn answer(&self, answer: &FutureIncomingResponse, deadline: Moment) -> Result<Option<IncomingResponse>, HttpFault> {
         let ready = answer.subscribe();
         loop {
@@ -99,7 +99,7 @@ impl WasiHttp {
                 Some(Ok(Ok(response))) => return Ok(Some(response)),
                 Some(Ok(Err(code))) => return Err(fault(&code)),
                 Some(Err(())) => {
-                    let twice = Fault::new(Cause::Other, "the host gave the answer twice");
+                    let twice = Fault::new(Cause::Other, "the host returned the answer twice");
                     return Err(HttpFault { sent: true, fault: twice });
                 }
                 None if self.waiter.wait(&ready, deadline) => {}
@@ -122,7 +122,7 @@ impl WasiHttp {
                     }
                 }
                 Ok(piece) if bytes.len().saturating_add(piece.len()) > max => {
-                    return Err(Fault::new(Cause::TooLarge, "the answer is larger than asked for"));
+                    return Err(Fault::new(Cause::TooLarge, "the answer is larger than the limit"));
                 }
                 Ok(piece) if bytes.is_empty() => bytes = piece,
                 Ok(piece) => bytes.extend_from_slice(&piece),
@@ -140,36 +140,36 @@ fn stream_fault(error: StreamError) -> Fault {
     }
 }
 
-/// What the host's error says about the request having gone out. Where it does not say, it may have.
+/// Converts an error of the host. Unless the error rules it out, the request may have been sent.
 fn fault(code: &ErrorCode) -> HttpFault {
     let (sent, cause, text) = match code {
-        ErrorCode::DnsTimeout => (false, Cause::Unreachable, "names cannot be looked up at the moment"),
+        ErrorCode::DnsTimeout => (false, Cause::Unreachable, "name resolution is temporarily unavailable"),
         ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            (false, Cause::NameUnknown, "the name has no address")
+            (false, Cause::NameUnknown, "the name cannot be resolved")
         }
         ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
             (false, Cause::Unreachable, "no route to the server")
         }
         ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (false, Cause::Denied, "request denied"),
         ErrorCode::ConnectionRefused => (false, Cause::Refused, "connection refused"),
-        ErrorCode::ConnectionTimeout => (false, Cause::TimedOut, "no connection within the time allowed"),
-        ErrorCode::ConnectionLimitReached => (false, Cause::Other, "the host has no more connections"),
-        // wasmtime says no more than this, whatever it was; its log has the reason.
-        ErrorCode::TlsProtocolError => (false, Cause::Tls, "TLS could not be agreed on"),
+        ErrorCode::ConnectionTimeout => (false, Cause::TimedOut, "no connection within the time limit"),
+        ErrorCode::ConnectionLimitReached => (false, Cause::Other, "the host has run out of connections"),
+        // wasmtime returns this for every cause; its log has the reason.
+        ErrorCode::TlsProtocolError => (false, Cause::Tls, "the TLS handshake failed"),
         ErrorCode::TlsCertificateError => (false, Cause::Tls, "the certificate is not trusted"),
-        ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls, "the server refused TLS"),
+        ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls, "the server aborted the TLS handshake"),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
-            (true, Cause::TimedOut, "no answer within the time allowed")
+            (true, Cause::TimedOut, "no answer within the time limit")
         }
         ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
             (true, Cause::Closed, "the server closed the connection")
         }
-        // A server that ends the connection in the middle of its answer, as one does that is restarted, and one that
-        // speaks no HTTP: the host does not tell which, and only the first gets better by itself.
+        // Either a server that closed the connection in the middle of its answer, as a restarted one does, or one that
+        // does not speak HTTP. The host does not say which, and only the first may succeed later.
         ErrorCode::HttpProtocolError => {
-            (true, Cause::Closed, "the answer was cut off, or what listens there speaks no HTTP")
+            (true, Cause::Closed, "the answer was cut off, or the server does not speak HTTP")
         }
-        ErrorCode::HttpResponseBodySize(_) => (true, Cause::TooLarge, "the answer is larger than the host takes"),
+        ErrorCode::HttpResponseBodySize(_) => (true, Cause::TooLarge, "the answer is larger than the host accepts"),
         _ => (true, Cause::Other, "the host's HTTP client failed"),
     };
     HttpFault { sent, fault: Fault::new(cause, text) }

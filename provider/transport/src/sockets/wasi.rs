@@ -15,31 +15,32 @@ use wasip2::sockets::network::{
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
-/// Bytes to read at once: the host sets as many aside, so few at first, and many when more than those have come, or are
-/// to be expected.
+/// The most bytes to read at once. The host allocates as many, so this is small at first, and large once more have arrived
+/// or are to be expected.
 const FIRST_PIECE: usize = 4 << 10;
 const PIECE: usize = 64 << 10;
-/// A request of as many bytes asks for a lot, or has just sent a lot: either way a larger piece costs little beside it.
+/// The size of a request, in bytes, from which its reply is read in large pieces: it asks for many bytes or has sent many,
+/// and the larger buffer costs little in comparison.
 const LARGE_REQUEST: usize = 1 << 10;
-/// What the host writes and flushes in one call, at most: the interface's limit.
+/// The most bytes that the host writes and flushes in one call, by the interface's limit.
 const ONE_CALL: usize = 4096;
 
-/// The network that the instance was given.
+/// The network of the instance.
 #[derive(Default)]
 pub struct WasiNetwork {
     waiter: Rc<Waiter>,
 }
 
-/// Fields are dropped in this order, which the interface asks for: what is had from a resource before the resource.
+/// Fields are dropped in this order, as the interface requires: child resources before their parents.
 pub struct WasiConnection {
     readable: Pollable,
     input: InputStream,
     output: OutputStream,
     _socket: TcpSocket,
     waiter: Rc<Waiter>,
-    /// How many bytes to read next.
+    /// The most bytes to read next.
     piece: usize,
-    /// Whether the server had answered all that was sent.
+    /// Whether the server has answered everything that was sent.
     answered: bool,
 }
 
@@ -48,7 +49,7 @@ impl Network for WasiNetwork {
 
     fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<WasiConnection, Fault> {
         let network = instance_network();
-        let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} has no address"));
+        let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} cannot be resolved"));
         for address in self.addresses(&network, host, deadline)? {
             match self.connect_to(&network, address, port, deadline) {
                 Ok(connection) => return Ok(connection),
@@ -78,7 +79,7 @@ impl WasiNetwork {
                         return Err(Fault::timed_out());
                     }
                 }
-                // Those that came are worth a try.
+                // Try those that were found.
                 Err(_) if !addresses.is_empty() => return Ok(addresses),
                 Err(code) => return Err(fault(code)),
             }
@@ -131,7 +132,7 @@ impl Connection for WasiConnection {
         let partly = |fault| WriteFault { complete: false, fault };
         self.piece = if bytes.len() < LARGE_REQUEST { FIRST_PIECE } else { PIECE };
         if std::mem::take(&mut self.answered) && bytes.len() <= ONE_CALL {
-            // Nothing is on its way, so there is room for these: this does not wait.
+            // Nothing else is being sent, so there is room for these bytes, and this does not wait.
             let written = self.output.blocking_write_and_flush(bytes);
             return written.map_err(|error| WriteFault { complete: true, fault: stream_fault(error) });
         }
@@ -148,7 +149,7 @@ impl Connection for WasiConnection {
             self.output.write(piece).map_err(|error| partly(stream_fault(error)))?;
             bytes = rest;
         }
-        // Not waited for: the answer comes when it is through.
+        // There is no need to wait: the answer arrives after the flush.
         self.output.flush().map_err(|error| WriteFault { complete: true, fault: stream_fault(error) })
     }
 
@@ -185,15 +186,15 @@ fn stream_fault(error: StreamError) -> Fault {
 fn fault(code: ErrorCode) -> Fault {
     let (cause, text) = match code {
         ErrorCode::AccessDenied => (Cause::Denied, "access denied"),
-        ErrorCode::NameUnresolvable | ErrorCode::InvalidArgument => (Cause::NameUnknown, "the name has no address"),
-        ErrorCode::TemporaryResolverFailure => (Cause::Unreachable, "names cannot be looked up at the moment"),
-        ErrorCode::PermanentResolverFailure => (Cause::NameUnknown, "the name cannot be looked up"),
+        ErrorCode::NameUnresolvable | ErrorCode::InvalidArgument => (Cause::NameUnknown, "the name cannot be resolved"),
+        ErrorCode::TemporaryResolverFailure => (Cause::Unreachable, "name resolution is temporarily unavailable"),
+        ErrorCode::PermanentResolverFailure => (Cause::NameUnknown, "the name cannot be resolved"),
         ErrorCode::ConnectionRefused => (Cause::Refused, "connection refused"),
         ErrorCode::RemoteUnreachable => (Cause::Unreachable, "no route to the server"),
-        ErrorCode::Timeout => (Cause::TimedOut, "no answer within the time allowed"),
+        ErrorCode::Timeout => (Cause::TimedOut, "no answer within the time limit"),
         ErrorCode::ConnectionReset | ErrorCode::ConnectionAborted => (Cause::Closed, "connection reset"),
-        ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory => (Cause::Other, "the host has no more sockets"),
-        code => return Fault::new(Cause::Other, format!("the host's sockets fail: {}", code.name())),
+        ErrorCode::NewSocketLimit | ErrorCode::OutOfMemory => (Cause::Other, "the host has run out of sockets"),
+        code => return Fault::new(Cause::Other, format!("socket error: {}", code.name())),
     };
     Fault::new(cause, text)
 }

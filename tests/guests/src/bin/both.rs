@@ -1,4 +1,4 @@
-//! A consumer that uses two generations at once: it must see one store.
+//! A consumer that uses two generations at once. Both have to show the same store.
 
 mod draft {
     wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });

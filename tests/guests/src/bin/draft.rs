@@ -8,10 +8,10 @@ use wasi::keyvalue::{atomics, batch};
 kvfuse_test_guests::cases! {
     a_value_is_set_read_found_and_deleted,
     hostile_keys_are_all_different,
-    listings_go_on_by_number,
-    a_number_that_was_never_given_is_refused_or_harmless,
+    listings_continue_by_number,
+    a_number_that_is_not_a_cursor_is_rejected_or_harmless,
     counters_are_unsigned_up_to_what_a_counter_can_hold,
-    a_counter_below_zero_cannot_be_told_and_is_kept,
+    a_counter_below_zero_cannot_be_represented_and_is_kept,
     batches_set_get_and_delete,
 }
 
@@ -41,7 +41,7 @@ fn hostile_keys_are_all_different() {
     assert!(listed == hostile);
 }
 
-fn listings_go_on_by_number() {
+fn listings_continue_by_number() {
     let (bucket, writer) = (open(), open());
     let names: Vec<String> = (0..5_000).map(|n| format!("key {n:04}")).collect();
     let pairs: Vec<_> = names.iter().map(|name| (name.clone(), Vec::new())).collect();
@@ -60,7 +60,7 @@ fn listings_go_on_by_number() {
     assert!(seen == names);
 }
 
-fn a_number_that_was_never_given_is_refused_or_harmless() {
+fn a_number_that_is_not_a_cursor_is_rejected_or_harmless() {
     let bucket = open();
     bucket.set("key", b"").unwrap();
     for cursor in [0, 1, u64::MAX / 2, u64::MAX / 2 + 1, u64::MAX] {
@@ -83,7 +83,7 @@ fn counters_are_unsigned_up_to_what_a_counter_can_hold() {
     assert_eq!(bucket.get("n").unwrap().as_deref(), Some(&b"9223372036854775807"[..]));
 }
 
-fn a_counter_below_zero_cannot_be_told_and_is_kept() {
+fn a_counter_below_zero_cannot_be_represented_and_is_kept() {
     let bucket = open();
     bucket.set("n", b"-5").unwrap();
     let text = reason(atomics::increment(&bucket, "n", 2).unwrap_err());

@@ -1,4 +1,4 @@
-//! Every function of `wasi:keyvalue@0.2.0-draft2`, and the sizes and names that a provider must bear.
+//! Every function of `wasi:keyvalue@0.2.0-draft2`, and the sizes and names that a provider must support.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 
@@ -10,21 +10,21 @@ kvfuse_test_guests::cases! {
     a_value_is_set_read_found_and_deleted,
     every_byte_and_the_empty_value_come_back,
     sixteen_mebibytes_come_back,
-    a_value_over_the_limit_is_refused_with_the_way_out,
+    a_value_over_the_limit_is_rejected_and_the_error_says_how_to_raise_it,
     hostile_keys_are_all_different,
     a_key_over_a_mebibyte_is_refused,
     a_hundred_thousand_keys_are_paged_while_another_handle_writes,
-    counters_run_from_end_to_end,
-    what_is_no_counter_is_refused_and_kept,
+    counters_have_the_full_range,
+    what_is_not_a_counter_is_rejected_and_kept,
     a_swap_succeeds_on_what_was_seen,
-    a_swap_that_lost_gives_a_handle_on_what_is_there,
+    a_swap_that_lost_returns_a_handle_on_the_current_value,
     a_swap_creates_an_absent_key_once,
-    a_swap_is_not_fooled_by_a_value_that_came_back,
+    a_swap_is_not_fooled_by_a_restored_value,
     batches_set_get_and_delete,
     bucket_names_cannot_escape_or_collide,
     the_empty_name_is_the_bucket_default,
     the_bucket_memory_is_shared_by_all_handles,
-    names_in_colons_are_reserved,
+    names_that_start_and_end_with_a_colon_are_reserved,
 }
 
 kvfuse_test_guests::drafts!(cursor: Option::as_deref);
@@ -67,7 +67,7 @@ fn sixteen_mebibytes_come_back() {
     assert_eq!(bucket.get("large").unwrap().as_deref(), Some(&b"no more"[..]));
 }
 
-fn a_value_over_the_limit_is_refused_with_the_way_out() {
+fn a_value_over_the_limit_is_rejected_and_the_error_says_how_to_raise_it() {
     let bucket = open();
     bucket.set("key", b"before").unwrap();
     let text = reason(bucket.set("key", &vec![0; (64 << 20) + 1]).unwrap_err());
@@ -125,7 +125,7 @@ fn a_hundred_thousand_keys_are_paged_while_another_handle_writes() {
     assert!(seen == names, "{} of {} keys", seen.len(), names.len());
 }
 
-fn counters_run_from_end_to_end() {
+fn counters_have_the_full_range() {
     let bucket = open();
     assert_eq!(atomics::increment(&bucket, "n", 0).unwrap(), 0);
     assert_eq!(atomics::increment(&bucket, "n", i64::MAX).unwrap(), i64::MAX);
@@ -137,7 +137,7 @@ fn counters_run_from_end_to_end() {
     assert_eq!(bucket.get("n").unwrap().as_deref(), Some(&b"-9223372036854775808"[..]));
 }
 
-fn what_is_no_counter_is_refused_and_kept() {
+fn what_is_not_a_counter_is_rejected_and_kept() {
     let bucket = open();
     bucket.set("n", b"seven").unwrap();
     let text = reason(atomics::increment(&bucket, "n", 1).unwrap_err());
@@ -154,7 +154,7 @@ fn a_swap_succeeds_on_what_was_seen() {
     assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b"two"[..]));
 }
 
-fn a_swap_that_lost_gives_a_handle_on_what_is_there() {
+fn a_swap_that_lost_returns_a_handle_on_the_current_value() {
     let bucket = open();
     bucket.set("key", b"one").unwrap();
     let cas = Cas::new(&bucket, "key").unwrap();
@@ -175,7 +175,7 @@ fn a_swap_creates_an_absent_key_once() {
     assert_eq!(fresh.current().unwrap().as_deref(), Some(&b"mine"[..]));
 }
 
-fn a_swap_is_not_fooled_by_a_value_that_came_back() {
+fn a_swap_is_not_fooled_by_a_restored_value() {
     let bucket = open();
     bucket.set("key", b"A").unwrap();
     let cas = Cas::new(&bucket, "key").unwrap();
@@ -224,7 +224,7 @@ fn the_bucket_memory_is_shared_by_all_handles() {
     assert_eq!(open().get("key").unwrap(), None);
 }
 
-fn names_in_colons_are_reserved() {
+fn names_that_start_and_end_with_a_colon_are_reserved() {
     for name in ["::", ":cache:", ":Memory:"] {
         let text = reason(store::open(name).unwrap_err());
         assert!(text.contains("reserved") && text.contains(":memory:"), "{text}");

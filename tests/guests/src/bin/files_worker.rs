@@ -1,12 +1,12 @@
-//! One of several instances on one directory: `files_worker NUMBER TIMES`. Every line it prints is something it was told.
+//! One of several instances on one directory: `files_worker NUMBER TIMES`. It prints what the store told it:
 //!
 //! ```text
 //! + N      the shared counter is now N
 //! = I V    its own key I is about to be set to V
 //! ! I V    it was set
 //! ```
-//! `files_worker check KEYS` prints the counter and then its own and all other keys with their values. `files_worker fill KEYS`
-//! sets so many, reads all of them back and prints how many are listed.
+//! `files_worker check` prints all keys with their values. `files_worker fill KEYS` sets this number of keys, reads all of
+//! them back, and prints how many are listed.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 
@@ -33,7 +33,7 @@ fn main() {
         return fill(&bucket, arguments[2].parse().unwrap());
     }
     let (number, times): (u64, u64) = (arguments[1].parse().unwrap(), arguments[2].parse().unwrap());
-    // A worker that follows a killed one goes on from what that left.
+    // A worker that replaces a killed one continues from its values.
     let mut last: HashMap<u64, Vec<u8>> = HashMap::new();
     for n in 0..KEYS {
         if let Some(value) = bucket.get(&format!("worker {number} key {n}")).unwrap() {
@@ -45,7 +45,7 @@ fn main() {
         say(&format!("+ {}\n", atomics::increment(&bucket, "counter", 1).expect("counts")));
         let n = time % KEYS;
         let key = format!("worker {number} key {n}");
-        assert_eq!(bucket.get(&key).unwrap().as_ref(), last.get(&n), "{key} is not what this worker left");
+        assert_eq!(bucket.get(&key).unwrap().as_ref(), last.get(&n), "{key} is not what this worker set");
         let value = format!("{start:016x}-{time:08}{}", ".".repeat((time * 37 % 400) as usize)).into_bytes();
         let text = String::from_utf8_lossy(&value).into_owned();
         say(&format!("= {n} {text}\n"));
@@ -86,7 +86,7 @@ fn check(bucket: &Bucket) {
         }
     }
     for key in keys {
-        let value = bucket.get(&key).expect("reads").expect("what is listed is there");
+        let value = bucket.get(&key).expect("reads").expect("a listed key exists");
         say(&format!("{key}: {}\n", String::from_utf8_lossy(&value)));
     }
 }

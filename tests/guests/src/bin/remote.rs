@@ -1,12 +1,13 @@
-//! One instance that does what it is told, a line at a time, so that a test can do something to its server in between.
+//! One instance that reads commands from standard input, one on each line, so that a test can do something to its server
+//! in between.
 //!
 //! ```text
-//! get K          = V, or = alone if there is none
+//! get K          = V, or = alone if the key does not exist
 //! set K V        =
 //! incr K N       = the counter
-//! get-many K…    = how many of them are there
+//! get-many K…    = how many of them exist
 //! ```
-//! An error is answered by `! ` and its text.
+//! The answer to a command that fails is `! ` and the error.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 
@@ -39,6 +40,6 @@ fn obey(bucket: &Bucket, words: &[&str]) -> Result<String, Error> {
             let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
             Ok(batch::get_many(bucket, &keys)?.iter().filter(|(_, value)| value.is_some()).count().to_string())
         }
-        other => panic!("no order {other:?}"),
+        other => panic!("unknown command {other:?}"),
     }
 }

@@ -1,4 +1,4 @@
-//! A store on an etcd of its own, or on a part of a shared one.
+//! A store on its own etcd cluster.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use kvfuse_core::{Bucket, Result, Store};

@@ -26,6 +26,11 @@ pub enum Verdict {
     Fail(FileError),
     /// An append or write leaves its first bytes, then fails.
     Tear(usize, FileError),
+    /// A read gives so many bytes at most, and one at least.
+    Short(usize),
+    /// A sync fails, and what it was to make last is dropped: readers see it until the power is cut, and no later sync
+    /// makes it last.
+    Drop(FileError),
     /// The host cuts an append after so many bytes, and puts the rest down later.
     Cut(usize),
     /// The instance is killed before it.
@@ -40,8 +45,13 @@ pub struct Killed;
 pub trait Director {
     fn judge(&self, call: Call, path: &str) -> Verdict;
 
-    /// Between the two parts of an append that is cut.
+    /// Between the parts of an append that is cut.
     fn pause(&self) {}
+
+    /// Bytes that the host appends in one piece.
+    fn piece(&self) -> usize {
+        usize::MAX
+    }
 
     fn random(&self) -> u64;
 }

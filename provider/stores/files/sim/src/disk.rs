@@ -1,8 +1,10 @@
 //! A disk in memory, shared by all instances, which see it through [`SimDirectory`] and [`SimFile`](crate::open::SimFile).
 //!
 //! Files are append-only or written once, so what a power cut may leave of one is a prefix of what was not synced, with
-//! or without zeros behind it; of a directory's changes since its last sync, a prefix in their order.
+//! or without zeros behind it, or any of its pages with zeros in place of the others; of a directory's changes since its
+//! last sync, a prefix in their order. What a failed sync dropped is lost, though readers see it until the power is cut.
 
+use crate::data::{Choose, Data};
 use crate::director::Director;
 use crate::open::SimDirectory;
 use kvfuse_transport::files::{FileError, Result};
@@ -11,12 +13,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 pub(crate) type Index = usize;
-
-#[derive(Clone)]
-pub(crate) struct Data {
-    pub bytes: Vec<u8>,
-    pub synced: Vec<u8>,
-}
 
 #[derive(Clone)]
 pub(crate) enum Change {
@@ -28,8 +24,39 @@ pub(crate) enum Change {
 pub(crate) struct Entries {
     pub now: BTreeMap<String, Index>,
     pub synced: BTreeMap<String, Index>,
-    /// Since the last sync.
+    /// Since the last sync, without those that a failed one dropped.
     pub changes: Vec<Change>,
+    /// Syncs that dropped changes.
+    pub failures: u64,
+}
+
+impl Entries {
+    /// Makes the first changes last.
+    fn settle(&mut self, count: usize) {
+        for change in self.changes.drain(..count) {
+            match change {
+                Change::Link(name, index) => self.synced.insert(name, index),
+                Change::Unlink(name) => self.synced.remove(&name),
+            };
+        }
+    }
+
+    pub fn sync(&mut self) {
+        self.settle(self.changes.len());
+    }
+
+    /// A sync that fails and drops what it was to make last.
+    pub fn drop_changes(&mut self) {
+        self.failures += u64::from(!self.changes.is_empty());
+        self.changes.clear();
+    }
+
+    fn power_cut(&mut self, choose: &mut Choose<'_>) {
+        self.settle(choose(self.changes.len()));
+        self.changes.clear();
+        self.failures = 0;
+        self.now = self.synced.clone();
+    }
 }
 
 #[derive(Clone)]
@@ -100,7 +127,7 @@ impl Disk {
                     entries.now.insert(part.to_string(), new);
                     entries.synced.insert(part.to_string(), new);
                     nodes.push(if last {
-                        Node::File(Data { bytes: bytes.to_vec(), synced: bytes.to_vec() })
+                        Node::File(Data::durable(bytes))
                     } else {
                         Node::Directory(Entries::default())
                     });
@@ -116,8 +143,16 @@ impl Disk {
         if let Ok(index) = self.find(0, path) {
             let _ = self.data(index, |data| {
                 action(&mut data.bytes);
-                data.synced = data.bytes.clone();
+                *data = Data::durable(&data.bytes);
             });
+        }
+    }
+
+    /// Puts a file there whose size is `size`, and which consists of `pattern` again and again.
+    pub fn sparse(&self, path: &str, size: u64, pattern: &[u8]) {
+        self.put(path, b"");
+        if let Ok(index) = self.find(0, path) {
+            let _ = self.data(index, |data| data.pattern = Some((size, pattern.to_vec())));
         }
     }
 
@@ -131,33 +166,30 @@ impl Disk {
 
     /// Cuts the power: what was not synced is lost, as `choose(n)`, which gives a number up to `n`, decides. Open files
     /// of living instances mean nothing any more.
-    pub fn power_cut(&self, choose: &mut dyn FnMut(usize) -> usize) {
+    pub fn power_cut(&self, choose: &mut Choose<'_>) {
+        self.cut(Data::power_cut, choose);
+    }
+
+    /// The same where a file's pages reach the disk in any order.
+    pub fn power_cut_by_pages(&self, choose: &mut Choose<'_>) {
+        self.cut(Data::power_cut_by_pages, choose);
+    }
+
+    /// From here on nobody is told of the syncs that have failed so far.
+    pub fn forget_failures(&self) {
         for node in self.0.borrow_mut().iter_mut() {
             match node {
-                Node::File(data) => {
-                    // Written over or appended, what was synced stays, and a prefix of the rest does.
-                    let kept = data.synced.len().min(data.bytes.len());
-                    let length = kept + choose(data.bytes.len() - kept);
-                    let full = data.bytes.len();
-                    data.bytes.truncate(length);
-                    if choose(3) == 0 {
-                        data.bytes.resize(length + choose(full - length), 0);
-                    }
-                    data.synced = data.bytes.clone();
-                }
-                Node::Directory(entries) => {
-                    let keep = choose(entries.changes.len());
-                    let mut now = entries.synced.clone();
-                    for change in entries.changes.iter().take(keep) {
-                        match change {
-                            Change::Link(name, index) => now.insert(name.clone(), *index),
-                            Change::Unlink(name) => now.remove(name),
-                        };
-                    }
-                    entries.changes.clear();
-                    entries.synced = now.clone();
-                    entries.now = now;
-                }
+                Node::File(data) => data.failures = 0,
+                Node::Directory(entries) => entries.failures = 0,
+            }
+        }
+    }
+
+    fn cut(&self, file: fn(&mut Data, &mut Choose<'_>), choose: &mut Choose<'_>) {
+        for node in self.0.borrow_mut().iter_mut() {
+            match node {
+                Node::File(data) => file(data, choose),
+                Node::Directory(entries) => entries.power_cut(choose),
             }
         }
     }

@@ -13,8 +13,13 @@ use std::rc::Rc;
 
 /// Calls that all operations after the changes may make together.
 const MOST_CALLS: usize = 20_000;
-const KEYS: usize = 12;
+/// Keys of the bucket, deleted ones included.
+pub const KEYS: usize = 12;
 const LONG: usize = 4200;
+/// Whether inputs may make files of up to a tebibyte. Format 2 reads them to their end.
+const HUGE_FILES: bool = false;
+/// The operation that does.
+const SPARSE: usize = 255;
 
 /// Counts calls, and fails the test when there are too many.
 struct Counted {
@@ -39,7 +44,8 @@ pub fn config() -> Config {
     Config { segment: 64, small: 60, blob: 150, ..Config::default() }
 }
 
-fn key(n: usize) -> String {
+/// The name of a key, of which some are too long for a record.
+pub fn key(n: usize) -> String {
     if n % 7 == 6 { format!("{n}{}", "k".repeat(LONG)) } else { format!("key {n}") }
 }
 
@@ -127,7 +133,18 @@ pub fn directory(input: &[u8]) {
         }
         let files = disk.files();
         let pick = |n: usize| files.get(n % files.len().max(1)).map_or("b-bucket/s.0", |(path, _)| path.as_str());
-        match input.byte() % 8 {
+        let operation = match input.byte() {
+            SPARSE if HUGE_FILES => SPARSE,
+            operation => operation % 8,
+        };
+        match operation {
+            SPARSE => {
+                // The pattern is given, or the file's own content.
+                let (path, size, pattern) = (pick(input.byte()), input.byte() % 41, input.bytes(64));
+                let own = files.iter().find(|(other, _)| other == path).map_or(&[][..], |(_, bytes)| bytes);
+                disk.sparse(path, 1 << size, if pattern.is_empty() { own } else { pattern });
+                forged = true;
+            }
             0 => {
                 let (path, at, bytes) = (pick(input.byte()), input.number(), input.bytes(32));
                 disk.change(path, |file| {

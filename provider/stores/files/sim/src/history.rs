@@ -44,6 +44,8 @@ pub struct Event {
 
 #[derive(Clone, Default)]
 pub struct History {
+    /// What keys have before the first event.
+    pub initial: BTreeMap<String, Vec<u8>>,
     pub events: Vec<Event>,
     pub clock: u64,
 }
@@ -69,13 +71,34 @@ impl History {
         event.asked = clock;
     }
 
+    /// Whether anything is known of a key.
+    pub fn knows(&self, key: &str) -> bool {
+        self.initial.contains_key(key) || self.events.iter().any(|event| event.key == key)
+    }
+
     /// Gives the number of keys for which the search for an order was given up.
     ///
     /// # Errors
     /// The part of the history for one key, if no order explains it.
     pub fn check(&self) -> Result<usize, String> {
+        self.check_each(&|_| None)
+    }
+
+    /// The same for what was there after the end may have been lost: besides, each key must have what a first part of
+    /// its order gives. `found` has the values of all keys that have one.
+    ///
+    /// # Errors
+    /// As of [`check`](Self::check).
+    pub fn check_lost(&self, found: &BTreeMap<String, Vec<u8>>) -> Result<usize, String> {
+        self.check_each(&|key| Some(found.get(key)))
+    }
+
+    fn check_each<'a>(&self, found: &dyn Fn(&str) -> Option<Option<&'a Vec<u8>>>) -> Result<usize, String> {
         let mut undecided = 0;
         let mut keys: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        for key in self.initial.keys() {
+            keys.entry(key).or_default();
+        }
         for event in &self.events {
             let reads = matches!(event.ask, Ask::Get | Ask::Exists | Ask::Snapshot);
             if !(reads && event.told.is_none()) {
@@ -83,13 +106,26 @@ impl History {
             }
         }
         for (key, events) in keys {
-            let Some(right) = linearizable(&events) else {
-                undecided += 1;
-                continue;
-            };
-            if !right {
-                let lines: Vec<_> = events.iter().map(|event| event.to_string()).collect();
-                return Err(format!("no order explains what happened to the key {key:?}:\n{}", lines.join("\n")));
+            let start = State { value: self.initial.get(key).cloned(), ..State::default() };
+            let right = |after| linearizable(&events, &start, after);
+            let lines = || events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join("\n");
+            let begin = start.value.as_deref().map(text);
+            let told = |what: &str| Err(format!("{what} {key:.30?}, which began with {begin:?}:\n{}", lines()));
+            match right(None) {
+                None => undecided += 1,
+                Some(false) => return told("no order explains what happened to the key"),
+                Some(true) => {}
+            }
+            let Some(after) = found(key) else { continue };
+            match right(Some(after)) {
+                None => undecided += 1,
+                Some(false) => {
+                    let found = after.map(|value| text(value));
+                    return told(&format!(
+                        "no first part of an order gives {found:?}, which was found afterwards, to the key"
+                    ));
+                }
+                Some(true) => {}
             }
         }
         Ok(undecided)
@@ -159,11 +195,11 @@ impl State {
             (Ask::Increment(delta), tell) => {
                 let before = match &self.value {
                     None => Some(0),
-                    Some(bytes) => kvfuse_core::counter::parse(bytes),
+                    Some(bytes) => counter(bytes),
                 };
                 let after = before.and_then(|before| before.checked_add(*delta));
                 if let Some(after) = after {
-                    next.write(Some(kvfuse_core::counter::format(after)));
+                    next.write(Some(after.to_string().into_bytes()));
                 }
                 match tell {
                     None => true,
@@ -193,16 +229,35 @@ impl State {
     }
 }
 
+/// A counter as the interface describes it: decimal digits without a leading zero, with a minus if it is below zero, of 64
+/// bits. Not the store's own code, which this checks.
+fn counter(bytes: &[u8]) -> Option<i64> {
+    let (sign, digits) = match bytes {
+        [b'-', digits @ ..] => (-1, digits),
+        digits => (1, digits),
+    };
+    let mut number: i128 = 0;
+    for digit in digits {
+        number =
+            number.checked_mul(10)?.checked_add(i128::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?))?;
+    }
+    let number = i64::try_from(sign * number).ok()?;
+    // What is written in another way is no counter.
+    (number.to_string().as_bytes() == bytes).then_some(number)
+}
+
 /// States after which the search for an order is given up.
 const UNDECIDED: usize = 1 << 20;
 
-/// `None` if the search was given up.
-fn linearizable(events: &[&Event]) -> Option<bool> {
+/// Whether an order of the events explains what was told, and passes through a state with the value `through`, if one is
+/// asked for. `None` if the search was given up.
+fn linearizable(events: &[&Event], start: &State, through: Option<Option<&Vec<u8>>>) -> Option<bool> {
     let words = events.len().div_ceil(64);
-    let mut seen: HashSet<(Vec<u64>, State)> = HashSet::new();
-    // Depth first: what has taken effect so far, and the state it led to.
-    let mut stack = vec![(vec![0u64; words], State::default())];
-    while let Some((done, state)) = stack.pop() {
+    let passes = |state: &State| through.is_none_or(|value| value == state.value.as_ref());
+    let mut seen: HashSet<(Vec<u64>, State, bool)> = HashSet::new();
+    // Depth first: what has taken effect so far, the state it led to, and whether it has passed through the value.
+    let mut stack = vec![(vec![0u64; words], start.clone(), passes(start))];
+    while let Some((done, state, passed)) = stack.pop() {
         if seen.len() > UNDECIDED {
             return None;
         }
@@ -210,8 +265,11 @@ fn linearizable(events: &[&Event]) -> Option<bool> {
         let open = |index: &usize| !is_done(*index);
         // What was told first of what has not taken effect yet bounds what can be next.
         let bound = (0..events.len()).filter(open).filter_map(|i| events[i].told.as_ref().map(|(at, _)| *at)).min();
-        let Some(bound) = bound else { return Some(true) };
-        let candidates = (0..events.len()).filter(open).filter(|index| events[*index].asked < bound);
+        if bound.is_none() && passed {
+            return Some(true);
+        }
+        let candidates =
+            (0..events.len()).filter(open).filter(|index| bound.is_none_or(|bound| events[*index].asked < bound));
         // Of equal operations without an answer, the one asked first can stand for all. What was answered is tried
         // first: it comes off the stack first.
         let (told, untold): (Vec<_>, Vec<_>) = candidates.partition(|index| events[*index].told.is_some());
@@ -222,8 +280,9 @@ fn linearizable(events: &[&Event]) -> Option<bool> {
             let Some(next) = state.step(&event.ask, event.told.as_ref().map(|(_, tell)| tell)) else { continue };
             let mut done = done.clone();
             done[index / 64] |= 1 << (index % 64);
-            if seen.insert((done.clone(), next.clone())) {
-                stack.push((done, next));
+            let passed = passed || passes(&next);
+            if seen.insert((done.clone(), next.clone(), passed)) {
+                stack.push((done, next, passed));
             }
         }
     }
@@ -243,7 +302,7 @@ mod tests {
             asked: *asked,
             told: tell.clone().map(|tell| (*at, tell)),
         });
-        History { events: events.collect(), clock: 0 }.check().is_ok()
+        History { events: events.collect(), ..History::default() }.check().is_ok()
     }
 
     fn value(text: &str) -> Option<Tell> {
@@ -278,6 +337,68 @@ mod tests {
             (2, Ask::Get, 3, value("a")),
             (4, Ask::Get, 5, Some(Tell::Value(None))),
         ]));
+    }
+
+    /// Whether a key may have `found` after the end of a history was lost.
+    fn check_lost(initial: Option<&str>, events: &[(Ask, Option<Tell>)], found: Option<&str>) -> bool {
+        let mut history = History::default();
+        history.initial.extend(initial.map(|value| (String::new(), value.into())));
+        for (ask, tell) in events {
+            let event = history.ask(0, "", ask.clone());
+            tell.iter().for_each(|tell| history.tell(event, tell.clone()));
+        }
+        history.check_lost(&found.map(|value| (String::new(), value.into())).into_iter().collect()).is_ok()
+    }
+
+    #[test]
+    fn what_is_found_after_a_loss_must_be_what_a_first_part_of_the_history_gives() {
+        let done = || Some(Tell::Done);
+        let events = [
+            (Ask::Set("10".into()), done()),
+            (Ask::Increment(5), Some(Tell::Number(15))),
+            (Ask::Delete, done()),
+            (Ask::Increment(1), Some(Tell::Number(1))),
+            (Ask::Increment(2), None),
+        ];
+        for (found, right) in [
+            (None, true),
+            (Some("10"), true),
+            (Some("15"), true),
+            (Some("1"), true),
+            (Some("3"), true),
+            // Of steps that follow a lost one.
+            (Some("5"), false),
+            (Some("16"), false),
+            (Some("17"), false),
+            (Some("12"), false),
+            (Some("20"), false),
+        ] {
+            assert_eq!(check_lost(None, &events, found), right, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_lasted_before_cannot_be_gone_unless_somebody_deleted_it() {
+        let set = [(Ask::Set("b".into()), Some(Tell::Done))];
+        assert!(check_lost(Some("a"), &set, Some("a")) && check_lost(Some("a"), &set, Some("b")));
+        assert!(!check_lost(Some("a"), &set, None) && !check_lost(Some("a"), &[], None));
+        assert!(check_lost(Some("a"), &[(Ask::Delete, None)], None));
+        assert!(!check_lost(None, &set, Some("c")));
+    }
+
+    #[test]
+    fn only_the_canonical_text_of_64_bits_is_a_counter() {
+        for (text, number) in [
+            ("0", Some(0)),
+            ("-7", Some(-7)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+        ] {
+            assert_eq!(counter(text.as_bytes()), number, "{text}");
+        }
+        let others = ["", "-", "-0", "+1", "01", " 1", "1 ", "1.0", "x", "9223372036854775808", "-9223372036854775809"];
+        let longer = "1".repeat(50);
+        assert!(others.into_iter().chain([longer.as_str()]).all(|text| counter(text.as_bytes()).is_none()));
     }
 
     #[test]

@@ -2,20 +2,29 @@
 //!
 //! | file | |
 //! |---|---|
-//! | [`disk`] | a disk in memory, and what a power cut leaves of it |
+//! | [`disk`], `data` | a disk in memory, and what a power cut leaves of it |
 //! | [`open`] | its files as an instance has them open, with WASI's semantics |
 //! | [`director`] | who decides which operation fails, and where an instance dies |
 //! | [`plain`] | one instance, nothing going wrong |
+//! | [`lockstep`] | several instances, by turns |
 //! | [`world`] | many instances, interleaved at every file operation by a seed |
+//! | [`shared`] | what its instances share, and what goes wrong |
+//! | [`steps`] | one instance's operations, for what happens at each call of each |
 //! | [`work`] | what they do |
 //! | [`fuzz`] | directories that this store did not write |
 //! | [`history`] | whether what they were told can be |
+//! | [`golden`] | directories that each format version wrote |
 
+mod data;
 pub mod director;
 pub mod disk;
 pub mod fuzz;
+pub mod golden;
 pub mod history;
+pub mod lockstep;
 pub mod open;
 pub mod plain;
+pub mod shared;
+pub mod steps;
 pub mod work;
 pub mod world;

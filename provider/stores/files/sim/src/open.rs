@@ -1,11 +1,18 @@
 //! A disk's directories and files as one instance has them open, with WASI's semantics. Every operation first asks the
 //! [`Director`] what is to become of it.
 
+use crate::data::Data;
 use crate::director::{Call, Director, Killed, Verdict};
-use crate::disk::{Data, Disk, Entries, Index, Node};
+use crate::disk::{Disk, Entries, Index, Node};
 use kvfuse_transport::files::{Directory, File, FileError, Open, Result};
 use std::any::Any;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
+
+/// Which failed syncs of which files and directories an instance was told of. As on Linux, a failure is told once: by the
+/// next sync of one who had nothing to do with it, and not again.
+type Told = Rc<RefCell<HashMap<Index, u64>>>;
 
 /// A directory as one instance sees it.
 #[derive(Clone)]
@@ -13,15 +20,26 @@ pub struct SimDirectory {
     disk: Disk,
     index: Index,
     director: Rc<dyn Director>,
+    told: Told,
 }
 
 impl SimDirectory {
     pub(crate) fn new(disk: Disk, index: Index, director: Rc<dyn Director>) -> Self {
-        Self { disk, index, director }
+        Self { disk, index, director, told: Told::default() }
     }
 }
 
+/// Whether there are failures that an instance was not told of; it is, now.
+fn tell(told: &Told, index: Index, failures: u64) -> Result<()> {
+    let known = told.borrow_mut().insert(index, failures).unwrap_or(0);
+    if failures > known { Err(FileError::Io) } else { Ok(()) }
+}
+
 fn judge(director: &dyn Director, call: Call, path: &str) -> Result<Verdict> {
+    // An instance that is killed does nothing any more: its destructors are only run here.
+    if std::thread::panicking() {
+        return Err(FileError::Io);
+    }
     match director.judge(call, path) {
         Verdict::Fail(error) => Err(error),
         Verdict::Kill => std::panic::resume_unwind(Box::new(Killed)),
@@ -40,15 +58,14 @@ impl Directory for SimDirectory {
             (Some(_), Open::CreateNew) => return Err(FileError::Exists),
             (Some(index), _) => index,
             (None, Open::Read | Open::Write) => return Err(FileError::NotFound),
-            (None, Open::Create | Open::CreateNew) => {
-                self.disk.add(parent, name, Node::File(Data { bytes: Vec::new(), synced: Vec::new() }))?
-            }
+            (None, Open::Create | Open::CreateNew) => self.disk.add(parent, name, Node::File(Data::default()))?,
         };
         self.disk.data(index, |_| ())?;
         let file = SimFile {
             disk: self.disk.clone(),
             index,
             director: self.director.clone(),
+            told: self.told.clone(),
             path: path.into(),
             writable: how != Open::Read,
         };
@@ -95,11 +112,16 @@ impl Directory for SimDirectory {
     }
 
     fn sync(&self) -> Result<()> {
-        judge(&*self.director, Call::SyncDirectory, "")?;
-        self.disk.entries(self.index, |entries| {
-            entries.synced = entries.now.clone();
-            entries.changes.clear();
-        })
+        let verdict = judge(&*self.director, Call::SyncDirectory, "")?;
+        let failures = self.disk.entries(self.index, |entries| {
+            match verdict {
+                Verdict::Drop(_) => entries.drop_changes(),
+                _ => entries.sync(),
+            }
+            entries.failures
+        })?;
+        let told = tell(&self.told, self.index, failures);
+        if let Verdict::Drop(error) = verdict { Err(error) } else { told }
     }
 
     fn random(&self) -> u64 {
@@ -122,7 +144,15 @@ impl SimStream {
 
     /// To the end of the file.
     pub fn read_all(&mut self) -> Result<Vec<u8>> {
-        self.file.read(self.at, usize::MAX)
+        let mut out = Vec::new();
+        loop {
+            let bytes = self.file.read(self.at, 1 << 20)?;
+            if bytes.is_empty() {
+                return Ok(out);
+            }
+            self.at += bytes.len() as u64;
+            out.extend_from_slice(&bytes);
+        }
     }
 }
 
@@ -132,6 +162,7 @@ pub struct SimFile {
     disk: Disk,
     index: Index,
     director: Rc<dyn Director>,
+    told: Told,
     path: Rc<str>,
     writable: bool,
 }
@@ -141,7 +172,9 @@ impl SimFile {
         assert!(self.writable, "{} was opened for reading", self.path);
         let put = |bytes: &[u8]| self.disk.data(self.index, |data| place(data, bytes));
         let first = |length: usize| bytes.get(..length.min(bytes.len())).unwrap_or_default();
-        match judge(&*self.director, call, &self.path)? {
+        let verdict = judge(&*self.director, call, &self.path)?;
+        let put = |bytes: &[u8]| self.in_pieces(call, bytes, &put);
+        match verdict {
             Verdict::Tear(length, error) => {
                 put(first(length))?;
                 Err(error)
@@ -158,41 +191,53 @@ impl SimFile {
             _ => put(bytes),
         }
     }
+
+    /// An append goes out in pieces of what the host takes at once, and others may append between them.
+    fn in_pieces(&self, call: Call, bytes: &[u8], put: &dyn Fn(&[u8]) -> Result<()>) -> Result<()> {
+        let piece = if matches!(call, Call::Append(_)) { self.director.piece().max(1) } else { usize::MAX };
+        for (place, bytes) in bytes.chunks(piece).enumerate() {
+            if place > 0 {
+                self.director.pause();
+            }
+            put(bytes)?;
+        }
+        Ok(())
+    }
 }
 
 impl File for SimFile {
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        judge(&*self.director, Call::Read, &self.path)?;
-        self.disk.data(self.index, |data| {
-            let rest = data.bytes.get(offset as usize..).unwrap_or_default();
-            rest.get(..length.min(rest.len())).unwrap_or_default().to_vec()
-        })
+        let length = match judge(&*self.director, Call::Read, &self.path)? {
+            Verdict::Short(most) => length.min(most.max(1)),
+            _ => length,
+        };
+        self.disk.data(self.index, |data| data.read(offset, length))
     }
 
     fn append(&self, bytes: &[u8]) -> Result<()> {
-        self.put(Call::Append(bytes.len()), bytes, &|data, bytes| data.bytes.extend_from_slice(bytes))
+        self.put(Call::Append(bytes.len()), bytes, &|data, bytes| data.write(data.bytes.len(), bytes))
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<()> {
-        let offset = offset as usize;
-        self.put(Call::Write(bytes.len()), bytes, &|data, bytes| {
-            if data.bytes.len() < offset + bytes.len() {
-                data.bytes.resize(offset + bytes.len(), 0);
-            }
-            if let Some(place) = data.bytes.get_mut(offset..offset + bytes.len()) {
-                place.copy_from_slice(bytes);
-            }
-        })
+        self.put(Call::Write(bytes.len()), bytes, &|data, bytes| data.write(offset as usize, bytes))
     }
 
     fn size(&self) -> Result<u64> {
         judge(&*self.director, Call::Size, &self.path)?;
-        self.disk.data(self.index, |data| data.bytes.len() as u64)
+        self.disk.data(self.index, |data| data.size())
     }
 
     fn sync(&self) -> Result<()> {
-        judge(&*self.director, Call::Sync, &self.path)?;
-        self.disk.data(self.index, |data| data.synced = data.bytes.clone())
+        let verdict = judge(&*self.director, Call::Sync, &self.path)?;
+        let failures = self.disk.data(self.index, |data| {
+            match verdict {
+                Verdict::Drop(_) => data.drop_dirty(),
+                _ => data.sync(),
+            }
+            data.failures
+        })?;
+        let told = tell(&self.told, self.index, failures);
+        if let Verdict::Drop(error) = verdict { Err(error) } else { told }
     }
 
     fn output_stream(&self, offset: u64) -> Result<Box<dyn Any>> {

@@ -2,12 +2,15 @@
 
 use crate::disk::Disk;
 use crate::history::{Ask, History, Tell};
+use crate::open::SimStream;
 use crate::plain::Plain;
-use crate::world::{Random, Shared, Weather};
+use crate::shared::{Random, Shared, Weather};
+use crate::steps::list;
 use kvfuse_core::{Bucket, Error, Kind, Snapshot, Store, Swap, Version};
 use kvfuse_files::{Config, FileStore};
+use kvfuse_transport::files::FileError;
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 pub const BUCKET: &str = "bucket";
@@ -31,8 +34,8 @@ fn keys() -> Vec<String> {
     keys
 }
 
-fn value(random: &mut Random) -> Vec<u8> {
-    let length = [0, 8, 30, 60, 120, 300][random.below(6)];
+fn value(random: &mut Random, sizes: &[usize]) -> Vec<u8> {
+    let length = sizes[random.below(sizes.len())];
     let mut value = format!("v{:015x}", random.draw() >> 4).into_bytes();
     value.resize(16 + length, b'.');
     value
@@ -65,9 +68,10 @@ pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, le
     while *left > 0 {
         *left -= 1;
         let mut random = Random::new(shared.borrow_mut().random.draw());
-        let agent = Client { bucket: &*bucket, number, shared };
-        match random.below(24) {
-            0..5 => agent.set(&key(&mut random), value(&mut random))?,
+        let (sizes, bodies) = (shared.borrow().sizes, shared.borrow().faults.bodies);
+        let agent = Client { store, bucket: &*bucket, number, sizes, shared };
+        match random.below(if bodies { 27 } else { 24 }) {
+            0..5 => agent.set(&key(&mut random), value(&mut random, sizes))?,
             5..9 => drop(agent.get(&key(&mut random))?),
             9..11 => agent.delete(&key(&mut random))?,
             11 => agent.exists(&key(&mut random))?,
@@ -76,15 +80,19 @@ pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, le
             20 => agent.set_many(&mut random)?,
             21 => agent.get_many(&mut random)?,
             22 => agent.set(&format!("counter {}", random.below(2)), b"10".to_vec())?,
-            _ => agent.list()?,
+            23 => agent.list()?,
+            24 => agent.get_body(&key(&mut random))?,
+            _ => agent.set_body(&key(&mut random), &mut random)?,
         }
     }
     Ok(())
 }
 
 struct Client<'a> {
+    store: &'a dyn Store,
     bucket: &'a dyn Bucket,
     number: usize,
+    sizes: &'static [usize],
     shared: &'a Rc<RefCell<Shared>>,
 }
 
@@ -168,7 +176,7 @@ impl Client<'_> {
             Version::Number(number) => Some(number),
             _ => None,
         };
-        let value = value(random);
+        let value = value(random, self.sizes);
         // Nobody knows which value had a version that does not count.
         let ask = if self.counts() { Ask::Swap(expected, value.clone()) } else { Ask::Set(value.clone()) };
         let event = self.ask(key, ask);
@@ -190,7 +198,7 @@ impl Client<'_> {
             let key = key(random);
             // Two values for one key in a batch would be two operations in a set order.
             if !pairs.iter().any(|(other, _)| *other == key) {
-                pairs.push((key, value(random)));
+                pairs.push((key, value(random, self.sizes)));
             }
         }
         let events: Vec<_> = pairs.iter().map(|(key, value)| self.ask(key, Ask::Set(value.clone()))).collect();
@@ -209,6 +217,59 @@ impl Client<'_> {
         match self.bucket.get_many(&borrowed) {
             Ok(values) => events.iter().zip(values).for_each(|(event, value)| self.tell(*event, Tell::Value(value))),
             Err(error) => self.failed(&events, &error, true)?,
+        }
+        Ok(())
+    }
+
+    fn set_body(&self, key: &str, random: &mut Random) -> Result<(), String> {
+        self.shared.borrow_mut().counts.bodies += 1;
+        let begun = self.store.create_body().and_then(|mut body| body.take_stream().map(|stream| (body, stream)));
+        let (mut body, stream) = match begun {
+            Ok(begun) => begun,
+            Err(error) => return self.failed(&[], &error, true),
+        };
+        let mut stream = stream.downcast::<SimStream>().map_err(|_| "a stream of another sort")?;
+        let value = value(random, self.sizes);
+        for piece in value.chunks(1 + random.below(value.len())) {
+            if let Err(error) = stream.write(piece) {
+                let faulty = self.shared.borrow().weather.is_faulty();
+                return if faulty { Ok(()) } else { Err(format!("a stream failed though nothing else did: {error}")) };
+            }
+        }
+        if random.chance(1000) {
+            // It is dropped, and nothing came of it.
+            return Ok(());
+        }
+        // An error that says that nothing was changed leaves the body as it was.
+        for _ in 0..2 {
+            let event = self.ask(key, Ask::Set(value.clone()));
+            match self.bucket.set_body(key, &mut *body) {
+                Ok(()) => {
+                    self.tell(event, Tell::Done);
+                    break;
+                }
+                Err(error) => {
+                    self.failed(&[event], &error, true)?;
+                    if error.kind() == Kind::OutcomeUnknown {
+                        break;
+                    }
+                }
+            }
+        }
+        if random.chance(2000) {
+            // What comes late is not part of the value.
+            let _ = stream.write(b"late");
+        }
+        Ok(())
+    }
+
+    fn get_body(&self, key: &str) -> Result<(), String> {
+        let event = self.ask(key, Ask::Get);
+        match stream_of(self.bucket, key) {
+            Ok(Ok(value)) => self.tell(event, Tell::Value(value)),
+            Ok(Err(_)) if self.shared.borrow().weather.is_faulty() => {}
+            Ok(Err(error)) => return Err(format!("a stream failed though nothing else did: {error}")),
+            Err(error) => self.failed(&[event], &error, true)?,
         }
         Ok(())
     }
@@ -238,31 +299,49 @@ fn seen(snapshot: &Snapshot) -> Option<(Vec<u8>, u64)> {
     }
 }
 
-fn list(bucket: &dyn Bucket) -> Result<Vec<String>, Error> {
-    let (mut keys, mut cursor) = (Vec::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref())?;
-        keys.extend(page.keys);
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return Ok(keys);
-        }
-    }
+/// What a key has, read as a stream.
+///
+/// # Errors
+/// Of the store, and inside of the stream.
+///
+/// # Panics
+/// If the stream is shorter than the store said.
+pub fn stream_of(bucket: &dyn Bucket, key: &str) -> Result<Result<Option<Vec<u8>>, FileError>, Error> {
+    let Some(body) = bucket.get_body(key)? else { return Ok(Ok(None)) };
+    let Ok(mut stream) = body.stream.downcast::<SimStream>() else { panic!("a stream of another sort") };
+    let mut value = match stream.read_all() {
+        Ok(value) => value,
+        Err(error) => return Ok(Err(error)),
+    };
+    // Its writer may go on: the size says where the value ends.
+    assert!(value.len() as u64 >= body.size, "a stream ends before the value does");
+    value.truncate(body.size as usize);
+    Ok(Ok(Some(value)))
 }
 
 /// A fresh instance looks at everything, and writes once.
-pub fn look(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
+///
+/// # Errors
+/// What was not as it has to be.
+pub fn look(store: &dyn Store, shared: &mut Shared) -> Result<(), String> {
     let say = |error: Error| format!("a fresh instance was told {error:?}");
+    let bucket = store.open(BUCKET).map_err(say)?;
     let mut there = HashSet::new();
     for key in keys() {
         let event = shared.history.ask(98, &key, Ask::Snapshot);
         let snapshot = bucket.snapshot(&key).map_err(say)?;
         shared.history.tell(event, Tell::Seen(seen(&snapshot)));
+        if shared.faults.bodies {
+            let stream = stream_of(&*bucket, &key).map_err(say)?;
+            if stream.as_ref() != Ok(&snapshot.value) {
+                return Err(format!("the stream of {key:.20} has not what the key has"));
+            }
+        }
         if snapshot.value.is_some() {
             there.insert(key);
         }
     }
-    let listed: HashSet<_> = list(bucket).map_err(say)?.into_iter().collect();
+    let listed: HashSet<_> = list(&*bucket).map_err(say)?.into_iter().collect();
     if listed != there {
         return Err(format!("what is listed is not what is there: {listed:?} {there:?}"));
     }
@@ -272,31 +351,25 @@ pub fn look(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
     Ok(())
 }
 
-/// After a power cut in relaxed durability: the history so far must be in order, and each key have a value that it had
-/// at some time. The history begins anew with these values.
-pub fn restart(bucket: &dyn Bucket, shared: &mut Shared) -> Result<(), String> {
-    shared.counts.undecided += shared.history.check()?;
+/// After a power cut in relaxed durability: each key must have what a first part of its history gives. The history begins
+/// anew with these values.
+///
+/// # Errors
+/// What was not as it has to be.
+pub fn restart(store: &dyn Store, shared: &mut Shared) -> Result<(), String> {
     let say = |error: Error| format!("after a power cut a fresh instance was told {error:?}");
+    let bucket = store.open(BUCKET).map_err(say)?;
     let before = std::mem::take(&mut shared.history);
+    let mut found = BTreeMap::new();
     for key in keys() {
-        let value = bucket.get(&key).map_err(say)?;
-        let Some(value) = value else { continue };
-        let highest =
-            before.events.iter().filter(|event| event.key == key).fold(0, |highest, event| match &event.ask {
-                Ask::Increment(delta) => highest + delta,
-                Ask::Set(value) => kvfuse_core::counter::parse(value).unwrap_or(0).max(highest),
-                _ => highest,
-            });
-        let written = before.events.iter().filter(|event| event.key == key).any(|event| match &event.ask {
-            Ask::Set(written) | Ask::Swap(_, written) => *written == value,
-            _ => false,
-        });
-        let counted = kvfuse_core::counter::parse(&value).is_some_and(|number| (1..=highest + 10).contains(&number));
-        if !written && !counted {
-            return Err(format!("after a power cut {key:.20} had a value that it never had"));
+        if let Some(value) = bucket.get(&key).map_err(say)? {
+            found.insert(key, value);
         }
-        let event = shared.history.ask(97, &key, Ask::Set(value));
-        shared.history.tell(event, Tell::Done);
     }
-    look(bucket, shared)
+    shared.counts.undecided += before.check_lost(&found)?;
+    if let Some(key) = found.keys().find(|key| !before.knows(key)) {
+        return Err(format!("after a power cut the key {key:.20} was there, which nobody ever wrote"));
+    }
+    shared.history.initial = found;
+    look(store, shared)
 }

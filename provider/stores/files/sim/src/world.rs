@@ -7,105 +7,18 @@
 use crate::director::{Call, Director, Killed, Verdict};
 use crate::disk::Disk;
 use crate::history::History;
-use crate::plain::{Plain, mix};
+use crate::plain::Plain;
+pub use crate::shared::{Counts, Faults, Random, Shared, WEATHERS, Weather};
 use crate::work;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use kvfuse_core::Store;
 use kvfuse_files::{Config, Durability, FileStore, Flaw};
 use kvfuse_transport::files::FileError;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-/// What goes wrong in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weather {
-    /// Instances are killed, also in the middle of appends; hosts cut appends in two.
-    Kills,
-    /// Besides, file operations fail.
-    Faults,
-    /// The power is cut, durability is relaxed.
-    PowerRelaxed,
-    /// The power is cut, durability is full.
-    PowerFull,
-    /// File operations fail and the power is cut; durability is full in one instance and relaxed in the others, who are
-    /// told nothing that counts.
-    PowerMixed,
-}
-
-impl Weather {
-    /// Whether file operations fail.
-    pub fn is_faulty(self) -> bool {
-        matches!(self, Self::Faults | Self::PowerMixed)
-    }
-}
-
-pub const WEATHERS: [Weather; 5] =
-    [Weather::Kills, Weather::Faults, Weather::PowerRelaxed, Weather::PowerFull, Weather::PowerMixed];
-
-/// A sequence of random numbers.
-#[derive(Clone)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(mix(seed ^ 0x5851_f42d_4c95_7f2d))
-    }
-
-    pub fn draw(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
-    }
-
-    /// Below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.draw() % n.max(1) as u64) as usize
-    }
-
-    pub fn chance(&mut self, per_ten_thousand: usize) -> bool {
-        self.below(10_000) < per_ten_thousand
-    }
-}
-
-/// What all instances of a run share.
-pub struct Shared {
-    pub random: Random,
-    pub history: History,
-    pub weather: Weather,
-    /// Steps for which an instance sleeps.
-    asleep: Vec<usize>,
-    steps: usize,
-    pub counts: Counts,
-}
-
-/// What happened in a run, to show that it was worth it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counts {
-    pub steps: usize,
-    pub operations: usize,
-    pub kills: usize,
-    pub torn: usize,
-    pub cuts: usize,
-    pub faults: usize,
-    pub power_cuts: usize,
-    pub segments: usize,
-    /// Keys of which it was not found out whether an order explains them.
-    pub undecided: usize,
-}
-
-impl Counts {
-    pub fn add(&mut self, other: &Self) {
-        self.steps += other.steps;
-        self.operations += other.operations;
-        self.kills += other.kills;
-        self.torn += other.torn;
-        self.cuts += other.cuts;
-        self.faults += other.faults;
-        self.power_cuts += other.power_cuts;
-        self.segments += other.segments;
-        self.undecided += other.undecided;
-    }
-}
+/// Bytes that a host reads and appends at once.
+const PIECE: usize = 64 << 10;
 
 type Pause = Yielder<(), ()>;
 
@@ -142,6 +55,10 @@ impl Director for Agent {
         self.suspend();
     }
 
+    fn piece(&self) -> usize {
+        if self.shared.borrow().faults.pieces { PIECE } else { usize::MAX }
+    }
+
     fn random(&self) -> u64 {
         self.shared.borrow_mut().random.draw()
     }
@@ -175,6 +92,15 @@ impl Agent {
             counts.cuts += 1;
             return Verdict::Cut(random.below(length.unwrap_or(0) + 1));
         }
+        let drops = match call {
+            Call::Sync => shared.faults.failed_syncs,
+            Call::SyncDirectory => shared.faults.failed_directory_syncs,
+            _ => false,
+        };
+        if shared.weather.is_faulty() && drops && random.chance(400) {
+            counts.dropped += 1;
+            return Verdict::Drop(FileError::Io);
+        }
         if shared.weather.is_faulty() && random.chance(150) {
             counts.faults += 1;
             let errors = [FileError::Io, FileError::NoSpace, FileError::TooManyOpen];
@@ -183,6 +109,10 @@ impl Agent {
                 Some(length) if random.chance(7000) => Verdict::Tear(random.below(length + 2), error),
                 _ => Verdict::Fail(error),
             };
+        }
+        if call == Call::Read {
+            let short = shared.faults.short_reads && random.chance(500);
+            return Verdict::Short(if short { [1, 5, 20, 40, 100, 1000][random.below(6)] } else { PIECE });
         }
         Verdict::Go
     }
@@ -193,9 +123,17 @@ impl Agent {
 pub struct Plan {
     pub seed: u64,
     pub weather: Weather,
+    pub faults: Faults,
     pub flaw: Option<Flaw>,
     /// Operations of each instance.
     pub operations: usize,
+}
+
+impl Plan {
+    /// A run of the store as it is, with all that it withstands.
+    pub fn new(weather: Weather, seed: u64, operations: usize) -> Self {
+        Self { seed, weather, faults: Faults::WITHSTOOD, flaw: None, operations }
+    }
 }
 
 /// Runs a plan.
@@ -214,6 +152,20 @@ pub fn run(plan: Plan) -> Result<Counts, String> {
     }
 }
 
+/// Bytes of the values of a run, and settings that go with them.
+fn sizes(random: &mut Random, plan: Plan, config: Config) -> (Config, &'static [usize]) {
+    if plan.weather == Weather::Large {
+        let segment = [32 << 10, 64 << 10, 256 << 10][random.below(3)];
+        let config = Config { segment, small: 4096, blob: 64 << 10, ..config };
+        return (config, &[300, 6000, 6000, 6000, 30_000, 65_500, 66_000]);
+    }
+    if plan.faults.lost_pages && random.chance(7000) {
+        // Of which some fill pages.
+        return (config, &[0, 8, 60, 300, 1500, 4000]);
+    }
+    (config, &[0, 8, 30, 60, 120, 300])
+}
+
 fn run_once(plan: Plan) -> Result<Counts, String> {
     let mut random = Random::new(plan.seed);
     let power = matches!(plan.weather, Weather::PowerRelaxed | Weather::PowerFull | Weather::PowerMixed);
@@ -227,6 +179,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         durability: if full { Durability::Full } else { Durability::Relaxed },
         flaw: plan.flaw,
     };
+    let (config, sizes) = sizes(&mut random, plan, config);
     let instances = 2 + random.below(3);
     let rounds = if power { 1 + random.below(3) } else { 1 };
     let disk = Disk::default();
@@ -234,6 +187,8 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         random,
         history: History::default(),
         weather: plan.weather,
+        faults: plan.faults,
+        sizes,
         asleep: Vec::new(),
         steps: 0,
         counts: Counts::default(),
@@ -243,7 +198,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         let cut = power.then(|| shared.borrow_mut().random.below(plan.operations * instances * 6));
         interleave(&disk, config, &shared, instances, plan.operations, cut)?;
         if cut.is_some() {
-            let mut shared = shared.borrow_mut();
+            let shared = &mut *shared.borrow_mut();
             shared.counts.power_cuts += 1;
             let trace = std::env::var_os("TRACE").is_some();
             let show = |when: &str| {
@@ -255,23 +210,30 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
                 show("before");
             }
             let random = &mut shared.random;
-            disk.power_cut(&mut |n| match random.below(4) {
+            let by_pages = shared.faults.lost_pages && random.chance(5000);
+            let mut choose = |n| match random.below(4) {
                 0 => 0,
                 1 => n,
                 _ => random.below(n + 1),
-            });
+            };
+            if by_pages {
+                disk.power_cut_by_pages(&mut choose);
+            } else {
+                disk.power_cut(&mut choose);
+            }
         }
         if std::env::var_os("TRACE").is_some() {
             for (path, bytes) in disk.files() {
                 eprintln!("      after {path} {}", bytes.len());
             }
         }
+        // Somebody was told of what failed.
+        disk.forget_failures();
         let store = FileStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
-        let bucket = store.open(work::BUCKET).map_err(|error| error.to_string())?;
         let mut shared = shared.borrow_mut();
         match plan.weather {
-            Weather::PowerRelaxed => work::restart(&*bucket, &mut shared)?,
-            _ => work::look(&*bucket, &mut shared)?,
+            Weather::PowerRelaxed => work::restart(&store, &mut shared)?,
+            _ => work::look(&store, &mut shared)?,
         }
     }
     let mut shared = shared.borrow_mut();

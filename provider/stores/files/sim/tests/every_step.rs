@@ -1,13 +1,13 @@
 //! One workload of each operation, hit at every single file operation: killed there, or told of an error there.
 
-use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
-use kvfuse_files::{Config, Durability, FileStore};
+use kvfuse_core::Kind;
+use kvfuse_files::{Config, Durability};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
-use kvfuse_files_sim::plain::{Plain, mix};
+use kvfuse_files_sim::plain::mix;
+use kvfuse_files_sim::steps::{self, Model, Opened, STEPS, Step, fresh};
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -27,6 +27,8 @@ enum Hit {
     Fail(FileError),
     Tear(Part, FileError),
     Cut,
+    /// A read gives so many bytes at most.
+    Short(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl Director for At {
             (Hit::Tear(part, error), Call::Append(length) | Call::Write(length)) => {
                 Verdict::Tear(part.of(length), error)
             }
+            (Hit::Short(most), Call::Read) => Verdict::Short(most),
             (Hit::Cut, Call::Append(length)) => Verdict::Cut(length / 2),
             _ => Verdict::Go,
         }
@@ -71,94 +74,25 @@ impl Director for At {
     }
 }
 
-type Model = BTreeMap<String, Vec<u8>>;
-
-/// An operation: on the store, and on the model.
-struct Step {
-    name: &'static str,
-    act: fn(&dyn Bucket) -> Result<(), Error>,
-    model: fn(&mut Model),
-}
-
-fn put(model: &mut Model, key: &str, value: &[u8]) {
-    model.insert(key.to_string(), value.to_vec());
-}
-
-fn long() -> String {
-    "long".repeat(2000)
-}
-
-const STEPS: [Step; 16] = [
-    Step { name: "set", act: |b| b.set("a", b"1"), model: |m| put(m, "a", b"1") },
-    Step { name: "replace", act: |b| b.set("a", b"22"), model: |m| put(m, "a", b"22") },
-    Step { name: "blob", act: |b| b.set("b", &[7; 150]), model: |m| put(m, "b", &[7; 150]) },
-    Step { name: "file", act: |b| b.set("c", &[8; 500]), model: |m| put(m, "c", &[8; 500]) },
-    Step { name: "long key", act: |b| b.set(&long(), b"x"), model: |m| put(m, &long(), b"x") },
-    Step {
-        name: "increment",
-        act: |b| b.increment("n", 5, i64::MIN).map(|n| assert_eq!(n, 5)),
-        model: |m| put(m, "n", b"5"),
-    },
-    Step {
-        name: "swap",
-        act: |b| {
-            let seen = b.snapshot("a")?;
-            assert_eq!(b.swap("a", &seen.version, b"swapped")?, Swap::Done);
-            Ok(())
-        },
-        model: |m| put(m, "a", b"swapped"),
-    },
-    Step { name: "delete", act: |b| b.delete("b"), model: |m| drop(m.remove("b")) },
-    Step { name: "replace file", act: |b| b.set("c", &[9; 600]), model: |m| put(m, "c", &[9; 600]) },
-    Step { name: "delete long key", act: |b| b.delete(&long()), model: |m| drop(m.remove(&long())) },
-    Step { name: "grow 1", act: |b| b.set("g1", &[1; 90]), model: |m| put(m, "g1", &[1; 90]) },
-    Step { name: "grow 2", act: |b| b.set("g2", &[2; 90]), model: |m| put(m, "g2", &[2; 90]) },
-    Step { name: "grow 3", act: |b| b.set("g3", &[3; 90]), model: |m| put(m, "g3", &[3; 90]) },
-    Step { name: "grow 4", act: |b| b.set("g4", &[4; 90]), model: |m| put(m, "g4", &[4; 90]) },
-    Step {
-        name: "increment again",
-        act: |b| b.increment("n", 5, i64::MIN).map(|n| assert_eq!(n, 10)),
-        model: |m| put(m, "n", b"10"),
-    },
-    Step { name: "grow 5", act: |b| b.set("g5", &[5; 90]), model: |m| put(m, "g5", &[5; 90]) },
-];
-
 fn config(durability: Durability) -> Config {
     Config { segment: 48, small: 100, blob: 200, durability, ..Config::default() }
 }
 
-fn fresh(disk: &Disk, config: Config, seed: u64) -> Rc<dyn Bucket> {
-    FileStore::new(Ok(disk.root(Plain::new(seed))), config).open("bucket").unwrap()
-}
-
-/// Everything that a fresh instance finds.
 fn contents(disk: &Disk, config: Config) -> Model {
-    let bucket = fresh(disk, config, 999);
-    let (mut model, mut cursor) = (Model::new(), None);
-    loop {
-        let page = bucket.list(cursor.as_deref()).unwrap();
-        for key in page.keys {
-            let value = bucket.get(&key).unwrap().unwrap();
-            assert!(model.insert(key, value).is_none());
-        }
-        cursor = page.cursor;
-        if cursor.is_none() {
-            return model;
-        }
-    }
+    steps::contents(disk, config).unwrap()
 }
 
 /// Runs all steps with one hit; gives the number of calls made.
 fn run(place: usize, hit: Hit, config: Config) -> usize {
     let disk = Disk::default();
     let director = Rc::new(At { place, hit, calls: Cell::new(0), seed: Cell::new(1) });
-    let mut bucket = FileStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
+    let mut bucket = Opened::new(&disk, director.clone(), config);
     let mut model = Model::new();
     let told = |step: &Step| format!("{hit:?} at call {place}, in {}", step.name);
     for step in &STEPS {
         let mut after = model.clone();
         (step.model)(&mut after);
-        match catch_unwind(AssertUnwindSafe(|| (step.act)(&*bucket))) {
+        match catch_unwind(AssertUnwindSafe(|| (step.act)(&bucket))) {
             Ok(Ok(())) => model = after,
             Ok(Err(error)) => {
                 assert!(matches!(hit, Hit::Fail(_) | Hit::Tear(..)), "{}: {error:?}", told(step));
@@ -171,7 +105,7 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
                 }
                 // The same instance goes on, and the second time it works.
                 if found == model {
-                    (step.act)(&*bucket).unwrap_or_else(|error| panic!("{}: again: {error:?}", told(step)));
+                    (step.act)(&bucket).unwrap_or_else(|error| panic!("{}: again: {error:?}", told(step)));
                 }
                 model = after;
             }
@@ -182,7 +116,7 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
                 // Another instance goes on at once.
                 bucket = fresh(&disk, config, place as u64 + 5000);
                 if found == model {
-                    (step.act)(&*bucket).unwrap_or_else(|error| panic!("{}: another: {error:?}", told(step)));
+                    (step.act)(&bucket).unwrap_or_else(|error| panic!("{}: another: {error:?}", told(step)));
                 }
                 model = after;
             }
@@ -196,13 +130,13 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
 fn cut_power(place: usize, config: Config, keep: fn(usize) -> usize) -> usize {
     let disk = Disk::default();
     let director = Rc::new(At { place, hit: Hit::Kill, calls: Cell::new(0), seed: Cell::new(1) });
-    let bucket = FileStore::new(Ok(disk.root(director.clone())), config).open("bucket").unwrap();
+    let bucket = Opened::new(&disk, director.clone(), config);
     let mut models = vec![Model::new()];
     for step in &STEPS {
         let mut after = models.last().unwrap().clone();
         (step.model)(&mut after);
         models.push(after);
-        if catch_unwind(AssertUnwindSafe(|| (step.act)(&*bucket).unwrap())).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| (step.act)(&bucket).unwrap())).is_err() {
             break;
         }
     }
@@ -265,4 +199,9 @@ fn after_a_torn_write_at_every_call_what_was_told_is_true() {
 #[test]
 fn an_append_cut_in_two_at_every_call_is_written_again() {
     at_every_call(&[Hit::Cut]);
+}
+
+#[test]
+fn a_read_that_comes_short_at_every_call_changes_nothing() {
+    at_every_call(&[Hit::Short(1), Hit::Short(10), Hit::Short(40), Hit::Short(100)]);
 }

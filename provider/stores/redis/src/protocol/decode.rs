@@ -1,76 +1,76 @@
-//! Replies from bytes, as they come.
+//! Replies from bytes, in pieces of any size.
 
 use super::Reply;
 use std::fmt;
 
-/// What a reply may be at most. Beyond it a reply is malformed, before anything is allocated for it.
+/// The limits of a reply. A reply that exceeds them is malformed, before anything is allocated for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// A line: statuses, errors, numbers, in bytes.
+    /// A line (a status, error, number or length), in bytes.
     pub line: usize,
     /// One string, in bytes.
     pub bulk: usize,
     /// All strings of one reply together, in bytes.
     pub total: usize,
-    /// Elements of one array; a map of n pairs counts 2 n.
+    /// The elements of one array; a map of n pairs has 2 n.
     pub elements: usize,
-    /// Arrays within arrays.
+    /// The nesting of arrays.
     pub depth: usize,
 }
 
 impl Default for Bounds {
-    /// Redis' own largest string (512 MiB); the rest is far above what the commands used here answer.
+    /// The largest string of Redis (512 MiB). The other limits are far above the replies to the commands used here.
     fn default() -> Self {
         Self { line: 64 << 10, bulk: 512 << 20, total: 2 << 30, elements: 1 << 24, depth: 16 }
     }
 }
 
-/// What came is no reply: the connection cannot be used any more.
+/// Why bytes are not a reply. The connection cannot be used any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// A reply begins with this byte, which begins none.
+    /// No reply begins with this byte.
     Kind(u8),
-    /// A number or length that is none.
+    /// An invalid number or length.
     Number,
-    /// A line or a string without its end, or text that is not UTF-8.
+    /// A line or a string without its terminator, or text that is not UTF-8.
     Text,
     /// Beyond [`Bounds`].
     TooLarge,
-    /// A push or an attribute where none may stand.
+    /// A push or an attribute in the wrong place.
     Misplaced,
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kind(byte) => write!(f, "a reply cannot begin with {:?}", char::from(*byte)),
-            Self::Number => f.write_str("a number in a reply is none"),
-            Self::Text => f.write_str("a line of a reply does not end as it must"),
-            Self::TooLarge => f.write_str("a reply is larger or deeper than any that was asked for"),
-            Self::Misplaced => f.write_str("a reply holds a message of another sort"),
+            Self::Kind(byte) => write!(f, "invalid first byte of a reply, {:?}", char::from(*byte)),
+            Self::Number => f.write_str("invalid number in reply"),
+            Self::Text => f.write_str("invalid line or string in reply"),
+            Self::TooLarge => f.write_str("reply larger or more deeply nested than expected"),
+            Self::Misplaced => f.write_str("push message inside a reply"),
         }
     }
 }
 
-/// How far a reply has come.
+/// The state of the current reply.
 #[derive(Debug, PartialEq)]
 pub enum Progress {
-    /// All bytes were taken, and the reply goes on.
+    /// All bytes were consumed, and the reply is not complete.
     Incomplete,
-    /// A reply; the bytes after it were left.
+    /// A reply; the bytes after it were not consumed.
     Complete(Reply),
 }
 
-/// Takes bytes in pieces of any size. The work is linear in them, and each byte of a string is copied once.
+/// Decodes replies from bytes in pieces of any size, in linear time. Each byte of a string is copied once.
 pub struct Decoder {
     bounds: Bounds,
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line that is not complete.
     line: Vec<u8>,
-    /// A string whose end has not come, and how many bytes of it are missing, the final CR LF included.
+    /// A string that is not complete, and the number of missing bytes, including the final CR LF.
     bulk: Option<Bulk>,
-    /// Arrays whose elements have not all come, outermost first.
+    /// Arrays that are not complete, outermost first.
     open: Vec<Open>,
-    /// Bytes of strings in the reply so far.
+    /// The bytes of all strings in the reply so far.
     total: usize,
 }
 
@@ -89,13 +89,13 @@ struct Open {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Reply,
-    /// A push or an attribute: read and left out.
+    /// A push or an attribute, to be discarded.
     Aside,
 }
 
 enum Item {
     Whole(Reply),
-    /// An array was opened, or a string begun.
+    /// An array or a string has begun.
     Begun,
 }
 
@@ -104,12 +104,12 @@ impl Decoder {
         Self { bounds, line: Vec::new(), bulk: None, open: Vec::new(), total: 0 }
     }
 
-    /// Whether all that came belongs to replies that were given out.
+    /// Whether every byte so far belongs to a complete reply.
     pub fn is_between_replies(&self) -> bool {
         self.line.is_empty() && self.bulk.is_none() && self.open.is_empty()
     }
 
-    /// Takes bytes off the front of `input`, up to the end of one reply. After an error the decoder is of no use.
+    /// Consumes bytes from the front of `input`, up to the end of one reply. After an error the decoder is unusable.
     pub fn push(&mut self, input: &mut &[u8]) -> Result<Progress, Malformed> {
         loop {
             let item = match self.bulk.take() {
@@ -132,7 +132,7 @@ impl Decoder {
         }
     }
 
-    /// What the next line begins, or is, once the line is there.
+    /// What the next line is, or begins, once it is complete.
     fn begin_next(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Malformed> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let (head, rest) = match end {
@@ -144,7 +144,7 @@ impl Decoder {
         }
         *input = rest;
         if end.is_some() && self.line.is_empty() {
-            // The usual case: no byte is copied.
+            // The common case: nothing is copied.
             return self.begin(without_end(head)?).map(Some);
         }
         self.line.extend_from_slice(head);
@@ -160,11 +160,11 @@ impl Decoder {
         *input = rest;
         bulk.missing -= head.len();
         if bulk.missing == 0 && bulk.bytes.is_empty() {
-            // The usual case: the whole string is there, and takes one allocation of its own size.
+            // The common case: the string is complete, and takes one allocation of exactly its size.
             return whole_bulk(bulk.kind, without_end(head)?.to_vec());
         }
         if bulk.bytes.is_empty() {
-            // A length alone is only a claim: no more than this is set aside before bytes come.
+            // The length is only a claim: no more than this is allocated before bytes arrive.
             bulk.bytes.reserve_exact((head.len() + bulk.missing).min(1 << 20));
         }
         bulk.bytes.extend_from_slice(head);
@@ -178,7 +178,7 @@ impl Decoder {
         whole_bulk(kind, bytes)
     }
 
-    /// What a line begins, or is.
+    /// What a line is, or begins.
     fn begin(&mut self, line: &[u8]) -> Result<Item, Malformed> {
         let (kind, rest) = line.split_first().ok_or(Malformed::Text)?;
         let text = std::str::from_utf8(rest);
@@ -240,7 +240,7 @@ impl Decoder {
         Ok(Item::Begun)
     }
 
-    /// Puts a whole reply where it belongs; gives it back if it belongs nowhere else.
+    /// Adds a complete reply to the innermost open array. Returns the reply that is then complete, if any.
     fn close(&mut self, mut reply: Reply) -> Result<Option<Reply>, Malformed> {
         while let Some(mut array) = self.open.pop() {
             if array.role == Role::Reply {
@@ -253,7 +253,7 @@ impl Decoder {
             }
             match array.role {
                 Role::Reply => reply = Reply::Array(array.elements),
-                // What it stands before is still to come.
+                // The reply that it precedes is still to come.
                 Role::Aside => return Ok(None),
             }
         }
@@ -264,14 +264,14 @@ impl Decoder {
 fn whole_bulk(kind: u8, mut bytes: Vec<u8>) -> Result<Item, Malformed> {
     Ok(Item::Whole(match kind {
         b'!' => Reply::Error(String::from_utf8_lossy(&bytes).into_owned()),
-        // A verbatim string begins with three letters of format and a colon.
+        // A verbatim string begins with a format of three letters and a colon.
         b'=' if bytes.get(3) == Some(&b':') => Reply::Bulk(bytes.split_off(4)),
         b'=' => return Err(Malformed::Text),
         _ => Reply::Bulk(bytes),
     }))
 }
 
-/// A line or a string without the CR LF that ends it.
+/// A line or a string without its final CR LF.
 fn without_end(bytes: &[u8]) -> Result<&[u8], Malformed> {
     bytes.strip_suffix(b"\r\n").ok_or(Malformed::Text)
 }

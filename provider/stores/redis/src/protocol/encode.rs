@@ -1,9 +1,9 @@
-//! Commands as bytes: arrays of bulk strings, the same in both versions of the protocol.
+//! Commands as bytes: arrays of bulk strings, in both versions of the protocol.
 
-/// Bytes that go around an argument, at most.
+/// The most bytes that an argument takes beside its own.
 const HEADER: usize = 24;
 
-/// Commands to send in one go.
+/// Commands to be sent together.
 #[derive(Default)]
 pub struct Request {
     bytes: Vec<u8>,
@@ -28,15 +28,15 @@ impl Request {
         self
     }
 
-    /// Begins a command of so many arguments, its name included, which [`Self::argument`] then adds. `payload` is about
-    /// what they come to in bytes.
+    /// Begins a command with this number of arguments, including its name, which [`Self::argument`] then adds. `payload` is
+    /// their approximate size in bytes.
     pub fn begin(&mut self, arguments: usize, payload: usize) {
         self.bytes.reserve(payload + HEADER);
         self.header(b'*', arguments);
         self.commands += 1;
     }
 
-    /// Adds an argument that is put together of several parts.
+    /// Adds an argument, given in several parts.
     pub fn argument(&mut self, parts: &[&[u8]]) {
         self.header(b'$', parts.iter().map(|part| part.len()).sum());
         for part in parts {
@@ -70,7 +70,7 @@ impl Request {
         &self.bytes
     }
 
-    /// How many commands there are: as many replies will come.
+    /// The number of commands, which is the number of replies to expect.
     pub fn commands(&self) -> usize {
         self.commands
     }

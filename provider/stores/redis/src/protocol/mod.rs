@@ -1,4 +1,4 @@
-//! RESP, the protocol of Redis and Valkey, versions 2 and 3: bytes in, replies out. No I/O.
+//! RESP, the protocol of Redis and Valkey, in versions 2 and 3. Bytes in, replies out, no I/O.
 //!
 //! Source: <https://github.com/redis/redis-specifications/blob/master/protocol/RESP3.md>
 

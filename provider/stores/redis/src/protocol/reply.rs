@@ -1,14 +1,14 @@
-//! What a server answers.
+//! Replies.
 
-/// One reply. Both versions of the protocol come out alike: RESP2's null string and null array are [`Null`](Self::Null),
-/// and RESP3's sets and maps are arrays, maps with key and value in turn. What RESP3 sends besides replies (pushes,
-/// attributes) never becomes one.
+/// One reply, in the same form for both versions of the protocol: RESP2's null string and null array are
+/// [`Null`](Self::Null), and RESP3's sets and maps are arrays, a map with its keys and values alternating. RESP3's pushes
+/// and attributes are not replies and are discarded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     Null,
     /// A status line such as `OK`.
     Status(String),
-    /// An error line such as `ERR unknown command`. Text of the server: it can hold what was sent.
+    /// An error line such as `ERR unknown command`. The server wrote it, and it can contain what the client sent.
     Error(String),
     Integer(i64),
     Boolean(bool),
@@ -19,7 +19,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// The bytes of a string, whichever way it was sent.
+    /// The bytes of a string, in whichever form it was sent.
     pub fn into_bytes(self) -> Option<Vec<u8>> {
         match self {
             Self::Bulk(bytes) => Some(bytes),

@@ -1,4 +1,4 @@
-//! A store on a Redis of its own.
+//! A store on its own Redis server.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use kvfuse_core::{Body, Bucket, Result, Store};

@@ -1,4 +1,4 @@
-//! Expected values are the examples of the protocol's specification, where it gives one.
+//! The expected values are the examples of the protocol's specification, where it has one.
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn decoder() -> Decoder {
     Decoder::new(Bounds::default())
 }
 
-/// Every reply in `bytes`, and whether something is left open.
+/// Every reply in `bytes`, and whether the last one is incomplete.
 fn decode(bytes: &[u8], piece: usize) -> Result<(Vec<Reply>, bool), Malformed> {
     let mut decoder = decoder();
     let mut replies = Vec::new();
@@ -99,14 +99,14 @@ fn a_reply_cut_short_at_any_byte_is_incomplete_and_not_malformed() {
         for end in 1..bytes.len() {
             let (replies, open) = decode(&bytes[..end], usize::MAX).unwrap();
             assert_eq!(replies, vec![], "{}", bytes[..end].escape_ascii());
-            // Between a push and the reply after it nothing is open.
+            // After a push or an attribute, before the reply that follows it, nothing is incomplete.
             assert!(open || bytes[0] == b'>' || bytes[0] == b'|', "{}", bytes[..end].escape_ascii());
         }
     }
 }
 
 #[test]
-fn replies_that_follow_one_another_are_told_apart() {
+fn consecutive_replies_are_separated() {
     let bytes: Vec<u8> = specified().into_iter().flat_map(|(bytes, _)| bytes.to_vec()).collect();
     let expected: Vec<Reply> = specified().into_iter().map(|(_, reply)| reply).collect();
     for piece in [1, 2, 3, 7, 64, bytes.len()] {
@@ -115,7 +115,7 @@ fn replies_that_follow_one_another_are_told_apart() {
 }
 
 #[test]
-fn what_is_no_reply_is_malformed() {
+fn what_is_not_a_reply_is_malformed() {
     for (bytes, expected) in [
         (&b"HTTP/1.1 400 Bad Request\r\n"[..], Malformed::Kind(b'H')),
         (b"\r\n", Malformed::Text),
@@ -162,7 +162,7 @@ fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
     assert_eq!(refused(b"%3\r\n"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"*1\r\n*1\r\n*1\r\n"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"*2\r\n$8\r\n12345678\r\n$8\r\n"), Err(Malformed::TooLarge));
-    // The same sizes once more in the next reply are no more than before.
+    // The limits apply to each reply by itself.
     let mut decoder = Decoder::new(bounds);
     let mut input = &b"$8\r\n12345678\r\n$8\r\n12345678\r\n"[..];
     assert_eq!(decoder.push(&mut input), Ok(Progress::Complete(bulk("12345678"))));
@@ -170,8 +170,8 @@ fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
 }
 
 #[test]
-fn no_bytes_make_the_decoder_panic_or_run_on() {
-    // Every string of up to 6 bytes over the alphabet that matters, after which the decoder has stopped by itself.
+fn no_bytes_make_the_decoder_panic_or_hang() {
+    // Every string of 6 bytes over the characters with a meaning; the decoder must return after each.
     let alphabet = b"*$%>|+:_-1\r\n";
     let mut word = [0; 6];
     loop {

@@ -1,0 +1,158 @@
+//! The rounds: every store is filled, then rounds alternate between the stores.
+
+use crate::contender::{Contender, Counts, Open, Shape, scratch};
+use anyhow::Result;
+use std::path::Path;
+use tempfile::TempDir;
+
+/// How long the parts take.
+#[derive(Clone, Copy)]
+pub struct Pace {
+    pub rounds: usize,
+    /// Milliseconds of one round of one operation of one store.
+    pub round: usize,
+    /// Seconds of filling that are timed. What is left by then is filled in batches.
+    pub fill: usize,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { rounds: 7, round: 400, fill: 600 }
+    }
+}
+
+impl Pace {
+    /// Enough to see where the curve goes.
+    pub fn quick() -> Self {
+        Self { rounds: 3, round: 200, fill: 5 }
+    }
+}
+
+/// What a store costs at one size. Nanoseconds per operation.
+#[derive(Clone, Default)]
+pub struct Figures {
+    pub store: String,
+    pub keys: usize,
+    pub fill_ordered: f64,
+    pub fill_random: f64,
+    pub get: f64,
+    pub set: f64,
+    pub increment: f64,
+    /// One get in a fresh instance.
+    pub fresh: Option<f64>,
+    /// Listing, per key.
+    pub list: f64,
+    /// The directory in bytes, after filling and after the rounds.
+    pub filled: f64,
+    pub worked: f64,
+    /// Peak memory of a guest in bytes.
+    pub memory: Option<usize>,
+    /// Host calls per operation.
+    pub calls: Vec<(&'static str, Counts)>,
+}
+
+/// The operations of the rounds.
+const OPERATIONS: [&str; 3] = ["get", "set", "increment"];
+/// More than any round has time for.
+pub const MANY: usize = 1 << 30;
+/// Fresh instances that the median is taken over.
+const FRESH: usize = 15;
+
+/// The curve of these stores: for each size, one entry for each store.
+///
+/// # Errors
+/// If a store cannot be opened. A store that fails later panics.
+pub fn curve(contenders: &[&dyn Contender], sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
+    let mut all = Vec::new();
+    for keys in sizes {
+        all.extend(at(contenders, Shape { keys: *keys, sizes: "100" }, pace)?);
+    }
+    Ok(all)
+}
+
+struct Running<'a> {
+    contender: &'a dyn Contender,
+    folder: TempDir,
+    open: Box<dyn Open>,
+    figures: Figures,
+    rounds: [Vec<f64>; OPERATIONS.len()],
+}
+
+fn at(contenders: &[&dyn Contender], shape: Shape, pace: Pace) -> Result<Vec<Figures>> {
+    let mut running = contenders.iter().map(|contender| fill(*contender, shape, pace)).collect::<Result<Vec<_>>>()?;
+    step(&format!("{} keys: rounds", shape.keys));
+    for round in 0..=pace.rounds {
+        for (n, operation) in OPERATIONS.iter().enumerate() {
+            for store in &mut running {
+                let figure = store.open.obey(&format!("{operation} {MANY} {}", pace.round))?;
+                // The first warms up.
+                if round > 0 {
+                    store.rounds[n].push(figure);
+                }
+            }
+        }
+    }
+    running.into_iter().map(|store| finish(store, shape)).collect()
+}
+
+fn fill<'a>(contender: &'a dyn Contender, shape: Shape, pace: Pace) -> Result<Running<'a>> {
+    let (name, limit) = (contender.name(), pace.fill * 1000);
+    step(&format!("{} keys: filling {name}", shape.keys));
+    let mut figures = Figures { store: name.to_string(), keys: shape.keys, ..Figures::default() };
+    let ordered = scratch()?;
+    figures.fill_ordered = contender.open(ordered.path(), shape)?.obey(&format!("fill-ordered 0 {limit}"))?;
+    drop(ordered);
+    let folder = scratch()?;
+    let mut open = contender.open(folder.path(), shape)?;
+    figures.fill_random = open.obey(&format!("fill-random 0 {limit}"))?;
+    figures.filled = size(folder.path())?;
+    open.obey(&format!("counters 0 {limit}"))?;
+    Ok(Running { contender, folder, open, figures, rounds: Default::default() })
+}
+
+fn finish(mut store: Running, shape: Shape) -> Result<Figures> {
+    let mut figures = store.figures;
+    [figures.get, figures.set, figures.increment] = store.rounds.map(median);
+    figures.list = store.open.obey("list")?;
+    figures.worked = size(store.folder.path())?;
+    let (contender, folder) = (store.contender, store.folder.path());
+    let fresh = (0..FRESH).map(|_| contender.fresh(folder, shape)).collect::<Result<Option<Vec<f64>>>>()?;
+    figures.fresh = fresh.map(median);
+    let commands = [
+        ("get", Some("get 3000")),
+        ("set", Some("set 3000")),
+        ("increment", Some("increment 3000")),
+        ("first get", None),
+    ];
+    for (name, command) in commands {
+        figures.calls.extend(contender.calls(folder, shape, command)?.map(|calls| (name, calls)));
+    }
+    figures.memory = contender.memory(folder, shape, &["get 50000 2000", "set 50000 2000", "increment 50000 2000"])?;
+    Ok(figures)
+}
+
+/// # Panics
+/// If there are no figures.
+pub fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// Bytes of the files below a folder.
+///
+/// # Errors
+/// Of the file system.
+pub fn size(folder: &Path) -> Result<f64> {
+    let mut sum = 0.0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let data = entry.metadata()?;
+        sum += if data.is_dir() { size(&entry.path())? } else { data.len() as f64 };
+    }
+    Ok(sum)
+}
+
+/// Says what is being measured, for those who wait.
+pub fn step(text: &str) {
+    eprintln!("[bench] {text}");
+}

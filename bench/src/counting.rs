@@ -1,0 +1,96 @@
+//! Counts a guest's host calls by the spans that the host's bindings trace.
+//!
+//! Guests read the clock before and after what they time, so only calls between the two are counted. Dropping a resource
+//! is not traced.
+
+use anyhow::Result;
+use kvfuse_curve::contender::Counts;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber};
+
+/// A span of a call, named in fields as `module` and `function`.
+const SPAN: &str = "wit-bindgen import";
+
+static ON: AtomicBool = AtomicBool::new(false);
+static STATE: Mutex<State> = Mutex::new(State { timing: false, counts: Counts::new() });
+
+struct State {
+    /// Whether the guest has read the clock an odd number of times.
+    timing: bool,
+    /// Of the last pair.
+    counts: Counts,
+}
+
+/// Once for the process, before the first call.
+///
+/// # Errors
+/// If something else traces already.
+pub fn install() -> Result<()> {
+    Ok(tracing::subscriber::set_global_default(Counter)?)
+}
+
+/// The calls that `run` makes between the last two readings of the clock.
+pub fn count<T>(run: impl FnOnce() -> Result<T>) -> Result<(T, Counts)> {
+    let state = || STATE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    *state() = State { timing: false, counts: Counts::new() };
+    ON.store(true, Ordering::Relaxed);
+    let result = run();
+    ON.store(false, Ordering::Relaxed);
+    Ok((result?, std::mem::take(&mut state().counts)))
+}
+
+struct Counter;
+
+impl Subscriber for Counter {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.name() == SPAN { Interest::sometimes() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        ON.load(Ordering::Relaxed) && metadata.name() == SPAN
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        let mut call = Call::default();
+        span.values().record(&mut call);
+        let mut state = STATE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if call.module == "monotonic-clock" && call.function == "now" {
+            state.timing = !state.timing;
+            if state.timing {
+                state.counts.clear();
+            }
+        } else if state.timing {
+            let name = call.function.rsplit('.').next().unwrap_or_default().to_string();
+            *state.counts.entry(name).or_default() += 1.0;
+        }
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &Event<'_>) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[derive(Default)]
+struct Call {
+    module: String,
+    function: String,
+}
+
+impl Visit for Call {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "module" => self.module = value.to_string(),
+            "function" => self.function = value.to_string(),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}

@@ -1,0 +1,76 @@
+//! The curve over sizes, and what it has to reach.
+
+use crate::counting;
+use crate::fused::Fused;
+use crate::guests::Guests;
+use crate::row::{Row, us};
+use anyhow::Result;
+use kvfuse_curve::contender::{Contender, Native, Peer};
+use kvfuse_curve::drive::{Figures, Pace, curve};
+use kvfuse_curve::table::thousands;
+
+const KVFUSE: &str = "kvfuse";
+const SQLITE: &str = "SQLite";
+
+/// Measures it. `native` adds the file store without wasm.
+pub fn measure(guests: &Guests, native: bool, sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
+    counting::install()?;
+    let fused = Fused::new(KVFUSE, guests, None)?;
+    let larger = fused.with_memory("kvfuse, memory 512M", "512M");
+    let file_store = Native { memory: None };
+    let mut contenders: Vec<&dyn Contender> = vec![&fused, &larger, &Peer::Sqlite, &Peer::Redb];
+    if native {
+        contenders.push(&file_store);
+    }
+    curve(&contenders, sizes, pace)
+}
+
+/// What each size has to reach: beside SQLite, and beside the smallest size.
+pub fn targets(all: &[Figures]) -> Vec<Row> {
+    let of = |store: &str, keys: usize| all.iter().find(move |entry| entry.store == store && entry.keys == keys);
+    let mut rows = Vec::new();
+    let mut smallest = None;
+    for ours in all.iter().filter(|entry| entry.store == KVFUSE) {
+        let keys = thousands(ours.keys);
+        let mut at_most = |figure: String, value: f64, limit: f64, target, beside: f64| {
+            let told = format!("{} = {:.2} × {}", us(value), value / beside, us(beside));
+            rows.push(Row::at_most(figure, told, value, limit, target));
+        };
+        if let Some(peer) = of(SQLITE, ours.keys) {
+            for (name, value, limit) in [
+                ("get", ours.get, peer.get),
+                ("set", ours.set, peer.set),
+                ("increment", ours.increment, peer.increment),
+                ("fill in key order", ours.fill_ordered, peer.fill_ordered),
+                ("fill in random order", ours.fill_random, peer.fill_random),
+            ] {
+                at_most(format!("{name}, {keys} keys"), value, limit, "as fast as SQLite", limit);
+            }
+        }
+        let first: &Figures = smallest.get_or_insert(ours);
+        if first.keys < ours.keys {
+            for (name, value, base) in [
+                ("get", ours.get, first.get),
+                ("set", ours.set, first.set),
+                ("increment", ours.increment, first.increment),
+            ] {
+                at_most(format!("{name}, {keys} keys"), value, 3.0 * base, "3 × that of the smallest store", base);
+            }
+            if let (Some(value), Some(base)) = (ours.fresh, first.fresh) {
+                let figure = format!("get in a fresh instance, {keys} keys");
+                at_most(figure, value, 1.5 * base, "1.5 × that of the smallest store", base);
+            }
+        }
+        if let Some((_, counts)) = ours.calls.iter().find(|(operation, _)| *operation == "first get") {
+            let calls: f64 = counts.values().sum();
+            let figure = format!("host calls of a get in a fresh instance, {keys} keys");
+            rows.push(Row::at_most(figure, format!("{calls:.0}"), calls, 10.0, "10"));
+        }
+        if let Some(bytes) = ours.memory {
+            let mib = bytes as f64 / f64::from(1 << 20);
+            let figure = format!("peak guest memory, {keys} keys");
+            rows.push(Row::at_most(figure, format!("{mib:.1} MiB"), mib, 32.0, "32 MiB"));
+        }
+    }
+    rows
+}

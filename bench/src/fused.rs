@@ -1,0 +1,117 @@
+//! The fused guest as a contender of the curve: one instance under the wasmtime command line, and fresh instances under
+//! wasmtime as a library.
+
+use crate::counting;
+use crate::guests::{Guest, Guests};
+use anyhow::{Context, Result, ensure};
+use kvfuse_curve::contender::{Contender, Counts, Open, Shape};
+use kvfuse_tests::{Command, Program};
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::rc::Rc;
+
+pub struct Fused<'a> {
+    name: &'static str,
+    guests: &'a Guests,
+    program: Rc<Program>,
+    /// What `KEYVALUE_MEMORY` is set to.
+    memory: Option<&'static str>,
+}
+
+impl<'a> Fused<'a> {
+    pub fn new(name: &'static str, guests: &'a Guests, memory: Option<&'static str>) -> Result<Self> {
+        Ok(Self { name, guests, program: Rc::new(Program::new(&guests.bytes(Guest::Ours)?)?), memory })
+    }
+
+    /// The same component with another setting.
+    pub fn with_memory(&self, name: &'static str, memory: &'static str) -> Self {
+        Self { name, guests: self.guests, program: self.program.clone(), memory: Some(memory) }
+    }
+
+    /// Runs it to its end as a library and returns what it printed last, with the peak of its memory.
+    fn run(&self, folder: &Path, arguments: &[&str], input: &str) -> Result<(f64, usize)> {
+        let mut command = Command::new(arguments).dir(folder, "/").input(input.as_bytes());
+        if let Some(memory) = self.memory {
+            command = command.env("KEYVALUE_MEMORY", memory);
+        }
+        let outcome = self.program.run(&command)?;
+        outcome.succeeded()?;
+        let text = outcome.text();
+        let last = text.lines().last().context("it printed nothing")?;
+        Ok((last.parse().with_context(|| format!("it printed {last:?}"))?, outcome.peak_memory))
+    }
+
+    fn session(&self, folder: &Path, shape: Shape, commands: &[&str]) -> Result<(f64, usize)> {
+        self.run(folder, &["session", &shape.keys.to_string(), shape.sizes], &commands.join("\n"))
+    }
+
+    fn first_get(&self, folder: &Path, shape: Shape) -> Result<f64> {
+        Ok(self.run(folder, &["first-get", "1", &shape.keys.to_string()], "")?.0)
+    }
+}
+
+impl Contender for Fused<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn open(&self, folder: &Path, shape: Shape) -> Result<Box<dyn Open>> {
+        let settings: Vec<String> = self.memory.iter().map(|bytes| format!("KEYVALUE_MEMORY={bytes}")).collect();
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let arguments = ["session", &shape.keys.to_string(), shape.sizes];
+        let mut command = self.guests.command(Guest::Ours, folder, &settings, &arguments)?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().context("its input")?;
+        let output = BufReader::new(child.stdout.take().context("its output")?);
+        Ok(Box::new(Running { input: Some(input), output, child }))
+    }
+
+    fn fresh(&self, folder: &Path, shape: Shape) -> Result<Option<f64>> {
+        self.first_get(folder, shape).map(Some)
+    }
+
+    fn calls(&self, folder: &Path, shape: Shape, command: Option<&str>) -> Result<Option<Counts>> {
+        let Some(command) = command else {
+            let (_, counts) = counting::count(|| self.first_get(folder, shape))?;
+            return Ok(Some(counts));
+        };
+        let (_, mut counts) = counting::count(|| self.session(folder, shape, &[command, command]))?;
+        let times: f64 = command.split_whitespace().nth(1).context("how often")?.parse()?;
+        counts.values_mut().for_each(|count| *count /= times);
+        Ok(Some(counts))
+    }
+
+    fn memory(&self, folder: &Path, shape: Shape, commands: &[&str]) -> Result<Option<usize>> {
+        Ok(Some(self.session(folder, shape, commands)?.1))
+    }
+}
+
+/// A guest that waits for commands.
+struct Running {
+    /// `None` once it has to end.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    child: Child,
+}
+
+impl Open for Running {
+    fn obey(&mut self, command: &str) -> Result<f64> {
+        let input = self.input.as_mut().context("it has ended")?;
+        writeln!(input, "{command}")
+            .and_then(|()| input.flush())
+            .with_context(|| format!("{command}: the guest ended"))?;
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        ensure!(!line.is_empty(), "{command}: the guest failed");
+        line.trim().parse().with_context(|| format!("{command}: it answered {line:?}"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The end of its input ends it.
+        self.input = None;
+        let _ = self.child.wait();
+    }
+}

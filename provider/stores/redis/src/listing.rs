@@ -1,0 +1,308 @@
+//! Listings, by `SCAN` and `HSCAN`. [`Runs`](crate::runs) sees to it that no key is returned twice.
+//!
+//! A position in a scan is only meaningful to the server process that issued it: another process hashes keys differently.
+//! So a cursor also says which process it belongs to, and after a restart the scan starts over. The keys that were
+//! returned are remembered, so the listing continues.
+
+use crate::client::MAIN;
+use crate::error::{self, Failure};
+use crate::layout::Space;
+use crate::protocol::{Reply, Request};
+use crate::runs::{Run, fingerprint};
+use crate::store::RedisBucket;
+use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
+use kvfuse_core::{Error, Page, Result};
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::sockets::Network;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+/// What the first `SCAN` of a page asks for. From its reply the next ones know how long keys are.
+const FIRST_COUNT: usize = 64;
+/// A page that lacks no more than this is full. A step returns as many keys as were asked for and the rest of a chain of
+/// Redis' table, so each one asks for this much less than would fit.
+const SMALL_REST: usize = 32;
+/// Keys of one step by which a page may exceed [`PAGE_KEYS`]. If there are more, the next page repeats the step, which
+/// only the instance that remembers what it returned can do without returning keys twice.
+const EXCESS: usize = 64;
+
+/// An HSCAN whose reply leaves the values out, for servers without NOVALUES.
+const HSCAN_KEYS: &[u8] = b"\
+local page = redis.call('HSCAN', KEYS[1], ARGV[1], 'COUNT', ARGV[2]) \
+local keys = {} \
+for i = 1, #page[2], 2 do keys[#keys + 1] = page[2][i] end \
+return {page[1], keys}";
+
+/// Where a listing stands: `{scan}.{run}.{server}.{check}`, the numbers after the first in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Position {
+    scan: u64,
+    run: u64,
+    /// The server process that `scan` is a position of; 0 if it is not known.
+    server: u64,
+}
+
+impl Position {
+    fn encode(self, base: &[u8]) -> String {
+        format!("{}.{:x}.{:x}.{:x}", self.scan, self.run, self.server, self.check(base))
+    }
+
+    fn decode(text: &str, base: &[u8]) -> Option<Self> {
+        let mut parts = text.split('.');
+        let scan = parts.next()?.parse().ok()?;
+        let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
+        let (run, server) = (number()?, number()?);
+        let position = Self { scan, run, server };
+        (position.encode(base) == text).then_some(position)
+    }
+
+    /// A hash of the position and the bucket's place, so that a cursor that was made up or belongs to another bucket is
+    /// recognized.
+    fn check(self, base: &[u8]) -> u32 {
+        let mut hasher = SipHasher13::new();
+        for number in [self.scan, self.run, self.server] {
+            hasher.write(&number.to_le_bytes());
+        }
+        hasher.write(base);
+        hasher.finish() as u32
+    }
+}
+
+/// A page that is being filled.
+#[derive(Default)]
+struct Draft {
+    keys: Vec<String>,
+    bytes: usize,
+}
+
+/// Why a page is finished.
+enum End {
+    /// It has the last keys of the bucket.
+    Bucket,
+    /// It is full, or took long.
+    Page,
+}
+
+impl Draft {
+    /// Adds the keys of one step of the scan that were not returned before. Returns whether all of them fit; otherwise
+    /// the next page has to repeat the step.
+    fn add(&mut self, names: Vec<Vec<u8>>, space: &Space, run: &mut Run) -> bool {
+        let mut fits = true;
+        for key in names.iter().filter_map(|name| space.key_of(name)) {
+            let is_full = self.keys.len() >= PAGE_KEYS + EXCESS || self.bytes >= PAGE_BYTES;
+            if is_full && run.can_remember() {
+                fits = fits && run.has_returned(key.as_bytes());
+            } else if run.insert(key.as_bytes()) {
+                self.bytes += key.len();
+                self.keys.push(key);
+            }
+        }
+        fits
+    }
+
+    /// How many more keys fit, if they are as long as those so far.
+    fn room(&self) -> usize {
+        let average = self.bytes.checked_div(self.keys.len()).unwrap_or(1).max(1);
+        let keys = PAGE_KEYS.saturating_sub(self.keys.len() + SMALL_REST);
+        keys.min(PAGE_BYTES.saturating_sub(self.bytes) / average)
+    }
+}
+
+impl<N: Network, C: Clock> RedisBucket<N, C> {
+    pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
+        let base = self.space.base();
+        let (mut position, mut run) = match cursor {
+            None => {
+                let run = self.runs.begin();
+                (Position { scan: 0, run: run.id, server: 0 }, run)
+            }
+            Some(text) => {
+                let position = Position::decode(text, base).ok_or_else(foreign)?;
+                (position, self.runs.resume(position.run))
+            }
+        };
+        let mut draft = Draft::default();
+        let end = self.fill(&mut draft, &mut position, &mut run);
+        if end.is_err() {
+            // The page is not returned, so its keys are still to come.
+            run.forget(&draft.keys);
+        }
+        if !matches!(end, Ok(End::Bucket)) {
+            self.runs.keep(run);
+        }
+        let cursor = match end? {
+            End::Bucket => None,
+            End::Page => Some(position.encode(base)),
+        };
+        Ok(Page { keys: draft.keys, cursor })
+    }
+
+    /// Scans from a position until the page is full or the bucket ends, and moves the position along.
+    fn fill(&self, draft: &mut Draft, position: &mut Position, run: &mut Run) -> Result<End> {
+        let begun = self.client.clock.now();
+        let mut count = FIRST_COUNT;
+        loop {
+            let scanned = self.scan(position.scan, count)?;
+            let has_moved = position.scan != 0 && scanned.server != position.server;
+            position.server = scanned.server;
+            if has_moved {
+                if !run.is_complete {
+                    return Err(restarted());
+                }
+                position.scan = 0;
+                continue;
+            }
+            if !draft.add(scanned.names, &self.space, run) {
+                return Ok(End::Page);
+            }
+            position.scan = scanned.next;
+            if position.scan == 0 {
+                return Ok(End::Bucket);
+            }
+            count = draft.room();
+            let is_late = self.client.clock.now().since(begun) > self.client.config.time_limit / 2;
+            if count < SMALL_REST || is_late {
+                return Ok(End::Page);
+            }
+        }
+    }
+
+    /// One step of a scan. The first one on a connection also asks which process answers.
+    fn scan(&self, from: u64, count: usize) -> Result<Scanned> {
+        let deadline = self.client.deadline();
+        loop {
+            let scan = self.scan_request(from, count);
+            let answer = self.client.attempt(MAIN, deadline, |link| {
+                let asks_server = link.server.is_none();
+                let mut request = Request::default();
+                if asks_server {
+                    request.command(&[b"INFO", b"server"]);
+                }
+                request.append(&scan);
+                let mut replies = link.ask(&request, deadline)?.into_iter();
+                if asks_server {
+                    link.server = Some(replies.next().and_then(Reply::into_bytes).and_then(|info| process_id(&info)));
+                }
+                let server = link.server.flatten().unwrap_or(0);
+                match replies.next() {
+                    Some(Reply::Error(line)) if self.learns_from(&line) => Ok(None),
+                    Some(Reply::Error(line)) if error::is_busy(&line) => {
+                        Err(Failure::Busy(error::code(&line).to_string()))
+                    }
+                    Some(Reply::Error(line)) => Err(Failure::Refused(error::from_reply(&line))),
+                    Some(reply) => self.scanned(reply, server).map(Some).map_err(Failure::Refused),
+                    None => Err(Failure::Refused(error::unexpected("SCAN"))),
+                }
+            })?;
+            if let Some(scanned) = answer {
+                return Ok(scanned);
+            }
+        }
+    }
+
+    fn scan_request(&self, from: u64, count: usize) -> Request {
+        // Every key comes with its value in that case, however large.
+        let count = if self.gives_values() { count.min(FIRST_COUNT) } else { count };
+        let (from, count) = (from.to_string(), count.to_string());
+        let (from, count) = (from.as_bytes(), count.as_bytes());
+        let base = self.space.base();
+        let client = &self.client;
+        if self.is_hash() {
+            return match (client.no_novalues.get(), client.no_scripts.get()) {
+                (false, _) => Request::of(&[b"HSCAN", base, from, b"COUNT", count, b"NOVALUES"]),
+                (true, false) => Request::of(&[b"EVAL", HSCAN_KEYS, b"1", base, from, count]),
+                (true, true) => Request::of(&[b"HSCAN", base, from, b"COUNT", count]),
+            };
+        }
+        let pattern = self.space.pattern();
+        let mut arguments: Vec<&[u8]> = vec![b"SCAN", from, b"COUNT", count];
+        if let Some(pattern) = &pattern {
+            arguments.extend([&b"MATCH"[..], pattern]);
+        }
+        if !client.no_scan_type.get() {
+            arguments.extend([&b"TYPE"[..], b"string"]);
+        }
+        Request::of(&arguments)
+    }
+
+    /// Whether a scan of this bucket can only return the keys with their values.
+    fn gives_values(&self) -> bool {
+        self.is_hash() && self.client.no_novalues.get() && self.client.no_scripts.get()
+    }
+
+    /// Whether an error means that the server or the user lacks a feature that the next attempt can do without. If so, it
+    /// is remembered.
+    fn learns_from(&self, line: &str) -> bool {
+        let client = &self.client;
+        let lacks = if !self.is_hash() {
+            &client.no_scan_type
+        } else if !client.no_novalues.get() {
+            &client.no_novalues
+        } else {
+            &client.no_scripts
+        };
+        let says_so = line.starts_with("ERR syntax error") || error::denies_command(line);
+        says_so && !lacks.replace(true)
+    }
+
+    fn scanned(&self, reply: Reply, server: u64) -> Result<Scanned> {
+        let shape = || error::unexpected("SCAN");
+        let Reply::Array(parts) = reply else { return Err(shape()) };
+        let mut parts = parts.into_iter();
+        let next = parts.next().and_then(Reply::into_bytes).ok_or_else(shape)?;
+        let next = std::str::from_utf8(&next).ok().and_then(|text| text.parse().ok()).ok_or_else(shape)?;
+        let Some(Reply::Array(names)) = parts.next() else { return Err(shape()) };
+        let names = names.into_iter().map(|name| name.into_bytes().ok_or_else(shape));
+        let with_values = self.gives_values();
+        let names: Vec<Vec<u8>> =
+            if with_values { names.step_by(2).collect::<Result<_>>()? } else { names.collect::<Result<_>>()? };
+        Ok(Scanned { next, names, server })
+    }
+}
+
+struct Scanned {
+    next: u64,
+    names: Vec<Vec<u8>>,
+    server: u64,
+}
+
+/// The `run_id` in the reply to `INFO` as a number. It is different for each process.
+fn process_id(info: &[u8]) -> Option<u64> {
+    let line = info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"run_id:"))?;
+    Some((fingerprint(line.trim_ascii_end()) as u64).max(1))
+}
+
+fn foreign() -> Error {
+    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
+}
+
+fn restarted() -> Error {
+    Error::invalid(
+        "Redis was restarted after another instance returned this cursor, so keys might be returned twice; start the \
+         listing again without a cursor",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_and_no_other_does() {
+        let position = Position { scan: u64::MAX, run: 7, server: 9 };
+        let text = position.encode(b"users:");
+        assert_eq!(Position::decode(&text, b"users:"), Some(position));
+        assert_eq!(Position::decode(&text, b"others:"), None, "of another bucket");
+        for text in ["", "0", "17", "0.0.0.0", "1.7.9", "a.b.c.d", &format!("{text}.1"), &format!("0{text}")] {
+            assert_eq!(Position::decode(text, b"users:"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_process_is_known_by_its_run_id() {
+        let info = b"# Server\r\nredis_version:7.0.15\r\nrun_id:0123abc\r\ntcp_port:1\r\n";
+        let other = b"# Server\r\nredis_version:7.0.15\r\nrun_id:0123abd\r\ntcp_port:1\r\n";
+        assert!(process_id(info).is_some() && process_id(info) != process_id(other));
+        assert_eq!(process_id(b"# Server\r\n"), None);
+    }
+}
