@@ -144,11 +144,20 @@ conformance: providers servers conformance-guests ## every generation against ev
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 
-.PHONY: kvfuse languages
+.PHONY: kvfuse languages package
 kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
+
+# What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
+# cargo compiles each package by itself.
+PACKAGES := kvfuse-table kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse
+package: providers ## make the packages for a registry, and compile each as its users will
+	$(call say,packages)
+	@trap 'rm -rf kvfuse/embedded' EXIT; mkdir -p kvfuse/embedded; \
+	  cp components/keyvalue*.wasm kvfuse/embedded/; \
+	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)

@@ -1,4 +1,4 @@
-//! The curve over sizes, and what it has to reach.
+//! The curve over sizes, and its targets.
 
 use crate::counting;
 use crate::fused::Fused;
@@ -25,7 +25,7 @@ pub fn measure(guests: &Guests, native: bool, sizes: &[usize], pace: Pace) -> Re
     curve(&contenders, sizes, pace)
 }
 
-/// What each size has to reach: beside SQLite, and beside the smallest size.
+/// The targets at each size, beside SQLite and beside the smallest size.
 pub fn targets(all: &[Figures]) -> Vec<Row> {
     let of = |store: &str, keys: usize| all.iter().find(move |entry| entry.store == store && entry.keys == keys);
     let mut rows = Vec::new();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const OPERATIONS: [&str; 4] = ["get", "set", "get-many", "set-many"];
 
-/// How often a figure is taken; what counts is the least, the one that other work on the machine disturbed least.
+/// How many times each figure is measured. The smallest counts, as it was disturbed least.
 const ROUNDS: usize = 3;
 
 struct Engine {
@@ -35,7 +35,7 @@ impl Engine {
     fn run(&self, component: &str, arguments: &[String]) -> Result<f64> {
         let path: PathBuf = self.folder.path().join(component).with_extension("wasm");
         let mut command = command_line()?;
-        // The bare guest has both engines in it, so both run with the flags of both.
+        // The bare guest imports what both engines need, so everything runs with the flags of both.
         command
             .args(["run", "-S", "inherit-network", "-S", "http"])
             .args(["--env", &self.setting])
@@ -57,8 +57,8 @@ impl Engine {
         self.run("exchange", &arguments)
     }
 
-    /// Get and set beside the bare exchange, and batches beside one get and beside their own bare exchange, whose request
-    /// has the same bytes. `native` makes that exchange without wasm, over a connection that it keeps.
+    /// Get and set beside the bare exchange; batches beside one get and beside the bare exchange of the same bytes.
+    /// `native` makes the exchange without wasm, over a connection that it keeps.
     fn measure(
         &self,
         rows: &mut Vec<Row>,
@@ -81,7 +81,7 @@ impl Engine {
             let row = if n < 2 {
                 Row::at_most(label, format!("{} = {beside}", us(ours)), ours, 1.25 * bare, "1.25 × the bare exchange")
             } else {
-                // What a get costs is the host's and the server's as well, and grows with the bytes for any client.
+                // Much of a get is the host's and the server's time, which grows with the bytes for any client.
                 let told = format!(
                     "100 keys in {} = {:.2} × one get (bare: {:.2} ×) = {beside}",
                     us(ours),

@@ -1,4 +1,4 @@
-//! What is measured in a small store, against which baseline, and what it has to reach.
+//! The figures of a small store, their baselines and their targets.
 
 use crate::guests::{Guest, Guests};
 use crate::row::{FILES, FLOOR, HOST, KVFUSE, Row, SQLITE, WAL, step, us};
@@ -104,7 +104,7 @@ impl Bench<'_> {
         let swap = self.time(Guest::Swap, &[], &[&times])?;
         let told = |ns: f64| format!("{} = {:.2} × set", us(ns), ns / set);
         self.rows.push(Row::at_most("increment", told(increment), increment, 1.3 * set, "1.3 × set"));
-        // A swap is two calls of the interface: making the handle is a get, swapping a set.
+        // A swap is two calls of the interface: making the handle costs a get, swapping a set.
         let whole = format!("{}, of which the handle {}", told(swap), us(get));
         self.rows.push(Row::at_most("swap, without its handle", whole, swap - get, 1.3 * set, "1.3 × set"));
         Ok(())

@@ -1,5 +1,5 @@
-//! The fused guest as a contender of the curve: one instance under the wasmtime command line, and fresh instances under
-//! wasmtime as a library.
+//! The fused guest as a contender of the curve. It is timed in one instance under the wasmtime command line; fresh
+//! instances, host calls and memory are measured with wasmtime as a library.
 
 use crate::counting;
 use crate::guests::{Guest, Guests};
@@ -24,13 +24,13 @@ impl<'a> Fused<'a> {
         Ok(Self { name, guests, program: Rc::new(Program::new(&guests.bytes(Guest::Ours)?)?), memory })
     }
 
-    /// The same component with another setting.
+    /// The same component with another `KEYVALUE_MEMORY`.
     pub fn with_memory(&self, name: &'static str, memory: &'static str) -> Self {
         Self { name, guests: self.guests, program: self.program.clone(), memory: Some(memory) }
     }
 
-    /// Runs it to its end as a library and returns what it printed last, with the peak of its memory.
-    fn run(&self, folder: &Path, arguments: &[&str], input: &str) -> Result<(f64, usize)> {
+    /// Runs it under the library and returns the last number it printed and its peak memory.
+    fn embedded(&self, folder: &Path, arguments: &[&str], input: &str) -> Result<(f64, usize)> {
         let mut command = Command::new(arguments).dir(folder, "/").input(input.as_bytes());
         if let Some(memory) = self.memory {
             command = command.env("KEYVALUE_MEMORY", memory);
@@ -43,11 +43,11 @@ impl<'a> Fused<'a> {
     }
 
     fn session(&self, folder: &Path, shape: Shape, commands: &[&str]) -> Result<(f64, usize)> {
-        self.run(folder, &["session", &shape.keys.to_string(), shape.sizes], &commands.join("\n"))
+        self.embedded(folder, &["session", &shape.keys.to_string(), shape.sizes], &commands.join("\n"))
     }
 
     fn first_get(&self, folder: &Path, shape: Shape) -> Result<f64> {
-        Ok(self.run(folder, &["first-get", "1", &shape.keys.to_string()], "")?.0)
+        Ok(self.embedded(folder, &["first-get", "1", &shape.keys.to_string()], "")?.0)
     }
 }
 
@@ -89,14 +89,14 @@ impl Contender for Fused<'_> {
 
 /// A guest that waits for commands.
 struct Running {
-    /// `None` once it has to end.
+    /// `None` once the guest is told to end.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     child: Child,
 }
 
 impl Open for Running {
-    fn obey(&mut self, command: &str) -> Result<f64> {
+    fn run(&mut self, command: &str) -> Result<f64> {
         let input = self.input.as_mut().context("it has ended")?;
         writeln!(input, "{command}")
             .and_then(|()| input.flush())
@@ -110,7 +110,7 @@ impl Open for Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // The end of its input ends it.
+        // The guest ends when its input does.
         self.input = None;
         let _ = self.child.wait();
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// The timed consumers: over the file provider, over the floor, and by themselves for wasmtime's own host.
+/// The timed consumers: fused with the file provider, fused with the floor, and alone for wasmtime's own host.
 pub struct Guests {
     folder: TempDir,
 }
@@ -56,12 +56,12 @@ impl Guests {
         self.folder.path().join(name).with_extension("wasm")
     }
 
-    /// The bytes of a fused guest, for what the command line does not tell.
+    /// The bytes of a guest, to run it with wasmtime as a library.
     pub fn bytes(&self, guest: Guest) -> Result<Vec<u8>> {
         Ok(std::fs::read(self.path(guest))?)
     }
 
-    /// How a guest is run on a directory, with settings as `NAME=value`.
+    /// The command that runs a guest on a directory, with settings as `NAME=value`.
     pub fn command(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Command> {
         let mut command = command_line()?;
         command.arg("run").arg(format!("--dir={}::/", store.display()));

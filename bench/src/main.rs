@@ -1,7 +1,14 @@
-//! `make bench`: the fused file provider beside its peers, all measured in one run.
+//! `make bench`: the fused providers beside their peers, all measured in one run.
 //!
-//! Guests run under the wasmtime command line and time themselves; the native peers run here. All of them see the same
-//! keys in the same order.
+//! Guests run under the wasmtime command line and time themselves; native peers run in this process. All of them see the
+//! same keys in the same order.
+//!
+//! | file | |
+//! |---|---|
+//! | `figures`, `scale`, `engines` | the figures of small stores, of large ones, and of Redis and etcd |
+//! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
+//! | `guests`, `native` | what is measured: fused guests, and native peers |
+//! | `row`, `page`, `chart` | a figure, the text and the pictures |
 
 mod chart;
 mod counting;

@@ -1,17 +1,17 @@
-//! The peers' storage paths, natively and without any wasm boundary.
+//! The peers of the figures in a small store, run natively.
 
 use anyhow::Result;
 use kvfuse_bench_guest::{Order, changed, key, median};
 use rusqlite::Connection;
 use std::path::Path;
 
-/// Nanoseconds an operation.
+/// Nanoseconds per operation.
 pub struct Times {
     pub get: f64,
     pub set: f64,
 }
 
-/// One file per key with tokio::fs, as wasmCloud's filesystem plugin keeps them.
+/// One file per key with tokio::fs, as wasmCloud's filesystem plugin does it.
 pub fn files(folder: &Path, times: usize, keys: usize, size: usize) -> Result<Times> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let mut value = vec![b'v'; size];

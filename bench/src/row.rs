@@ -1,6 +1,6 @@
-//! One figure and what it has to reach.
+//! One figure and its target.
 
-/// Whose time it is, as the picture names it.
+/// The names of the contenders in the picture.
 pub const KVFUSE: &str = "kvfuse";
 pub const FLOOR: &str = "floor or bare calls";
 pub const HOST: &str = "wasmtime's own host (memory)";

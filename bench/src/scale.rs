@@ -1,4 +1,4 @@
-//! What large stores, much overwriting, mixed sizes and several processes cost.
+//! The figures of large stores, overwriting, mixed sizes and several processes.
 
 use crate::figures::Bench;
 use crate::fused::Fused;
@@ -86,15 +86,15 @@ impl Bench<'_> {
         let mut stores = Vec::new();
         for (folder, sizes) in folders.iter().zip(["small", "mixed"]) {
             let mut store = contender.open(folder.path(), Shape { keys, sizes })?;
-            store.obey("fill-random 0 0")?;
-            store.obey("counters 0 0")?;
+            store.run("fill-random 0 0")?;
+            store.run("counters 0 0")?;
             stores.push(store);
         }
         for operation in OPERATIONS {
             let mut figures = [Vec::new(), Vec::new()];
             for _ in 0..rounds {
                 for (store, figures) in stores.iter_mut().zip(&mut figures) {
-                    figures.push(store.obey(&format!("{operation} {MANY} {round}"))?);
+                    figures.push(store.run(&format!("{operation} {MANY} {round}"))?);
                 }
             }
             let [small, mixed] = figures.map(median);

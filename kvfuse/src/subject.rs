@@ -1,4 +1,4 @@
-//! The component that the user gave us.
+//! The user's component.
 
 use crate::catalogue::{self, Provider};
 use crate::input;
@@ -68,12 +68,12 @@ impl Subject {
         Ok(Self { path: path.into(), bytes, world, kind, inside })
     }
 
-    /// What it imports of key-value interfaces, whoever published them.
+    /// The key-value interfaces that it imports, no matter who published them.
     pub fn keyvalue(&self) -> Vec<&Item> {
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface())).collect()
     }
 
-    /// What a provider of these exports is meant to satisfy: key-value interfaces, and whatever else it has a name of.
+    /// What a provider with these exports should satisfy: key-value interfaces, and other imports that it exports by name.
     pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
         let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
@@ -92,8 +92,8 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     let bytes = bytes.get(part.range)?.to_vec();
     let world = World::of(&bytes).ok()?;
     let known = catalogue::recognise(&bytes);
-    // One that another version of kvfuse fused in, or whose imports follow the consumer's version of WASI, is known by its
-    // name.
+    // A provider from another version of kvfuse, or one whose imports follow the consumer's version of WASI, is recognised
+    // by its name.
     let named = |name: &String| kvfuse_table::artefacts().find(|artefact| artefact.name() == *name);
     let known = known.or(part.name.as_ref().and_then(named));
     let (store, file) = match known {

@@ -12,13 +12,13 @@ fn files() -> Vec<String> {
     kvfuse_table::artefacts().map(|artefact| artefact.file()).collect()
 }
 
-/// A clone with kvfuse/ and components/, and a folder for programs in place of the PATH.
+/// A clone with kvfuse/, components/ and provider/, and a folder for programs in place of the PATH.
 struct Clone(Folder);
 
 impl Clone {
     fn new() -> Self {
         let folder = Folder::new();
-        for name in ["kvfuse", "components", "out", "bin"] {
+        for name in ["kvfuse", "components", "provider", "out", "bin"] {
             std::fs::create_dir(folder.path(name)).unwrap();
         }
         let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -85,7 +85,7 @@ fn in_a_fresh_clone_the_script_makes_the_providers_itself() {
 
 #[cfg(unix)]
 #[test]
-fn a_make_that_fails_is_shown_with_the_way_out() {
+fn a_failing_make_is_shown_with_what_to_do() {
     let clone = Clone::new();
     let ran = clone.make("echo 'no rustup here' >&2; exit 2").script(|_| ());
     assert_eq!(ran.code, Some(1));
@@ -108,6 +108,22 @@ fn without_make_the_script_says_what_to_call() {
     let first = "error: the provider components to embed are not built, and make does not run: ";
     assert!(ran.stderr.starts_with(first), "{}", ran.stderr);
     assert!(ran.stderr.contains("\n  = help: make providers\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_package_has_its_providers_inside_and_needs_no_make() {
+    let clone = Clone::new();
+    std::fs::remove_dir(clone.0.path("provider")).unwrap();
+    let ran = clone.script(|_| ());
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("not found in ") && ran.stderr.contains("kvfuse/embedded"), "{}", ran.stderr);
+    std::fs::create_dir(clone.0.path("kvfuse/embedded")).unwrap();
+    for file in FILES {
+        clone.0.write(&format!("kvfuse/embedded/{file}"), file);
+    }
+    let said = clone.script(|_| ()).ok();
+    assert!(said.contains("kvfuse/embedded/keyvalue.wasm\n"), "{said}");
+    assert!(clone.0.path("out/providers.rs").exists());
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};
 
-/// Fuses and returns the file of the provider that was taken.
+/// Fuses and returns the file of the provider that was picked.
 #[track_caller]
 fn fused_with(consumer: &[u8]) -> String {
     fused_with_store("files", consumer)
@@ -169,7 +169,7 @@ fn the_output_is_as_readable_as_any_file() {
 }
 
 #[test]
-fn a_provider_of_somebody_else_is_fused_in_the_same_way() {
+fn a_provider_of_the_users_own_is_fused_in_the_same_way() {
     let wit = "package acme:keyvalue@1.0.0 { interface things { frob: func(times: u32) -> string; } }";
     let folder = Folder::new();
     folder.write(
@@ -217,20 +217,20 @@ error: this component imports wasi:keyvalue@0.2.0-draft2, which mine.wasm does n
   --> app.wasm
    = note: compared with wasi:keyvalue@0.2.0-draft2, function by function:
              atomics/cas.current: func() -> result<option<list<u8>>, error>
-             (not there)
+             (the provider does not have it)
              atomics/cas.new: static func(bucket: borrow<bucket>, key: string) -> result<cas, error>
-             (not there)
+             (the provider does not have it)
              atomics/increment: func(bucket: borrow<bucket>, key: string, delta: s64) -> result<s64, error>
-             (not there)
+             (the provider does not have it)
              atomics/swap: func(cas: cas, value: list<u8>) -> result<_, cas-error>
-             (not there)
+             (the provider does not have it)
              batch/delete-many: func(bucket: borrow<bucket>, keys: list<string>) -> result<_, error>
-             (not there)
+             (the provider does not have it)
              batch/get-many: func(bucket: borrow<bucket>, keys: list<string>) -> result<list<tuple<string, option<list<u8>>>>, error>
-             (not there)
+             (the provider does not have it)
              batch/set-many: func(bucket: borrow<bucket>, key-values: list<tuple<string, list<u8>>>) -> result<_, error>
-             (not there)
-   = help: use a provider for this generation, or one that kvfuse carries: leave --provider out
+             (the provider does not have it)
+   = help: use a provider for this generation, or leave out --provider for a built-in store
 ",
     );
     folder.write("nothing.wasm", component("package test:it; world w { export run: func(); }"));
@@ -307,7 +307,7 @@ fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
 }
 
 #[test]
-fn json_holds_what_the_words_say() {
+fn json_contains_what_the_text_says() {
     let folder = Folder::new();
     folder.write("app.wasm", built("kv_demo.wasm"));
     let text = folder.kvfuse(&["inspect", "--json", "app.wasm"]).ok();

@@ -21,7 +21,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-/// The interfaces without their versions: wac imports one version of each where wasm-compose keeps both sides' own.
+/// The interfaces without their versions: wac merges versions, and wasm-compose keeps those of both parts.
 fn interfaces(names: Vec<String>) -> Vec<String> {
     let mut names =
         sorted(names.into_iter().map(|name| name.split('@').next().unwrap_or_default().to_string()).collect());

@@ -1,4 +1,4 @@
-//! Every generation: one store behind all, and components fused by every tool.
+//! Every generation: all of them are views of one store, and every tool fuses them.
 
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;

@@ -3,7 +3,8 @@
 mod generate;
 
 use anyhow::{Context, Result, bail};
-use kvfuse_compose::{About, Allowed, componentize, read, write_atomically};
+use kvfuse_compose::{About, Allowed, componentize};
+use std::io::Write;
 use std::path::Path;
 
 const USAGE: &str = "usage:
@@ -59,7 +60,7 @@ fn component(core: &str, out: &str, name: &str, description: &str, imports: Opti
             version: env!("CARGO_PKG_VERSION").to_string(),
             licenses: env!("CARGO_PKG_LICENSE").to_string(),
         };
-        let component = componentize(&read(core.as_ref())?, &about).with_context(|| core.to_string())?;
+        let component = componentize(&read(core)?, &about).with_context(|| core.to_string())?;
         if let Some(allowed) = imports {
             allowed.check(&component).with_context(|| format!("{out} was not made (its imports in provider/table)"))?;
         }
@@ -76,10 +77,27 @@ fn unless_fresh(inputs: &[&str], out: &str, make: impl FnOnce() -> Result<Vec<u8
         return Ok(());
     }
     let bytes = make()?;
-    if let Some(folder) = Path::new(out).parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    write_atomically(out.as_ref(), &bytes)?;
+    let folder = Path::new(out).parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    write(folder, out.as_ref(), &bytes).with_context(|| format!("cannot write {out}"))?;
     println!("made {out} ({} bytes)", bytes.len());
     Ok(())
+}
+
+/// In one step: others see the old content or the new, and never half of it.
+fn write(folder: &Path, out: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    // A temporary file is private; what a build makes is for everybody.
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(out)?;
+    Ok(())
+}
+
+fn read(path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {path}"))
 }

@@ -28,17 +28,17 @@ pub trait Contender {
     /// Opens the store in a folder; it stays open.
     fn open(&self, folder: &Path, shape: Shape) -> Result<Box<dyn Open>>;
 
-    /// One get in a fresh instance, in nanoseconds, without the start of the process; `None` where that says nothing.
+    /// One get in a fresh instance, in nanoseconds, without starting it; `None` where there are no instances.
     fn fresh(&self, _folder: &Path, _shape: Shape) -> Result<Option<f64>> {
         Ok(None)
     }
 
-    /// Host calls per operation of a command, which has run once before to warm up, or those of a get in a fresh instance.
+    /// Host calls per operation of a command that ran once before to warm up, or of a get in a fresh instance.
     fn calls(&self, _folder: &Path, _shape: Shape, _command: Option<&str>) -> Result<Option<Counts>> {
         Ok(None)
     }
 
-    /// The largest that a guest's memory became in a session of these commands, in bytes.
+    /// Peak memory of a guest that runs these commands, in bytes.
     fn memory(&self, _folder: &Path, _shape: Shape, _commands: &[&str]) -> Result<Option<usize>> {
         Ok(None)
     }
@@ -46,13 +46,13 @@ pub trait Contender {
 
 /// A store that is open.
 pub trait Open {
-    /// As [`Session::obey`]: nanoseconds per operation.
-    fn obey(&mut self, command: &str) -> Result<f64>;
+    /// As [`Session::run`]: nanoseconds per operation.
+    fn run(&mut self, command: &str) -> Result<f64>;
 }
 
 impl<E: Engine> Open for Session<E> {
-    fn obey(&mut self, command: &str) -> Result<f64> {
-        Ok(Session::obey(self, command))
+    fn run(&mut self, command: &str) -> Result<f64> {
+        Ok(Session::run(self, command))
     }
 }
 
@@ -89,9 +89,9 @@ impl Contender for Native {
             return Ok(Some(calls.borrow().iter().map(|(name, count)| (name.to_string(), *count as f64)).collect()));
         };
         let mut session = session(store, shape);
-        session.obey(command)?;
+        session.run(command)?;
         let before = calls.borrow().clone();
-        session.obey(command)?;
+        session.run(command)?;
         let times: f64 = command.split_whitespace().nth(1).context("how often")?.parse()?;
         let each = |(name, count): (&&'static str, &u64)| {
             (name.to_string(), (count - before.get(name).unwrap_or(&0)) as f64 / times)
@@ -122,7 +122,7 @@ impl Contender for Peer {
     }
 }
 
-/// A folder for a store: on the disk that holds the build, because a temporary folder may lie in memory.
+/// A folder for a store, below the build folder: the system's temporary folder may be in memory.
 ///
 /// # Errors
 /// Of the file system.

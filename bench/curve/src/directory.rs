@@ -99,7 +99,7 @@ impl File for RealFile {
         Ok(bytes)
     }
 
-    /// By the system call that wasmtime uses too.
+    /// With the system call that wasmtime uses.
     fn append(&self, bytes: &[u8]) -> Result<()> {
         count(&self.calls, "append");
         let written = rustix::io::pwritev2(&self.file, &[IoSlice::new(bytes)], 0, ReadWriteFlags::APPEND)
@@ -134,5 +134,27 @@ fn convert(error: std::io::Error) -> FileError {
         Some(Errno::NOTDIR | Errno::ISDIR | Errno::LOOP) => FileError::WrongType,
         Some(Errno::NAMETOOLONG) => FileError::NameTooLong,
         _ => FileError::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_append_goes_to_the_end_and_a_write_to_its_place_and_both_are_counted() -> Result<()> {
+        let (folder, calls) = (tempfile::tempdir().expect("a folder"), Calls::default());
+        let directory = Real::new(folder.path(), calls.clone());
+        let (one, other) = (directory.open("file", Open::CreateNew)?, directory.open("file", Open::Write)?);
+        one.append(b"one")?;
+        other.append(b"two")?;
+        one.append(b"three")?;
+        one.write(1, b"N")?;
+        assert_eq!(other.read(0, 100)?, b"oNetwothree");
+        assert_eq!(directory.open("file", Open::CreateNew).err(), Some(FileError::Exists));
+        assert_eq!(directory.open("other", Open::Read).err(), Some(FileError::NotFound));
+        let counted: Vec<_> = calls.borrow().iter().map(|(call, count)| (*call, *count)).collect();
+        assert_eq!(counted, [("append", 3), ("open", 4), ("read", 1), ("write", 1)]);
+        Ok(())
     }
 }

@@ -5,13 +5,13 @@ use anyhow::Result;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// How long the parts take.
+/// How long each part takes.
 #[derive(Clone, Copy)]
 pub struct Pace {
     pub rounds: usize,
-    /// Milliseconds of one round of one operation of one store.
+    /// Milliseconds per round, operation and store.
     pub round: usize,
-    /// Seconds of filling that are timed. What is left by then is filled in batches.
+    /// Seconds of filling that are timed. The rest is filled in batches.
     pub fill: usize,
 }
 
@@ -84,8 +84,8 @@ fn at(contenders: &[&dyn Contender], shape: Shape, pace: Pace) -> Result<Vec<Fig
     for round in 0..=pace.rounds {
         for (n, operation) in OPERATIONS.iter().enumerate() {
             for store in &mut running {
-                let figure = store.open.obey(&format!("{operation} {MANY} {}", pace.round))?;
-                // The first warms up.
+                let figure = store.open.run(&format!("{operation} {MANY} {}", pace.round))?;
+                // The first round warms up.
                 if round > 0 {
                     store.rounds[n].push(figure);
                 }
@@ -100,20 +100,20 @@ fn fill<'a>(contender: &'a dyn Contender, shape: Shape, pace: Pace) -> Result<Ru
     step(&format!("{} keys: filling {name}", shape.keys));
     let mut figures = Figures { store: name.to_string(), keys: shape.keys, ..Figures::default() };
     let ordered = scratch()?;
-    figures.fill_ordered = contender.open(ordered.path(), shape)?.obey(&format!("fill-ordered 0 {limit}"))?;
+    figures.fill_ordered = contender.open(ordered.path(), shape)?.run(&format!("fill-ordered 0 {limit}"))?;
     drop(ordered);
     let folder = scratch()?;
     let mut open = contender.open(folder.path(), shape)?;
-    figures.fill_random = open.obey(&format!("fill-random 0 {limit}"))?;
+    figures.fill_random = open.run(&format!("fill-random 0 {limit}"))?;
     figures.filled = size(folder.path())?;
-    open.obey(&format!("counters 0 {limit}"))?;
+    open.run(&format!("counters 0 {limit}"))?;
     Ok(Running { contender, folder, open, figures, rounds: Default::default() })
 }
 
 fn finish(mut store: Running, shape: Shape) -> Result<Figures> {
     let mut figures = store.figures;
     [figures.get, figures.set, figures.increment] = store.rounds.map(median);
-    figures.list = store.open.obey("list")?;
+    figures.list = store.open.run("list")?;
     figures.worked = size(store.folder.path())?;
     let (contender, folder) = (store.contender, store.folder.path());
     let fresh = (0..FRESH).map(|_| contender.fresh(folder, shape)).collect::<Result<Option<Vec<f64>>>>()?;
@@ -152,7 +152,7 @@ pub fn size(folder: &Path) -> Result<f64> {
     Ok(sum)
 }
 
-/// Says what is being measured, for those who wait.
+/// Reports progress.
 pub fn step(text: &str) {
     eprintln!("[bench] {text}");
 }

@@ -1,4 +1,4 @@
-//! The stores that run natively, without any wasm boundary: kvfuse's own file store and its peers.
+//! The stores that run natively: kvfuse's file store and its peers.
 
 use crate::directory::{Calls, Real};
 use anyhow::{Result, anyhow};
@@ -65,7 +65,7 @@ pub struct Sqlite {
 
 impl Sqlite {
     pub fn open(folder: &Path) -> Result<Self> {
-        // Prepared statements borrow it. A run opens a handful.
+        // Prepared statements borrow it, and a run opens only a few.
         let connection: &'static Connection = Box::leak(Box::new(Connection::open(folder.join("store.db"))?));
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
@@ -111,15 +111,15 @@ impl Engine for Sqlite {
     }
 }
 
-/// redb. A single write is committed without durability: unlike kvfuse's it is lost with its process, until a batch or
-/// [`EVERY`] writes commit all before them to the disk.
+/// redb. A single write is committed with [`Durability::None`]: unlike kvfuse's, it is lost if the process dies before the
+/// next durable commit. Batches and every [`EVERY`]th write are durable.
 pub struct Redb {
     database: Database,
     writes: usize,
 }
 
 const TABLE: TableDefinition<&str, &[u8]> = TableDefinition::new("kv");
-/// Writes between two that are durable, which let redb use freed pages again.
+/// How often a single write is durable, so that redb can reuse freed pages.
 const EVERY: usize = 10_000;
 
 impl Redb {

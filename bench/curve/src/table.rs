@@ -2,7 +2,7 @@
 
 use crate::drive::Figures;
 
-/// Microseconds with as many digits as they deserve.
+/// Microseconds with three significant digits or so.
 pub fn us(ns: f64) -> String {
     let us = ns / 1000.0;
     match us {
@@ -12,7 +12,7 @@ pub fn us(ns: f64) -> String {
     }
 }
 
-/// A number with its thousands apart.
+/// A number with commas between thousands.
 pub fn thousands(n: usize) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
@@ -100,4 +100,32 @@ pub fn aligned(head: &[&str], lines: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let body: String = lines.iter().map(|line| row(line)).collect();
     row(&head) + &row(&rule) + &body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas_between_thousands_and_times_three_digits() {
+        assert_eq!([1, 999, 1000, 10_000_000].map(thousands), ["1", "999", "1,000", "10,000,000"]);
+        assert_eq!([4.0, 2_345.0, 45_678.0, 345_678.0].map(us), ["0.00", "2.35", "45.7", "346"]);
+    }
+
+    #[test]
+    fn a_host_call_that_one_store_makes_is_a_column_for_all() {
+        let figures = |store: &str, name: &str| Figures {
+            store: store.to_string(),
+            keys: 1000,
+            calls: vec![("get", [(name.to_string(), 1.5)].into())],
+            ..Figures::default()
+        };
+        let expected = "\
+| keys  | store | operation |  all | open | read |
+| ----- | ----- | --------: | ---: | ---: | ---: |
+| 1,000 | a     |       get | 1.50 |      | 1.50 |
+| 1,000 | b     |       get | 1.50 | 1.50 |      |
+";
+        assert_eq!(calls(&[figures("a", "read"), figures("b", "open")]), expected);
+    }
 }

@@ -1,11 +1,11 @@
-//! What the timed consumers share: the workload's shape, the same that the native baselines use.
+//! What the timed consumers and the native baselines share: the workload.
 
 pub mod requests;
 pub mod session;
 
 use std::time::Instant;
 
-/// A small deterministic generator (xorshift64*), so that every contender sees the same order of keys.
+/// A small deterministic generator (xorshift64*), so that every store sees the same order of keys.
 pub struct Order(u64);
 
 impl Default for Order {
@@ -27,7 +27,7 @@ pub fn key(n: usize) -> String {
     format!("user:{n:07}")
 }
 
-/// The next value to write: never the one before, because SQLite leaves a page alone that would not change.
+/// The next value to write. It differs from the last one, because SQLite does not write a page that would not change.
 pub fn changed(value: &mut [u8]) -> &[u8] {
     for byte in value.iter_mut().take(8) {
         *byte = byte.wrapping_add(1);
@@ -38,8 +38,8 @@ pub fn changed(value: &mut [u8]) -> &[u8] {
     value
 }
 
-/// Runs `operation` `times` times and gives the median over slices of a hundred, in nanoseconds an operation: a median of
-/// many slices is what stays when something else on the machine wakes up.
+/// Runs `operation` `times` times and returns the median over slices of a hundred, in nanoseconds per operation. The
+/// median hides what else runs on the machine for a moment.
 pub fn median(times: usize, mut operation: impl FnMut()) -> f64 {
     const SLICE: usize = 100;
     let slice = SLICE.min(times.max(1));
@@ -54,7 +54,7 @@ pub fn median(times: usize, mut operation: impl FnMut()) -> f64 {
     slices[slices.len() / 2]
 }
 
-/// [`median`], printed: how a guest answers.
+/// Prints the [`median`]: how a guest reports its figure.
 pub fn time(times: usize, operation: impl FnMut()) {
     println!("{:.1}", median(times, operation));
 }
@@ -76,6 +76,6 @@ pub fn send(stream: &wasip2::io::streams::OutputStream, mut bytes: &[u8]) {
         stream.write(piece).unwrap();
         bytes = rest;
     }
-    // The host closes a body that has all its bytes.
+    // The host closes a body once it has all its bytes.
     assert!(matches!(stream.flush(), Ok(()) | Err(StreamError::Closed)));
 }

@@ -11,7 +11,7 @@ pub const BATCH: usize = 100;
 /// Bytes of a value.
 const VALUE: usize = 100;
 
-/// RESP, and how many bytes the answer has.
+/// A request in RESP, and the length of its answer in bytes.
 pub struct Redis {
     pub request: Vec<u8>,
     pub answer: usize,

@@ -1,10 +1,10 @@
-//! The workload of the curve over sizes. One session works on one bucket and obeys commands, so that a driver can
-//! interleave the rounds of several stores while each of them stays open. Every store runs this same code.
+//! The workload of the curve over sizes. A session works on one bucket and runs commands, so that a driver can interleave
+//! rounds of several stores while each of them stays open. Every store runs this code.
 
 use crate::{Order, changed, key};
 use std::time::{Duration, Instant};
 
-/// A store under test. What fails panics: there is nothing to measure then.
+/// A store under test. A failure panics: there is nothing left to measure.
 pub trait Engine {
     /// The length of the value, if there is one.
     fn get(&mut self, key: &str) -> Option<usize>;
@@ -18,7 +18,7 @@ pub trait Engine {
 /// How large the values are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Sizes {
-    /// All of this many bytes.
+    /// Every value has this many bytes.
     Same(usize),
     /// 97 % of 10 to 500 bytes.
     Small,
@@ -28,7 +28,7 @@ pub enum Sizes {
 
 impl Sizes {
     /// # Panics
-    /// If the text is no number, `small` or `mixed`.
+    /// If the text is not a number, `small` or `mixed`.
     pub fn parse(text: &str) -> Self {
         match text {
             "small" => Self::Small,
@@ -49,13 +49,13 @@ impl Sizes {
         }
     }
 
-    /// Whether single operations choose this key: they are measured on small values only.
+    /// Whether operations use this key. They are measured on small values only.
     fn chosen(self, n: usize) -> bool {
         matches!(self, Self::Same(_)) || Self::Small.of(n).is_some()
     }
 }
 
-/// A store, the bucket's shape, and where the sequence of random keys has got to.
+/// A store, the shape of its bucket, and the state of the sequence of random keys.
 pub struct Session<E> {
     engine: E,
     keys: usize,
@@ -72,20 +72,20 @@ impl<E: Engine> Session<E> {
         Self { engine, keys, sizes, order: Order::default(), value: vec![b'v'; 1 << 20] }
     }
 
-    /// Obeys `NAME TIMES LIMIT` and returns nanoseconds per operation, the mean of all that it did. `LIMIT` is in
-    /// milliseconds, 0 for none; a round that reaches it stops early.
+    /// Runs the command `NAME TIMES LIMIT` and returns the mean nanoseconds per operation. `LIMIT` is in milliseconds, 0
+    /// for none; a round that reaches it stops early.
     ///
     /// | name | operation |
     /// |---|---|
-    /// | `fill-ordered`, `fill-random` | each key set once, by itself, all of them; beyond the limit in batches that do not count |
+    /// | `fill-ordered`, `fill-random` | one set of each key; after the limit the rest is set in batches, untimed |
     /// | `counters` | one increment of each counter: a tenth as many as keys |
     /// | `get`, `set`, `increment` | of a random key or counter |
     /// | `set-many` | of 100 random keys |
     /// | `list` | all keys once; per key |
     ///
     /// # Panics
-    /// On any other command, and if the store fails or lacks a key that it was given.
-    pub fn obey(&mut self, command: &str) -> f64 {
+    /// On an unknown command, and if the store fails or has lost a key.
+    pub fn run(&mut self, command: &str) -> f64 {
         let mut words = command.split_whitespace();
         let name = words.next().unwrap_or("");
         let mut number = || words.next().map_or(0, |text| text.parse().expect("a number"));
@@ -130,8 +130,8 @@ impl<E: Engine> Session<E> {
         }
     }
 
-    /// Does `operation` `times` times, or fewer at the limit. Without a limit the clock is read twice, so that a host that
-    /// counts calls can count those between.
+    /// Runs `operation` `times` times, or until the limit. Without a limit the clock is read exactly twice, so that a host
+    /// can count the calls in between.
     fn timed(&mut self, times: usize, limit: Duration, mut operation: impl FnMut(&mut Self)) -> f64 {
         const SLICE: usize = 50;
         let start = Instant::now();

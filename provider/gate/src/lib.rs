@@ -6,6 +6,7 @@
 //! - **Limits.** Keys and values over their limit are rejected.
 //!
 //! A [`Gate`] is itself a [`Store`], so facades do not notice it.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod guarded;
 mod names;

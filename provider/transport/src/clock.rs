@@ -30,6 +30,7 @@ impl Add<Duration> for Moment {
 
 /// A monotonic clock. On WASI: `wasi:clocks/monotonic-clock`.
 pub trait Clock {
+    /// The current moment.
     fn now(&self) -> Moment;
     /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
@@ -56,7 +57,9 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// The first pause.
     pub const FIRST: Duration = Duration::from_millis(10);
+    /// The longest pause.
     pub const LONGEST: Duration = Duration::from_millis(500);
 
     /// The seed determines the jitter. The nanoseconds of the clock are good enough, because they differ between

@@ -10,6 +10,7 @@ use crate::fault::Fault;
 
 /// A network to connect over. On WASI: `wasi:sockets`.
 pub trait Network {
+    /// The connections that it makes.
     type Connection: Connection;
 
     /// Connects to a name or an IP address (IPv6 without brackets); the addresses of a name are tried in turn.
@@ -34,5 +35,6 @@ pub trait Connection {
 pub struct WriteFault {
     /// Whether the host had accepted the last byte. If not, the server cannot have received all of them.
     pub complete: bool,
+    /// Why it failed.
     pub fault: Fault,
 }

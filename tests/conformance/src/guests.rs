@@ -1,7 +1,7 @@
 //! The generations and their guests.
 
 use anyhow::{Context, Result, ensure};
-use kvfuse_compose::{About, Interfaces, componentize, read};
+use kvfuse_compose::{About, Interfaces, componentize};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -13,7 +13,9 @@ pub use kvfuse_table::{GENERATIONS as GUESTS, Generation as Guest};
 /// # Errors
 /// If it is not there, or imports more than its generation, wasi:cli, and what these bring along of wasi:io.
 pub fn component(guest: &Guest, folder: &Path) -> Result<Vec<u8>> {
-    let core = read(&folder.join(format!("{}.wasm", guest.name))).context("make conformance builds the guests")?;
+    let core = folder.join(format!("{}.wasm", guest.name));
+    let core =
+        std::fs::read(&core).with_context(|| format!("no {}: make conformance builds the guests", core.display()))?;
     let about =
         About { name: guest.name.into(), version: "0.1.0".into(), licenses: "Apache-2.0".into(), ..About::default() };
     let component = componentize(&core, &about).with_context(|| format!("the guest {}", guest.name))?;

@@ -114,7 +114,7 @@ impl Report {
     pub fn table(&self, targets: &[Target]) -> String {
         let columns: Vec<_> =
             self.columns(targets).into_iter().map(|target| (target.title.as_str(), vec![target])).collect();
-        self.matrix(&columns)
+        self.matrix(&columns, "not offered")
     }
 
     /// The matrix of generations and stores, with one column for all artefacts of a store.
@@ -127,10 +127,10 @@ impl Report {
                 None => columns.push((title, vec![target])),
             }
         }
-        self.matrix(&columns)
+        self.matrix(&columns, "–")
     }
 
-    fn matrix(&self, columns: &[(&str, Vec<&Target>)]) -> String {
+    fn matrix(&self, columns: &[(&str, Vec<&Target>)], not_offered: &str) -> String {
         let mut out = String::from("| generation |");
         for (title, _) in columns {
             let _ = write!(out, " `{title}` |");
@@ -145,7 +145,11 @@ impl Report {
                 // Of several artefacts that offer it, the one that does worst.
                 let passed = |run: &&Run| run.count(|outcome| *outcome == Outcome::Passed);
                 let offered = runs.clone().filter(|run| run.not_offered.is_none()).min_by_key(passed);
-                let _ = write!(out, " {} |", offered.or(runs.clone().next()).map_or("".into(), cell));
+                let _ = write!(
+                    out,
+                    " {} |",
+                    offered.map_or(if runs.count() > 0 { not_offered.into() } else { "".into() }, cell)
+                );
             }
         }
         out.push('\n');
@@ -234,9 +238,6 @@ fn run_text(run: &Run) -> String {
 }
 
 fn cell(run: &Run) -> String {
-    if run.not_offered.is_some() {
-        return "not offered".into();
-    }
     let failed = run.count(|outcome| matches!(outcome, Outcome::Failed(_)));
     let unsupported = run.count(|outcome| matches!(outcome, Outcome::Unsupported(_)));
     let mut text = format!("{} of {}", run.cases.len() - failed - unsupported, run.cases.len());

@@ -1,4 +1,4 @@
-//! The file provider with one thing broken: the one that `KVFUSE_MUTANT` names, of [`names::ALL`].
+//! The file provider with one thing broken: `KVFUSE_MUTANT` names it, as in [`names::ALL`].
 
 mod bucket;
 mod names;
@@ -16,12 +16,12 @@ thread_local! {
     static OPENED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Which thing is broken; none with no name.
+/// What is broken; an empty name breaks nothing.
 #[derive(Clone, Copy, Debug)]
 struct Mutant(&'static str);
 
 impl Mutant {
-    /// The one that this instance was asked to be; a name that none has breaks nothing, which the test notices.
+    /// The mutant that this instance was asked to be. An unknown name breaks nothing, which the test notices.
     fn get() -> Self {
         let chosen = || {
             let settings = environment::settings();

@@ -1,5 +1,5 @@
 //! The timed consumer, of the one generation that wasmtime hosts too: `bench OPERATION TIMES KEYS VALUE-BYTES`, or
-//! `bench session KEYS SIZES`, which obeys the commands of a [`Session`] on its standard input.
+//! `bench session KEYS SIZES`, which runs the commands of a [`Session`] that it reads from standard input.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 
@@ -23,7 +23,7 @@ fn main() {
     let mut order = Order::default();
     match arguments.first().map_or("", String::as_str) {
         "fill" => fill(&bucket, keys, &value),
-        // On a host whose data lives as long as one open bucket, reading needs the filling in the same run.
+        // Some hosts keep data only while a bucket is open, so the same run fills it.
         "get" => {
             fill(&bucket, keys, &value);
             time(times, || assert!(bucket.get(&key(order.below(keys))).unwrap().is_some()));
@@ -32,7 +32,7 @@ fn main() {
             fill(&bucket, keys, &value);
             time(times, || bucket.set(&key(order.below(keys)), changed(&mut value)).unwrap());
         }
-        // The same on what an earlier run filled.
+        // The same on a bucket that an earlier run filled.
         "get-filled" => time(times, || assert!(bucket.get(&key(order.below(keys))).unwrap().is_some())),
         "set-filled" => time(times, || bucket.set(&key(order.below(keys)), changed(&mut value)).unwrap()),
         "increment" => time(times, || assert!(atomics::increment(&bucket, "counter", 1).unwrap() > 0)),
@@ -61,7 +61,7 @@ fn main() {
     }
 }
 
-/// One get in a fresh instance, timed alone: the median is the caller's to take.
+/// One get in a fresh instance. The caller takes the median of several.
 fn first_get(keys: usize) {
     let asked = key(Order::default().below(keys));
     let start = std::time::Instant::now();
@@ -88,11 +88,11 @@ fn list(bucket: &Bucket) -> usize {
     }
 }
 
-/// Answers each line of standard input with one.
+/// Answers each line of standard input with a line.
 fn session(keys: usize, sizes: Sizes) {
     let mut session = Session::new(Imported(store::open("").expect("the bucket opens")), keys, sizes);
     for line in std::io::stdin().lines() {
-        println!("{:.1}", session.obey(&line.expect("a line")));
+        println!("{:.1}", session.run(&line.expect("a line")));
     }
 }
 

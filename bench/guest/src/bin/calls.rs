@@ -22,7 +22,7 @@ fn main() {
             stream.blocking_write_and_flush(&value).expect("writes");
             file.sync_data().expect("syncs");
         }),
-        // What any store needs that asks the file whether its record is there.
+        // The least for a store that reads back what it appended.
         "append-read" => {
             let mut end = file.stat().expect("has a size").size;
             time(times, || {

@@ -1,4 +1,4 @@
-//! Compare-and-swap, timed: `swap TIMES`. An operation is a handle on the key's state and the swap on it.
+//! Compare-and-swap, timed: `swap TIMES`. An operation makes a handle on the key's state and swaps on it.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 

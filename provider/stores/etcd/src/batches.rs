@@ -21,7 +21,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             keys,
             size,
             Repeat::Freely,
-            |key, _| Operation::RequestRange(Range { key: self.key(key), ..Range::default() }),
+            |key, _| Operation::Range(Range { key: self.key(key), ..Range::default() }),
             |done, count| {
                 let before = values.len();
                 values.extend(done.responses.into_iter().map_while(|response| {
@@ -43,7 +43,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             &unique,
             size,
             Repeat::Never,
-            |(key, value), lease| Operation::RequestPut(Put { key: self.key(key), value: (*value).into(), lease }),
+            |(key, value), lease| Operation::Put(Put { key: self.key(key), value: (*value).into(), lease }),
             |_, _| true,
         )
     }
@@ -54,7 +54,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             keys,
             size,
             Repeat::Never,
-            |key, _| Operation::RequestDeleteRange(DeleteRange { key: self.key(key) }),
+            |key, _| Operation::DeleteRange(DeleteRange { key: self.key(key) }),
             |_, _| true,
         )
     }

@@ -99,8 +99,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         let done = shared.write::<TxnDone>(protocol::TXN, deadline, |lease| {
             protocol::encode(&Txn {
                 compare: vec![Compare::modified_at(self.key(key), revision)],
-                success: vec![Operation::RequestPut(Put { key: self.key(key), value: value.into(), lease })],
-                failure: vec![Operation::RequestRange(Range { key: self.key(key), ..Range::default() })],
+                success: vec![Operation::Put(Put { key: self.key(key), value: value.into(), lease })],
+                failure: vec![Operation::Range(Range { key: self.key(key), ..Range::default() })],
             })
         })?;
         let Answer::Done(done) = done else {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use wasip2::clocks::monotonic_clock;
 use wasip2::io::poll::{self, Pollable};
 
+/// The monotonic clock of the host.
 #[derive(Clone, Copy, Default)]
 pub struct WasiClock;
 

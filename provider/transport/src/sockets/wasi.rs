@@ -31,6 +31,8 @@ pub struct WasiNetwork {
     waiter: Rc<Waiter>,
 }
 
+/// A TCP connection of the host.
+///
 /// Fields are dropped in this order, as the interface requires: child resources before their parents.
 pub struct WasiConnection {
     readable: Pollable,
