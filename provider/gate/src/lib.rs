@@ -1,7 +1,7 @@
 //! The checks that every provider makes before it calls its store:
 //!
-//! - **Names.** The empty identifier means the bucket `default`. Names that start and end with a colon are reserved; one of
-//!   them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
+//! - **Names.** The empty identifier means the bucket `default`. Names that start and end with a colon are reserved;
+//!   one of them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
 //! - **The allow-list**, `KEYVALUE_BUCKETS`. If it is set, access to every other bucket is denied.
 //! - **Limits.** Keys and values over their limit are rejected.
 //!

@@ -49,8 +49,8 @@ pub fn time_limit(settings: &Settings) -> Result<Duration> {
     }
 }
 
-/// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST), and
-/// each is shortened at random by up to a half, so that instances that failed together do not retry together.
+/// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST),
+/// and each is shortened at random by up to a half, so that instances that failed together do not retry together.
 pub struct Backoff {
     pause: Duration,
     random: u64,

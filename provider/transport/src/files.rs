@@ -101,7 +101,8 @@ pub trait Directory: Sized + 'static {
     /// [`Exists`](FileError::Exists) if there is anything with that name.
     fn create_directory(&self, path: &str) -> Result<()>;
 
-    /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be missed.
+    /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be
+    /// missed.
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Deletes a file.
@@ -119,8 +120,8 @@ pub trait Directory: Sized + 'static {
 
 /// An open file. It has no current position.
 pub trait File: 'static {
-    /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the end of
-    /// the file.
+    /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the
+    /// end of the file.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>>;
 
     /// Puts bytes at the file's end, whoever else does so at the same time. Up to [`MAX_APPEND`] they usually stay in

@@ -25,8 +25,8 @@ pub trait Connection {
     /// Waits for bytes and returns those that have arrived. An empty result means that the server closed its side.
     fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault>;
 
-    /// Whether the server has closed the connection or sent something unasked between two requests, so that the connection
-    /// cannot be used for another one. Does not wait.
+    /// Whether the server has closed the connection or sent something unasked between two requests, so that the
+    /// connection cannot be used for another one. Does not wait.
     fn is_stale(&mut self) -> bool;
 }
 

@@ -9,8 +9,8 @@ use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use std::collections::HashSet;
 
-/// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB), with
-/// room for the encoding. A larger operation is sent by itself, and the server decides.
+/// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB),
+/// with room for the encoding. A larger operation is sent by itself, and the server decides.
 const BYTES: usize = 1 << 20;
 
 impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
@@ -59,8 +59,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         )
     }
 
-    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each answer
-    /// and the number of operations in it, and returns whether the answer was complete.
+    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each
+    /// answer and the number of operations in it, and returns whether the answer was complete.
     fn in_parts<T>(
         &self,
         items: &[T],

@@ -1,7 +1,7 @@
 //! The requests to etcd's JSON gateway and their answers. No I/O.
 //!
-//! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and 3.5.
-//! Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
+//! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and
+//! 3.5. Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
