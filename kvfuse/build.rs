@@ -1,9 +1,6 @@
-//! Embeds the provider components. They are wasm, which cargo cannot build for us in the same run: `make` leaves them in
+//! Embeds the provider components. They are wasm, which cargo cannot build in the same run: `make` leaves them in
 //! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
-
-#[path = "src/table.rs"]
-#[allow(dead_code)]
-mod table;
+//! A package on a registry holds them in embedded/, where `make package` puts them.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -21,19 +18,24 @@ fn main() -> ExitCode {
 
 fn embed() -> Result<(), String> {
     let variable = |name: &str| std::env::var_os(name).ok_or(format!("cargo did not set {name}"));
-    let root = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("..");
+    let here = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = here.join("..");
     let out = PathBuf::from(variable("OUT_DIR")?);
     // Another folder of components, for packagers and for the tests of this script.
     println!("cargo::rerun-if-env-changed=KVFUSE_COMPONENTS");
     let given = std::env::var_os("KVFUSE_COMPONENTS").map(PathBuf::from);
-    let folder = given.clone().unwrap_or_else(|| root.join("components"));
+    // The sources of the providers are in the repository and in no package.
+    let repository = root.join("provider").is_dir();
+    let default = if repository { root.join("components") } else { here.join("embedded") };
+    let folder = given.clone().unwrap_or(default);
 
-    let files: Vec<&str> = table::STORES.iter().flat_map(|store| store.files).copied().collect();
+    let files: Vec<String> = kvfuse_table::artefacts().map(|artefact| artefact.file()).collect();
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }
-    let missing = || -> Vec<&str> { files.iter().copied().filter(|file| !folder.join(file).is_file()).collect() };
-    if !missing().is_empty() && given.is_none() {
+    let missing =
+        || -> Vec<&str> { files.iter().map(String::as_str).filter(|file| !folder.join(file).is_file()).collect() };
+    if !missing().is_empty() && given.is_none() && repository {
         make_providers(&root, &out)?;
     }
     if !missing().is_empty() {
@@ -45,7 +47,7 @@ fn embed() -> Result<(), String> {
     }
 
     let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
-    for file in files {
+    for file in &files {
         let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
         writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
     }
@@ -58,7 +60,7 @@ fn make_providers(root: &Path, out: &Path) -> Result<(), String> {
     let help = "\n  = help: make providers\n  = note: this build looks for them in components/ and tried to make them";
     let mut make = Command::new("make");
     make.arg("--directory").arg(root).arg("providers").env("CARGO_TARGET_DIR", out.join("providers"));
-    // What cargo tells a build script of the outer build is not meant for the inner ones.
+    // What cargo tells a build script about the outer build must not reach the inner ones.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         let outer =

@@ -1,19 +1,26 @@
 //! From a guest's core module to a component.
 
 use crate::Interfaces;
-use anyhow::{Context, Result, bail};
+use crate::error::Error;
+use crate::sections::{Rebuilt, sections};
 use wasi_preview1_component_adapter_provider as preview1;
-use wasm_metadata::AddMetadata;
-use wasmparser::Payload;
+use wasm_metadata::{AddMetadata, AddMetadataField};
+use wasmparser::{Parser, Payload};
 use wit_component::ComponentEncoder;
 
 /// The interfaces that a component may import, each an exact name with its version.
-///
-/// As text: one name a line; blank lines and lines that begin with `#` say nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowed(Vec<String>);
 
 impl Allowed {
+    /// Reads a list: one name a line. Blank lines and lines that begin with `#` are ignored.
+    ///
+    /// ```
+    /// # let component = wat::parse_str(r#"(component (import "wasi:io/poll@0.2.6" (instance)))"#)?;
+    /// let allowed = kvfuse_compose::Allowed::parse("# what it waits with\nwasi:io/poll@0.2.6\n");
+    /// allowed.check(&component)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parse(text: &str) -> Self {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self(lines.map(str::to_string).collect())
@@ -21,104 +28,98 @@ impl Allowed {
 
     /// Compares a component's imports with the list. Both directions count: a list that allows what is never imported
     /// would hide the day when it is.
-    pub fn check(&self, component: &[u8]) -> Result<()> {
+    ///
+    /// # Errors
+    /// [`Error::Imports`] if they differ, and those of [`Interfaces::of`].
+    pub fn check(&self, component: &[u8]) -> Result<(), Error> {
         let imports = Interfaces::of(component)?.imports;
         let extra: Vec<_> = imports.iter().filter(|name| !self.0.contains(name)).cloned().collect();
         let unused: Vec<_> = self.0.iter().filter(|name| !imports.contains(name)).cloned().collect();
-        if extra.is_empty() && unused.is_empty() {
-            return Ok(());
-        }
-        let mut message = String::new();
-        if !extra.is_empty() {
-            message.push_str("the component imports what its list does not allow:");
-            extra.iter().for_each(|name| message.push_str(&format!("\n  {name}")));
-        }
-        if !unused.is_empty() {
-            message.push_str(if message.is_empty() { "" } else { "\n" });
-            message.push_str("its list allows what the component does not import:");
-            unused.iter().for_each(|name| message.push_str(&format!("\n  {name}")));
-        }
-        bail!(message)
+        if extra.is_empty() && unused.is_empty() { Ok(()) } else { Err(Error::Imports { extra, unused }) }
     }
 }
 
 /// What a component says about itself in its metadata.
 #[derive(Clone, Debug, Default)]
 pub struct About {
+    /// The component's name.
     pub name: String,
+    /// One sentence on what it does.
     pub description: String,
+    /// Its version, such as `0.1.0`.
     pub version: String,
+    /// An SPDX expression.
     pub licenses: String,
 }
 
 /// Makes a component from a core module that carries its world (as wit-bindgen leaves it), or takes a component as it
-/// is; then adds the metadata.
-pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>> {
-    let component = if wasmparser::Parser::is_component(wasm) {
-        wasm.to_vec()
-    } else {
-        encode(&without(wasm, "name")?).context("the core module cannot be made a component")?
-    };
+/// is; then sets the metadata. Imports of WASI preview 1 are satisfied by the adapter that wasmtime publishes.
+///
+/// Function names are dropped, because they would be a fifth of a small component.
+///
+/// ```
+/// use kvfuse_compose::{About, Interfaces, componentize};
+/// # use wit_component::{StringEncoding, embed_component_metadata};
+/// # let mut resolve = wit_parser::Resolve::default();
+/// # let package = resolve.push_str("app.wit", "package acme:app; world app {}")?;
+/// # let world = resolve.select_world(&[package], None)?;
+/// # let mut module = b"\0asm\x01\0\0\0".to_vec();
+/// # embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
+/// let about = About {
+///     name: "app".into(),
+///     description: "Does nothing".into(),
+///     version: "0.1.0".into(),
+///     licenses: "Apache-2.0".into(),
+/// };
+/// let component = componentize(&module, &about)?;
+/// assert_eq!(Interfaces::of(&component)?, Interfaces::default());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged, [`Error::Componentize`] if the module carries no world or
+/// does not match it, [`Error::Metadata`] if a version or licence is malformed.
+pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>, Error> {
+    let component = if Parser::is_component(wasm) { wasm.to_vec() } else { encode(&without(wasm, "name")?)? };
     let component = without(&component, "component-name")?;
+    set_metadata(&component, about).map_err(Error::Metadata)
+}
+
+fn set_metadata(component: &[u8], about: &About) -> Result<Vec<u8>, crate::error::Source> {
     let mut metadata = AddMetadata::default();
-    metadata.name = wasm_metadata::AddMetadataField::Set(about.name.clone());
-    metadata.description = wasm_metadata::AddMetadataField::Set(about.description.parse()?);
-    metadata.licenses = wasm_metadata::AddMetadataField::Set(about.licenses.parse()?);
-    metadata.version = wasm_metadata::AddMetadataField::Set(about.version.parse()?);
-    metadata.to_wasm(&component)
+    metadata.name = AddMetadataField::Set(about.name.clone());
+    metadata.description = AddMetadataField::Set(about.description.parse()?);
+    metadata.licenses = AddMetadataField::Set(about.licenses.parse()?);
+    metadata.version = AddMetadataField::Set(about.version.parse()?);
+    Ok(metadata.to_wasm(component)?)
 }
 
 /// Removes a custom section from the outermost level. Names, that is: those of a module's functions are a fifth of a
 /// provider, those that the encoder gives a component's internals a twelfth, and a provider is in every consumer. (Cargo's
 /// `strip = "symbols"` would take the producers along.)
-fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>> {
-    let mut kept = Vec::with_capacity(wasm.len());
-    let mut depth = 0usize;
-    // The preamble, then each section from the end of the one before.
-    let mut end = 0;
-    for payload in wasmparser::Parser::new(0).parse_all(wasm) {
-        let payload = payload.context("this is not valid WebAssembly")?;
-        let nested = match &payload {
-            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
-                depth += 1;
-                Some(unchecked_range.end)
-            }
-            Payload::End(_) => {
-                depth = depth.saturating_sub(1);
-                None
-            }
-            _ => None,
-        };
-        let section = match (&payload, nested) {
-            (_, Some(end)) if depth == 1 => Some(end),
-            (Payload::Version { range, .. }, _) if depth == 0 => Some(range.end),
-            (payload, None) if depth == 0 => payload.as_section().map(|(_, range)| range.end),
-            _ => None,
-        };
-        let Some(next) = section else { continue };
-        let named = matches!(&payload, Payload::CustomSection(custom) if custom.name() == section_name);
-        if !named {
-            kept.extend_from_slice(
-                wasm.get(end as usize..next as usize).context("a section does not end in the file")?,
-            );
+fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>, Error> {
+    let mut kept = Rebuilt::like(wasm);
+    for section in sections(wasm)? {
+        if !matches!(&section.payload, Payload::CustomSection(custom) if custom.name() == section_name) {
+            kept.keep(&section);
         }
-        end = next;
     }
-    Ok(kept)
+    Ok(kept.finish())
 }
 
-fn encode(module: &[u8]) -> Result<Vec<u8>> {
-    // A module built for WASI preview 1 (by a clang whose C library knows no other) calls functions that no component has.
+fn encode(module: &[u8]) -> Result<Vec<u8>, Error> {
+    // What a module built for WASI preview 1 imports: a C library that knows nothing newer calls functions of it that no
+    // component has.
     const PREVIEW1: &str = "wasi_snapshot_preview1";
     let (mut imports, mut command) = (false, false);
-    for payload in wasmparser::Parser::new(0).parse_all(module) {
-        match payload? {
-            wasmparser::Payload::ImportSection(section) => {
+    for section in sections(module)? {
+        match section.payload {
+            Payload::ImportSection(section) => {
                 for import in section.into_imports() {
                     imports |= import?.module == PREVIEW1;
                 }
             }
-            wasmparser::Payload::ExportSection(section) => {
+            Payload::ExportSection(section) => {
                 for export in section {
                     command |= export?.name == "_start";
                 }
@@ -126,14 +127,17 @@ fn encode(module: &[u8]) -> Result<Vec<u8>> {
             _ => {}
         }
     }
-    let mut encoder = ComponentEncoder::default();
-    encoder.module(module)?;
-    if imports {
-        let for_commands = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
-        encoder
-            .adapter(PREVIEW1, if command { for_commands } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER })?;
-    }
-    encoder.validate(true).encode()
+    let encoded = || {
+        let mut encoder = ComponentEncoder::default();
+        encoder.module(module)?;
+        if imports {
+            let for_commands = preview1::WASI_SNAPSHOT_PREVIEW1_COMMAND_ADAPTER;
+            let adapter = if command { for_commands } else { preview1::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER };
+            encoder.adapter(PREVIEW1, adapter)?;
+        }
+        encoder.validate(true).encode()
+    };
+    encoded().map_err(|e| Error::Componentize(e.into()))
 }
 
 #[cfg(test)]
@@ -191,8 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn a_core_module_without_a_world_is_no_component() {
-        assert!(Interfaces::of(b"\0asm\x01\0\0\0").is_err());
-        assert!(Interfaces::of(b"not wasm").is_err());
+    fn a_core_module_without_a_world_is_not_a_component() {
+        let module = wat::parse_str(r#"(module (import "a" "b" (func)))"#).unwrap();
+        assert!(matches!(Interfaces::of(&module), Err(Error::CoreModule)));
+        assert!(matches!(componentize(&module, &About::default()), Err(Error::Componentize(_))));
+        assert!(matches!(Interfaces::of(b"not wasm"), Err(Error::Invalid(_))));
     }
 }

@@ -1,48 +1,68 @@
 //! A component in words.
 
 use crate::Interfaces;
-use anyhow::Result;
-use std::fmt::Write;
+use crate::error::Error;
+use std::fmt;
 use wasm_metadata::{Metadata, Payload};
 
-/// Imports, exports and producers metadata, those of nested components included, as text for people.
-pub fn describe(component: &[u8]) -> Result<String> {
+/// Imports, exports and producers metadata, those of nested components included, as text for people. Sizes are in bytes.
+///
+/// ```
+/// let component = wat::parse_str(r#"(component (import "wasi:io/poll@0.2.6" (instance)))"#)?;
+/// let text = kvfuse_compose::describe(&component)?;
+/// assert!(text.starts_with("imports:\n  wasi:io/poll@0.2.6\nexports:\n  nothing\n"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Those of [`Interfaces::of`], and [`Error::Metadata`].
+pub fn describe(component: &[u8]) -> Result<String, Error> {
     let interfaces = Interfaces::of(component)?;
-    let mut out = String::new();
-    for (title, names) in [("imports", &interfaces.imports), ("exports", &interfaces.exports)] {
-        writeln!(out, "{title}:")?;
-        if names.is_empty() {
-            writeln!(out, "  nothing")?;
-        }
-        for name in names {
-            writeln!(out, "  {name}")?;
-        }
-    }
-    writeln!(out, "metadata:")?;
-    metadata(&Payload::from_binary(component)?, 1, &mut out)?;
-    Ok(out)
+    let payload = Payload::from_binary(component).map_err(|e| Error::Metadata(e.into()))?;
+    Ok(Description { interfaces, payload }.to_string())
 }
 
-fn metadata(payload: &Payload, depth: usize, out: &mut String) -> Result<()> {
+struct Description {
+    interfaces: Interfaces,
+    payload: Payload,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (title, names) in [("imports", &self.interfaces.imports), ("exports", &self.interfaces.exports)] {
+            writeln!(f, "{title}:")?;
+            if names.is_empty() {
+                writeln!(f, "  nothing")?;
+            }
+            for name in names {
+                writeln!(f, "  {name}")?;
+            }
+        }
+        writeln!(f, "metadata:")?;
+        metadata(&self.payload, 1, f)
+    }
+}
+
+fn metadata(payload: &Payload, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (kind, data, children) = match payload {
         Payload::Component { metadata, children } => ("component", metadata, children.as_slice()),
         Payload::Module(metadata) => ("module", metadata, [].as_slice()),
     };
     let producers = producers(data);
-    // Adapter modules without a word about themselves are wiring.
+    // Adapter modules that say nothing about themselves are wiring.
     if data.name.is_some() || !producers.is_empty() || !children.is_empty() {
         let name = data.name.as_deref().unwrap_or("(unnamed)");
         let size = data.range.end.saturating_sub(data.range.start);
-        write!(out, "{:indent$}{kind} {name}, {size} bytes", "", indent = 2 * depth)?;
+        write!(f, "{:indent$}{kind} {name}, {size} bytes", "", indent = 2 * depth)?;
         if let Some(version) = &data.version {
-            write!(out, ", version {version}")?;
+            write!(f, ", version {version}")?;
         }
-        writeln!(out)?;
+        writeln!(f)?;
         for line in data.description.iter().map(ToString::to_string).chain(producers) {
-            writeln!(out, "{:indent$}{line}", "", indent = 2 * depth + 4)?;
+            writeln!(f, "{:indent$}{line}", "", indent = 2 * depth + 4)?;
         }
     }
-    children.iter().try_for_each(|child| metadata(child, depth + 1, out))
+    children.iter().try_for_each(|child| metadata(child, depth + 1, f))
 }
 
 fn producers(data: &Metadata) -> Vec<String> {

@@ -3,34 +3,45 @@
 use crate::world::{Functions, Item, split_name};
 use std::collections::BTreeMap;
 
-/// One connection to be made: the consumer's import, by its name or label, to the provider's export.
+/// One connection between a consumer and a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wire {
+    /// The consumer's import, by its name or label.
     pub import: String,
+    /// The provider's export, by its name.
     pub export: String,
 }
 
-/// A generation that a consumer asks for and a provider does not have, beside the one of the provider that comes
+/// A package of interfaces that a consumer imports and a provider does not have, beside the provider's package that comes
 /// nearest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// `wasi:keyvalue@0.3.0`.
+    /// The package that is missing: `wasi:keyvalue@0.3.0`.
     pub wanted: String,
-    /// `None` if the provider has no interface of these names.
+    /// The package that comes nearest. `None` if the provider has no interface of these names.
     pub nearest: Option<String>,
+    /// Where the two differ; with nothing near, all functions that are missing.
     pub differences: Vec<Difference>,
 }
 
+/// A function that a consumer imports and a provider has differently or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The interface without its package: `store`.
     pub interface: String,
+    /// The function as the consumer imports it: `get: func(key: string) -> option<string>`.
     pub wanted: String,
-    /// `None` if the provider has no such function, or no such interface.
+    /// The function as the provider exports it. `None` if it has no such function, or no such interface.
     pub offered: Option<String>,
 }
 
-/// Whether an import is of a key-value interface, whoever published it: its package is called `keyvalue`.
+/// Whether an import is of a key-value interface, no matter who published it: its package is called `keyvalue`.
+///
+/// ```
+/// use kvfuse_compose::is_keyvalue;
+/// assert!(is_keyvalue("wasi:keyvalue/store@0.2.0-draft2") && is_keyvalue("acme:keyvalue/things"));
+/// assert!(!is_keyvalue("wasi:io/poll@0.2.6"));
+/// ```
 pub fn is_keyvalue(interface: &str) -> bool {
     split_name(interface).is_some_and(|(package, _)| package_name(&package) == "keyvalue")
 }
@@ -42,8 +53,28 @@ fn package_name(package: &str) -> &str {
 
 /// The connections that satisfy all of `wanted` from `offered`.
 ///
-/// What decides is the shape of the functions. Interfaces of one package go to one package, for they share their types;
-/// the package of the same name and version comes first, and another one serves if every function is the same.
+/// The shape of the functions decides. Interfaces of one package are connected to one package, because they share their
+/// types; the package of the same name and version is tried first, and another one serves if every function is the same.
+///
+/// [`connect`](crate::connect) has an example of a provider that fits. This one does not:
+///
+/// ```
+/// use kvfuse_compose::{World, fit};
+///
+/// let wanted = World::of(&wat::parse_str(r#"(component
+///     (import "acme:store/counter@0.2.0" (instance (export "next" (func (param "by" u32) (result u32))))))"#)?)?;
+/// let offered = World::of(&wat::parse_str(r#"(component
+///     (import "acme:store/counter@0.1.0" (instance (export "next" (func (result u32))))))"#)?)?;
+///
+/// let misfits = fit(&wanted.imports.iter().collect::<Vec<_>>(), &offered.imports).unwrap_err();
+/// assert_eq!(misfits[0].nearest.as_deref(), Some("acme:store@0.1.0"));
+/// assert_eq!(misfits[0].differences[0].wanted, "next: func(by: u32) -> u32");
+/// assert_eq!(misfits[0].differences[0].offered.as_deref(), Some("next: func() -> u32"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// Each package of which no package of the provider has all the functions that the consumer imports.
 pub fn fit(wanted: &[&Item], offered: &[Item]) -> Result<Vec<Wire>, Vec<Misfit>> {
     let offered = by_package(offered.iter());
     let mut wires = Vec::new();
@@ -55,7 +86,7 @@ pub fn fit(wanted: &[&Item], offered: &[Item]) -> Result<Vec<Wire>, Vec<Misfit>>
         let judged = candidates.into_iter().map(|(name, exports)| (name, judge(&items, exports)));
         match judged.min_by_key(|(_, (_, differences))| differences.len()) {
             Some((_, (found, differences))) if differences.is_empty() => wires.extend(found),
-            // Nothing in common is no neighbour.
+            // Only what has something in common is near.
             Some((name, (found, differences)))
                 if !found.is_empty() || differences.iter().any(|d| d.offered.is_some()) =>
             {
@@ -110,7 +141,7 @@ fn differing(interface: &str, wanted: &Functions, offered: &Functions) -> Vec<Di
         if counterpart.is_some_and(|other| other.shape == function.shape) {
             continue;
         }
-        // Where the names of the types hide the difference, they are written out.
+        // Where the names of the types hide the difference, the types are written out.
         let hidden = counterpart.is_some_and(|other| other.text == function.text);
         let text = |f: &crate::world::Signature| if hidden { f.shape.clone() } else { f.text.clone() };
         differences.push(Difference {
@@ -192,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn another_package_is_no_neighbour() {
+    fn a_package_with_nothing_in_common_is_not_near() {
         let wanted = item("acme:keyvalue/things", &["frob: func()"]);
         let misfits = fit(&[&wanted], &offered()).unwrap_err();
         assert_eq!(misfits[0].nearest, None);

@@ -4,17 +4,46 @@
 //! `wasi:io/streams@0.2.12` are different interfaces with different resources, although every host treats them as one.
 //! So the provider's imports are renamed to the version that the consumer was built against.
 
+use crate::error::Error;
 use crate::fit::Wire;
+use crate::sections::{Rebuilt, sections};
 use crate::world::{Item, World, split_name};
-use anyhow::{Result, bail};
-use wasmparser::{Encoding, Parser, Payload};
+use wasm_encoder::reencode::{ReencodeComponent, RoundtripReencoder};
+use wasm_encoder::{ComponentExternName, ComponentImportSection};
+use wasmparser::{ComponentImportSectionReader, Payload};
 
-/// The imports of the provider that have to be renamed for these connections, from and to.
+/// The imports of the provider that [`connect`](crate::connect) renames for these connections, each as its old and its
+/// new name, such as `wasi:io/streams@0.2.12` and `wasi:io/streams@0.2.0`.
+///
+/// Only packages of which both sides use types are concerned, and only versions that hosts treat as one.
+///
+/// ```
+/// # use kvfuse_compose::{Item, Wire, World, renames};
+/// # let item = |name: &str, uses: &[&str]| Item {
+/// #     name: name.into(),
+/// #     uses: uses.iter().map(|name| name.to_string()).collect(),
+/// #     ..Item::default()
+/// # };
+/// // Both pass streams, of two versions of wasi:io.
+/// let consumer = World {
+///     imports: vec![item("wasi:keyvalue/types@0.1.0", &["wasi:io/streams@0.2.0"])],
+///     ..World::default()
+/// };
+/// let provider = World {
+///     imports: vec![item("wasi:io/streams@0.2.12", &[]), item("wasi:random/random@0.2.12", &[])],
+///     exports: vec![item("wasi:keyvalue/types@0.1.0", &["wasi:io/streams@0.2.12"])],
+/// };
+/// let name = "wasi:keyvalue/types@0.1.0".to_string();
+/// let wires = [Wire { import: name.clone(), export: name }];
+/// let expected = [("wasi:io/streams@0.2.12".to_string(), "wasi:io/streams@0.2.0".to_string())];
+/// assert_eq!(renames(&consumer, &provider, &wires)?, expected);
+/// # Ok::<(), kvfuse_compose::Error>(())
+/// ```
 ///
 /// # Errors
-/// If the consumer itself uses one package in two versions: its resources then have two types, and the provider's
-/// functions only one.
-pub fn renames(consumer: &World, provider: &World, wires: &[Wire]) -> Result<Vec<(String, String)>> {
+/// [`Error::TwoVersions`] if the consumer itself uses one package in two versions: its resources then have two types, and
+/// the provider's functions only one.
+pub fn renames(consumer: &World, provider: &World, wires: &[Wire]) -> Result<Vec<(String, String)>, Error> {
     let mut packages: Vec<(String, String)> = Vec::new();
     for wire in wires {
         let import = consumer.imports.iter().find(|item| item.name == wire.import);
@@ -23,7 +52,7 @@ pub fn renames(consumer: &World, provider: &World, wires: &[Wire]) -> Result<Vec
         for (to, from) in shared(import, export) {
             match packages.iter().find(|(f, _)| *f == from) {
                 Some((_, other)) if *other != to => {
-                    bail!("its key-value imports pass resources of both {other} and {to}: build it against one of them")
+                    return Err(Error::TwoVersions { one: other.clone(), other: to });
                 }
                 Some(_) => {}
                 None => packages.push((from, to)),
@@ -66,59 +95,34 @@ fn track(package: &str) -> Option<String> {
     Some(if major == "0" { format!("{path}@0.{minor}") } else { format!("{path}@{major}") })
 }
 
-/// The component with these imports renamed, and nothing else changed.
-pub fn rename_imports(component: &[u8], renames: &[(String, String)]) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(component.len());
-    let mut copied = 0;
-    let mut depth = 0usize;
-    for payload in Parser::new(0).parse_all(component) {
-        match payload? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => bail!("this is not a component"),
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::ComponentImportSection(section) if depth == 0 => {
-                let range = usize::try_from(section.range().start)?..usize::try_from(section.range().end)?;
-                let mut content = Vec::new();
-                let mut done = range.start;
-                for import in section {
-                    let old = import?.name.name;
-                    let Some((_, new)) = renames.iter().find(|(from, _)| from == old) else { continue };
-                    // The name is a slice of the component, with its length before it.
-                    let at = (old.as_ptr() as usize).saturating_sub(component.as_ptr() as usize);
-                    let length_at = at.saturating_sub(leb128(old.len()).len());
-                    content.extend_from_slice(component.get(done..length_at).unwrap_or_default());
-                    content.extend(leb128(new.len()));
-                    content.extend_from_slice(new.as_bytes());
-                    done = at + old.len();
-                }
-                content.extend_from_slice(component.get(done..range.end).unwrap_or_default());
-                // Before the section's content stand its number and its size.
-                let header = range.start.saturating_sub(1 + leb128(range.len()).len());
-                out.extend_from_slice(component.get(copied..=header).unwrap_or_default());
-                out.extend(leb128(content.len()));
-                out.extend(content);
-                copied = range.end;
-            }
-            _ => {}
+/// The component with these imports renamed, and every other section as it was.
+pub(crate) fn rename_imports(component: &[u8], renames: &[(String, String)]) -> Result<Vec<u8>, Error> {
+    let mut renamed = Rebuilt::like(component);
+    for section in sections(component)? {
+        match &section.payload {
+            Payload::ComponentImportSection(imports) => renamed.add(&with_new_names(imports.clone(), renames)?),
+            _ => renamed.keep(&section),
         }
     }
-    out.extend_from_slice(component.get(copied..).unwrap_or_default());
-    // Lengths may be written with more bytes than they need; then the arithmetic above was wrong.
-    wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all()).validate_all(&out)?;
-    Ok(out)
+    Ok(renamed.finish())
 }
 
-fn leb128(mut value: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    loop {
-        let byte = (value & 0x7f) as u8;
-        value >>= 7;
-        if value == 0 {
-            bytes.push(byte);
-            return bytes;
+fn with_new_names(
+    old: ComponentImportSectionReader,
+    renames: &[(String, String)],
+) -> Result<ComponentImportSection, Error> {
+    let mut new = ComponentImportSection::new();
+    for import in old {
+        let import = import?;
+        let to = renames.iter().find(|(from, _)| from == import.name.name).map(|(_, to)| to);
+        let mut name = ComponentExternName::from(import.name);
+        if let Some(to) = to {
+            name.name = to.into();
         }
-        bytes.push(byte | 0x80);
+        let ty = RoundtripReencoder.component_type_ref(import.ty).map_err(|e| Error::Invalid(e.into()))?;
+        new.import(name, ty);
     }
+    Ok(new)
 }
 
 #[cfg(test)]
@@ -136,10 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_written_as_the_format_wants_them() {
-        assert_eq!(leb128(0), [0]);
-        assert_eq!(leb128(127), [127]);
-        assert_eq!(leb128(128), [0x80, 1]);
-        assert_eq!(leb128(300), [0xac, 2]);
+    fn only_the_names_that_are_listed_change() {
+        let text = |version: &str| {
+            format!(
+                r#"(component $outer
+                    (import "wasi:io/poll@{version}" (instance $poll (export "pollable" (type (sub resource)))))
+                    (import "wasi:random/random@0.2.12" (instance))
+                    (core module)
+                    (component (import "wasi:io/poll@0.2.12" (instance)))
+                    (export "poll" (instance $poll)))"#
+            )
+        };
+        let renames = [("wasi:io/poll@0.2.12".to_string(), "wasi:io/poll@0.2.0".to_string())];
+        let renamed = rename_imports(&wat::parse_str(text("0.2.12")).unwrap(), &renames).unwrap();
+        assert_eq!(renamed, wat::parse_str(text("0.2.0")).unwrap());
     }
 }

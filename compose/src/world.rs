@@ -1,6 +1,6 @@
 //! What a component imports and exports, function by function.
 
-use anyhow::{Context, Result};
+use crate::error::Error;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use wit_parser::decoding::{DecodedWasm, decode};
@@ -8,22 +8,25 @@ use wit_parser::{
     Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey,
 };
 
-/// A component seen from outside. Order is the component's own.
+/// A component seen from outside.
 #[derive(Clone, Debug, Default)]
 pub struct World {
+    /// Its imports, in the order of the component.
     pub imports: Vec<Item>,
+    /// Its exports, in the order of the component.
     pub exports: Vec<Item>,
 }
 
 /// One import or export.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Item {
     /// The name by which it is connected: `wasi:keyvalue/store@0.2.0-draft2`, a label, or a function's name.
     pub name: String,
     /// For a labelled import (`import sessions: wasi:keyvalue/store@0.2.0-draft2`): the interface it stands for.
     pub implements: Option<String>,
+    /// Its functions.
     pub functions: Functions,
-    /// The interfaces whose types it uses.
+    /// The interfaces whose types it uses, sorted: `wasi:io/streams@0.2.0`.
     pub uses: Vec<String>,
 }
 
@@ -31,6 +34,7 @@ pub struct Item {
 /// carries types has none.
 pub type Functions = BTreeMap<String, Signature>;
 
+/// The parameters and the result of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
     /// As its author wrote it, with the names of the types: `bucket.get: func(key: string) -> result<…, error>`.
@@ -42,22 +46,38 @@ pub struct Signature {
 
 impl Item {
     /// The interface that is meant, whether it was imported by its name or under a label.
+    ///
+    /// ```
+    /// # use kvfuse_compose::Item;
+    /// let name = "wasi:keyvalue/store@0.2.0-draft2";
+    /// let labelled = Item { name: "sessions".into(), implements: Some(name.into()), ..Item::default() };
+    /// assert_eq!(labelled.interface(), name);
+    /// ```
     pub fn interface(&self) -> &str {
         self.implements.as_deref().unwrap_or(&self.name)
     }
 }
 
 impl World {
-    /// Reads a component; it is validated on the way.
+    /// Reads a component, and validates it on the way.
+    ///
+    /// ```
+    /// let component = wat::parse_str(r#"(component
+    ///     (import "acme:store/counter" (instance (export "next" (func (param "by" u32) (result u32))))))"#)?;
+    /// let world = kvfuse_compose::World::of(&component)?;
+    /// assert_eq!(world.imports[0].name, "acme:store/counter");
+    /// assert_eq!(world.imports[0].functions["next"].text, "next: func(by: u32) -> u32");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
-    /// If it is damaged, or imports what WIT has no words for (modules, components, values).
-    pub fn of(component: &[u8]) -> Result<Self> {
-        let (resolve, world) = match decode(component).context("the component cannot be read")? {
-            DecodedWasm::Component(resolve, world) => (resolve, world),
-            DecodedWasm::WitPackage(..) => anyhow::bail!("this file holds a WIT package: interfaces and no code"),
-        };
-        Ok(Self::read(&resolve, world))
+    /// [`Error::Types`] if it is damaged, or imports or exports what WIT cannot express (modules, components, values);
+    /// [`Error::WitPackage`].
+    pub fn of(component: &[u8]) -> Result<Self, Error> {
+        match decode(component).map_err(|e| Error::Types(e.into()))? {
+            DecodedWasm::Component(resolve, world) => Ok(Self::read(&resolve, world)),
+            DecodedWasm::WitPackage(..) => Err(Error::WitPackage),
+        }
     }
 
     fn read(resolve: &Resolve, world: WorldId) -> Self {
@@ -204,7 +224,13 @@ impl Printer<'_> {
     }
 }
 
-/// `wasi:keyvalue/store@0.2.0-draft2` is the interface `store` of the package `wasi:keyvalue@0.2.0-draft2`.
+/// The package and the bare name of an interface. `None` for what is not the name of an interface in a package.
+///
+/// ```
+/// let (package, interface) = kvfuse_compose::split_name("wasi:keyvalue/store@0.2.0-draft2").unwrap();
+/// assert_eq!((package.as_str(), interface), ("wasi:keyvalue@0.2.0-draft2", "store"));
+/// assert_eq!(kvfuse_compose::split_name("sessions"), None);
+/// ```
 pub fn split_name(interface: &str) -> Option<(String, &str)> {
     let (path, version) = interface.split_once('@').map_or((interface, ""), |(path, version)| (path, version));
     let (package, name) = path.split_once('/')?;

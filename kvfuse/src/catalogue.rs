@@ -3,15 +3,16 @@
 use crate::refusal::{Refusal, Result, chain};
 use crate::table::{COMMON, STORES, Store, Variable};
 use kvfuse_compose::World;
+use kvfuse_table::Artefact;
 use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
-/// A provider component: one of ours, or somebody else's.
+/// A provider component: a built-in one, or one of the user's.
 pub struct Provider {
     /// The name of its file.
     pub file: String,
-    /// `None` for somebody else's.
+    /// `None` for one of the user's.
     pub store: Option<&'static Store>,
     pub bytes: Vec<u8>,
     pub world: World,
@@ -23,7 +24,7 @@ impl Provider {
         self.store.map(|store| store.variables.iter().chain(COMMON).collect()).unwrap_or_default()
     }
 
-    /// How it is called in a sentence.
+    /// Its name in a sentence.
     pub fn title(&self) -> String {
         match self.store {
             Some(store) => format!("the store {} ({})", store.name, self.file),
@@ -31,7 +32,7 @@ impl Provider {
         }
     }
 
-    /// From a file of the user's.
+    /// Reads one of the user's.
     pub fn from_file(path: &std::path::Path) -> Result<Self> {
         let bytes = crate::input::read_component(path)?;
         let world = crate::input::read_world(path, &bytes)?;
@@ -55,30 +56,29 @@ pub fn store(name: &str) -> Result<&'static Store> {
         Box::new(
             Refusal::new("--store", format!("there is no store called {name:?}"))
                 .note(format!("the stores are: {}", names.join(", ")))
-                .help("kvfuse stores tells what each one is; --provider takes a provider component of your own"),
+                .help("kvfuse stores describes them; --provider takes a provider component of your own"),
         )
     })
 }
 
-/// The providers of a store, in the order in which they are to be tried.
+/// The providers of a store, in the order in which they are tried.
 pub fn providers(store: &'static Store) -> Result<Vec<Provider>> {
-    store.files.iter().map(|file| provider(store, file)).collect()
+    store.artefacts().map(|artefact| provider(store, &artefact.file())).collect()
 }
 
 fn provider(store: &'static Store, file: &str) -> Result<Provider> {
     let bytes = FILES.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()).unwrap_or_default();
     match World::of(&bytes) {
         Ok(world) => Ok(Provider { file: file.into(), store: Some(store), bytes, world }),
-        Err(e) => Refusal::new(PathBuf::from(file).display(), "a provider that kvfuse carries cannot be read")
+        Err(e) => Refusal::new(PathBuf::from(file).display(), "a built-in provider cannot be read")
             .note(chain(&e))
-            .help("this is a defect of this build of kvfuse: build it again")
+            .help("this build of kvfuse is broken: build it again")
             .err(),
     }
 }
 
-/// The provider of ours that these bytes are.
-pub fn recognise(bytes: &[u8]) -> Option<(&'static Store, &'static str)> {
+/// The built-in provider that has these bytes.
+pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
-    let store = STORES.iter().find(|store| store.files.contains(file))?;
-    Some((store, file))
+    kvfuse_table::artefacts().find(|artefact| artefact.file() == *file)
 }

@@ -4,9 +4,9 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 const CODES: &str = "\
-Exit codes: 0 done; 1 the component is not one that kvfuse can work with; 2 wrong use of the command line;
-3 a file cannot be read or written; 4 a store is damaged. `kvfuse run` exits as the component does; 125 if it
-could not be run, 134 if it trapped.";
+Exit codes: 0 success; 1 kvfuse cannot work with the component; 2 invalid command line; 3 a file
+cannot be read or written; 4 a store is damaged. `kvfuse run` exits with the component's own code;
+125 if it could not be run, 134 if it trapped.";
 
 /// Gives any WebAssembly component a key-value store.
 #[derive(Parser)]
@@ -20,13 +20,13 @@ pub struct Cli {
 pub enum Command {
     /// Put a store into a component that imports wasi:keyvalue.
     Fuse(Fuse),
-    /// Say what a component is, what it imports of key-value, and how to run it.
+    /// Show what a component is, which key-value interfaces it imports, and how to run it.
     Inspect(Inspect),
-    /// Run a component with what its store needs and nothing more. One that is not fused yet is fused in memory.
+    /// Run a component, granting what its store needs and nothing more. It is fused in memory first if needed.
     Run(Run),
-    /// List the stores, what each one needs and the generations of wasi:keyvalue that it has.
+    /// List the stores: what each one needs, and which generations of wasi:keyvalue it supports.
     Stores(Stores),
-    /// Say what the files of a store on files hold, and whether they are damaged. Changes nothing.
+    /// Show what the files of the store `files` contain, and whether they are damaged. Changes nothing.
     Stat(Stat),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
@@ -35,10 +35,10 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Chosen {
-    /// The store to put in; `kvfuse stores` lists them.
+    /// The store to use; `kvfuse stores` lists them.
     #[arg(long, value_name = "STORE", default_value = "files", conflicts_with = "provider")]
     pub store: String,
-    /// A provider component to use in place of a store that kvfuse carries.
+    /// A provider component to use instead of a built-in store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub provider: Option<PathBuf>,
 }
@@ -97,25 +97,25 @@ pub struct Run {
     pub component: PathBuf,
     #[command(flatten)]
     pub chosen: Chosen,
-    /// The directory in which a store on files keeps its data; made if it is not there.
+    /// The directory in which the store `files` keeps its data; created if it does not exist.
     #[arg(long, value_name = "DIRECTORY", default_value = "data", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
     /// The address on which an HTTP handler is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub addr: std::net::SocketAddr,
-    /// Set an environment variable, or pass one on.
+    /// Set an environment variable, or pass on one of your own.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
-    /// Grant the component a directory of its own.
+    /// Grant the component access to a directory.
     #[arg(long, value_name = "HOST[::GUEST]")]
     pub dir: Vec<String>,
-    /// Allow connections to this address, beside those that the store is configured for.
+    /// Allow connections to this address, in addition to those in the store's configuration.
     #[arg(long, value_name = "HOST:PORT")]
     pub net: Vec<String>,
-    /// Compile the component anew, and do not keep what was compiled.
+    /// Do not use the cache of compiled components.
     #[arg(long)]
     pub no_cache: bool,
-    /// Print the wasmtime line that does the same, and do not run.
+    /// Print the wasmtime command that does the same, without running it.
     #[arg(long)]
     pub explain: bool,
     /// The component's arguments.

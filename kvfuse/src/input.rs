@@ -1,5 +1,5 @@
-//! Reading a file that is supposed to be a component. Whatever it really is, the user learns it, and quickly: nothing is
-//! read beyond the first bytes before they look right.
+//! Reads a file that should be a component. If it is something else, the user is told what, and quickly: only the first
+//! bytes are read until they look right.
 
 use crate::refusal::{Refusal, Result, chain};
 use std::fs::File;
@@ -51,24 +51,26 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
         return Refusal::new(place, "this file is empty").help("build the component again").err();
     }
     if MAGIC.starts_with(start) {
-        return truncated(path, start.len() as u64, "its first 8 bytes are not all there");
+        return truncated(path, start.len() as u64, "it ends within its first 8 bytes");
     }
     let Some(version) = start.strip_prefix(MAGIC) else {
-        let refusal = Refusal::new(place, "this is not WebAssembly")
-            .note(format!("a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with {}", hex(start)));
+        let refusal = Refusal::new(place, "this is not WebAssembly").note(format!(
+            "a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with {}",
+            hex(start)
+        ));
         return match start.trim_ascii_start().first() {
             Some(b'(') => {
                 refusal.help("it looks like the text format; make it binary: wasm-tools parse app.wat -o app.wasm")
             }
-            _ => {
-                refusal.help("kvfuse takes what a compiler for wasm32-wasip2, componentize-py or jco componentize made")
-            }
+            _ => refusal.help(
+                "kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize",
+            ),
         }
         .err();
     };
     if version == MODULE {
         return Refusal::new(place, "this is a core WebAssembly module, not a component")
-            .note("only a component says in its types which key-value functions it imports")
+            .note("only a component declares which key-value functions it imports")
             .help(
                 "Rust: build with --target wasm32-wasip2\n\
                  a module that wit-bindgen made: wasm-tools component new app.wasm -o app.component.wasm\n\
@@ -80,9 +82,9 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
         return Ok(());
     }
     if version.len() < COMPONENT.len() {
-        return truncated(path, start.len() as u64, "its first 8 bytes are not all there");
+        return truncated(path, start.len() as u64, "it ends within its first 8 bytes");
     }
-    Refusal::new(place, "this is WebAssembly of a version that kvfuse does not know")
+    Refusal::new(place, "this is an unknown version of WebAssembly")
         .note(format!("the version bytes of a component are 0d 00 01 00; here they are {}", hex(version)))
         .help("build it with current tools")
         .err()
@@ -102,8 +104,8 @@ fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-// The validator passes over a custom section at the end whose content is not all there, and fusing would carry it into
-// the middle of another file.
+// The validator accepts a custom section at the end whose content is incomplete; fusing would move it into the middle of
+// another file.
 fn last_section(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut at = 8;
     while at < bytes.len() {
@@ -111,7 +113,7 @@ fn last_section(path: &Path, bytes: &[u8]) -> Result<()> {
         let end = reader.read_var_u32().ok().map(|size| at + 1 + reader.original_position() as usize + size as usize);
         match end {
             Some(end) if end <= bytes.len() => at = end,
-            _ => return truncated(path, bytes.len() as u64, "its last section is not all there"),
+            _ => return truncated(path, bytes.len() as u64, "its last section is incomplete"),
         }
     }
     Ok(())
@@ -128,7 +130,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
-/// The operating system's words without its error number, which say the same on every platform for the common cases.
+/// The operating system's message without its error number; in the common cases, the same on every platform.
 pub fn reason(e: &std::io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "there is no such file".into(),
@@ -140,13 +142,13 @@ pub fn reason(e: &std::io::Error) -> String {
     }
 }
 
-/// What the component imports and exports, or why WIT has no words for it.
+/// What the component imports and exports, or why WIT cannot express it.
 pub fn read_world(path: &Path, bytes: &[u8]) -> Result<kvfuse_compose::World> {
     kvfuse_compose::World::of(bytes).map_err(|e| {
         Box::new(
             Refusal::new(path.display(), "the imports and exports of this component cannot be read")
                 .note(chain(&e))
-                .help("kvfuse knows components whose imports and exports are interfaces, functions and types"),
+                .help("kvfuse supports components whose imports and exports are interfaces, functions and types"),
         )
     })
 }

@@ -1,11 +1,11 @@
-//! What a fused component has to be given when it runs, and the `wasmtime` line that gives it.
+//! What a fused component needs to be granted when it runs, and the `wasmtime` line that grants it.
 
 use crate::catalogue::Provider;
 use crate::subject::{Kind, Subject};
 use crate::table::Role;
 
-/// The grants follow from what the provider imports: nothing is granted for what the consumer imports by itself, except
-/// that its interfaces must be there at all.
+/// The grants follow from what the provider imports. For the consumer's own imports, nothing is granted except that their
+/// interfaces exist.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
     /// The provider keeps files.
@@ -31,7 +31,7 @@ impl Needs {
             labels: subject.labelled(),
             ..Self::default()
         };
-        // `wasmtime serve` begins with wasi:http and little else, `wasmtime run` with the rest and without wasi:http.
+        // By default, `wasmtime serve` provides wasi:http and little else, `wasmtime run` everything but wasi:http.
         let serve = subject.kind == Kind::Handler;
         let beyond_proxy =
             ["wasi:cli/environment", "wasi:cli/exit", "wasi:cli/terminal", "wasi:filesystem/", "wasi:sockets/"];
@@ -55,7 +55,7 @@ impl Needs {
     }
 }
 
-/// Where the store's data is, for the `wasmtime` line.
+/// What a `wasmtime` line is made from.
 pub struct Line<'a> {
     pub subject: &'a Subject,
     pub provider: Option<&'a Provider>,
@@ -71,7 +71,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Of who sets nothing and grants the directory that the documentation does.
+    /// With default settings.
     pub fn plain(subject: &'a Subject, provider: Option<&'a Provider>, needs: &'a Needs, file: &'a str) -> Self {
         Self {
             subject,
@@ -86,9 +86,9 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// `None` for a library, which is not run by itself.
+    /// `None` for a library, which cannot be run by itself.
     ///
-    /// What the environment holds may be a secret; `--env NAME` passes it on without showing it.
+    /// Values in the environment may be secret; `--env NAME` passes one on without showing it.
     pub fn render(&self) -> Option<String> {
         let mut words: Vec<String> = match self.subject.kind {
             Kind::Command => vec!["wasmtime".into(), "run".into()],
@@ -135,7 +135,7 @@ impl<'a> Line<'a> {
 }
 
 impl Line<'_> {
-    /// Of a variable given by hand, the value only where it is known not to be a secret. `--env NAME` passes it on.
+    /// A variable that the user set, with its value only if that is known not to be secret. `--env NAME` passes it on.
     fn shown<'a>(&self, variable: &'a str) -> &'a str {
         let name = variable.split('=').next().unwrap_or(variable);
         let known = self.provider.map(Provider::variables).unwrap_or_default();

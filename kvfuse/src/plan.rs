@@ -1,4 +1,4 @@
-//! Which provider fits a component, and what comes of fusing the two.
+//! Which provider fits a component, and what fusing the two gives.
 
 use crate::catalogue::Provider;
 use crate::refusal::{Refusal, Result, chain};
@@ -11,14 +11,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The first of the providers that has everything that the component imports of key-value.
+    /// The first provider that exports every key-value interface that the component imports.
     pub fn new(subject: &Subject, providers: Vec<Provider>) -> Result<Self> {
         if providers.iter().all(|provider| subject.wanted(&provider.world.exports).is_empty()) {
             return no_imports(subject).err();
         }
         if subject.world.exports.is_empty() {
-            return Refusal::new(subject.path.display(), "this component exports nothing, so nobody can use it")
-                .note("one that was cut off between two of its sections looks like this")
+            return Refusal::new(subject.path.display(), "this component exports nothing, so it cannot be used")
+                .note("a file that was cut off between two sections looks like this")
                 .help("build it again; if it came over a network, fetch it again")
                 .err();
         }
@@ -43,12 +43,12 @@ impl Plan {
         })
     }
 
-    /// What the fused component will import; [`connect`] makes sure of it.
+    /// What the fused component will import; [`connect`] checks it.
     pub fn imports_after(&self, subject: &Subject) -> Vec<String> {
         let connected = |name: &str| self.wires.iter().any(|wire| wire.import == name);
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));
         let mut names: Vec<String> = Vec::new();
-        // Where it cannot be said, fusing will say why.
+        // If this fails, fusing fails as well, and gives the reason.
         let renames = renames(&subject.world, &self.provider.world, &self.wires).unwrap_or_default();
         for item in left.chain(&self.provider.world.imports) {
             let renamed = renames.iter().find(|(from, _)| *from == item.name).map(|(_, to)| to);
@@ -64,8 +64,8 @@ impl Plan {
 fn no_imports(subject: &Subject) -> Refusal {
     let place = subject.path.display().to_string();
     if let Some(provider) = &subject.inside {
-        return Refusal::new(&place, "this component has its key-value store already")
-            .note(format!("it carries {} and imports no key-value interface", provider.title()))
+        return Refusal::new(&place, "this component already has a key-value store")
+            .note(format!("it contains {} and imports no key-value interface", provider.title()))
             .help(format!("run it: kvfuse run {place}"));
     }
     let imports = &subject.world.imports;
@@ -89,7 +89,7 @@ fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
     let wanted = subject.keyvalue();
     let generations = packages(&wanted);
     let place = subject.path.display();
-    // Every generation is to be had, only not in one component.
+    // Each generation is available, but not all of them in one provider.
     let covered = |package: &String| refused.iter().any(|(_, misfits)| misfits.iter().all(|m| m.wanted != *package));
     if generations.len() > 1 && generations.iter().all(covered) {
         let mut refusal =
@@ -100,7 +100,7 @@ fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
         }
         return refusal.help("two shapes under one version cannot be exported at once: move your code to one of them");
     }
-    // Otherwise the provider that comes nearest tells most.
+    // Otherwise the nearest provider explains most.
     let distance = |misfits: &[Misfit]| misfits.iter().map(|m| m.differences.len()).sum::<usize>();
     let nearest = refused.iter().min_by_key(|(_, misfits)| distance(misfits));
     let Some((provider, misfits)) = nearest else {
@@ -116,7 +116,7 @@ fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
         refusal = refusal.note(differences(misfit));
     }
     let help = if provider.store.is_none() {
-        "use a provider for this generation, or one that kvfuse carries: leave --provider out"
+        "use a provider for this generation, or leave out --provider for a built-in store"
     } else {
         "build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm"
     };
@@ -126,15 +126,15 @@ fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
 fn differences(misfit: &Misfit) -> String {
     let mut text = match &misfit.nearest {
         Some(nearest) => format!("compared with {nearest}, function by function:"),
-        None => format!("nothing called {} is known. Imported are:", misfit.wanted),
+        None => format!("no package called {} is known; the component imports", misfit.wanted),
     };
     for difference in &misfit.differences {
         let wanted = format!("\n  {}/{}", difference.interface, difference.wanted);
         match (&difference.offered, &misfit.nearest) {
             (Some(offered), _) => {
-                text.push_str(&format!("{wanted}\n  {}/{offered}   <- there", difference.interface));
+                text.push_str(&format!("{wanted}\n  {}/{offered}   <- what the provider has", difference.interface));
             }
-            (None, Some(_)) => text.push_str(&format!("{wanted}\n  (not there)")),
+            (None, Some(_)) => text.push_str(&format!("{wanted}\n  (the provider does not have it)")),
             (None, None) => text.push_str(&wanted),
         }
     }

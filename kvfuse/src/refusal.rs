@@ -1,4 +1,4 @@
-//! What kvfuse says when it cannot do what was asked: what, where, and what to do.
+//! The errors that users see: what went wrong, where, and what to do.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ pub mod code {
     pub const REFUSED: u8 = 1;
     pub const FILES: u8 = 3;
     pub const DAMAGED: u8 = 4;
-    /// `run` passes the component's own code on; these two are kvfuse's.
+    /// `run` exits with the component's own code, except for these two.
     pub const NOT_RUN: u8 = 125;
     #[cfg(feature = "run")]
     pub const TRAP: u8 = 134;
@@ -49,7 +49,7 @@ impl Refusal {
         self
     }
 
-    /// A way out.
+    /// What the user can do.
     pub fn help(mut self, text: impl Into<String>) -> Self {
         self.remarks.push(("help", text.into()));
         self
@@ -78,6 +78,12 @@ impl fmt::Display for Refusal {
 }
 
 /// The reasons behind an error of a library, outermost first, on one line.
-pub fn chain(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut reasons = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        reasons.push(error.to_string());
+        source = error.source();
+    }
+    reasons.join(": ")
 }

@@ -1,9 +1,8 @@
-//! The component that the user gave us.
+//! The user's component.
 
 use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
-use crate::table::{STORES, Store};
 use kvfuse_compose::{Item, World, is_keyvalue, nested, split_name};
 use std::path::{Path, PathBuf};
 
@@ -69,12 +68,12 @@ impl Subject {
         Ok(Self { path: path.into(), bytes, world, kind, inside })
     }
 
-    /// What it imports of key-value interfaces, whoever published them.
+    /// The key-value interfaces that it imports, no matter who published them.
     pub fn keyvalue(&self) -> Vec<&Item> {
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface())).collect()
     }
 
-    /// What a provider of these exports is meant to satisfy: key-value interfaces, and whatever else it has a name of.
+    /// What a provider with these exports should satisfy: key-value interfaces, and other imports that it exports by name.
     pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
         let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
@@ -93,17 +92,12 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     let bytes = bytes.get(part.range)?.to_vec();
     let world = World::of(&bytes).ok()?;
     let known = catalogue::recognise(&bytes);
-    // One that another version of kvfuse fused in, or whose imports follow the consumer's version of WASI, is known by its
-    // name.
-    let named = |name: &String| {
-        let ours = |store: &'static Store| {
-            let file = store.files.iter().find(|file| file.strip_suffix(".wasm") == Some(name))?;
-            Some((store, *file))
-        };
-        STORES.iter().find_map(ours)
-    };
-    let (store, file) = match known.or(part.name.as_ref().and_then(named)) {
-        Some((store, file)) => (Some(store), file.to_string()),
+    // A provider from another version of kvfuse, or one whose imports follow the consumer's version of WASI, is recognised
+    // by its name.
+    let named = |name: &String| kvfuse_table::artefacts().find(|artefact| artefact.name() == *name);
+    let known = known.or(part.name.as_ref().and_then(named));
+    let (store, file) = match known {
+        Some(artefact) => (Some(artefact.store), artefact.file()),
         None => (None, part.name.unwrap_or_else(|| "a provider without a name".into())),
     };
     Some(Provider { file, store, bytes, world })

@@ -17,7 +17,7 @@ pub struct Summary {
     #[serde(skip)]
     pub kind_words: &'static str,
     pub exports: Vec<String>,
-    /// What it imports of key-value interfaces.
+    /// The key-value interfaces that it imports.
     pub keyvalue: Vec<Generation>,
     /// The provider inside, if it is fused.
     pub fused_with: Option<Carried>,
@@ -36,7 +36,7 @@ pub struct Summary {
 pub struct Generation {
     pub package: String,
     pub about: Option<&'static str>,
-    pub shape: Option<&'static str>,
+    pub shape: Option<String>,
     pub interfaces: Vec<Interface>,
 }
 
@@ -60,7 +60,7 @@ pub struct Fits {
 }
 
 impl Summary {
-    /// Of a component that is fused, or needs no fusing.
+    /// For a component that is fused, or does not need fusing.
     pub fn plain(subject: &Subject) -> Self {
         let imports: Vec<_> = subject.world.imports.iter().map(|item| item.name.clone()).collect();
         let mut needs = Needs::of(subject, subject.inside.as_ref(), &imports);
@@ -71,7 +71,7 @@ impl Summary {
         Self { imports, unknown_imports: needs.unknown.clone(), run, ..Self::new(subject) }
     }
 
-    /// Of a component that can be fused by this plan into `output`.
+    /// For a component that this plan fuses into `output`.
     pub fn planned(subject: &Subject, plan: &Plan, others: Vec<Fits>, output: &str, fuse: String) -> Self {
         let imports = plan.imports_after(subject);
         let needs = Needs::of(subject, Some(&plan.provider), &imports);
@@ -118,13 +118,13 @@ impl Summary {
                 row(
                     &mut out,
                     "",
-                    "what it still imports will get another store, which does not share that one's data",
+                    "what it still imports gets another store, which does not share data with the one inside",
                 )?;
             }
         }
         for generation in &self.keyvalue {
             row(&mut out, "key-value", &generation.package)?;
-            for words in [generation.about, generation.shape].into_iter().flatten() {
+            for words in [generation.about, generation.shape.as_deref()].into_iter().flatten() {
                 row(&mut out, "", words)?;
             }
             for interface in &generation.interfaces {
@@ -153,9 +153,11 @@ impl Summary {
         }
         match &self.run {
             Some(run) => row(&mut out, "run", run)?,
-            None => {
-                row(&mut out, "run", "a library is not run by itself: another component or a host calls its exports")?
-            }
+            None => row(
+                &mut out,
+                "run",
+                "a library cannot be run by itself: another component or a host calls its exports",
+            )?,
         }
         Ok(out)
     }
@@ -203,7 +205,7 @@ fn plain_name(name: &str) -> String {
     name.rsplit(']').next().unwrap_or(name).to_string()
 }
 
-/// Whether a part has labelled imports; the runtime has to be told of them.
+/// Whether a part has labelled imports, which the runtime must be told about.
 pub fn labels_inside(component: &[u8]) -> bool {
     kvfuse_compose::nested(component).is_ok_and(|parts| parts.iter().any(|part| part.labels))
 }

@@ -1,4 +1,4 @@
-//! What `kvfuse run` compiled is kept, and never missed.
+//! The cache of compiled components: used when it is there, not needed when it is not.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
@@ -25,7 +25,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_was_compiled_is_kept_once_and_a_damaged_copy_is_made_anew() {
+fn compiled_code_is_cached_once_and_a_damaged_entry_is_replaced() {
     let folder = Folder::new();
     folder.write("app.wasm", built("kv_demo.wasm"));
     let cache = folder.path("cache");
@@ -43,7 +43,7 @@ fn what_was_compiled_is_kept_once_and_a_damaged_copy_is_made_anew() {
 }
 
 #[test]
-fn a_run_that_can_keep_nothing_runs() {
+fn a_component_runs_without_a_cache() {
     let folder = Folder::new();
     folder.write("app.wasm", built("kv_demo.wasm")).write("file", "where a directory should be");
     assert_eq!(run(&folder, &folder.path("file"), &[]).ok(), "1\n");

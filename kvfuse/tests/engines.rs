@@ -20,7 +20,7 @@ fn line(folder: &Folder, file: &str, variable: (&str, &str)) -> Command {
     command
 }
 
-/// The same with what was compiled before: those that carry an interpreter take long.
+/// The same with a cache of compiled code: components that contain an interpreter take long to compile.
 fn precompiled(folder: &Folder, file: &str, compiled: &str, variable: (&str, &str)) -> Command {
     let line = line(folder, file, variable);
     let arguments: Vec<_> = line.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
@@ -49,7 +49,7 @@ fn every_language_stores_and_reads_through_redis() {
             assert_eq!(folder.run(&mut command).ok(), format!("{greeting}: run {run}\n"));
         }
     }
-    // As another client of the same server sees it.
+    // As seen by another client of the same server.
     assert_eq!(redis.command(&["GET", "default:c/runs"]), "2");
 }
 
@@ -66,7 +66,7 @@ fn run_connects_to_the_server_that_the_environment_names() {
     assert!(run(&[]).ok().contains("has run 1 time "));
     run(&["set", "key", "value"]).ok();
     assert_eq!(run(&["get", "key"]).ok(), "value");
-    // Nothing was granted but the network: no directory was made.
+    // Only the network was granted: no directory was created.
     assert_eq!(folder.names(), ["app.fused.wasm", "app.wasm"]);
 
     let refused = folder.kvfuse(&["run", "app.fused.wasm"]);
@@ -83,16 +83,16 @@ error: the store does not know where its server is
 }
 
 #[test]
-fn a_provider_of_somebody_else_reaches_only_what_the_user_allows() {
+fn a_provider_of_the_users_own_reaches_only_what_the_user_allows() {
     let (redis, other) = (Redis::start(&[]), Redis::start(&[]));
     let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm")).write("mine.wasm", built("keyvalue_redis.wasm"));
+    folder.write("app.wasm", built("kv_demo.wasm")).write("mine.wasm", built("keyvalue-redis.wasm"));
     let variable = format!("KEYVALUE_REDIS_URL={}", redis.url());
     let run = |allowed: &[&str]| {
         let start = ["run", "--provider", "mine.wasm", "--env", &variable];
         folder.kvfuse(&[&start, allowed, &["app.wasm", "--", "set", "key", "value"]].concat())
     };
-    // What the variable means is known of our own stores only.
+    // Only the variables of built-in stores are known.
     assert_ne!(run(&[]).code, Some(0));
     assert_ne!(run(&["--net", &format!("127.0.0.1:{}", other.port())]).code, Some(0));
     assert_eq!(redis.command(&["DBSIZE"]), ":0");

@@ -1,4 +1,4 @@
-//! What `kvfuse fuse` makes behaves as what `wasm-tools compose` and `wac plug` make of the same two files.
+//! The result of `kvfuse fuse` behaves like those of `wasm-tools compose` and `wac plug` for the same two files.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -26,7 +26,7 @@ fn compose(folder: &Folder) -> Vec<u8> {
     ComponentComposer::new(&root, &config).compose().unwrap()
 }
 
-/// What a series of runs says and how each one ends, with a directory of its own.
+/// The output and the exit code of each of a series of runs, with a directory of its own.
 fn behaviour(component: &[u8]) -> Vec<(Option<i32>, String, String)> {
     let folder = Folder::new();
     folder.write("app.wasm", component);
@@ -66,7 +66,7 @@ fn three_composers_make_components_that_behave_alike() {
     assert_eq!(ours, behaviour(&compose(&folder)));
     assert_eq!(ours, behaviour(&wac_plug(consumer, provider.clone())));
 
-    // And the other way about: what another composer left is known for what it is.
+    // And the other way round: the result of another composer is recognised.
     folder.write("plugged.wasm", wac_plug(built("kv_demo.wasm"), provider));
     let said = folder.kvfuse(&["inspect", "plugged.wasm"]).ok();
     assert!(said.contains("inside: the store files (keyvalue.wasm)"), "{said}");

@@ -24,7 +24,7 @@ fn stores_and_reads(language: &str, greeting: &str) {
     assert!(inspected.ends_with(&format!("  run         wasmtime run --dir data::/ {fused}\n")), "{inspected}");
 
     folder.kvfuse(&["fuse", &app]).ok();
-    // Those that carry an interpreter take a while to compile: once is enough for two runs.
+    // Components that contain an interpreter take a while to compile: once is enough for two runs.
     folder.run(wasmtime().args(["compile", &fused, "-o", "app.cwasm"])).ok();
     for run in 1..=2 {
         let said = folder.run(wasmtime().args(["run", "--allow-precompiled", "--dir", "data::/", "app.cwasm"])).ok();
@@ -98,7 +98,7 @@ fn with_data() -> Folder {
     folder
 }
 
-/// That the store holds this and nothing else, as a new Node process, wasmtime and `kvfuse stat` see it.
+/// Checks that the store contains this and nothing else, as a new Node process, wasmtime and `kvfuse stat` see it.
 #[track_caller]
 fn holds(folder: &Folder, model: &BTreeMap<String, String>) {
     let keys: Vec<&String> = model.keys().collect();
@@ -116,7 +116,7 @@ fn holds(folder: &Folder, model: &BTreeMap<String, String>) {
     assert!(said.contains("no damage found"), "{said}");
 }
 
-/// Numbers without an order to see in them, the same in every run.
+/// Pseudo-random numbers, the same in every run.
 struct Mixed {
     state: u64,
     values: u64,
@@ -132,7 +132,7 @@ impl Mixed {
         (self.state >> 33) % bound
     }
 
-    /// A value that no other is equal to; sometimes one that goes to a blob, or to a file of its own.
+    /// A unique value; sometimes one that is large enough for a blob, or for a file of its own.
     fn value(&mut self) -> String {
         let length = match self.below(60) {
             0 => 70_000 + self.below(200_000),
@@ -213,7 +213,7 @@ fn what_a_killed_node_process_acknowledged_is_there_for_the_next_and_for_wasmtim
     let mut mixed = Mixed::new(2);
     let mut model: BTreeMap<String, String> = BTreeMap::new();
     for round in 0..6 {
-        // More than the process gets to do.
+        // More than the process can do before it is killed.
         let sets: Vec<_> = (0..6_000).map(|_| (format!("k{}", mixed.below(400)), mixed.value())).collect();
         let commands = sets.iter().map(|(key, value)| json!([0, "set", key, value]));
         let acknowledged = Session::open(&folder).kill_after(1 + 300 * round, commands);
@@ -221,7 +221,7 @@ fn what_a_killed_node_process_acknowledged_is_there_for_the_next_and_for_wasmtim
 
         model.extend(sets[..acknowledged].iter().cloned());
         let mut next = Session::open(&folder);
-        // It does one after the other: so at most one was done and not answered.
+        // It handles one after the other, so at most one was done and not answered.
         let (key, value) = &sets[acknowledged];
         if next.ask(json!([0, "get", key])) == json!(value) {
             model.insert(key.clone(), value.clone());
@@ -231,7 +231,7 @@ fn what_a_killed_node_process_acknowledged_is_there_for_the_next_and_for_wasmtim
             assert!(next.ask(json!([0, "get", key])) == json!(value), "{key} in round {round}");
         }
     }
-    // It was at more than writing records: the bucket has split.
+    // It did more than write records: the bucket has split.
     assert!(!folder.path("data/b-default/s.0").exists());
     holds(&folder, &model);
 }
@@ -241,7 +241,7 @@ fn what_a_killed_node_process_acknowledged_is_there_for_the_next_and_for_wasmtim
 fn handles_and_instances_of_one_node_process_write_by_turns() {
     let folder = with_data();
     let mut node = Session::open(&folder);
-    // Handles of one instance: it keeps no more than eight buckets open by itself, so the last is another one to it.
+    // Handles of one instance: it keeps at most eight buckets open, so the last one is opened again.
     for n in 1..=8 {
         node.ask(json!(["open", format!("other{n}")]));
     }
@@ -262,7 +262,7 @@ fn node_processes_and_wasmtime_write_by_turns() {
     let demo = demo(&folder);
     let mut nodes = [Session::open(&folder), Session::open(&folder)];
     for n in 1..=600 {
-        // One that waited long writes behind what several others wrote.
+        // A process that waited long writes after several others have written.
         if n % 20 < 3 {
             assert_eq!(demo(&["incr", "counter"]), format!("{n}\n"));
         } else {

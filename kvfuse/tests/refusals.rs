@@ -1,4 +1,4 @@
-//! Whatever is not a component that can be fused: the exact words in which that is said, and the exit code.
+//! Files that cannot be fused: the exact error, and the exit code.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -14,13 +14,13 @@ fn draft2_consumer() -> Vec<u8> {
 }
 
 #[test]
-fn a_core_module_learns_how_it_becomes_a_component() {
+fn a_core_module_is_refused_with_how_to_make_it_a_component() {
     let folder = Folder::new();
     folder.write("app.wasm", module("package test:it; world w { export run: func(); }"));
     let message = "\
 error: this is a core WebAssembly module, not a component
   --> app.wasm
-   = note: only a component says in its types which key-value functions it imports
+   = note: only a component declares which key-value functions it imports
    = help: Rust: build with --target wasm32-wasip2
            a module that wit-bindgen made: wasm-tools component new app.wasm -o app.component.wasm
            a module for WASI preview 1: the same with --adapt wasi_snapshot_preview1.command.wasm
@@ -30,7 +30,7 @@ error: this is a core WebAssembly module, not a component
 }
 
 #[test]
-fn a_file_that_is_not_webassembly_is_told_by_its_first_bytes() {
+fn a_file_that_is_not_webassembly_is_refused_by_its_first_bytes() {
     let folder = Folder::new();
     folder.write("app.wasm", "<!DOCTYPE html><title>Not found</title>");
     folder.refuses(
@@ -39,14 +39,14 @@ fn a_file_that_is_not_webassembly_is_told_by_its_first_bytes() {
         "\
 error: this is not WebAssembly
   --> app.wasm
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 3c 21 44 4f 43 54 59 50
-   = help: kvfuse takes what a compiler for wasm32-wasip2, componentize-py or jco componentize made
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 3c 21 44 4f 43 54 59 50
+   = help: kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize
 ",
     );
 }
 
 #[test]
-fn the_text_format_has_to_be_made_binary() {
+fn the_text_format_is_refused_with_how_to_convert_it() {
     let folder = Folder::new();
     folder.write("app.wat", "(component)");
     folder.refuses(
@@ -55,7 +55,7 @@ fn the_text_format_has_to_be_made_binary() {
         "\
 error: this is not WebAssembly
   --> app.wat
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 28 63 6f 6d 70 6f 6e 65
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 28 63 6f 6d 70 6f 6e 65
    = help: it looks like the text format; make it binary: wasm-tools parse app.wat -o app.wasm
 ",
     );
@@ -72,14 +72,14 @@ fn a_gibibyte_of_zeros_is_refused_by_its_first_bytes() {
         "\
 error: this is not WebAssembly
   --> zeros.wasm
-   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file with 00 00 00 00 00 00 00 00
-   = help: kvfuse takes what a compiler for wasm32-wasip2, componentize-py or jco componentize made
+   = note: a component begins with the bytes 00 61 73 6d 0d 00 01 00; this file begins with 00 00 00 00 00 00 00 00
+   = help: kvfuse takes the output of compilers for wasm32-wasip2, of componentize-py and of jco componentize
 ",
     );
 }
 
 #[test]
-fn zeros_behind_a_right_beginning_are_refused_by_their_number() {
+fn zeros_after_a_valid_header_are_refused_by_their_number() {
     let folder = Folder::new();
     folder.write("big.wasm", b"\0asm\x0d\0\x01\0");
     let file = std::fs::OpenOptions::new().write(true).open(folder.path("big.wasm")).unwrap();
@@ -140,20 +140,20 @@ fn a_component_that_was_cut_off_says_where_it_ends() {
         "\
 error: this component is cut off
   --> start.wasm: byte 6, the end of the file
-   = note: its first 8 bytes are not all there
+   = note: it ends within its first 8 bytes
    = help: build it again; if it came over a network, fetch it again
 ",
     );
 }
 
 #[test]
-fn no_cut_of_a_component_is_taken_for_a_whole_one_or_crashes() {
+fn no_truncated_component_is_accepted_or_crashes_kvfuse() {
     let folder = Folder::new();
     let whole = draft2_consumer();
     for length in (0..whole.len()).step_by(7) {
         folder.write("app.wasm", &whole[..length]);
         let ran = folder.kvfuse(&["fuse", "app.wasm"]);
-        // Behind the exports there is nothing but custom sections, which say nothing of what it does.
+        // After the exports there are only custom sections, which do not change what it does.
         if ran.stdout.contains("exports     run\n") {
             continue;
         }
@@ -192,7 +192,7 @@ error: cannot read the component: there is no such file
    = help: the first argument is the path of a component (*.wasm)
 ",
     );
-    // Address 0 of a process cannot be read by anybody, root included.
+    // Nobody can read address 0 of a process, not even root.
     #[cfg(target_os = "linux")]
     folder.refuses(
         &["fuse", "/proc/self/mem"],
@@ -227,7 +227,7 @@ error: this component does not import a key-value interface
            a compiler leaves out imports that the program never calls
 ",
     );
-    // To describe it is another matter.
+    // `inspect` describes it all the same.
     assert!(folder.kvfuse(&["inspect", "app.wasm"]).ok().starts_with("app.wasm: a library of "));
 }
 
@@ -250,9 +250,9 @@ error: this component imports wasi:keyvalue@0.2.0-draft2 in a shape that no know
   --> app.wasm
    = note: compared with wasi:keyvalue@0.2.0-draft2, function by function:
              store/bucket.exists-already: func(key: string) -> result<bool, error>
-             (not there)
+             (the provider does not have it)
              store/bucket.get: func(key: list<u8>) -> result<option<list<u8>>, error>
-             store/bucket.get: func(key: string) -> result<option<list<u8>>, error>   <- there
+             store/bucket.get: func(key: string) -> result<option<list<u8>>, error>   <- what the provider has
    = help: build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm
 ",
     );
@@ -275,7 +275,7 @@ fn a_package_that_is_only_called_keyvalue_is_shown_as_it_is() {
         "\
 error: this component imports acme:keyvalue@1.0.0 in a shape that no known generation has
   --> app.wasm
-   = note: nothing called acme:keyvalue@1.0.0 is known. Imported are:
+   = note: no package called acme:keyvalue@1.0.0 is known; the component imports
              things/frob: func(times: u32) -> string
    = help: build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm
 ",
@@ -328,7 +328,7 @@ error: cannot write the fused component: this is a directory
 }
 
 #[test]
-fn a_component_that_is_fused_already_is_to_be_run() {
+fn a_component_that_is_already_fused_is_refused_with_how_to_run_it() {
     let folder = Folder::new();
     folder.write("app.wasm", draft2_consumer());
     folder.kvfuse(&["fuse", "app.wasm"]).ok();
@@ -336,9 +336,9 @@ fn a_component_that_is_fused_already_is_to_be_run() {
         &["fuse", "app.fused.wasm"],
         1,
         "\
-error: this component has its key-value store already
+error: this component already has a key-value store
   --> app.fused.wasm
-   = note: it carries the store files (keyvalue.wasm) and imports no key-value interface
+   = note: it contains the store files (keyvalue.wasm) and imports no key-value interface
    = help: run it: kvfuse run app.fused.wasm
 ",
     );
@@ -357,7 +357,7 @@ fn a_store_that_does_not_exist_is_answered_with_those_that_do() {
 }
 
 #[test]
-fn wrong_use_of_the_command_line_has_a_code_of_its_own() {
+fn an_invalid_command_line_has_an_exit_code_of_its_own() {
     let folder = Folder::new();
     assert_eq!(folder.kvfuse(&["fuse"]).code, Some(2));
     assert_eq!(folder.kvfuse(&["melt", "app.wasm"]).code, Some(2));

@@ -41,7 +41,7 @@ fn arguments_streams_and_the_exit_code_are_passed_on() {
     assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "get", "key"]).ok(), "from standard input");
     let missing = folder.kvfuse(&["run", "app.wasm", "--", "get", "other"]);
     assert_eq!((missing.code, missing.stderr.as_str()), (Some(1), "kv_demo: there is no key \"other\"\n"));
-    // The demo says 2; wasi:cli/exit knows success and failure only, here as in wasmtime's own command line.
+    // The demo exits with 2, but wasi:cli/exit has only success and failure, as in wasmtime's own command line.
     assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "nonsense"]).code, Some(1));
 }
 
@@ -52,7 +52,7 @@ fn only_the_variables_of_the_store_are_passed_on() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
         folder.run(command.args(arguments).env(name, value))
     };
-    // `Folder::run` hides the variables of the machine, so this one is given by the flag.
+    // `Folder::run` hides the environment's variables, so this one is set by the flag.
     let denied = folder.kvfuse(&["run", "--env", "KEYVALUE_BUCKETS=sessions", "app.wasm", "--", "get", "a"]);
     assert_eq!(denied.code, Some(1));
     assert!(denied.stderr.contains("access"), "{}", denied.stderr);
@@ -67,7 +67,7 @@ fn explain_prints_the_line_that_does_the_same() {
     assert_eq!(said, "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run --dir data::/ app.fused.wasm set 'a key' 1\n");
     assert_eq!(folder.names(), ["app.wasm"], "nothing was run");
 
-    // And it does: its own words, given to the tools themselves.
+    // And it does: the printed lines are executed.
     folder.kvfuse(&["fuse", "app.wasm"]).ok();
     std::fs::create_dir(folder.path("data")).unwrap();
     folder.run(wasmtime().args(["run", "--dir", "data::/", "app.fused.wasm", "set", "a key", "1"])).ok();
@@ -75,7 +75,7 @@ fn explain_prints_the_line_that_does_the_same() {
 }
 
 #[test]
-fn a_value_given_on_the_command_line_is_shown_only_where_it_is_no_secret() {
+fn a_value_given_on_the_command_line_is_shown_only_if_it_is_not_secret() {
     let folder = demo();
     let said = folder
         .kvfuse(&["run", "--explain", "--env", "KEYVALUE_BUCKETS=a", "--env", "APP_TOKEN=hunter2", "app.wasm"])
@@ -93,7 +93,7 @@ fn a_library_is_not_run() {
         &["run", "lib.wasm"],
         125,
         "\
-error: a library is not run by itself
+error: a library cannot be run by itself
   --> lib.wasm
    = note: it exports neither wasi:cli/run nor wasi:http/incoming-handler
    = help: fuse it, and let another component or a host call its exports: kvfuse fuse
@@ -118,7 +118,7 @@ error: cannot read the component: there is no such file
         &["run", "demo.wasm"],
         125,
         "\
-error: the data directory cannot be made: File exists
+error: the data directory cannot be created: File exists
   --> data
    = help: --data names another one
 ",
@@ -192,7 +192,7 @@ impl Server {
 
     fn get(&self, path: &str) -> String {
         let mut connection = std::net::TcpStream::connect(&self.address).unwrap();
-        // The older version has no chunks to put together.
+        // HTTP/1.0 has no chunks.
         write!(connection, "GET {path} HTTP/1.0\r\nHost: here\r\n\r\n").unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();

@@ -1,4 +1,4 @@
-//! `kvfuse stat`: what a store's files hold, as the fused demo left them, torn, damaged or made by someone who means harm.
+//! `kvfuse stat` on a store's files as the fused demo left them, and torn, damaged or made by an attacker.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -26,7 +26,7 @@ fn json(ran: Ran) -> Value {
     serde_json::from_str(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{}\n{}", ran.stdout, ran.stderr))
 }
 
-/// Everything below a directory, so that nothing can have been changed.
+/// Everything below a directory, to show that nothing was changed.
 fn content(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut out = Vec::new();
     for entry in std::fs::read_dir(path).unwrap() {
@@ -38,7 +38,7 @@ fn content(path: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_store_is_told_bucket_by_bucket_and_nothing_in_it_changes() {
+fn a_store_is_described_bucket_by_bucket_and_nothing_in_it_changes() {
     let large = "x".repeat(100_000);
     let folder = stored(&[
         &["set", "one", "1"],
@@ -70,7 +70,7 @@ fn a_store_is_told_bucket_by_bucket_and_nothing_in_it_changes() {
 }
 
 #[test]
-fn a_torn_record_is_told_and_is_no_damage() {
+fn a_torn_record_is_reported_and_is_not_damage() {
     let folder = stored(&[&["set", "whole", "kept"], &["set", "torn", "its writer dies"]]);
     let segment = folder.path("data/b-default/s.0");
     let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
@@ -102,9 +102,9 @@ fn a_flipped_bit_in_a_record_is_damage_and_the_exit_code_says_so() {
         "\
 error: this store is damaged
   --> data
-   = note: one problem; it is listed under its bucket
-   = help: stop what uses the store, keep a copy of the directory, and put back what is missing from a backup
-           what is whole can still be read: with the component that wrote it, or with the demo's list and get
+   = note: one problem, listed under its bucket
+   = help: stop everything that uses the store, copy the directory, and restore what is missing from a backup
+           undamaged pairs can still be read: with the component that wrote them, or with the demo's list and get
 "
     );
     assert_eq!(ran.code, Some(4));
@@ -137,7 +137,7 @@ fn missing_and_short_files_are_damage() {
 
 #[cfg(unix)]
 #[test]
-fn files_of_someone_who_means_harm_are_told_and_do_none() {
+fn hostile_files_are_reported_and_do_no_harm() {
     use std::os::unix::fs::symlink;
     let folder = stored(&[&["set", "key", "value"]]);
     let data = folder.path("data");
@@ -150,7 +150,7 @@ fn files_of_someone_who_means_harm_are_told_and_do_none() {
     let pipe = |path: std::path::PathBuf| {
         assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
     };
-    // Opening it would wait for ever.
+    // Opening it would block forever.
     pipe(bucket("b-pipe").join("s.0"));
     pipe(bucket("b-log").join("n"));
     symlink("/etc/passwd", bucket("b-link").join("s.0")).unwrap();
@@ -175,7 +175,7 @@ fn files_of_someone_who_means_harm_are_told_and_do_none() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_with_a_way_out() {
+fn a_directory_without_a_store_is_refused_with_what_to_do() {
     let folder = stored(&[&["set", "key", "value"]]);
     let way = "   = help: kvfuse stat takes the directory that was granted: data after `kvfuse run app.wasm`, or after \
                `wasmtime run --dir data::/`\n";
@@ -185,9 +185,9 @@ fn what_is_no_store_is_refused_with_a_way_out() {
         &["stat", "."],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> .
-   = note: it has no bucket, which is a directory called b-…; it has \"data\", among other things
+   = note: it contains no bucket, that is, no directory called b-…; it contains \"data\", among other things
    = help: name the directory that was granted, or the one in it that KEYVALUE_DIR names
 ",
     );
@@ -195,9 +195,9 @@ error: this directory holds no store
         &["stat", "data/b-default"],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> data/b-default
-   = note: it is one bucket of a store
+   = note: this is one bucket of a store
    = help: name the directory above it
 ",
     );
@@ -206,10 +206,10 @@ error: this directory holds no store
         &["stat", "empty"],
         1,
         "\
-error: this directory holds no store
+error: there is no store in this directory
   --> empty
    = note: it is empty
-   = help: a bucket comes to be on its first write: run the component first
+   = help: a bucket is created by its first write: run the component first
 ",
     );
 }
@@ -217,7 +217,7 @@ error: this directory holds no store
 #[test]
 fn a_format_of_the_future_is_refused_with_its_number() {
     let folder = stored(&[&["set", "key", "value"]]);
-    // As docs/split-log.md has it.
+    // As in docs/files.md.
     let mut anchor = folder.read("data/b-default/anchor")[..32].to_vec();
     anchor[8..10].copy_from_slice(&7u16.to_le_bytes());
     let sum = SipHasher13::new_with_keys(0, 0).hash(&anchor);
@@ -227,11 +227,11 @@ fn a_format_of_the_future_is_refused_with_its_number() {
         &["stat", "data"],
         1,
         "\
-error: this store has a format that this kvfuse does not know
+error: this version of kvfuse does not know the format of this store
   --> data/b-default
    = note: the bucket was written in format 7 of this store, and this version knows only format 2; use the version that \
 wrote it
-   = help: look at it with the version of kvfuse whose provider wrote it
+   = help: use the version of kvfuse whose provider wrote it
 ",
     );
 }

@@ -15,7 +15,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// `kvfuse fuse` behind a line of shell that limits it.
+/// `kvfuse fuse`, limited by a line of shell.
 fn limited(folder: &Folder, limit: &str, arguments: &str) -> Ran {
     let line = format!("{limit}; exec '{}' fuse app.wasm {arguments}", env!("CARGO_BIN_EXE_kvfuse"));
     folder.run(Command::new("sh").args(["-c", &line]))
@@ -23,7 +23,7 @@ fn limited(folder: &Folder, limit: &str, arguments: &str) -> Ran {
 
 fn message(output: &str, reason: &str) -> String {
     format!(
-        "error: cannot write the fused component: {reason}\n  --> {output}\n   = help: -o takes the name of a file in \
+        "error: cannot write the fused component: {reason}\n  --> {output}\n   = help: -o names a file in \
          another place\n"
     )
 }
@@ -32,7 +32,7 @@ fn message(output: &str, reason: &str) -> String {
 fn a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else() {
     let folder = folder();
     folder.write("app.fused.wasm", "the old one");
-    // As a full disk does it, in the midst of the file.
+    // As on a full disk, in the middle of the file.
     let ran = limited(&folder, "trap '' XFSZ; ulimit -f 64", "");
     assert_eq!((ran.code, ran.stderr), (Some(3), message("app.fused.wasm", "File too large")));
     assert_eq!(folder.read("app.fused.wasm"), b"the old one");
@@ -43,7 +43,7 @@ fn a_write_that_fails_half_way_leaves_the_old_file_and_nothing_else() {
 fn a_process_killed_while_it_writes_leaves_the_old_file_and_the_next_one_replaces_it() {
     let folder = folder();
     folder.write("app.fused.wasm", "the old one");
-    // The signal comes with the first byte that is too many.
+    // The signal is sent at the first byte beyond the limit.
     let ran = limited(&folder, "ulimit -c 0; ulimit -f 64", "");
     assert_eq!((ran.code, ran.stderr.as_str()), (None, ""));
     assert_eq!(folder.read("app.fused.wasm"), b"the old one");
@@ -54,17 +54,17 @@ fn a_process_killed_while_it_writes_leaves_the_old_file_and_the_next_one_replace
 }
 
 #[test]
-fn a_directory_that_may_not_be_written_is_said_to_be_so() {
+fn an_unwritable_directory_is_reported() {
     let folder = folder();
     std::fs::create_dir(folder.path("out")).unwrap();
     folder.write("out/app.wasm", "the old one");
     std::fs::set_permissions(folder.path("out"), std::fs::Permissions::from_mode(0o555)).unwrap();
-    // The superuser may write anywhere but in what the kernel makes up.
+    // Root may write anywhere except in the kernel's virtual files.
     let output = if std::fs::write(folder.path("out/probe"), "").is_ok() { "/proc/app.wasm" } else { "out/app.wasm" };
     let ran = folder.kvfuse(&["fuse", "app.wasm", "-o", output]);
     assert_eq!(ran.code, Some(3));
     assert!(ran.stderr.starts_with("error: cannot write the fused component: "), "{}", ran.stderr);
-    assert!(ran.stderr.ends_with("   = help: -o takes the name of a file in another place\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("   = help: -o names a file in another place\n"), "{}", ran.stderr);
     assert_eq!(folder.read("out/app.wasm"), b"the old one");
     std::fs::set_permissions(folder.path("out"), std::fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -84,7 +84,7 @@ fn a_device_is_written_to_and_never_replaced() {
 }
 
 #[test]
-fn a_link_stays_a_link_and_what_it_leads_to_is_replaced() {
+fn a_link_stays_a_link_and_its_target_is_replaced() {
     let folder = folder();
     folder.write("real.wasm", "the old one");
     std::os::unix::fs::symlink("real.wasm", folder.path("link.wasm")).unwrap();

@@ -1,4 +1,4 @@
-//! Components that are built lean, for wasm32-unknown-unknown, and calls of their exports.
+//! Components that are built for wasm32-unknown-unknown, and calls of their exports.
 
 use crate::root;
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The component of a lean example, by its name.
+/// The component of an example for wasm32-unknown-unknown, by its name.
 pub fn example(name: &str) -> Result<Vec<u8>> {
     from_core(&target().join("wasm32-unknown-unknown/guest/examples").join(format!("{name}.wasm")))
 }
@@ -28,7 +28,7 @@ pub fn from_core(path: &Path) -> Result<Vec<u8>> {
     componentize(&core, &about).with_context(|| path.display().to_string())
 }
 
-/// A component at work: its exports can be called one after the other, in one instance.
+/// A running component: its exports can be called one after the other, in one instance.
 pub struct Instance {
     store: Store<Host>,
     instance: wasmtime::component::Instance,
@@ -38,7 +38,7 @@ pub struct Instance {
 struct Host {
     wasi: WasiCtx,
     table: ResourceTable,
-    /// Of all memories together, in bytes. They never shrink.
+    /// The size of all memories together, in bytes. They never shrink.
     memory: usize,
 }
 

@@ -18,7 +18,7 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// A component that `make` has built, by its file's name without the ending.
+/// A component that `make` has built, by the name of its file without the extension.
 pub fn component(name: &str) -> Result<Vec<u8>> {
     let path = root().join("components").join(format!("{name}.wasm"));
     std::fs::read(&path).with_context(|| format!("{} is missing; make build makes it", path.display()))
@@ -38,7 +38,7 @@ pub fn fused(name: &str) -> Result<Vec<u8>> {
 
 /// A guest fused with another provider.
 pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
-    kvfuse_compose::compose(&guest(name)?, &component(provider)?)
+    Ok(kvfuse_compose::compose(&guest(name)?, &component(provider)?)?)
 }
 
 static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
@@ -64,7 +64,7 @@ pub struct Outcome {
     pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
-    /// The largest that all of its linear memories together became, in bytes.
+    /// The largest total size of its linear memories, in bytes.
     pub peak_memory: usize,
 }
 
@@ -195,13 +195,13 @@ impl Command {
         self
     }
 
-    /// Lets it use the machine's network by sockets. (By `wasi:http` every guest may.)
+    /// Lets it use the network through sockets. (Every guest may use `wasi:http`.)
     pub fn network(mut self) -> Self {
         self.network = true;
         self
     }
 
-    /// Lets its host trust these issuers of certificates alone; otherwise it trusts those that wasmtime does.
+    /// Lets its host trust only these issuers of certificates; by default it trusts those that wasmtime does.
     pub fn trust(mut self, roots: rustls::RootCertStore) -> Self {
         self.roots = Some(Arc::new(roots));
         self

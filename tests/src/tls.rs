@@ -1,4 +1,4 @@
-//! The host's HTTP with certificate issuers of a test's own, as an embedder would trust a private authority.
+//! The host's HTTP with a test's own certificate issuers, as an embedder would trust a private authority.
 
 use http::{Request, Response};
 use http_body_util::BodyExt;
@@ -14,7 +14,7 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks, default
 type Done = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Sent = Result<(Response<WasiBody>, Done), Error>;
 
-/// Without roots, what wasmtime does by itself.
+/// Without roots, wasmtime's default.
 pub struct Hooks(Option<Arc<ClientConfig>>);
 
 impl Hooks {
@@ -43,7 +43,7 @@ impl WasiHttpHooks for Hooks {
     }
 }
 
-/// To an address of numbers: no more is needed here.
+/// Connects to a numeric address: no more is needed here.
 async fn over_tls(mut request: Request<WasiBody>, config: Arc<ClientConfig>) -> Sent {
     let uri = request.uri();
     if uri.scheme_str() != Some("https") {

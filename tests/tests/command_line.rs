@@ -1,11 +1,11 @@
-//! The demo under the real wasmtime command line, as a user types it.
+//! The demo under the real wasmtime command line, as users run it.
 
 use anyhow::Result;
 use kvfuse_tests::{command_line, root};
 use std::path::Path;
 use std::process::Output;
 
-/// `wasmtime run`, with options of wasmtime's own and arguments of the demo's.
+/// `wasmtime run` with wasmtime's options and the demo's arguments.
 fn demo(options: &[&str], arguments: &[&str]) -> Result<Output> {
     let mut command = command_line()?;
     command.arg("run").args(options).arg(root().join("components/kv_demo.fused.wasm")).args(arguments);

@@ -1,4 +1,4 @@
-//! The environment variables and grants of the file provider, and what it says when they are wrong.
+//! The environment variables and grants of the file provider, and its errors when they are wrong.
 
 use anyhow::Result;
 use kvfuse_tests::{Command, Outcome, Program, component};

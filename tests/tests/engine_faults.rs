@@ -1,7 +1,7 @@
-//! What servers do to a fused component under the real wasmtime, through its `wasi:sockets` and `wasi:http`.
+//! Faults of servers, as a fused component sees them through `wasi:sockets` and `wasi:http` of the real wasmtime.
 //!
-//! The stores' own tests play every fault at every byte to the same code over `std::net`; here is what only the host's
-//! interfaces can get wrong.
+//! The stores' own tests try every fault at every byte with the same code over `std::net`; these tests cover what only the
+//! host's interfaces can get wrong.
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_servers::etcd::Etcd;
@@ -74,7 +74,7 @@ struct Server {
 impl Setup {
     fn new(engine: Engine) -> Result<Self> {
         let this = Self { engine, folder: tempfile::tempdir()? };
-        let provider = if engine == Engine::Redis { "keyvalue_redis" } else { "keyvalue_etcd" };
+        let provider = if engine == Engine::Redis { "keyvalue-redis" } else { "keyvalue-etcd" };
         std::fs::write(this.program(), kvfuse_compose::compose(&guest("remote")?, &component(provider)?)?)?;
         Ok(this)
     }
@@ -120,7 +120,7 @@ impl Session {
         Ok(Self { child, answers })
     }
 
-    /// What the instance answers: the value, or the error.
+    /// The instance's answer: the value, or the error.
     fn ask(&mut self, order: &str) -> Result<Result<String, String>> {
         writeln!(self.child.stdin.as_mut().context("its input")?, "{order}")?;
         // Far beyond any time limit set here: an instance that takes this long never answers.
@@ -143,7 +143,7 @@ impl Session {
         }
     }
 
-    /// Asks until there is no error.
+    /// Asks until it succeeds.
     fn eventually(&mut self, order: &str) -> String {
         let mut value = String::new();
         wait_until(order, || {
@@ -287,11 +287,11 @@ fn nonsense(setup: &Setup) -> Result<()> {
     let last = last_byte(&mut instance, &server, "get a")?;
     for byte in [0, last / 2] {
         server.proxy.plan(Direction::Reply, Fault::Nonsense, byte);
-        // A read may be tried again, and is right then.
+        // A read may be retried, and then succeeds.
         if let Ok(value) = instance.ask("get a")? {
             ensure!(value == "1", "nonsense at byte {byte} gave {value:?}");
         }
-        // The connection that had it is given up; this one is another.
+        // That connection was dropped; this is a new one.
         ensure!(instance.value("get a")? == "1");
         server.proxy.plan(Direction::Reply, Fault::Nonsense, 0);
         let error = instance.error("set a 1")?;
@@ -323,7 +323,7 @@ fn lost_increment(setup: &Setup) -> Result<()> {
     let error = instance.error("incr n 1")?;
     ensure!(!server.proxy.clear(), "the fault was not played");
     ensure!(error.contains("may or may not have happened"), "{error}");
-    // The server had done it, once.
+    // The server did it, once.
     ensure!(instance.value("get n")? == "2");
     ensure!(instance.value("incr n 1")? == "3");
     Ok(())

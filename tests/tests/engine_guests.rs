@@ -1,8 +1,8 @@
 //! The conformance of the Redis and the etcd provider: the same cases that the file provider passes (`guests.rs`), fused
 //! with each, on real servers.
 //!
-//! Properties of the engines that the servers are set up for: etcd takes requests of 1.5 MiB if it is not told otherwise
-//! (`--max-request-bytes`), and the cases have values of 16 MiB.
+//! The servers are set up for the cases, which have values of 16 MiB: etcd's default limit for a request is 1.5 MiB
+//! (`--max-request-bytes`).
 
 use anyhow::{Context, Result};
 use kvfuse_servers::etcd::Etcd;
@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for guest in GUESTS {
         for provider in ["redis", "etcd"] {
-            let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue_{provider}"))?)?);
+            let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue-{provider}"))?)?);
             for case in program.cases().context(guest)? {
                 let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
                 let prefix = format!("{name}/");
@@ -35,7 +35,7 @@ fn main() -> Result<()> {
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // Not by `exit`, which would leave the server running.
+    // Not `exit`, which would leave the server running.
     drop(etcd);
     conclusion.exit()
 }

@@ -1,4 +1,4 @@
-//! `https://` to etcd is the host's TLS: its roots decide, and nothing goes out in clear.
+//! `https://` to etcd uses the host's TLS: the host's roots decide, and nothing is sent in clear.
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_servers::etcd::Etcd;
@@ -6,10 +6,10 @@ use kvfuse_servers::proxy::Proxy;
 use kvfuse_tests::{Command, Outcome, Program, fused_with};
 use tempfile::TempDir;
 
-/// The first byte of a TLS record that holds a handshake (RFC 8446, section 5.1).
+/// The first byte of a TLS record that contains a handshake (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// An etcd with a certificate that nobody has issued but itself, behind a proxy that keeps what is sent to it.
+/// An etcd with a self-signed certificate, behind a proxy that records what is sent to it.
 struct SelfSigned {
     proxy: Proxy,
     roots: rustls::RootCertStore,
@@ -32,9 +32,9 @@ impl SelfSigned {
         Ok(Self { proxy, roots, _etcd: etcd, _folder: folder })
     }
 
-    /// Tells the guest to do these, one a line, with a login so that there is something to keep secret.
+    /// Tells the guest to do these, one per line, with a login so that there is a secret to keep.
     fn run(&self, time_limit: &str, roots: Option<rustls::RootCertStore>, orders: &str) -> Result<Outcome> {
-        let program = Program::new(&fused_with("remote", "keyvalue_etcd")?)?;
+        let program = Program::new(&fused_with("remote", "keyvalue-etcd")?)?;
         let endpoint = format!("https://127.0.0.1:{}", self.proxy.port());
         let command = Command::new(&[])
             .env("KEYVALUE_ETCD_ENDPOINTS", &endpoint)

@@ -26,16 +26,16 @@ fn run(program: &Path, data: &Path, arguments: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// What the lines of one worker's processes say.
+/// What one worker's processes reported.
 #[derive(Default)]
 struct Told {
     increments: u64,
-    /// By key: what it was last told to be, or was on its way to be when the process died.
+    /// By key: the value last acknowledged, or being set when the process died.
     values: HashMap<String, (Option<String>, Option<String>)>,
     kills: u64,
 }
 
-/// Runs one worker, again and again killed, until it has gone through `lives`.
+/// Runs one worker, and kills and restarts it until it has used up its `lives`.
 fn work(program: &Path, data: &Path, number: u64, lives: u64) -> Result<Told> {
     let mut told = Told::default();
     // Where each life ends, in lines: from a generator, so that no two workers end together.
@@ -101,7 +101,7 @@ fn eight_processes_killed_at_random_lose_nothing_and_count_exactly() -> Result<(
         .collect();
     let (told, kills) = workers.iter().fold((0, 0), |(a, b), worker| (a + worker.increments, b + worker.kills));
     let counter: u64 = found.get("counter").context("the counter")?.parse()?;
-    // Each kill can hit an increment that was done and not yet told.
+    // Each kill can hit an increment that was done and not yet reported.
     ensure!((told..=told + kills).contains(&counter), "told {told} increments and {kills} kills, found {counter}");
     for (number, worker) in workers.iter().enumerate() {
         for (key, (done, begun)) in &worker.values {
@@ -117,7 +117,7 @@ fn eight_processes_killed_at_random_lose_nothing_and_count_exactly() -> Result<(
     Ok(())
 }
 
-/// A served component, killed when it goes.
+/// A served component, killed on drop.
 struct Server {
     process: Child,
     address: String,
@@ -148,7 +148,7 @@ fn serve(program: &Path, data: &Path) -> Result<Server> {
     anyhow::bail!("the server does not answer")
 }
 
-/// One request; the number in its answer.
+/// Makes one request, and gives the number in its answer.
 fn request(address: &str) -> Result<u64> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")?;

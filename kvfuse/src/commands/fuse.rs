@@ -40,9 +40,9 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
 fn write(output: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
         let what = format!("cannot write the fused component: {}", reason(&e));
-        Box::new(Refusal::file(output, what).help("-o takes the name of a file in another place"))
+        Box::new(Refusal::file(output, what).help("-o names a file in another place"))
     };
-    // A link stays one; what it leads to is written.
+    // A link stays a link; its target is written.
     let target = output.canonicalize().unwrap_or_else(|_| output.to_path_buf());
     match std::fs::metadata(&target) {
         Ok(there) if there.is_dir() => {
@@ -50,7 +50,7 @@ fn write(output: &Path, bytes: &[u8]) -> Result<()> {
                 .help("-o takes the name of a file")
                 .err();
         }
-        // What is there already keeps its time, for `make`.
+        // A file with the same content keeps its time stamp, for `make`.
         Ok(there) if there.is_file() => {
             if there.len() == bytes.len() as u64 && std::fs::read(&target).is_ok_and(|there| there == bytes) {
                 return Ok(());
@@ -68,8 +68,8 @@ fn write(output: &Path, bytes: &[u8]) -> Result<()> {
         )
         .err();
     }
-    // In one step: whoever looks sees the old file or the new one, and never a half. After an error the temporary file
-    // goes; if this process is killed it stays, with a name that says whose it is.
+    // Atomically: readers see the old file or the new one, never half of it. After an error the temporary file is removed;
+    // if this process is killed it stays, with a name that says where it comes from.
     let mut file = temporary().tempfile_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // A temporary file is private; what a build makes is as readable as the umask says.

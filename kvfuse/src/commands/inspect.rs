@@ -40,7 +40,7 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
     Ok(Summary::planned(subject, &plan, fitting(subject, &plan)?, &output, fuse))
 }
 
-/// The provider chosen first, then one of each other store that fits.
+/// The chosen provider first, then one from every other store that fits.
 fn fitting(subject: &Subject, plan: &Plan) -> Result<Vec<Fits>> {
     let chosen = plan.provider.store.map(|store| store.name);
     let mut fits = vec![Fits { store: chosen, provider: plan.provider.file.clone() }];

@@ -1,4 +1,4 @@
-//! One file a command.
+//! One file per command.
 
 pub mod fuse;
 pub mod inspect;
@@ -13,7 +13,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Writes to standard output. A reader that has seen enough (`| head`) is no error.
+/// Writes to standard output. It is not an error if the reader closes the pipe early, as `head` does.
 pub fn print(text: &str) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -39,7 +39,7 @@ impl Chosen {
         }
     }
 
-    /// As it was written on the command line, where it is not the default.
+    /// As on the command line; empty for the default.
     pub fn words(&self) -> String {
         match &self.provider {
             Some(path) => format!(" --provider {}", crate::needs::quote(&path.display().to_string())),

@@ -17,12 +17,12 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 fn prepare(options: &Run) -> Result<ExitCode> {
     let subject = Subject::read(&options.component)?;
     if subject.kind == Kind::Library {
-        return Refusal::new(options.component.display(), "a library is not run by itself")
+        return Refusal::new(options.component.display(), "a library cannot be run by itself")
             .note("it exports neither wasi:cli/run nor wasi:http/incoming-handler")
             .help("fuse it, and let another component or a host call its exports: kvfuse fuse")
             .err();
     }
-    // One that was not fused yet is fused here and now, into no file.
+    // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
         true => None,
         false => Some(Plan::new(&subject, options.chosen.providers()?)?),

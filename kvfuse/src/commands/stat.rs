@@ -19,7 +19,7 @@ struct Report {
     directory: String,
     damaged: bool,
     buckets: Vec<Entry>,
-    /// Values that are arriving as streams, or were left by an instance that died.
+    /// Values that are arriving as streams, or were left by an instance that crashed.
     arriving: Count,
     /// Entries of the directory that are not the store's.
     foreign: Vec<String>,
@@ -27,14 +27,14 @@ struct Report {
 
 #[derive(Serialize)]
 struct Entry {
-    /// `null` where the directory has only a hash of it.
+    /// `null` if the name of the directory has only a hash of it.
     bucket: Option<String>,
     directory: String,
     #[serde(flatten)]
     sizes: Sizes,
     segments: Vec<Segment>,
     value_files: Count,
-    /// What nothing refers to any more, or not yet.
+    /// Files that nothing refers to any more, or not yet.
     leftover_files: Count,
     damage: Vec<String>,
 }
@@ -79,12 +79,12 @@ pub fn stat(options: &Stat) -> Result<ExitCode> {
     let problems = report.buckets.iter().map(|bucket| bucket.damage.len()).sum::<usize>();
     Refusal::new(&report.directory, "this store is damaged")
         .note(match problems {
-            1 => "one problem; it is listed under its bucket".into(),
-            n => format!("{n} problems; they are listed under their buckets"),
+            1 => "one problem, listed under its bucket".into(),
+            n => format!("{n} problems, listed under their buckets"),
         })
         .help(
-            "stop what uses the store, keep a copy of the directory, and put back what is missing from a backup\n\
-             what is whole can still be read: with the component that wrote it, or with the demo's list and get",
+            "stop everything that uses the store, copy the directory, and restore what is missing from a backup\n\
+             undamaged pairs can still be read: with the component that wrote them, or with the demo's list and get",
         )
         .with_code(code::DAMAGED)
         .err()
@@ -106,25 +106,25 @@ fn report(path: &Path) -> Result<Report> {
     let failed = |directory: Option<&str>, e: Error| {
         let path = directory.map_or_else(|| path.to_path_buf(), |directory| path.join(directory));
         Box::new(match e.kind() {
-            Kind::Unsupported => Refusal::new(path.display(), "this store has a format that this kvfuse does not know")
-                .note(e.message())
-                .help("look at it with the version of kvfuse whose provider wrote it"),
+            Kind::Unsupported => {
+                Refusal::new(path.display(), "this version of kvfuse does not know the format of this store")
+                    .note(e.message())
+                    .help("use the version of kvfuse whose provider wrote it")
+            }
             _ => Refusal::file(&path, "the store cannot be read").note(e.message()),
         })
     };
     let store = survey::store(&*root).map_err(|e| failed(None, e))?;
     if store.buckets.is_empty() {
-        let refusal = Refusal::new(place, "this directory holds no store");
+        let refusal = Refusal::new(place, "there is no store in this directory");
         return match store.foreign.first() {
             _ if store.foreign.iter().any(|entry| entry == "anchor") => {
-                refusal.note("it is one bucket of a store").help("name the directory above it")
+                refusal.note("this is one bucket of a store").help("name the directory above it")
             }
-            None => {
-                refusal.note("it is empty").help("a bucket comes to be on its first write: run the component first")
-            }
+            None => refusal.note("it is empty").help("a bucket is created by its first write: run the component first"),
             Some(first) => refusal
                 .note(format!(
-                    "it has no bucket, which is a directory called b-…; it has {first:?}, among other things"
+                    "it contains no bucket, that is, no directory called b-…; it contains {first:?}, among other things"
                 ))
                 .help("name the directory that was granted, or the one in it that KEYVALUE_DIR names"),
         }
@@ -225,7 +225,7 @@ fn text(report: &Report) -> String {
     out.push_str(&format!("{}: {}", report.directory, count(report.buckets.len(), "bucket")));
     if report.arriving.files > 0 {
         out.push_str(&format!(
-            "; values on their way, or left by an instance that died: {} with {} bytes",
+            "; values still arriving, or left by an instance that crashed: {} with {} bytes",
             report.arriving.files, report.arriving.bytes
         ));
     }
@@ -237,7 +237,7 @@ fn text(report: &Report) -> String {
     }
     let torn: u64 = report.buckets.iter().map(|bucket| bucket.sizes.torn).sum();
     if torn > 0 {
-        out.push_str(&format!("; {torn} bytes torn, as by a writer that died"));
+        out.push_str(&format!("; {torn} bytes torn, as after a crash"));
     }
     out.push_str(if report.damaged { "; damaged\n" } else { "; no damage found\n" });
     out

@@ -47,7 +47,7 @@ impl Grants {
             if known.role != Role::Endpoint {
                 continue;
             }
-            // The last one counts, as for the component.
+            // The last value counts, as for the component.
             let value = variables.iter().rev().find(|(name, _)| name == known.name).map(|(_, value)| value.as_str());
             let Some(value) = value.filter(|value| !value.is_empty()) else {
                 return Refusal::new(known.name, "the store does not know where its server is")
@@ -78,7 +78,7 @@ impl Grants {
         let mut directories = Vec::new();
         if needs.directory {
             std::fs::create_dir_all(&options.data).map_err(|e| {
-                let what = format!("the data directory cannot be made: {}", crate::input::reason(&e));
+                let what = format!("the data directory cannot be created: {}", crate::input::reason(&e));
                 Box::new(Refusal::file(&options.data, what).help("--data names another one").with_code(code::NOT_RUN))
             })?;
             directories.push((options.data.clone(), "/".into()));
@@ -97,7 +97,7 @@ impl Grants {
         })
     }
 
-    /// A fresh instance's side of the host.
+    /// The host's state for a fresh instance.
     pub(super) fn host(&self, component: &Path) -> Result<Host> {
         let mut wasi = WasiCtxBuilder::new();
         let name = component.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -116,7 +116,7 @@ impl Grants {
             Box::pin(async move {
                 match usage {
                     SocketAddrUse::TcpConnect => endpoints.allow(address).await,
-                    // A connection is bound to any free port first; one that others know would make a server of it.
+                    // A connection is bound to any free port first; a chosen port would be that of a server.
                     SocketAddrUse::TcpBind => address.ip().is_unspecified() && address.port() == 0,
                     _ => false,
                 }
@@ -155,7 +155,7 @@ impl WasiHttpHooks for Endpoints {
         options: Option<RequestOptions>,
         done: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
     ) -> Sent {
-        // What `https` and `http` leave out of a URL.
+        // The port that the URL leaves out.
         let default = if request.uri().scheme_str() == Some("http") { 80 } else { 443 };
         let host = request.uri().host().map(|host| host.trim_start_matches('[').trim_end_matches(']').to_string());
         let port = request.uri().port_u16().unwrap_or(default);
@@ -163,7 +163,7 @@ impl WasiHttpHooks for Endpoints {
         if !allowed {
             return Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) });
         }
-        // The rest is what wasmtime does by default; naming it here would be to write it once more.
+        // The rest is wasmtime's default implementation.
         let mut default: [(); 0] = [];
         WasiHttpHooks::send_request(&mut default, request, options, done)
     }

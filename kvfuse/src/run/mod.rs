@@ -20,7 +20,7 @@ use wasmtime_wasi::p2::bindings::Command;
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// One instance's side of the host.
+/// The host's state for one instance.
 struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
@@ -44,7 +44,7 @@ impl WasiHttpView for Host {
 pub struct Options {
     /// Where an HTTP handler is served.
     pub address: SocketAddr,
-    /// Whether to keep what was compiled, where the wasmtime command line keeps its own.
+    /// Whether to use the cache of compiled components, which is that of the wasmtime command line.
     pub keep: bool,
 }
 
@@ -65,7 +65,7 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
     let mut config = Config::new();
     config.wasm_component_model_implements(true);
     if options.keep {
-        // A component that carries an interpreter takes ten seconds to compile. Where nothing can be kept, it just does.
+        // A component that contains an interpreter takes ten seconds to compile. Without a cache, it does so each time.
         config.cache(Cache::new(CacheConfig::new()).ok());
     }
     let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
@@ -90,14 +90,14 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
     let command = wasmtime_wasi::p2::bindings::CommandPre::new(ready).map_err(unlinked)?;
     let command: Command =
         command.instantiate_async(&mut store).await.map_err(|e| ended(subject, &e)).map_err(|e| match e {
-            Ended::Exit(code) => Box::new(not_run(subject, format!("it ended with code {code} before it was run"))),
+            Ended::Exit(code) => Box::new(not_run(subject, format!("it exited with code {code} before it was run"))),
             Ended::Trap(refusal) => refusal,
         })?;
     match command.wasi_cli_run().call_run(&mut store).await {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(())) => Ok(ExitCode::FAILURE),
         Err(e) => match ended(subject, &e) {
-            // As wasmtime does: what a shell cannot take is a failure all the same.
+            // As wasmtime does: a code that a shell cannot represent is still a failure.
             Ended::Exit(code) => Ok(ExitCode::from(u8::try_from(code).unwrap_or(1))),
             Ended::Trap(refusal) => Err(refusal),
         },

@@ -12,12 +12,16 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
+
+/// The pause after a connection could not be accepted.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
 type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
 
@@ -38,7 +42,7 @@ pub(super) async fn serve(
             .note(reasons(&e))
             .help("kvfuse run serves handlers of wasi:http 0.2; kvfuse inspect prints a line for wasmtime itself")
     })?;
-    // What cannot be granted is told now and not at the first request.
+    // What cannot be granted is an error now, not at the first request.
     drop(grants.host(&subject.path)?);
     let in_use = |e: std::io::Error| {
         Refusal::new(address, format!("cannot listen: {}", crate::input::reason(&e)))
@@ -50,15 +54,21 @@ pub(super) async fn serve(
     eprintln!("serving {} on http://{address}/", subject.path.display());
     let server = Arc::new(Server { handler, grants, path: subject.path.clone() });
     loop {
-        // A connection that went away before it was accepted is nobody's error.
-        let Ok((connection, _)) = listener.accept().await else { continue };
+        let connection = match listener.accept().await {
+            Ok((connection, _)) => connection,
+            // A client that hung up early is not an error. Too many open files may be, and take a moment to pass.
+            Err(_) => {
+                tokio::time::sleep(ACCEPT_AGAIN).await;
+                continue;
+            }
+        };
         let server = server.clone();
         tokio::spawn(async move {
             let service = service_fn(|request| {
                 let server = server.clone();
                 async move { Ok::<_, std::convert::Infallible>(server.answer(request).await) }
             });
-            // A client that hangs up is nobody's error either.
+            // A client that hangs up is not an error.
             drop(http1::Builder::new().serve_connection(TokioIo::new(connection), service).await);
         });
     }

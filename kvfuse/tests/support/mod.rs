@@ -50,7 +50,7 @@ impl Folder {
         self.run(Command::new(env!("CARGO_BIN_EXE_kvfuse")).args(arguments))
     }
 
-    /// Runs a program in this folder; what the machine's environment says of stores is hidden from it.
+    /// Runs a program in this folder, without the environment's settings of stores.
     pub fn run(&self, command: &mut Command) -> Ran {
         let given: Vec<_> = command.get_envs().map(|(name, _)| name.to_os_string()).collect();
         for (name, _) in std::env::vars_os() {
@@ -64,7 +64,7 @@ impl Folder {
         Ran::new(command.current_dir(self.0.path()).output().unwrap())
     }
 
-    /// That the program refuses with this very message, and leaves no file behind.
+    /// Checks that the program fails with exactly this message, and leaves no file behind.
     #[track_caller]
     pub fn refuses(&self, arguments: &[&str], code: i32, message: &str) {
         let before = self.names();

@@ -1,4 +1,4 @@
-//! The file provider in a Node process that stays: `kvfuse/tests/node/session.mjs` runs it.
+//! The file provider in a long-running Node process: `kvfuse/tests/node/session.mjs` runs it.
 
 use super::{Folder, root};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// A file that `make languages` made.
+/// A file that `make languages` has made.
 #[track_caller]
 pub fn tool(file: &str) -> PathBuf {
     let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| root().join(".tools"), Into::into);
@@ -22,9 +22,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Begins one on the folder's directory `data`.
+    /// Starts one on the folder's directory `data`.
     pub fn start(folder: &Folder) -> Self {
-        // The script stands beside what it imports the host from.
+        // The script has to be beside the host that it imports.
         if !folder.path("node_modules").exists() {
             std::os::unix::fs::symlink(tool("node-packages/node_modules"), folder.path("node_modules")).unwrap();
         }
@@ -49,7 +49,7 @@ impl Session {
         this
     }
 
-    /// Does one thing and gives what came of it.
+    /// Executes one command and gives its result.
     #[track_caller]
     pub fn ask(&mut self, command: Value) -> Value {
         send(&mut self.commands, &command).unwrap();
@@ -59,19 +59,19 @@ impl Session {
         answer["ok"].take()
     }
 
-    /// Sends commands without waiting, and kills the process once it has answered so many, when it is at the next ones.
-    /// Gives how many it had answered by then.
+    /// Sends commands without waiting, and kills the process once it has answered this many, while it handles the next ones.
+    /// Gives the number of answers until then.
     pub fn kill_after(mut self, answers: usize, commands: impl Iterator<Item = Value> + Send) -> usize {
         let input = &mut self.commands;
         let told = std::thread::scope(|scope| {
-            // Until nobody reads them any more.
+            // Until the process stops reading.
             scope.spawn(|| commands.map(|command| send(input, &command)).find(Result::is_err));
             let mut told: Vec<_> = self.answers.by_ref().take(answers).collect();
             self.process.kill().unwrap();
             told.extend(self.answers.by_ref());
             told
         });
-        // Only now: until it is killed, the sender waits for it.
+        // Only now: the sender waits until the process is killed.
         assert!(told.len() >= answers, "Node ended");
         told.iter().for_each(|line| assert_eq!(line.as_ref().unwrap(), r#"{"ok":null}"#));
         told.len()

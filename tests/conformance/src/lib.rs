@@ -4,7 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`guests`] | the generations and their guests; that none is forgotten |
-//! | [`target`] | what the guests run against, as `targets.json` describes it |
+//! | [`target`] | what the guests run against, artefacts and the hosts of `hosts.json` |
 //! | [`fused`] | one case in a fused component, in wasmtime as a library |
 //! | [`command`] | one case under a host's command line |
 //! | [`report`] | what came out: for people, as JSON, and as the table in the documentation |
@@ -15,7 +15,7 @@ pub mod guests;
 pub mod report;
 pub mod target;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use report::{CaseReport, Outcome, Run};
 use std::path::Path;
 use target::{Kind, Target};
@@ -37,8 +37,9 @@ pub fn run(guest: &guests::Guest, folder: &Path, root: &Path, target: &Target) -
     let component = guests::component(guest, folder)?;
     let runner: Result<Box<dyn Runner>> = match &target.kind {
         Kind::Component { component: provider, .. } => {
-            fused::Fused::new(&component, &kvfuse_compose::read(&root.join(provider))?, target)
-                .map(|r| Box::new(r) as _)
+            let path = root.join(provider);
+            let provider = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            fused::Fused::new(&component, &provider, target).map(|r| Box::new(r) as _)
         }
         Kind::Command { command } => command::Host::new(&component, command).map(|r| Box::new(r) as _),
     };

@@ -1,5 +1,4 @@
-//! A command that streams a value of as many MiB as its argument says into the store and out again, comparing what comes
-//! with what went.
+//! A command that streams a value into the store and out again, and compares the two. Its argument is the size in MiB.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/v0_1"],
@@ -23,13 +22,13 @@ wasip2::cli::command::export!(Large);
 impl wasip2::exports::cli::run::Guest for Large {
     fn run() -> Result<(), ()> {
         let said = round_trip().unwrap_or_else(|error| format!("failed: {error}"));
-        // Without standard output there is nothing to say.
+        // If standard output is gone, nobody reads this.
         drop(stdout::get_stdout().blocking_write_and_flush(format!("{said}\n").as_bytes()));
         Ok(())
     }
 }
 
-/// The bytes at one place of the value: each chunk is different.
+/// The bytes at one place of the value; no two chunks are the same.
 fn chunk(number: u64) -> Vec<u8> {
     (0..CHUNK as u64 / 8).flat_map(|n| (number << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
 }

@@ -1,5 +1,5 @@
-//! A command over `wrpc:keyvalue`: counts the words of its arguments in the bucket `tally` and prints each with how often
-//! it has been counted so far, in all runs.
+//! A command over `wrpc:keyvalue`: counts the words of its arguments in the bucket `tally` and prints each with its count
+//! over all runs.
 
 wit_bindgen::generate!({ path: "../../wit/wrpc", world: "wrpc:keyvalue/imports@0.2.0-draft" });
 
@@ -35,6 +35,6 @@ fn told(error: store::Error) {
 }
 
 fn say(line: &str) {
-    // Without standard output there is nothing to say.
+    // If standard output is gone, nobody reads this.
     drop(stdout::get_stdout().blocking_write_and_flush(format!("{line}\n").as_bytes()));
 }

@@ -1,5 +1,5 @@
-//! A command that uses six generations of the interface at once. It writes through each and reads through all, counts
-//! through each in one counter, and prints what disagrees.
+//! A command that uses six generations of the interface at once. It writes through each and reads through all, increments
+//! one counter through each, and prints what disagrees.
 
 use wasip2::cli::stdout;
 
@@ -31,7 +31,7 @@ classic!(draft_eventual, "../../wit/draft_eventual", "wasi:keyvalue/eventual-imp
 classic!(v0_1, "../../wit/v0_1", "wasi:keyvalue/imports@0.1.0");
 classic!(unversioned, "../../wit/unversioned", "wasi:keyvalue/imports");
 
-/// One generation's way to the bucket: its name, and how it sets, gets and counts. An error is its text.
+/// One generation's access to the bucket: its name, and how it sets, gets and counts. Errors are text.
 struct View {
     name: &'static str,
     set: fn(&str, &[u8]) -> Result<(), String>,
@@ -138,6 +138,6 @@ impl wasip2::exports::cli::run::Guest for Views {
 }
 
 fn say(line: &str) {
-    // Without standard output there is nothing to say.
+    // If standard output is gone, nobody reads this.
     drop(stdout::get_stdout().blocking_write_and_flush(format!("{line}\n").as_bytes()));
 }

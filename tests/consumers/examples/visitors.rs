@@ -1,4 +1,4 @@
-//! An HTTP handler that counts its visitors: each request adds one to a counter and is told the sum.
+//! An HTTP handler that counts its visitors: each request adds one to a counter and gets the sum.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 
@@ -15,7 +15,7 @@ impl wasip2::exports::http::incoming_handler::Guest for Visitors {
             Ok(sum) => (200, sum.to_string()),
             Err(error) => (500, format!("{error:?}")),
         };
-        // The client may be gone at any point; there is nobody left to tell then.
+        // The client may disconnect at any point, which is not an error.
         let _ = respond(out, status, &text);
     }
 }

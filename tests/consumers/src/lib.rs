@@ -1,6 +1,6 @@
-//! What the middlewares share. Each imports and exports one interface of a generation, hands every call on, and counts
-//! them; `kvfuse:counting/calls` tells how many there were. The bucket passes through: its interface is imported only, so
-//! that the exported functions take the same buckets as the imported ones.
+//! What the middlewares share. Each imports and exports one interface of a generation, passes every call on, and counts
+//! them; `kvfuse:counting/calls` gives the number. Buckets pass through: their interface is only imported, so that the
+//! exported functions take the same buckets as the imported ones.
 
 use std::cell::Cell;
 
@@ -32,7 +32,7 @@ macro_rules! counting {
 }
 
 /// Counts the calls of `batch` over the bindings of the middleware that calls this. `$package` has the interface,
-/// `$bucket` is what its calls take for a bucket, and `$pair` what `get-many` gives for a key.
+/// `$bucket` is the type of its calls' bucket, and `$pair` what `get-many` gives for a key.
 #[macro_export]
 macro_rules! counting_batch {
     ($package:ident, bucket: $bucket:ty, pair: $pair:ty) => {

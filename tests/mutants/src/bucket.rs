@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 thread_local! {
-    /// What keys had before their last value. Of all buckets: some generations open theirs anew for each call.
+    /// The value before the last one, by key. One table for all buckets: some generations open a bucket for each call.
     static BEFORE: RefCell<HashMap<String, Vec<u8>>> = RefCell::default();
     static DELETED: RefCell<BTreeSet<String>> = RefCell::default();
     static LISTED: Cell<bool> = const { Cell::new(false) };
@@ -52,7 +52,7 @@ impl Broken {
             value if self.is("get cuts values at a zero byte") => {
                 value.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
             }
-            value if self.is("get mends what is no UTF-8") => String::from_utf8_lossy(&value).into_owned().into_bytes(),
+            value if self.is("get repairs invalid UTF-8") => String::from_utf8_lossy(&value).into_owned().into_bytes(),
             value if value.is_empty() && self.is("get gives none for an empty value") => return None,
             mut value if self.is("get cuts values at 64 KiB") => {
                 value.truncate(64 << 10);
@@ -148,10 +148,10 @@ impl Bucket for Broken {
             self.bucket.set(&key, b"1")?;
         }
         if current.as_deref().is_some_and(|value| counter::parse(value).is_none()) {
-            if self.is("increment takes what is no number as 0") {
+            if self.is("increment takes text as 0") {
                 self.bucket.set(&key, b"0")?;
             }
-            if self.is("increment of what is no number removes it") {
+            if self.is("increment of text removes it") {
                 self.bucket.delete(&key)?;
             }
         }

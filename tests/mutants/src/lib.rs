@@ -1,4 +1,4 @@
-//! The file provider with one thing broken: the one that `KVFUSE_MUTANT` names, of [`names::ALL`].
+//! The file provider with one thing broken: `KVFUSE_MUTANT` names it, as in [`names::ALL`].
 
 mod bucket;
 mod names;
@@ -6,7 +6,6 @@ mod names;
 use bucket::Broken;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_facade::{Caching, Provider};
-use kvfuse_file::File;
 use kvfuse_transport::environment;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -17,12 +16,12 @@ thread_local! {
     static OPENED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Which thing is broken; none with no name.
+/// What is broken; an empty name breaks nothing.
 #[derive(Clone, Copy, Debug)]
 struct Mutant(&'static str);
 
 impl Mutant {
-    /// The one that this instance was asked to be; a name that none has breaks nothing, which the test notices.
+    /// The mutant that this instance was asked to be. An unknown name breaks nothing, which the test notices.
     fn get() -> Self {
         let chosen = || {
             let settings = environment::settings();
@@ -37,21 +36,23 @@ impl Mutant {
     }
 }
 
+kvfuse_artefacts::provider!(struct Files: kvfuse_files);
+
 struct Provided;
 
 impl Provider for Provided {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T {
-        File::with_store(|store| f(&BrokenStore(store, Mutant::get())))
+        Files::with_store(|store| f(&BrokenStore(store, Mutant::get())))
     }
 }
 
 impl Caching for Provided {
     fn now() -> u64 {
-        if Mutant::get().is("the clock stands still") { 1 } else { File::now() }
+        if Mutant::get().is("the clock stands still") { 1 } else { Files::now() }
     }
 
     fn timer(milliseconds: u64) -> Pollable {
-        File::timer(milliseconds)
+        Files::timer(milliseconds)
     }
 }
 

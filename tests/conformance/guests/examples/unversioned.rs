@@ -24,7 +24,7 @@ kvfuse_conformance_guests::classic! {
     size: |value: &types::IncomingValue| Ok(value.size()),
 }
 
-/// What this generation has otherwise.
+/// What is different in this generation.
 const OWN: &[Case] = &[
     ("get of a key that is not there is an error", get_missing),
     ("the trace of a missing key is `Key not found`, as Golem has it", trace_of_missing),

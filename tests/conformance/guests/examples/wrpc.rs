@@ -1,4 +1,4 @@
-//! `wrpc:keyvalue@0.2.0-draft`: there are no handles, each call names its bucket, and opening one is nothing.
+//! `wrpc:keyvalue@0.2.0-draft`: without handles; each call names its bucket, and opening one does nothing.
 
 wit_bindgen::generate!({ path: "../../../wit/wrpc", world: "wrpc:keyvalue/imports@0.2.0-draft" });
 

@@ -1,16 +1,16 @@
-//! How a case tells what it found.
+//! How a case reports what it found.
 
 use std::fmt::Debug;
 
 pub enum Failure {
     Failed(String),
-    /// The implementation says that it does not do this.
+    /// The implementation says that it does not support this.
     Unsupported(String),
 }
 
 pub type Verdict = Result<(), Failure>;
 
-/// A call that must succeed: its result, or a failure that tells what was called.
+/// A call that must succeed: its result, or a failure that names the call.
 pub fn ok<T>(what: &str, result: Result<T, String>) -> Result<T, Failure> {
     result.map_err(|error| Failure::Failed(format!("{what} gave the error: {error}")))
 }

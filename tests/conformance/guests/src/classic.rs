@@ -1,5 +1,5 @@
-//! What the generations before 2024-04 promise besides: values as resources, streams, compare-and-swap of counters, and
-//! the cache.
+//! What only the generations before 2024-04 promise: values as resources, streams, compare-and-swap of counters, and the
+//! cache.
 
 mod cache;
 mod glue;
@@ -9,7 +9,7 @@ use crate::{Bucket, Case, Failure};
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, OutputStream};
 
-/// One of these generations, its calls by other names. Errors are their traces.
+/// One of these generations, under common names. Errors are their traces.
 pub trait Classic: 'static {
     type Bucket;
     type Outgoing;
@@ -24,7 +24,7 @@ pub trait Classic: 'static {
     fn consume_stream(value: Self::Incoming) -> Result<InputStream, String>;
     fn size(value: &Self::Incoming) -> Result<u64, String>;
 
-    /// `Ok(None)`, or an error, if the key is not there, as the generation has it.
+    /// For a missing key, `Ok(None)` or an error, depending on the generation.
     fn get(bucket: &Self::Bucket, key: &str) -> Result<Option<Self::Incoming>, String>;
     fn set(bucket: &Self::Bucket, key: &str, value: &Self::Outgoing) -> Result<(), String>;
     fn delete(bucket: &Self::Bucket, key: &str) -> Result<(), String>;
@@ -56,7 +56,7 @@ pub struct Future<T> {
 }
 
 impl<T> Future<T> {
-    /// Waits for the result as the interface has it: until the pollable is ready, again if the future then is not.
+    /// Waits for the result as the interface demands: until the pollable is ready, and again if the future then is not.
     pub fn wait(&self, what: &str) -> Result<T, Failure> {
         for _ in 0..1000 {
             if let Some(result) = (self.get)() {
@@ -68,7 +68,7 @@ impl<T> Future<T> {
     }
 }
 
-/// What these generations promise besides.
+/// What only these generations promise.
 pub fn cases<C: Classic>() -> Vec<Case> {
     [values::values::<C>(), values::swaps::<C>(), values::streams::<C>(), cache::cache::<C>()].concat()
 }

@@ -8,7 +8,7 @@ pub const ALL: &[&[Case]] = &[KEYS, DELETE_MISSING, MISSING, LISTING, COUNTERS, 
 
 /// Single keys.
 pub const KEYS: &[Case] = &[
-    // Where a bucket is but a name in each call, reading is what opens it.
+    // Where a bucket is only a name in each call, reading opens it.
     ("a bucket opens", |s| ok("exists", s.open()?.exists("key")).map(drop)),
     ("get gives the value that was set", get_gives_the_value),
     ("set gives a key that is there a new value", set_overwrites),
@@ -26,7 +26,7 @@ pub const KEYS: &[Case] = &[
 /// Deleting what is not there.
 pub const DELETE_MISSING: &[Case] = &[("delete of a key that is not there does nothing", delete_missing)];
 
-/// A missing key, where `get` tells it without an error.
+/// A missing key, where `get` reports it without an error.
 pub const MISSING: &[Case] = &[
     ("get of a key that is not there gives none", get_missing),
     ("get-many gives none for a key that is not there", get_many_missing),
@@ -45,7 +45,7 @@ pub const COUNTERS: &[Case] = &[
     ("increment gives the new value, each time", increment_adds),
     ("increment by nothing gives the value and changes nothing", increment_by_zero),
     ("a counter can be read and deleted as any key", counter_is_a_key),
-    ("increment of a value that is no number is an error and changes nothing", increment_text),
+    ("increment of a value that is not a number is an error and changes nothing", increment_text),
     ("increment past the largest number is an error and changes nothing", increment_overflow),
 ];
 
@@ -249,8 +249,8 @@ fn increment_text(subject: &Subject) -> Verdict {
     same("get", get(&*bucket, "key")?, Some(b"not a number".to_vec()))
 }
 
-/// The largest number that a generation's counter can be asked to reach differs, so it is approached by the largest
-/// delta until one more step cannot fit any of them.
+/// The largest value of a counter differs from generation to generation, so it is approached by the largest delta, until
+/// one more step exceeds it in each of them.
 fn increment_overflow(subject: &Subject) -> Verdict {
     let bucket = subject.open()?;
     let mut last = 0;

@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 
-/// What `get-many` gives for a key, in either shape that it has had.
+/// What `get-many` gives for a key, in either of its shapes.
 pub trait Pair {
     fn new(key: &str, value: &[u8]) -> Self;
     fn value(self) -> Option<Vec<u8>>;
@@ -36,7 +36,7 @@ pub fn number(cursor: &str) -> Result<u64, String> {
     cursor.parse().map_err(|_| "not a cursor".to_string())
 }
 
-/// A delta in the number that the generation's counters take.
+/// A delta in the type that the generation's counters take.
 pub fn delta<T: TryFrom<u64, Error: Display>>(delta: u64) -> Result<T, String> {
     T::try_from(delta).map_err(|error| error.to_string())
 }
@@ -49,8 +49,8 @@ pub fn owned(pairs: &[(&str, &[u8])]) -> Vec<(String, Vec<u8>)> {
     pairs.iter().map(|(key, value)| (key.to_string(), value.to_vec())).collect()
 }
 
-/// `$bucket` is what calls name a bucket by, and `$open` makes it of a name; `$single` is the module or the type that
-/// has the calls of single keys. `$cursor` reads a cursor, and `$strange` is one that was never given.
+/// `$bucket` is the type of a bucket in calls, and `$open` makes one from a name; `$single` is the module or the type that
+/// has the calls for single keys. `$cursor` reads a cursor, and `$strange` is one that was never given.
 #[macro_export]
 macro_rules! drafts {
     (

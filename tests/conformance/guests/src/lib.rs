@@ -1,8 +1,8 @@
 //! What the guests of the conformance suite share.
 //!
-//! A guest is a command that imports one generation of the key-value interface, wasi:cli, and what these two bring along
-//! of wasi:io. `--list` prints its cases, one a line, each named by what it shows. A bucket's name and a case's name run
-//! that case on that bucket, which must be empty, and print one line: `passed`, `failed: why` or `unsupported: why`.
+//! A guest is a command that imports one generation of the key-value interface, wasi:cli, and the parts of wasi:io that
+//! these two need. `--list` prints its cases, one per line, each named by what it shows. With the names of a bucket and a
+//! case it runs that case on that bucket, which must be empty, and prints `passed`, `failed: why` or `unsupported: why`.
 //! A guest that ends without such a line has trapped.
 //!
 //! | file | what it checks |
@@ -10,7 +10,7 @@
 //! | [`common`] | what every generation promises: single keys, listing, counters, batches |
 //! | [`classic`] | the generations before 2024-04: values as resources, streams, compare-and-swap of counters, the cache |
 //! | [`drafts`], [`draft2`] | the generations since: get-many's pairs, cursors; signed counters and compare-and-swap |
-//! | `examples/` | one guest a generation: how its calls are made, and what only it promises |
+//! | `examples/` | one guest for each generation: how its calls are made, and what only it promises |
 
 pub mod check;
 pub mod classic;
@@ -22,16 +22,16 @@ pub use check::{Failure, Verdict};
 
 use wasip2::cli::{environment, stdout};
 
-/// A generation's bucket, as far as all generations agree. Errors are their text.
+/// A generation's bucket, with the calls that all generations have. Errors are text.
 pub trait Bucket {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
     fn set(&self, key: &str, value: &[u8]) -> Result<(), String>;
     fn delete(&self, key: &str) -> Result<(), String>;
     fn exists(&self, key: &str) -> Result<bool, String>;
-    /// One page of keys and where the next goes on. A generation that does not page gives all keys at once.
+    /// One page of keys and the cursor of the next. A generation without pages gives all keys at once.
     fn list(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String>;
     fn increment(&self, key: &str, delta: u64) -> Result<i128, String>;
-    /// The values of keys that are all there, or of some that are not where the generation can tell.
+    /// The values of keys. Some may be missing, if the generation can report that.
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, String>;
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<(), String>;
     fn delete_many(&self, keys: &[&str]) -> Result<(), String>;
@@ -49,7 +49,7 @@ impl Subject<'_> {
     }
 }
 
-/// A case: the sentence that it shows, and how.
+/// A case: the sentence that it shows, and the function that does.
 pub type Case = (&'static str, fn(&Subject) -> Verdict);
 
 /// Does what the arguments ask for.
@@ -78,7 +78,7 @@ pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, common: &[&[Case
 fn say(line: &str) {
     let out = stdout::get_stdout();
     let bytes = [line.as_bytes(), b"\n"].concat();
-    // Standard output that is gone is the runner's to notice.
+    // If standard output is gone, the runner notices.
     for chunk in bytes.chunks(4096) {
         drop(out.blocking_write_and_flush(chunk));
     }
@@ -88,7 +88,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Makes a guest of a function that opens buckets, of which of the common lists of cases it has, and of its own lists.
+/// Makes a guest from a function that opens buckets, a choice of the common lists of cases, and its own lists.
 #[macro_export]
 macro_rules! guest {
     ($opener:expr, $common:expr, $($own:expr),+ $(,)?) => {

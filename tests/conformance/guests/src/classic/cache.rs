@@ -10,7 +10,7 @@ pub fn cache<C: Classic>() -> Vec<Case> {
         ("the cache gives none for a key that was never set", missing::<C>),
         ("the cache gives the value that was set, and exists is true of it", set_and_get::<C>),
         ("setting a key of the cache again updates its value in place", update::<C>),
-        ("delete removes a key from the cache, and one that is not there is no error", delete::<C>),
+        ("delete removes a key from the cache, and a missing key is not an error", delete::<C>),
         ("an entry of the cache is gone after its time to live", expires::<C>),
         ("an entry of the cache with much time to live is kept", kept::<C>),
         ("an entry of the cache set again without a time to live stays", stays::<C>),
@@ -25,7 +25,7 @@ pub fn cache<C: Classic>() -> Vec<Case> {
     ]
 }
 
-/// A cache is one, whatever the bucket; on a target that keeps data from case to case the bucket's name tells them apart.
+/// There is one cache for all buckets. On a target that keeps data between cases, the bucket's name tells keys apart.
 fn own(subject: &Subject, key: &str) -> String {
     format!("{}/{key}", subject.name)
 }
@@ -58,7 +58,7 @@ fn entry<C: Classic>(subject: &Subject, key: &str) -> Result<Vec<u8>, Failure> {
     }
 }
 
-/// Waits until an entry is gone. The guests import no clock, so patience is counted in calls.
+/// Waits until an entry is gone. The guests do not import a clock, so the limit is a number of calls.
 fn gone<C: Classic>(subject: &Subject, key: &str) -> Verdict {
     for _ in 0..5_000_000 {
         if get::<C>(subject, key)?.is_none() {
@@ -202,7 +202,7 @@ fn rendezvous<C: Classic>(subject: &Subject) -> Verdict {
 fn dropped<C: Classic>(subject: &Subject) -> Verdict {
     let first = vacancy::<C>(subject, "key")?;
     let second = C::cache_get_or_set(&own(subject, "key"));
-    // Neither a value that was asked for and not written nor the vacancy itself is left.
+    // Neither an unwritten value nor the vacancy itself remains.
     drop(C::fill(&first, None));
     drop(first);
     same("get", get::<C>(subject, "key")?, None)?;
@@ -211,7 +211,7 @@ fn dropped<C: Classic>(subject: &Subject) -> Verdict {
         Entry::Occupied(_) => return Err(Failure::Failed("a dropped vacancy left an entry".into())),
     }
     drop(vacancy::<C>(subject, "key")?);
-    // A future that holds a vacancy nobody took gives it back too.
+    // Dropping a future gives back the vacancy in it as well.
     drop(C::cache_get_or_set(&own(subject, "key")));
     vacancy::<C>(subject, "key").map(drop)
 }

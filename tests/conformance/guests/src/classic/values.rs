@@ -96,7 +96,7 @@ fn trace<C: Classic>(subject: &Subject) -> Verdict {
     set::<C>(&bucket, "key", b"not a number")?;
     match C::increment(&bucket, "key", 1) {
         Err(trace) => holds("the trace is empty", !trace.is_empty()),
-        Ok(sum) => Err(Failure::Failed(format!("increment of a value that is no number gave {sum}"))),
+        Ok(sum) => Err(Failure::Failed(format!("increment of a value that is not a number gave {sum}"))),
     }
 }
 
@@ -130,7 +130,7 @@ fn swap_missing<C: Classic>(subject: &Subject) -> Verdict {
     same("exists", ok("exists", C::exists(&bucket, "counter"))?, false)
 }
 
-/// A stream into a new value; an implementation that refuses one has none.
+/// A stream into a new value, if the implementation supports it.
 fn stream<C: Classic>() -> Result<(C::Outgoing, OutputStream), Failure> {
     let value = C::outgoing();
     let stream = C::write_stream(&value).map_err(Failure::Unsupported)?;
