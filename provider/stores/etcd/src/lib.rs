@@ -22,5 +22,7 @@ mod guarded;
 mod listing;
 mod protocol;
 mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 
 pub use store::EtcdStore;

@@ -28,5 +28,7 @@ mod protocol;
 mod runs;
 mod store;
 mod swaps;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 
 pub use store::RedisStore;
