@@ -55,7 +55,11 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<Node
 pub fn glance<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
     look(directory, keys, node, |file, keys, node| {
         let bytes = file.read(0, TAIL).map_err(|error| failed(node, error))?;
-        if bytes.len() < TAIL { Ok(judge(keys, node, &bytes)?.unwrap_or_default()) } else { read_file(file, keys, node) }
+        if bytes.len() < TAIL {
+            Ok(judge(keys, node, &bytes)?.unwrap_or_default())
+        } else {
+            read_file(file, keys, node)
+        }
     })
 }
 
@@ -173,8 +177,5 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
         }
         sent.map_err(|error| failed(node, error))?;
     }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("the file {}: appended data cannot be read back; try again", node.log()),
-    ))
+    Err(Error::new(Kind::Unavailable, format!("the file {}: appended data cannot be read back; try again", node.log())))
 }
