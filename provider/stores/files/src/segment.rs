@@ -367,7 +367,6 @@ impl<F: File> Segment<F> {
         if !window.is_empty() {
             let used = self.consume(keys, &window, false, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
         }
         while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
             let at = self.position + window.len() as u64;
@@ -384,7 +383,6 @@ impl<F: File> Segment<F> {
             }
             let used = self.consume(keys, &window, end, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
             if all_found(sent) {
                 break;
             }
@@ -410,13 +408,15 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
+    /// The position is moved on with every record, so that an error in between leaves one that fits the state.
     fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, sent: &mut [Sent<'_>]) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some(size) = self.take(keys, rest, self.position + at as u64, sent)? {
+            if let Some(size) = self.take(keys, rest, self.position, sent)? {
                 at += size;
+                self.position += size as u64;
                 self.recent.push_back(Seen {
-                    position: (self.position + at as u64) as u32,
+                    position: self.position as u32,
                     version: self.tail.next_version() as u32,
                 });
                 if self.recent.len() > RECENT {
@@ -435,17 +435,19 @@ impl<F: File> Segment<F> {
             match self.scan(rest)? {
                 Some(gap) => {
                     let bytes = rest.get(..gap).unwrap_or_default();
-                    match self.judge(bytes, self.position + at as u64)? {
+                    match self.judge(bytes, self.position)? {
                         Gap::Torn => {}
                         Gap::Lost => self.ended = true,
-                        Gap::Damaged => self.break_at(self.position + at as u64),
+                        Gap::Damaged => self.break_at(self.position),
                     }
                     self.skipped += gap as u64;
                     at += gap;
+                    self.position += gap as u64;
                 }
                 None => {
                     let past = rest.len().saturating_sub(MAX_FRAME);
                     self.skipped += past as u64;
+                    self.position += past as u64;
                     return Ok(at + past);
                 }
             }

@@ -165,6 +165,11 @@ impl<D: Directory> Tree<D> {
             let turn = self.turn;
             // What has split has no segment here. This way the steady state takes one look into one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
+                if segment.is_waiting() {
+                    // Opening it anew failed halfway.
+                    self.forget(node);
+                    continue;
+                }
                 if access == Access::Read && segment.looked != turn {
                     segment.catch_up(&self.keys, PROBE)?;
                     segment.looked = turn;
@@ -221,7 +226,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = self.opening(|tree| nodelog::glance(&tree.directory, &tree.keys, node))?;
+        let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
