@@ -9,17 +9,12 @@ CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
-# The providers: a store each, and the same for consumers of an earlier shape of one version string.
-STORES := keyvalue keyvalue_redis keyvalue_etcd
-PROVIDERS := $(foreach store,$(STORES),$(store) $(store)_draft2_2024 $(store)_0_1_methods)
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := $(PROVIDERS) keyvalue_floor keyvalue_mutant kvfuse-file kvfuse-redis-provider kvfuse-etcd-provider \
-  kvfuse-conformance-guests kvfuse-consumers
+LEAN_GUESTS := kvfuse-artefacts keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
 # What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
-# same dependencies, and compile the runtime once more. (kvfuse-file and the like are no guests by themselves, but only
-# their artefacts can be linked.)
+# same dependencies, and compile the runtime once more.
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 # Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
 KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
@@ -49,29 +44,17 @@ toolchain:
 	@tools/wasm-targets.sh wasm32-unknown-unknown wasm32-wasip2 >/dev/null
 
 # Cargo and xtask know what is up to date; make only orders the steps.
-#
-# The providers' artefacts: for each store what it is called and the folder of the list of what its artefacts may import.
-# Cargo compiles them side by side.
-about_keyvalue := wasi:keyvalue over files in a granted directory
-about_keyvalue_redis := wasi:keyvalue in Redis or Valkey
-about_keyvalue_etcd := wasi:keyvalue in etcd
-imports_keyvalue := file
-imports_keyvalue_redis := redis
-imports_keyvalue_etcd := etcd
-store_of = $(patsubst %_0_1_methods,%,$(patsubst %_draft2_2024,%,$(1)))
-about = $(about_$(call store_of,$(1)))$(if $(filter %_draft2_2024,$(1)),$(comma) with the draft2 of 2024)$(if \
-  $(filter %_0_1_methods,$(1)),$(comma) with the 0.1.0 of 2024-01)
-comma := ,
 
-.PHONY: providers provider-modules $(PROVIDERS:%=components/%.wasm)
-providers: $(PROVIDERS:%=components/%.wasm) ## the provider components: files, Redis, etcd
-provider-modules: toolchain
+# The provider components: what provider/table lists, compiled side by side.
+.PHONY: providers generate
+providers: toolchain generate ## the provider components, of every store
 	$(call say,the providers)
+	@tools/cargo-wasm.sh build --package kvfuse-artefacts --examples --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) providers $(LEAN)/examples components
+
+generate: ## what follows from provider/table, in the source: artefacts, lists of modules, the README's tables
 	@cargo build --package xtask
-	@tools/cargo-wasm.sh build $(addprefix --package ,$(PROVIDERS)) --target wasm32-unknown-unknown --profile guest
-$(PROVIDERS:%=components/%.wasm): components/%.wasm: provider-modules
-	@$(XTASK) componentize $(LEAN)/$*.wasm $@ $* "$(call about,$*)" \
-	  provider/components/$(imports_$(call store_of,$*))/imports.txt
+	@$(XTASK) generate
 
 .PHONY: components/kv_demo.wasm components/kv_demo.fused.wasm
 components/kv_demo.wasm: toolchain
@@ -117,7 +100,7 @@ bench-guests: providers
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
-	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/keyvalue_floor.wasm keyvalue_floor \
+	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/bench-floor.wasm keyvalue_floor \
 	  "The floor of the benchmarks: answers from memory"
 	@cargo build $(NATIVE)
 
@@ -142,7 +125,7 @@ consumers: toolchain
 
 # Not part of `make test`: it compiles a second, older wasmtime.
 .PHONY: test-wrpc
-test-wrpc: components/keyvalue.wasm ## the provider served over wRPC to another process (compiles some minutes)
+test-wrpc: providers ## the provider served over wRPC to another process (compiles some minutes)
 	$(call say,the provider over wRPC)
 	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
 
@@ -169,11 +152,11 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse
+PACKAGES := kvfuse-core kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse
 package: providers ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
 	@trap 'rm -rf kvfuse/embedded' EXIT; mkdir -p kvfuse/embedded; \
-	  cp $(PROVIDERS:%=components/%.wasm) kvfuse/embedded/; \
+	  cp components/keyvalue*.wasm kvfuse/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)

@@ -2,10 +2,6 @@
 //! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
 //! A package on a registry holds them in embedded/, where `make package` puts them.
 
-#[path = "src/table.rs"]
-#[allow(dead_code)]
-mod table;
-
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -33,11 +29,12 @@ fn embed() -> Result<(), String> {
     let default = if repository { root.join("components") } else { here.join("embedded") };
     let folder = given.clone().unwrap_or(default);
 
-    let files: Vec<&str> = table::STORES.iter().flat_map(|store| store.files).copied().collect();
+    let files: Vec<String> = kvfuse_table::artefacts().map(|artefact| artefact.file()).collect();
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }
-    let missing = || -> Vec<&str> { files.iter().copied().filter(|file| !folder.join(file).is_file()).collect() };
+    let missing =
+        || -> Vec<&str> { files.iter().map(String::as_str).filter(|file| !folder.join(file).is_file()).collect() };
     if !missing().is_empty() && given.is_none() && repository {
         make_providers(&root, &out)?;
     }
@@ -50,7 +47,7 @@ fn embed() -> Result<(), String> {
     }
 
     let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
-    for file in files {
+    for file in &files {
         let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
         writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
     }

@@ -30,7 +30,7 @@ impl Guests {
     pub fn build() -> Result<Self> {
         let (bench, swap, calls) =
             (kvfuse_tests::guest("bench")?, kvfuse_tests::guest("swap")?, kvfuse_tests::guest("calls")?);
-        let (ours, floor) = (component("keyvalue")?, component("keyvalue_floor")?);
+        let (ours, floor) = (component("keyvalue")?, component("bench-floor")?);
         let fused = |consumer: &[u8], provider: &[u8]| kvfuse_compose::compose(consumer, provider);
         let this = Self { folder: tempfile::tempdir()? };
         for (guest, bytes) in [

@@ -3,6 +3,7 @@
 use crate::refusal::{Refusal, Result, chain};
 use crate::table::{COMMON, STORES, Store, Variable};
 use kvfuse_compose::World;
+use kvfuse_table::Artefact;
 use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
@@ -62,7 +63,7 @@ pub fn store(name: &str) -> Result<&'static Store> {
 
 /// The providers of a store, in the order in which they are tried.
 pub fn providers(store: &'static Store) -> Result<Vec<Provider>> {
-    store.files.iter().map(|file| provider(store, file)).collect()
+    store.artefacts().map(|artefact| provider(store, &artefact.file())).collect()
 }
 
 fn provider(store: &'static Store, file: &str) -> Result<Provider> {
@@ -77,8 +78,7 @@ fn provider(store: &'static Store, file: &str) -> Result<Provider> {
 }
 
 /// The built-in provider that has these bytes.
-pub fn recognise(bytes: &[u8]) -> Option<(&'static Store, &'static str)> {
+pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
-    let store = STORES.iter().find(|store| store.files.contains(file))?;
-    Some((store, file))
+    kvfuse_table::artefacts().find(|artefact| artefact.file() == *file)
 }

@@ -5,7 +5,7 @@
 //! | [`cli`] | the command line |
 //! | [`input`] | reads a file that should be a component, and explains what it is if not |
 //! | [`subject`] | the user's component: its kind, its imports, the provider inside |
-//! | [`table`], [`catalogue`] | the stores as data; the providers that are embedded |
+//! | [`catalogue`] | the providers that are embedded; the stores as data are in [`kvfuse_table`] |
 //! | [`plan`] | the provider that fits, by the shape of the imports |
 //! | [`generation`] | the published generations in words |
 //! | [`needs`] | the grants that follow, and the `wasmtime` line |
@@ -26,10 +26,10 @@ mod refusal;
 mod run;
 mod subject;
 mod summary;
-mod table;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
+use kvfuse_table as table;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

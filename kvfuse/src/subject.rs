@@ -3,7 +3,6 @@
 use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
-use crate::table::{STORES, Store};
 use kvfuse_compose::{Item, World, is_keyvalue, nested, split_name};
 use std::path::{Path, PathBuf};
 
@@ -95,15 +94,10 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     let known = catalogue::recognise(&bytes);
     // A provider from another version of kvfuse, or one whose imports follow the consumer's version of WASI, is recognised
     // by its name.
-    let named = |name: &String| {
-        let ours = |store: &'static Store| {
-            let file = store.files.iter().find(|file| file.strip_suffix(".wasm") == Some(name))?;
-            Some((store, *file))
-        };
-        STORES.iter().find_map(ours)
-    };
-    let (store, file) = match known.or(part.name.as_ref().and_then(named)) {
-        Some((store, file)) => (Some(store), file.to_string()),
+    let named = |name: &String| kvfuse_table::artefacts().find(|artefact| artefact.name() == *name);
+    let known = known.or(part.name.as_ref().and_then(named));
+    let (store, file) = match known {
+        Some(artefact) => (Some(artefact.store), artefact.file()),
         None => (None, part.name.unwrap_or_else(|| "a provider without a name".into())),
     };
     Some(Provider { file, store, bytes, world })

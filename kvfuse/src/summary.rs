@@ -36,7 +36,7 @@ pub struct Summary {
 pub struct Generation {
     pub package: String,
     pub about: Option<&'static str>,
-    pub shape: Option<&'static str>,
+    pub shape: Option<String>,
     pub interfaces: Vec<Interface>,
 }
 
@@ -124,7 +124,7 @@ impl Summary {
         }
         for generation in &self.keyvalue {
             row(&mut out, "key-value", &generation.package)?;
-            for words in [generation.about, generation.shape].into_iter().flatten() {
+            for words in [generation.about, generation.shape.as_deref()].into_iter().flatten() {
                 row(&mut out, "", words)?;
             }
             for interface in &generation.interfaces {

@@ -8,17 +8,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use support::{Folder, Ran};
 
-const FILES: [&str; 9] = [
-    "keyvalue.wasm",
-    "keyvalue_draft2_2024.wasm",
-    "keyvalue_0_1_methods.wasm",
-    "keyvalue_redis.wasm",
-    "keyvalue_redis_draft2_2024.wasm",
-    "keyvalue_redis_0_1_methods.wasm",
-    "keyvalue_etcd.wasm",
-    "keyvalue_etcd_draft2_2024.wasm",
-    "keyvalue_etcd_0_1_methods.wasm",
-];
+fn files() -> Vec<String> {
+    kvfuse_table::artefacts().map(|artefact| artefact.file()).collect()
+}
 
 /// A clone with kvfuse/, components/ and provider/, and a folder for programs in place of the PATH.
 struct Clone(Folder);
@@ -29,14 +21,18 @@ impl Clone {
         for name in ["kvfuse", "components", "provider", "out", "bin"] {
             std::fs::create_dir(folder.path(name)).unwrap();
         }
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("build.rs");
-        let mut rustc = Command::new("rustc");
-        rustc.args(["--edition=2024", "--cfg=feature=\"engines\"", "-o", "script"]).arg(script);
-        folder.run(&mut rustc).ok();
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let rustc = |arguments: &[&str], source: &str| {
+            let mut rustc = Command::new("rustc");
+            rustc.arg("--edition=2024").args(arguments).arg(here.join(source));
+            folder.run(&mut rustc).ok();
+        };
+        rustc(&["--crate-type=rlib", "--crate-name=kvfuse_table"], "../provider/table/src/lib.rs");
+        rustc(&["--extern=kvfuse_table=libkvfuse_table.rlib", "-o", "script"], "build.rs");
         Self(folder)
     }
 
-    fn built(&self, names: &[&str]) -> &Self {
+    fn built(&self, names: &[String]) -> &Self {
         for name in names {
             self.0.write(&format!("components/{name}"), name);
         }
@@ -64,9 +60,9 @@ impl Clone {
 #[test]
 fn what_make_has_built_is_embedded() {
     let clone = Clone::new();
-    let said = clone.built(&FILES).script(|_| ()).ok();
+    let said = clone.built(&files()).script(|_| ()).ok();
     let code = String::from_utf8(clone.0.read("out/providers.rs")).unwrap();
-    for file in FILES {
+    for file in files() {
         assert!(said.contains(&format!("components/{file}\n")), "cargo is told to look at it: {said}");
         assert!(code.contains(&format!("({file:?}, include_bytes!(")), "{code}");
     }
@@ -77,7 +73,7 @@ fn what_make_has_built_is_embedded() {
 fn in_a_fresh_clone_the_script_makes_the_providers_itself() {
     let clone = Clone::new();
     // It says what it was called with, and leaves what `make providers` leaves.
-    let files = FILES.join(" ");
+    let files = files().join(" ");
     let make =
         format!("echo \"$@ $CARGO_TARGET_DIR\" > called; for file in {files}; do echo > \"$2/components/$file\"; done");
     clone.make(&make).script(|_| ()).ok();
@@ -122,7 +118,7 @@ fn a_package_has_its_providers_inside_and_needs_no_make() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("not found in ") && ran.stderr.contains("kvfuse/embedded"), "{}", ran.stderr);
     std::fs::create_dir(clone.0.path("kvfuse/embedded")).unwrap();
-    for file in FILES {
+    for file in files() {
         clone.0.write(&format!("kvfuse/embedded/{file}"), file);
     }
     let said = clone.script(|_| ()).ok();
@@ -134,7 +130,9 @@ fn a_package_has_its_providers_inside_and_needs_no_make() {
 fn another_folder_of_components_has_to_be_complete() {
     let clone = Clone::new();
     let folder = clone.0.path("components");
-    clone.built(&FILES[..7]);
+    let files = files();
+    let (built, missing) = files.split_at(files.len() - 2);
+    clone.built(built);
     let ran = clone.script(|script| {
         script.env("KVFUSE_COMPONENTS", &folder);
     });
@@ -142,7 +140,8 @@ fn another_folder_of_components_has_to_be_complete() {
     assert_eq!(
         ran.stderr,
         format!(
-            "error: the provider components to embed are not built: keyvalue_etcd_draft2_2024.wasm, keyvalue_etcd_0_1_methods.wasm not found in {}\n  = help: make providers\n",
+            "error: the provider components to embed are not built: {} not found in {}\n  = help: make providers\n",
+            missing.join(", "),
             folder.display()
         )
     );

@@ -86,7 +86,7 @@ error: the store does not know where its server is
 fn a_provider_of_the_users_own_reaches_only_what_the_user_allows() {
     let (redis, other) = (Redis::start(&[]), Redis::start(&[]));
     let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm")).write("mine.wasm", built("keyvalue_redis.wasm"));
+    folder.write("app.wasm", built("kv_demo.wasm")).write("mine.wasm", built("keyvalue-redis.wasm"));
     let variable = format!("KEYVALUE_REDIS_URL={}", redis.url());
     let run = |allowed: &[&str]| {
         let start = ["run", "--provider", "mine.wasm", "--env", &variable];

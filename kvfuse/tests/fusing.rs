@@ -27,36 +27,28 @@ fn fused_with_store(store: &str, consumer: &[u8]) -> String {
 #[test]
 fn the_provider_is_picked_by_the_shape_of_the_imports() {
     let cases = [
-        ("draft", "keyvalue.wasm"),
-        ("draft2", "keyvalue.wasm"),
-        ("draft2_2024", "keyvalue_draft2_2024.wasm"),
-        ("v0_1", "keyvalue.wasm"),
-        ("v0_1_methods", "keyvalue_0_1_methods.wasm"),
-        ("draft_eventual", "keyvalue.wasm"),
-        ("unversioned", "keyvalue.wasm"),
-        ("wrpc", "keyvalue.wasm"),
+        ("draft", ""),
+        ("draft2", ""),
+        ("draft2_optional_pairs", "-draft2-optional-pairs"),
+        ("v0_1", ""),
+        ("v0_1_consume_methods", "-v0-1-consume-methods"),
+        ("draft_eventual", ""),
+        ("unversioned", ""),
+        ("wrpc", ""),
     ];
-    for (generation, provider) in cases {
-        assert_eq!(fused_with(&consumer_of(&[generation])), provider, "{generation}");
+    for store in kvfuse_table::STORES {
+        for (generation, shape) in cases {
+            let expected = format!("{}{shape}.wasm", store.artefact);
+            assert_eq!(fused_with_store(store.name, &consumer_of(&[generation])), expected, "{generation}");
+        }
     }
 }
 
 #[test]
-fn every_store_has_a_provider_for_every_shape_of_the_imports() {
-    for store in ["redis", "etcd"] {
-        let cases = [
-            ("draft", ""),
-            ("draft2", ""),
-            ("draft2_2024", "_draft2_2024"),
-            ("v0_1", ""),
-            ("v0_1_methods", "_0_1_methods"),
-            ("draft_eventual", ""),
-            ("unversioned", ""),
-            ("wrpc", ""),
-        ];
-        for (generation, shape) in cases {
-            let expected = format!("keyvalue_{store}{shape}.wasm");
-            assert_eq!(fused_with_store(store, &consumer_of(&[generation])), expected, "{generation}");
+fn every_generation_has_a_provider_in_every_store() {
+    for store in kvfuse_table::STORES {
+        for generation in kvfuse_table::GENERATIONS {
+            fused_with_store(store.name, &consumer_of(&[generation.name]));
         }
     }
 }
@@ -64,13 +56,13 @@ fn every_store_has_a_provider_for_every_shape_of_the_imports() {
 #[test]
 fn a_consumer_of_several_generations_gets_one_provider_with_all_of_them() {
     assert_eq!(fused_with(&consumer_of(&["draft", "draft2", "v0_1", "unversioned", "wrpc"])), "keyvalue.wasm");
-    assert_eq!(fused_with(&consumer_of(&["draft", "draft2_2024"])), "keyvalue_draft2_2024.wasm");
+    assert_eq!(fused_with(&consumer_of(&["draft", "draft2_optional_pairs"])), "keyvalue-draft2-optional-pairs.wasm");
 }
 
 #[test]
 fn generations_that_no_single_provider_has_are_refused_with_what_each_one_lacks() {
     let folder = Folder::new();
-    folder.write("app.wasm", consumer_of(&["draft2_2024", "v0_1_methods"]));
+    folder.write("app.wasm", consumer_of(&["draft2_optional_pairs", "v0_1_consume_methods"]));
     folder.refuses(
         &["fuse", "app.wasm"],
         1,
@@ -78,8 +70,8 @@ fn generations_that_no_single_provider_has_are_refused_with_what_each_one_lacks(
 error: no single provider has all the generations of key-value that this component imports
   --> app.wasm
    = note: the store files (keyvalue.wasm) lacks wasi:keyvalue@0.1.0, wasi:keyvalue@0.2.0-draft2
-   = note: the store files (keyvalue_draft2_2024.wasm) lacks wasi:keyvalue@0.1.0
-   = note: the store files (keyvalue_0_1_methods.wasm) lacks wasi:keyvalue@0.2.0-draft2
+   = note: the store files (keyvalue-draft2-optional-pairs.wasm) lacks wasi:keyvalue@0.1.0
+   = note: the store files (keyvalue-v0-1-consume-methods.wasm) lacks wasi:keyvalue@0.2.0-draft2
    = help: two shapes under one version cannot be exported at once: move your code to one of them
 ",
     );
@@ -266,7 +258,7 @@ error: the output would overwrite the provider mine.wasm
 #[test]
 fn inspect_says_what_a_component_is_in_plain_words() {
     let folder = Folder::new();
-    folder.write("app.wasm", consumer_of(&["draft2_2024"]));
+    folder.write("app.wasm", consumer_of(&["draft2_optional_pairs"]));
     let size = folder.read("app.wasm").len();
     let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
     let expected = format!(
@@ -275,11 +267,11 @@ app.wasm: a library of {size} bytes
   exports     run
   key-value   wasi:keyvalue@0.2.0-draft2
               the second draft of 0.2 (2024-09; Spin, wasmCloud)
-              the shape of 2024-09 to 2026-08: get-many answers a pair or nothing for each key
+              the shape in which get-many gives an optional pair for each key
               store: bucket.delete, bucket.exists, bucket.get, bucket.list-keys, bucket.set, open
               atomics: cas.current, cas.new, increment, swap
               batch: delete-many, get-many, set-many
-  fits        files (keyvalue_draft2_2024.wasm)
+  fits        files (keyvalue-draft2-optional-pairs.wasm)
 "
     );
     assert!(said.starts_with(&expected), "{said}");
@@ -346,9 +338,8 @@ fn every_provider_that_was_built_is_one_that_a_store_lists() {
     let stores = folder.kvfuse(&["stores"]).ok();
     for entry in std::fs::read_dir(support::root().join("components")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        // The floor of the benchmarks is not a store.
-        if name.starts_with("keyvalue") && name.ends_with(".wasm") && name != "keyvalue_floor.wasm" {
-            assert!(stores.contains(&name), "{name} is built; name it in kvfuse/src/table.rs");
+        if name.starts_with("keyvalue") && name.ends_with(".wasm") {
+            assert!(stores.contains(&name), "{name} is built, and no store of provider/table has it");
         }
     }
 }

@@ -217,7 +217,7 @@ error: there is no store in this directory
 #[test]
 fn a_format_of_the_future_is_refused_with_its_number() {
     let folder = stored(&[&["set", "key", "value"]]);
-    // As in docs/split-log.md.
+    // As in docs/files.md.
     let mut anchor = folder.read("data/b-default/anchor")[..32].to_vec();
     anchor[8..10].copy_from_slice(&7u16.to_le_bytes());
     let sum = SipHasher13::new_with_keys(0, 0).hash(&anchor);

@@ -74,7 +74,7 @@ struct Server {
 impl Setup {
     fn new(engine: Engine) -> Result<Self> {
         let this = Self { engine, folder: tempfile::tempdir()? };
-        let provider = if engine == Engine::Redis { "keyvalue_redis" } else { "keyvalue_etcd" };
+        let provider = if engine == Engine::Redis { "keyvalue-redis" } else { "keyvalue-etcd" };
         std::fs::write(this.program(), kvfuse_compose::compose(&guest("remote")?, &component(provider)?)?)?;
         Ok(this)
     }

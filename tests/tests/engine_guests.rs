@@ -20,7 +20,7 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for guest in GUESTS {
         for provider in ["redis", "etcd"] {
-            let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue_{provider}"))?)?);
+            let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue-{provider}"))?)?);
             for case in program.cases().context(guest)? {
                 let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
                 let prefix = format!("{name}/");

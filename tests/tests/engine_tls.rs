@@ -34,7 +34,7 @@ impl SelfSigned {
 
     /// Tells the guest to do these, one per line, with a login so that there is a secret to keep.
     fn run(&self, time_limit: &str, roots: Option<rustls::RootCertStore>, orders: &str) -> Result<Outcome> {
-        let program = Program::new(&fused_with("remote", "keyvalue_etcd")?)?;
+        let program = Program::new(&fused_with("remote", "keyvalue-etcd")?)?;
         let endpoint = format!("https://127.0.0.1:{}", self.proxy.port());
         let command = Command::new(&[])
             .env("KEYVALUE_ETCD_ENDPOINTS", &endpoint)

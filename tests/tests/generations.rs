@@ -2,30 +2,24 @@
 
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;
-use kvfuse_conformance::guests::GUESTS;
-use kvfuse_conformance::target::{Kind, Target};
+use kvfuse_table::{Artefact, GENERATIONS, artefacts};
 use kvfuse_tests::lean::{Instance, example};
-use kvfuse_tests::root;
+use kvfuse_tests::{component, root};
 use wac_graph::{CompositionGraph, EncodeOptions, types::BorrowedPackageKey, types::Package};
 use wasmtime::component::Val;
 
 /// The artefact that a generation's consumers are fused with.
 fn provider(generation: &str) -> Result<Vec<u8>> {
-    let targets = Target::parse_all(include_str!("../conformance/targets.json"))?;
-    let target = targets.iter().find(|target| target.must_pass.iter().any(|name| name == generation));
-    match &target.context("no artefact has this generation")?.kind {
-        Kind::Component { component, .. } => {
-            let path = root().join(component);
-            std::fs::read(&path).with_context(|| path.display().to_string())
-        }
-        Kind::Command { .. } => anyhow::bail!("a host is not an artefact"),
-    }
+    let exports = |artefact: &Artefact| artefact.generations().iter().any(|exported| exported.name == generation);
+    component(&artefacts().find(exports).context("no artefact has this generation")?.name())
 }
 
 /// A case of the conformance suite, and how many calls of the interface that the middleware counts it makes.
 fn case(generation: &str) -> (&'static str, u64) {
-    match generation {
-        "draft2" | "draft2_2024" | "draft" | "wrpc" => ("get-many gives the values in the order of the keys", 1),
+    match GENERATIONS.iter().find(|known| known.name == generation) {
+        Some(generation) if generation.interface == "store" => {
+            ("get-many gives the values in the order of the keys", 1)
+        }
         _ => ("increment gives the new value, each time", 5),
     }
 }
@@ -40,7 +34,7 @@ fn passes(composition: &[u8], generation: &str) -> Result<Instance> {
 }
 
 fn for_each_generation(check: impl Fn(&str) -> Result<()>) -> Result<()> {
-    GUESTS.iter().try_for_each(|guest| check(guest.name).with_context(|| guest.name.to_string()))
+    GENERATIONS.iter().try_for_each(|guest| check(guest.name).with_context(|| guest.name.to_string()))
 }
 
 #[test]

@@ -1,37 +1,71 @@
 //! The build steps that cargo alone cannot do; `make` calls them.
 
+mod generate;
+
 use anyhow::{Context, Result, bail};
 use kvfuse_compose::{About, Allowed, componentize};
 use std::io::Write;
 use std::path::Path;
 
 const USAGE: &str = "usage:
-  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION [IMPORTS.txt]";
+  xtask generate [--check]                               what follows from provider/table, in the source
+  xtask providers MODULES COMPONENTS                     every provider component, of the modules in a folder
+  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION any other component";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["componentize", core, out, name, description, imports @ ..] if imports.len() <= 1 => {
-            let mut inputs = vec![*core];
-            inputs.extend(imports);
-            unless_fresh(&inputs, out, || {
-                let about = About {
-                    name: name.to_string(),
-                    description: description.to_string(),
-                    version: env!("CARGO_PKG_VERSION").to_string(),
-                    licenses: env!("CARGO_PKG_LICENSE").to_string(),
-                };
-                let component = componentize(&read(core)?, &about).with_context(|| core.to_string())?;
-                if let Some(list) = imports.first() {
-                    let allowed = Allowed::parse(&String::from_utf8(read(list)?)?);
-                    allowed.check(&component).with_context(|| format!("{out} was not made ({list})"))?;
-                }
-                Ok(component)
-            })
-        }
+        ["generate"] => generate::generate(&root(), false),
+        ["generate", "--check"] => generate::generate(&root(), true),
+        ["providers", modules, components] => providers(modules, components),
+        ["componentize", core, out, name, description] => component(core, out, name, description, None),
         _ => bail!(USAGE),
     }
+}
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Makes every artefact, and removes those that were artefacts once: what begins with `keyvalue` is a provider.
+fn providers(modules: &str, components: &str) -> Result<()> {
+    let mut files = Vec::new();
+    for artefact in kvfuse_table::artefacts() {
+        let name = artefact.name();
+        // Cargo writes the file of a library with the name of its crate.
+        let core = format!("{modules}/{}.wasm", name.replace('-', "_"));
+        let out = format!("{components}/{name}.wasm");
+        let imports = Allowed::parse(&artefact.imports().join("\n"));
+        component(&core, &out, &name, &artefact.about(), Some(&imports))?;
+        files.push(artefact.file());
+    }
+    for entry in std::fs::read_dir(components)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.starts_with("keyvalue") && name.ends_with(".wasm") && !files.contains(&name) {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+            println!("removed {}, which provider/table does not list", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// Makes the component `out` of a core module.
+fn component(core: &str, out: &str, name: &str, description: &str, imports: Option<&Allowed>) -> Result<()> {
+    unless_fresh(&[core], out, || {
+        let about = About {
+            name: name.to_string(),
+            description: description.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            licenses: env!("CARGO_PKG_LICENSE").to_string(),
+        };
+        let component = componentize(&read(core)?, &about).with_context(|| core.to_string())?;
+        if let Some(allowed) = imports {
+            allowed.check(&component).with_context(|| format!("{out} was not made (its imports in provider/table)"))?;
+        }
+        Ok(component)
+    })
 }
 
 /// Makes `out`, unless it is newer than everything it is made from, this program included.

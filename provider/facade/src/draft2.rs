@@ -1,5 +1,5 @@
-//! `wasi:keyvalue@0.2.0-draft2`, in the shape that upstream has had since 2026-08 and Spin since 2024: string cursors,
-//! signed counters, compare-and-swap, and a `get-many` that returns each key with its value, if any.
+//! `wasi:keyvalue@0.2.0-draft2`, in Spin's shape, which upstream adopted in 2026-08: string cursors, signed counters,
+//! compare-and-swap, and a `get-many` that gives every key with an optional value.
 
 wit_bindgen::generate!({
     path: "../../wit/draft2",

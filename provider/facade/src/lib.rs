@@ -4,17 +4,8 @@
 //! of the same store. A facade only translates types: the contract defines what an operation does, and no facade knows
 //! which store it calls.
 //!
-//! | file | generation |
-//! |---|---|
-//! | [`draft2`] | `wasi:keyvalue@0.2.0-draft2` |
-//! | [`draft`] | `wasi:keyvalue@0.2.0-draft` |
-//! | [`draft_eventual`] | `wasi:keyvalue@0.2.0-draft` of 2024-02, with the interfaces of 0.1.0 |
-//! | [`wrpc`] | `wrpc:keyvalue@0.2.0-draft` |
-//! | [`v0_1`] | `wasi:keyvalue@0.1.0` |
-//! | [`unversioned`] | `wasi:keyvalue` |
-//!
-//! For two of these version strings there are two shapes. A component cannot export both under the same name, and one
-//! crate cannot generate both, so the other shapes are in another crate and in artefacts of their own.
+//! Two version strings were published in two shapes each. A component cannot export both under the same name: the second
+//! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own.
 //!
 //! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values` and
 //! `caching` (those before).
@@ -22,18 +13,21 @@
 #[doc(hidden)]
 pub mod caching;
 mod classic;
-pub mod draft;
-pub mod draft2;
-pub mod draft_eventual;
 #[doc(hidden)]
 pub mod drafts;
 #[doc(hidden)]
 pub mod shared;
-pub mod unversioned;
-pub mod v0_1;
 #[doc(hidden)]
 pub mod values;
+
+// Written by `make generate` from provider/table.
+pub mod draft;
+pub mod draft2;
+pub mod draft_eventual;
+pub mod unversioned;
+pub mod v0_1;
 pub mod wrpc;
+// End of what is written.
 
 pub use caching::Caching;
 pub use kvfuse_core::Store;
@@ -45,7 +39,7 @@ pub trait Provider: 'static {
 }
 
 /// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:
-/// `export!(MyProvider: v0_1_methods of kvfuse_facade_earlier)`.
+/// `export!(MyProvider: draft2_optional_pairs of kvfuse_facade_shapes)`.
 #[macro_export]
 macro_rules! export {
     ($provider:ty: $($generation:ident),*) => {

@@ -4,7 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`guests`] | the generations and their guests; that none is forgotten |
-//! | [`target`] | what the guests run against, as `targets.json` describes it |
+//! | [`target`] | what the guests run against, artefacts and the hosts of `hosts.json` |
 //! | [`fused`] | one case in a fused component, in wasmtime as a library |
 //! | [`command`] | one case under a host's command line |
 //! | [`report`] | what came out: for people, as JSON, and as the table in the documentation |

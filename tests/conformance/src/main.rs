@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: kvfuse-conformance [OPTIONS]
-  Checks implementations of wasi:keyvalue. Without a target it checks those of targets.json.
+  Checks implementations of wasi:keyvalue. Without a target it checks every artefact and the
+  hosts of hosts.json.
 
-  --target NAME          only this target of targets.json; can be given several times
+  --target NAME          only this one of them; can be given several times
   --generation NAME      only this guest; can be given several times
   --provider FILE.wasm   a provider component instead, fused with each guest, with
     --env NAME=VALUE       its environment variables
@@ -70,8 +71,8 @@ fn main() -> Result<ExitCode> {
     let options = options()?;
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.join("../..");
-    let all = Target::parse_all(&std::fs::read_to_string(here.join("targets.json"))?)?;
-    guests::none_forgotten(&here.join("guests/examples"), all.iter().flat_map(|t| &t.must_pass).map(String::as_str))?;
+    let all = Target::all()?;
+    guests::none_forgotten(&here.join("guests/examples"))?;
 
     let adhoc = options.provider.is_some() || options.host.is_some();
     let targets = match (&options.provider, &options.host) {
@@ -84,7 +85,15 @@ fn main() -> Result<ExitCode> {
             let command = host.split_whitespace().map(str::to_string).collect();
             let kind = Kind::Command { command };
             let (name, title, bucket) = (host.clone(), host.clone(), options.bucket.clone());
-            vec![Target { name, title, kind, must_pass: Vec::new(), bucket, explained: Default::default() }]
+            vec![Target {
+                name,
+                title,
+                store: None,
+                kind,
+                must_pass: Vec::new(),
+                bucket,
+                explained: Default::default(),
+            }]
         }
         _ => all,
     };

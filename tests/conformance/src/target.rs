@@ -1,16 +1,20 @@
 //! What the guests run against.
 
 use anyhow::{Context, Result, bail};
+use kvfuse_table::Artefact;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// One target, as `targets.json` describes it.
+/// One target: an artefact, a host as `hosts.json` describes it, or what the command line names.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Target {
     /// What to call it on the command line.
     pub name: String,
     /// What to call it in the table.
     pub title: String,
+    /// The store that an artefact is of.
+    #[serde(skip)]
+    pub store: Option<&'static str>,
     #[serde(flatten)]
     pub kind: Kind,
     /// The guests in which no case may fail. The others are run as well, for the record.
@@ -56,9 +60,36 @@ pub enum Grant {
 }
 
 impl Target {
-    /// Reads `targets.json`.
-    pub fn parse_all(json: &str) -> Result<Vec<Self>> {
-        serde_json::from_str(json).context("targets.json")
+    /// Every artefact, and the hosts of `hosts.json`.
+    pub fn all() -> Result<Vec<Self>> {
+        let hosts: Vec<Self> = serde_json::from_str(include_str!("../hosts.json")).context("hosts.json")?;
+        Ok(kvfuse_table::artefacts().map(Self::of_artefact).chain(hosts).collect())
+    }
+
+    fn of_artefact(artefact: Artefact) -> Self {
+        let store = artefact.store;
+        let shape = artefact.shape.map(|shape| format!("-{}", shape.kebab())).unwrap_or_default();
+        let pairs = store.tested_with.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let grant = |grant| match grant {
+            kvfuse_table::Grant::Directory => Grant::Directory,
+            kvfuse_table::Grant::Network => Grant::Network,
+            kvfuse_table::Grant::Http => Grant::Http,
+        };
+        // What is on a server stays there from case to case.
+        let bucket = if store.tested_with.is_empty() { String::new() } else { "t-{case}".into() };
+        Self {
+            name: format!("{}{shape}", store.name),
+            title: artefact.file(),
+            store: Some(store.name),
+            kind: Kind::Component {
+                component: format!("components/{}", artefact.file()),
+                environment: pairs.collect(),
+                grants: store.grants().into_iter().map(grant).collect(),
+            },
+            must_pass: artefact.generations().iter().map(|generation| generation.name.to_string()).collect(),
+            bucket,
+            explained: BTreeMap::new(),
+        }
     }
 
     /// The bucket for one case of a run.
@@ -93,6 +124,7 @@ impl Target {
         Ok(Self {
             name: component.to_string(),
             title: component.to_string(),
+            store: None,
             kind: Kind::Component {
                 component: component.to_string(),
                 environment: environment.collect::<Result<_>>()?,
@@ -130,8 +162,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_targets_of_this_repository_can_be_read() {
-        let targets = Target::parse_all(include_str!("../targets.json")).unwrap();
+    fn the_hosts_of_this_repository_can_be_read() {
+        let targets = Target::all().unwrap();
         assert!(targets.iter().any(|target| matches!(target.kind, Kind::Command { .. })));
         let Kind::Component { grants, .. } = &targets[0].kind else { panic!("a component") };
         assert_eq!(grants, &[Grant::Directory]);

@@ -6,7 +6,6 @@ mod names;
 use bucket::Broken;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_facade::{Caching, Provider};
-use kvfuse_file::File;
 use kvfuse_transport::environment;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -37,21 +36,23 @@ impl Mutant {
     }
 }
 
+kvfuse_artefacts::provider!(struct Files: kvfuse_files);
+
 struct Provided;
 
 impl Provider for Provided {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T {
-        File::with_store(|store| f(&BrokenStore(store, Mutant::get())))
+        Files::with_store(|store| f(&BrokenStore(store, Mutant::get())))
     }
 }
 
 impl Caching for Provided {
     fn now() -> u64 {
-        if Mutant::get().is("the clock stands still") { 1 } else { File::now() }
+        if Mutant::get().is("the clock stands still") { 1 } else { Files::now() }
     }
 
     fn timer(milliseconds: u64) -> Pollable {
-        File::timer(milliseconds)
+        Files::timer(milliseconds)
     }
 }
 

@@ -21,6 +21,8 @@ mod guarded;
 mod listing;
 pub mod protocol;
 pub mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 
 pub use config::Config;
 pub use store::EtcdStore;

@@ -1,6 +1,6 @@
 //! The file store: an append-only log per part of a bucket, shared by any number of instances without locks.
 //!
-//! `docs/split-log.md` has the format byte by byte and the reasons. In short: the order of records in a file *is* the
+//! `docs/files.md` has the format byte by byte and the reasons. In short: the order of records in a file *is* the
 //! order of operations, and every reader works the same state out of it. A write appends a record and reads it back; a
 //! read looks whether something was appended. A segment grown too large is sealed, and whoever comes next makes what
 //! follows it.
@@ -49,6 +49,8 @@ mod succeed;
 pub mod survey;
 mod tree;
 mod value;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 mod write;
 
 pub use config::{Config, Durability};

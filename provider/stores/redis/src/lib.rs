@@ -27,6 +27,8 @@ pub mod protocol;
 mod runs;
 pub mod store;
 mod swaps;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
 
 pub use config::{Config, Layout};
 pub use store::RedisStore;

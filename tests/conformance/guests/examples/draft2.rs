@@ -1,4 +1,4 @@
-//! `wasi:keyvalue@0.2.0-draft2`, with the `get-many` it has had since 2026-08.
+//! `wasi:keyvalue@0.2.0-draft2`, with a `get-many` that gives every key with an optional value.
 
 wit_bindgen::generate!({ path: "../../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 

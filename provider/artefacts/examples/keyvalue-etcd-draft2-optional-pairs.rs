@@ -1,0 +1,5 @@
+//! wasi:keyvalue over an etcd cluster, with 0.2.0-draft2 (get-many gives optional pairs).
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(kvfuse_etcd: draft, wrpc, draft_eventual, v0_1, unversioned; draft2_optional_pairs);

@@ -1,0 +1,5 @@
+//! wasi:keyvalue over append-only files in a directory, with 0.1.0 (values consumed by methods).
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(kvfuse_files: draft2, draft, wrpc, draft_eventual, unversioned; v0_1_consume_methods);

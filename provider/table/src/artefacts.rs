@@ -1,0 +1,93 @@
+//! The artefacts: each store once with every generation, and once more for each shape that takes another's place.
+
+use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store};
+
+/// A provider component that is built and shipped.
+#[derive(Clone, Copy, Debug)]
+pub struct Artefact {
+    pub store: &'static Store,
+    /// The shape that it exports in place of another; otherwise it is identical to the store's first artefact.
+    pub shape: Option<&'static Generation>,
+}
+
+impl Artefact {
+    /// The name of its file without the ending, in kebab case.
+    pub fn name(&self) -> String {
+        match self.shape {
+            Some(shape) => format!("{}-{}", self.store.artefact, shape.kebab()),
+            None => self.store.artefact.into(),
+        }
+    }
+
+    /// The name of its file.
+    pub fn file(&self) -> String {
+        format!("{}.wasm", self.name())
+    }
+
+    /// The generations that it exports.
+    pub fn generations(&self) -> Vec<&'static Generation> {
+        let shape = self.shape.map(|shape| shape.name);
+        let replaced = self.shape.and_then(|shape| shape.instead_of);
+        let exported = |generation: &&Generation| match generation.instead_of {
+            Some(_) => Some(generation.name) == shape,
+            None => Some(generation.name) != replaced,
+        };
+        GENERATIONS.iter().filter(exported).collect()
+    }
+
+    /// What it may import: no more and no fewer.
+    pub fn imports(&self) -> Vec<&'static str> {
+        self.store.imports.iter().chain(COMMON_IMPORTS).copied().collect()
+    }
+
+    /// What it is, for its metadata.
+    pub fn about(&self) -> String {
+        let shape = self.shape.map(|shape| format!(", with {}", shape.title)).unwrap_or_default();
+        format!("wasi:keyvalue over {}{shape}", self.store.about)
+    }
+}
+
+impl Store {
+    /// Its artefacts, in the order in which they are tried on a consumer.
+    pub fn artefacts(&'static self) -> impl Iterator<Item = Artefact> {
+        let shapes = GENERATIONS.iter().filter(|generation| generation.instead_of.is_some());
+        let shapes = shapes.map(move |shape| Artefact { store: self, shape: Some(shape) });
+        std::iter::once(Artefact { store: self, shape: None }).chain(shapes)
+    }
+}
+
+/// All artefacts of all stores.
+pub fn artefacts() -> impl Iterator<Item = Artefact> {
+    STORES.iter().flat_map(Store::artefacts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_artefact_exports_two_shapes_of_one_version_and_every_generation_is_in_one() {
+        for store in STORES {
+            let mut exported = BTreeSet::new();
+            for artefact in store.artefacts() {
+                let names: Vec<_> = artefact.generations().iter().map(|g| (g.package, g.interface)).collect();
+                let distinct: BTreeSet<_> = names.iter().collect();
+                assert_eq!(distinct.len(), names.len(), "{}", artefact.name());
+                exported.extend(artefact.generations().iter().map(|g| g.name));
+            }
+            assert_eq!(exported, GENERATIONS.iter().map(|g| g.name).collect(), "{}", store.name);
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_what_a_shape_replaces_exists() {
+        let all: Vec<_> = artefacts().map(|artefact| artefact.name()).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
+        for generation in GENERATIONS {
+            let Some(replaced) = generation.instead_of else { continue };
+            let of = GENERATIONS.iter().find(|g| g.name == replaced).map(|g| (g.package, g.interface));
+            assert_eq!(of, Some((generation.package, generation.interface)), "{}", generation.name);
+        }
+    }
+}

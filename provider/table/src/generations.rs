@@ -1,0 +1,104 @@
+//! The generations of the interface. A line here, a folder `wit/<name>`, a file `provider/facade/src/<name>.rs` and a guest
+//! `tests/conformance/guests/examples/<name>.rs` are a generation.
+
+/// One generation of the interface, or one shape of a generation that was published in several under one version string.
+#[derive(Debug)]
+pub struct Generation {
+    /// Of its folder, its file and its guest. A second shape under a version string is named by what differs.
+    pub name: &'static str,
+    /// The WIT package with its version.
+    pub package: &'static str,
+    /// An interface that tells it from other generations of its package.
+    pub interface: &'static str,
+    /// What tables call it.
+    pub title: &'static str,
+    /// What it is, for people.
+    pub about: &'static str,
+    /// The generation in whose place it is exported. A component cannot export two shapes under one version string, so a
+    /// shape with this gets artefacts of its own.
+    pub instead_of: Option<&'static str>,
+    /// How its shape is told from the other one.
+    pub mark: Option<Mark>,
+}
+
+/// A function by which a consumer shows which shape it was built against.
+#[derive(Debug)]
+pub struct Mark {
+    /// The packages in which it means something.
+    pub packages: &'static [&'static str],
+    /// What the function's name begins with.
+    pub function: &'static str,
+    /// A part of its signature.
+    pub signature: &'static str,
+    /// The shape in words.
+    pub about: &'static str,
+}
+
+impl Generation {
+    /// As files for people spell it.
+    pub fn kebab(&self) -> String {
+        self.name.replace('_', "-")
+    }
+}
+
+const fn generation(
+    name: &'static str,
+    package: &'static str,
+    interface: &'static str,
+    title: &'static str,
+    about: &'static str,
+) -> Generation {
+    Generation { name, package, interface, title, about, instead_of: None, mark: None }
+}
+
+impl Generation {
+    const fn instead_of(self, name: &'static str) -> Self {
+        Self { instead_of: Some(name), ..self }
+    }
+
+    const fn marked(self, mark: Mark) -> Self {
+        Self { mark: Some(mark), ..self }
+    }
+}
+
+const DRAFT2: &str = "wasi:keyvalue@0.2.0-draft2";
+const DRAFT: &str = "wasi:keyvalue@0.2.0-draft";
+const V0_1: &str = "wasi:keyvalue@0.1.0";
+
+const GET_MANY_VALUES: Mark = Mark {
+    packages: &[DRAFT2],
+    function: "get-many",
+    signature: "list<tuple<string, option<list<u8>>>>",
+    about: "get-many gives every key with an optional value",
+};
+const GET_MANY_PAIRS: Mark = Mark {
+    packages: &[DRAFT2],
+    function: "get-many",
+    signature: "list<option<tuple<string, list<u8>>>>",
+    about: "get-many gives an optional pair for each key",
+};
+const CONSUME_STATIC: Mark = Mark {
+    packages: &[V0_1, DRAFT],
+    function: "[static]incoming-value.incoming-value-consume",
+    signature: "",
+    about: "values are consumed by static functions",
+};
+const CONSUME_METHODS: Mark = Mark {
+    packages: &[V0_1, DRAFT],
+    function: "[method]incoming-value.incoming-value-consume",
+    signature: "",
+    about: "values are consumed by methods",
+};
+
+/// From the newest to the oldest.
+#[rustfmt::skip]
+pub const GENERATIONS: &[Generation] = &[
+    generation("draft2", DRAFT2, "store", "0.2.0-draft2", "the second draft of 0.2 (2024-09; Spin, wasmCloud)").marked(GET_MANY_VALUES),
+    generation("draft2_optional_pairs", DRAFT2, "store", "0.2.0-draft2 (get-many gives optional pairs)", "the second draft of 0.2 (2024-09; wRPC, valkey, WAVS)").marked(GET_MANY_PAIRS).instead_of("draft2"),
+    generation("draft", DRAFT, "store", "0.2.0-draft", "the first draft of 0.2 (2024-04; wasmtime, wasmCloud)"),
+    generation("wrpc", "wrpc:keyvalue@0.2.0-draft", "store", "wrpc:keyvalue 0.2.0-draft", "wRPC's, with the bucket as a string in each call"),
+    generation("draft_eventual", DRAFT, "types", "0.2.0-draft (interfaces of 0.1.0)", "0.1.0 under an early name of 0.2 (2024-02; early wasmCloud)"),
+    generation("v0_1", V0_1, "types", "0.1.0", "0.1.0 (2024-01; Golem)").marked(CONSUME_STATIC),
+    generation("v0_1_consume_methods", V0_1, "types", "0.1.0 (values consumed by methods)", "0.1.0 (2024-01; Golem)").marked(CONSUME_METHODS).instead_of("v0_1"),
+    generation("unversioned", "wasi:keyvalue", "types", "without a version", "before versions (2023-11; Golem's tutorial)"),
+];

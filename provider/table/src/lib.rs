@@ -1,0 +1,17 @@
+//! The stores and the generations of the interface, as data. Nothing else lists them: the build, the command line, the
+//! conformance suite, the tests and the documentation's tables read this crate, and `make generate` writes the few lines
+//! that cargo and rustc want to see in files of their own.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`stores`] | one stanza a store |
+//! | [`generations`] | one line a generation of the interface |
+//! | [`artefacts`] | what follows: the provider components that are built |
+
+pub mod artefacts;
+pub mod generations;
+pub mod stores;
+
+pub use artefacts::{Artefact, artefacts};
+pub use generations::{GENERATIONS, Generation, Mark};
+pub use stores::{COMMON, COMMON_IMPORTS, Grant, Role, STORES, Store, Variable};

@@ -1,0 +1,173 @@
+//! The stores. A stanza here, a folder `provider/stores/<name>` with the crate `kvfuse-<name>`, and a page
+//! `docs/<name>.md` are a store.
+
+/// One store.
+#[derive(Debug)]
+pub struct Store {
+    /// What `kvfuse --store` takes. The crate, its folder and its page are called after it.
+    pub name: &'static str,
+    /// What it is, in half a sentence.
+    pub about: &'static str,
+    /// The name of its artefacts: of the first one, and what the others begin with. In kebab case, because
+    /// `wasm-tools compose` takes the name of an instance from that of the file.
+    pub artefact: &'static str,
+    /// The WASI interfaces that its artefacts import beside [`COMMON_IMPORTS`]: no more and no fewer. The build fails
+    /// when an artefact imports others.
+    pub imports: &'static [&'static str],
+    /// The environment variables that it reads, beside [`COMMON`].
+    pub variables: &'static [Variable],
+    /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` becomes a variable
+    /// of the test's own environment, where `kvfuse-servers` says how its servers are reached; `{case}` becomes
+    /// something that no other case has.
+    pub tested_with: &'static [(&'static str, &'static str)],
+}
+
+/// An environment variable that a store reads.
+#[derive(Debug)]
+pub struct Variable {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// A value to show in an example. For an endpoint also what a server of one's own usually has.
+    pub example: &'static str,
+    pub role: Role,
+}
+
+/// What a variable is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Where the store is: URLs separated by commas. The store cannot work without it.
+    Endpoint,
+    /// Passed on when it is set.
+    Setting,
+    /// The same, and its value must never be printed.
+    Secret,
+}
+
+/// What a running component is given for its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// A directory.
+    Directory,
+    /// TCP and name resolution.
+    Network,
+    /// Outgoing HTTP requests.
+    Http,
+}
+
+impl Store {
+    /// What it has to be given, by what it imports.
+    pub fn grants(&self) -> Vec<Grant> {
+        let kinds =
+            [("wasi:filesystem/", Grant::Directory), ("wasi:sockets/", Grant::Network), ("wasi:http/", Grant::Http)];
+        let imports = |start: &str| self.imports.iter().any(|import| import.starts_with(start));
+        kinds.into_iter().filter(|(start, _)| imports(start)).map(|(_, grant)| grant).collect()
+    }
+}
+
+const fn setting(name: &'static str, about: &'static str, example: &'static str) -> Variable {
+    Variable { name, about, example, role: Role::Setting }
+}
+
+const fn endpoint(name: &'static str, about: &'static str, example: &'static str) -> Variable {
+    Variable { name, about, example, role: Role::Endpoint }
+}
+
+const fn secret(name: &'static str, about: &'static str) -> Variable {
+    Variable { name, about, example: "", role: Role::Secret }
+}
+
+/// What every store reads.
+pub const COMMON: &[Variable] = &[
+    setting("KEYVALUE_BUCKETS", "the only buckets that may be opened, separated by commas", "default,sessions"),
+    setting("KEYVALUE_MAX_VALUE", "the largest value passed as a byte list", "16M"),
+];
+
+/// What every artefact imports.
+pub const COMMON_IMPORTS: &[&str] = &[
+    // Values that pass as streams.
+    "wasi:io/error@0.2.12",
+    "wasi:io/streams@0.2.12",
+    // The cache keeps time, and its futures are pollables.
+    "wasi:clocks/monotonic-clock@0.2.12",
+    "wasi:clocks/wall-clock@0.2.12",
+    "wasi:io/poll@0.2.12",
+    // The configuration.
+    "wasi:cli/environment@0.2.12",
+];
+
+/// All stores; the first is the one that is taken when none is named.
+pub const STORES: &[Store] = &[
+    Store {
+        name: "files",
+        about: "append-only files in a directory",
+        artefact: "keyvalue",
+        imports: &[
+            // Its directory.
+            "wasi:filesystem/preopens@0.2.12",
+            "wasi:filesystem/types@0.2.12",
+            // The key of the checksums and hashes of a new bucket.
+            "wasi:random/random@0.2.12",
+        ],
+        variables: &[
+            setting("KEYVALUE_DIR", "the directory among several granted ones, or a path inside one", "/"),
+            setting("KEYVALUE_DURABILITY", "full: what was acknowledged survives a power cut", "full"),
+            setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "8M"),
+        ],
+        tested_with: &[],
+    },
+    Store {
+        name: "redis",
+        about: "a Redis or Valkey server",
+        artefact: "keyvalue-redis",
+        imports: &[
+            "wasi:sockets/network@0.2.12",
+            "wasi:sockets/instance-network@0.2.12",
+            "wasi:sockets/ip-name-lookup@0.2.12",
+            "wasi:sockets/tcp@0.2.12",
+            "wasi:sockets/tcp-create-socket@0.2.12",
+        ],
+        variables: &[
+            endpoint(
+                "KEYVALUE_REDIS_URL",
+                "the server: redis://[[user][:password]@]host[:port][/database]",
+                "redis://127.0.0.1:6379",
+            ),
+            setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app"),
+            secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL"),
+            setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw"),
+            PREFIX,
+            TIMEOUT,
+        ],
+        tested_with: &[
+            ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_URL}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
+    Store {
+        name: "etcd",
+        about: "an etcd cluster",
+        artefact: "keyvalue-etcd",
+        imports: &["wasi:http/types@0.2.12", "wasi:http/outgoing-handler@0.2.12"],
+        variables: &[
+            endpoint(
+                "KEYVALUE_ETCD_ENDPOINTS",
+                "the members' client addresses, separated by commas",
+                "http://127.0.0.1:2379",
+            ),
+            setting("KEYVALUE_ETCD_USERNAME", "the login", "app"),
+            secret("KEYVALUE_ETCD_PASSWORD", "its password"),
+            setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
+            PREFIX,
+            TIMEOUT,
+        ],
+        tested_with: &[
+            ("KEYVALUE_ETCD_ENDPOINTS", "${KVFUSE_ETCD_ENDPOINTS}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
+];
+
+const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");
+const TIMEOUT: Variable = setting("KEYVALUE_TIMEOUT_MS", "the longest that one call may take", "5000");

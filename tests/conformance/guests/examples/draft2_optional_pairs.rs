@@ -1,0 +1,7 @@
+//! `wasi:keyvalue@0.2.0-draft2` with a `get-many` that gives an optional pair for each key.
+
+wit_bindgen::generate!({ path: "../../../wit/draft2_optional_pairs", world: "wasi:keyvalue/imports@0.2.0-draft2" });
+
+use wasi::keyvalue::{atomics, batch, store};
+
+kvfuse_conformance_guests::draft2!();

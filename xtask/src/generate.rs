@@ -1,0 +1,134 @@
+//! Writes what follows from `provider/table` where cargo, rustc and readers want to see it: files of their own, and the
+//! lines between two marks in others.
+
+use anyhow::{Context, Result, bail};
+use kvfuse_table::{Artefact, GENERATIONS, Generation, STORES, artefacts};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The lines between the line with `BEGINS` and the one with `ENDS` are written.
+const BEGINS: &str = "ritten by `make generate` from provider/table";
+const ENDS: &str = "nd of what is written";
+
+/// Brings everything up to date, or only says what is not.
+pub fn generate(root: &Path, check: bool) -> Result<()> {
+    let mut stale = Vec::new();
+    for (path, text) in wanted(root)? {
+        let is = std::fs::read_to_string(&path).ok();
+        if is != text {
+            stale.push(path.strip_prefix(root).unwrap_or(&path).display().to_string());
+            if !check {
+                match text {
+                    Some(text) => std::fs::write(&path, text),
+                    None => std::fs::remove_file(&path),
+                }
+                .with_context(|| path.display().to_string())?;
+            }
+        }
+    }
+    if check && !stale.is_empty() {
+        bail!("not as provider/table has it: {}; make generate writes them", stale.join(", "));
+    }
+    stale.iter().for_each(|path| println!("wrote {path}"));
+    Ok(())
+}
+
+/// Every file that is written, with its text; `None` for one that should not be there.
+fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
+    let mut files = BTreeMap::new();
+    let examples = root.join("provider/artefacts/examples");
+    std::fs::create_dir_all(&examples)?;
+    for entry in std::fs::read_dir(&examples)? {
+        files.insert(entry?.path(), None);
+    }
+    for artefact in artefacts() {
+        files.insert(examples.join(format!("{}.rs", artefact.name())), Some(example(&artefact)));
+    }
+    let parts = [
+        ("provider/artefacts/Cargo.toml", artefacts_manifest()),
+        ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none())),
+        ("provider/facade/shapes/src/lib.rs", modules(|generation| generation.instead_of.is_some())),
+        ("tests/conformance/guests/Cargo.toml", GENERATIONS.iter().map(|g| stanza(g.name)).collect()),
+        ("README.md", table()),
+    ];
+    for (name, part) in parts {
+        let path = root.join(name);
+        let text = std::fs::read_to_string(&path).with_context(|| name.to_string())?;
+        files.insert(path, Some(between_marks(&text, &part).with_context(|| name.to_string())?));
+    }
+    Ok(files)
+}
+
+fn between_marks(text: &str, part: &str) -> Result<String> {
+    let end_of_line = |from: usize| text.get(from..).and_then(|rest| rest.find('\n')).map(|length| from + length + 1);
+    let begin = text.find(BEGINS).and_then(end_of_line).with_context(|| format!("no line with \"{BEGINS}\""))?;
+    let (before, rest) = text.split_at(begin);
+    let end = rest.find(ENDS).with_context(|| format!("no line with \"{ENDS}\""))?;
+    let (old, _) = rest.split_at(end);
+    let end = old.rfind('\n').map_or(0, |newline| newline + 1);
+    let (_, after) = rest.split_at(end);
+    Ok(format!("{before}{part}{after}"))
+}
+
+fn example(artefact: &Artefact) -> String {
+    let (shapes, generations): (Vec<_>, Vec<_>) =
+        artefact.generations().into_iter().partition(|generation| generation.instead_of.is_some());
+    let names = |generations: &[&Generation]| generations.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
+    let shapes = if shapes.is_empty() { String::new() } else { format!("; {}", names(&shapes)) };
+    format!(
+        "//! {}.\n//!\n//! Written by `make generate`.\n\nkvfuse_artefacts::artefact!(kvfuse_{}: {}{shapes});\n",
+        artefact.about(),
+        artefact.store.name.replace('-', "_"),
+        names(&generations)
+    )
+}
+
+fn stanza(example: &str) -> String {
+    format!("[[example]]\nname = \"{example}\"\ncrate-type = [\"cdylib\"]\n\n")
+}
+
+fn artefacts_manifest() -> String {
+    let crates = STORES.iter().map(|s| format!("[dependencies.kvfuse-{0}]\npath = \"../stores/{0}\"\n\n", s.name));
+    crates.chain(artefacts().map(|artefact| stanza(&artefact.name()))).collect()
+}
+
+fn modules(are: fn(&Generation) -> bool) -> String {
+    let mut names: Vec<_> = GENERATIONS.iter().filter(|g| are(g)).map(|generation| generation.name).collect();
+    names.sort_unstable();
+    names.iter().map(|name| format!("pub mod {name};\n")).collect()
+}
+
+/// The README's table of stores.
+fn table() -> String {
+    let mut out =
+        String::from("| `--store` | what it is | provider | over | settings and promises |\n|---|---|---|---|---|\n");
+    for store in STORES {
+        let over = store.imports.first().and_then(|import| import.split('/').next()).unwrap_or("nothing");
+        let name = store.name;
+        let file = format!("{}.wasm", store.artefact);
+        let _ = writeln!(out, "| `{name}` | {} | `{file}` | {over} | [docs/{name}.md](docs/{name}.md) |", store.about);
+    }
+    out
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "test code")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_lines_between_the_marks_are_written() {
+        let text = format!("a\n# W{BEGINS}.\nold\nolder\n# E{ENDS}.\nb\n");
+        let written = between_marks(&text, "new\n").unwrap();
+        assert_eq!(written, format!("a\n# W{BEGINS}.\nnew\n# E{ENDS}.\nb\n"));
+        assert_eq!(between_marks(&written, "new\n").unwrap(), written);
+        assert!(between_marks("a\n", "new\n").is_err());
+        assert!(between_marks(&format!("# W{BEGINS}\n"), "new\n").is_err());
+    }
+
+    #[test]
+    fn what_is_checked_in_is_what_the_table_says() {
+        generate(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), true).unwrap();
+    }
+}
