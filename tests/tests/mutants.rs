@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use kvfuse_conformance::Runner;
 use kvfuse_conformance::fused::Fused;
 use kvfuse_conformance::report::Outcome;
-use kvfuse_conformance::target::Target;
+use kvfuse_conformance::target::{Grant, Target};
 use kvfuse_tests::lean::{example, from_core, target};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn harmless(generation: &str, mutant: &str) -> bool {
 
 fn check(generation: &str) -> Result<()> {
     let provider = from_core(&target().join("wasm32-unknown-unknown/guest/keyvalue_mutant.wasm"))?;
-    let target = Target::of_arguments("", &[], &["directory".into()], "")?;
+    let target = Target::of_arguments("", &[], &[Grant::Directory], "");
     let fused = Fused::new(&example(generation)?, &provider, &target)?;
     let list = fused.run(&["--list"])?;
     let fails = |fused: &Fused, case: &str| match fused.run(&["bucket", case]) {
