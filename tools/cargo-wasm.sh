@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Runs cargo so that it can compile for the wasm targets on any machine:  tools/cargo-wasm.sh build -p keyvalue --target …
+# Runs cargo so that it can compile for the wasm targets on any machine:
+#
+#   tools/cargo-wasm.sh build -p keyvalue --target …
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 sysroot=$("$root/tools/wasm-targets.sh" wasm32-unknown-unknown wasm32-wasip2)

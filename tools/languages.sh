@@ -6,10 +6,9 @@
 #   C           wit-bindgen (from its crate) and a clang with a C library
 #               for WASI (zig cc, from the Python package index)           kv_c.wasm
 #
-# and transpiles the Rust demo and the file provider for Node with jco, into .tools/node-demo/ and .tools/node-provider/.
-# Versions are pinned: those of Python in the requirements.txt next to each source, those of npm in package.json and its
-# lock file.
-# Nothing is written outside .tools/ and components/.
+# and transpiles the Rust demo and the file provider for Node with jco, into .tools/node-demo/ and
+# .tools/node-provider/. Versions are pinned: those of Python in the requirements.txt next to each source, those of npm
+# in package.json and its lock file. Nothing is written outside .tools/ and components/.
 #
 # Only what is out of date is built. Progress and errors go to standard error.
 set -euo pipefail

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server. If the first two are missing,
-# they are installed from Debian's packages, given root and apt-get, and not started; otherwise this script says what to
-# install. Valkey is unpacked into .tools/, from the packages of this Debian release or its backports, because installing
-# it would replace Redis' programs. The tests start their own servers on free loopback ports.
+# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server. If the first two are
+# missing, they are installed from Debian's packages, given root and apt-get, and not started; otherwise this script
+# says what to install. Valkey is unpacked into .tools/, from the packages of this Debian release or its backports,
+# because installing it would replace Redis' programs. The tests start their own servers on free loopback ports.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)

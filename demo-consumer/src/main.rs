@@ -1,7 +1,7 @@
 //! A component that uses `wasi:keyvalue` and does not know where its data is stored.
 //!
-//! Without arguments it gives a guided tour of the interface ([`tour`]). With arguments it is a small tool to inspect any
-//! store ([`tool`]).
+//! Without arguments it gives a guided tour of the interface ([`tour`]). With arguments it is a small tool to inspect
+//! any store ([`tool`]).
 
 mod describe;
 mod tool;

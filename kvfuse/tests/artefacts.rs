@@ -6,18 +6,20 @@
 mod support;
 
 use kvfuse_compose::World;
-use kvfuse_table::{Artefact, artefacts};
+use kvfuse_table::{Artefact, Generation, artefacts};
 use std::path::PathBuf;
 use support::{Folder, built, consumer_of, root};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
 use wasm_compose::{composer::ComponentComposer, config::Config};
 
-/// A folder with `app.wasm`, which imports every generation that the artefact exports.
-fn consumer(artefact: &Artefact) -> Folder {
-    let names: Vec<_> = artefact.generations().iter().map(|generation| generation.name).collect();
-    let folder = Folder::new();
-    folder.write("app.wasm", consumer_of(&names));
-    folder
+/// For each generation that the artefact exports, a folder with a consumer of it as `app.wasm`.
+fn consumers(artefact: &Artefact) -> Vec<Folder> {
+    let consumer = |generation: &&Generation| {
+        let folder = Folder::new();
+        folder.write("app.wasm", consumer_of(&[generation.name]));
+        folder
+    };
+    artefact.generations().iter().map(consumer).collect()
 }
 
 fn shipped(artefact: &Artefact) -> PathBuf {
@@ -37,8 +39,8 @@ fn is_fused(composed: &[u8], artefact: &Artefact) {
 
 #[test]
 fn wasm_tools_compose_takes_every_artefact_as_it_is_called() {
-    for artefact in artefacts() {
-        let folder = consumer(&artefact);
+    let cases = artefacts().flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
+    for (artefact, folder) in cases {
         // wasm-tools compose app.wasm -d components/ARTEFACT.wasm
         let config = Config { definitions: vec![shipped(&artefact)], ..Config::default() };
         let composed = ComponentComposer::new(&folder.path("app.wasm"), &config).compose();
@@ -48,7 +50,8 @@ fn wasm_tools_compose_takes_every_artefact_as_it_is_called() {
 
 #[test]
 fn wac_plug_takes_every_artefact_as_it_is_called() {
-    for artefact in artefacts() {
+    let cases = artefacts().flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
+    for (artefact, folder) in cases {
         // wac plug --plug components/ARTEFACT.wasm app.wasm, which names the packages by the files.
         let mut graph = CompositionGraph::new();
         let mut register = |name: &str, bytes| {
@@ -56,7 +59,7 @@ fn wac_plug_takes_every_artefact_as_it_is_called() {
             graph.register_package(package).unwrap_or_else(|e| panic!("{name}: {e:#}"))
         };
         let plug = register(&format!("plug:{}", artefact.name()), std::fs::read(shipped(&artefact)).unwrap());
-        let socket = register("socket:app", consumer(&artefact).read("app.wasm"));
+        let socket = register("socket:app", folder.read("app.wasm"));
         wac_graph::plug(&mut graph, vec![plug], socket).unwrap_or_else(|e| panic!("{}: {e:#}", artefact.name()));
         is_fused(&graph.encode(EncodeOptions::default()).unwrap(), &artefact);
     }

@@ -1,8 +1,8 @@
 //! Values passed as host streams, without going through the instance's memory.
 //!
-//! A guest cannot create a `wasi:io` stream. It can only hand on one that its host made, for a file or an HTTP body. So a
-//! store that supports streams obtains one from its transport and passes it up as an opaque [`Any`]. The facade, which
-//! uses the same stream types as the transport, downcasts it. Nothing in between looks inside.
+//! A guest cannot create a `wasi:io` stream. It can only hand on one that its host made, for a file or an HTTP body. So
+//! a store that supports streams obtains one from its transport and passes it up as an opaque [`Any`]. The facade,
+//! which uses the same stream types as the transport, downcasts it. Nothing in between looks inside.
 //!
 //! Streams are optional: by default [`Store::create_body`](crate::Store::create_body),
 //! [`Bucket::set_body`](crate::Bucket::set_body) and [`Bucket::get_body`](crate::Bucket::get_body) answer
@@ -13,8 +13,8 @@ use std::any::Any;
 /// A value on its way into a store.
 ///
 /// [`Store::create_body`](crate::Store::create_body) makes it, its stream receives the value, and
-/// [`Bucket::set_body`](crate::Bucket::set_body) stores it under a key. A body that is dropped before that leaves nothing
-/// behind.
+/// [`Bucket::set_body`](crate::Bucket::set_body) stores it under a key. A body that is dropped before that leaves
+/// nothing behind.
 ///
 /// ```
 /// use kvfuse_core::{Body, Error, Result};

@@ -1,7 +1,7 @@
 //! Counters: signed 64-bit integers stored as canonical ASCII decimal.
 //!
-//! That is how Redis, wasmtime and most other implementations store theirs, and what issue 51 of `wasi:keyvalue` proposes
-//! for all of them.
+//! That is how Redis, wasmtime and most other implementations store theirs, and what issue 51 of `wasi:keyvalue`
+//! proposes for all of them.
 //!
 //! Canonical means `0`, or an optional `-` followed by digits that do not start with `0`. `+1`, `007`, `-0`, blanks and
 //! the empty value are not counters; Redis rejects the same ones.
@@ -43,8 +43,8 @@ pub fn format(value: i64) -> Vec<u8> {
 /// log and one that runs a transaction compute the same result.
 ///
 /// # Errors
-/// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a counter, or if the result does not fit an `i64`
-/// or is below `floor`.
+/// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a counter, or if the result does not fit an
+/// `i64` or is below `floor`.
 ///
 /// ```
 /// use kvfuse_core::{Kind, counter};

@@ -7,8 +7,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The category of an error, as far as a caller can act on it.
 ///
-/// Most published interfaces distinguish three cases (`no-such-store`, `access-denied`, `other(string)`), the newest draft
-/// eight. Facades map each kind to the nearest case and, where the case carries text, keep the message.
+/// Most published interfaces distinguish three cases (`no-such-store`, `access-denied`, `other(string)`), the newest
+/// draft eight. Facades map each kind to the nearest case and, where the case carries text, keep the message.
 ///
 /// More kinds may be added; treat an unknown one like [`Other`](Self::Other).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +42,8 @@ pub enum Kind {
 
 /// A failed operation: its [`Kind`] and a message.
 ///
-/// The message is one line that says what was asked, what went wrong and how to fix it. It never contains a credential or
-/// a value.
+/// The message is one line that says what was asked, what went wrong and how to fix it. It never contains a credential
+/// or a value.
 ///
 /// ```
 /// use kvfuse_core::{Error, Kind};

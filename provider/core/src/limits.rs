@@ -7,8 +7,8 @@ use crate::settings::Settings;
 pub const MAX_KEY: usize = 1 << 20;
 /// The largest value passed as a byte list, in bytes, unless `KEYVALUE_MAX_VALUE` is set: 64 MiB.
 pub const MAX_VALUE: usize = 64 << 20;
-/// The largest size that `KEYVALUE_MAX_VALUE` can be set to, in bytes: 1 GiB, because three copies of a value have to fit
-/// into a 32-bit address space.
+/// The largest size that `KEYVALUE_MAX_VALUE` can be set to, in bytes: 1 GiB, because three copies of a value have to
+/// fit into a 32-bit address space.
 pub const MAX_VALUE_CEILING: usize = 1 << 30;
 /// The largest number of keys in a page.
 pub const PAGE_KEYS: usize = 1000;

@@ -5,8 +5,8 @@
 /// # Cursors
 /// A listing starts without a cursor and continues with the cursor of the previous page, until a page has none. While
 /// others write, every key that is in the bucket during the whole listing is returned exactly once. A key that is added
-/// meanwhile, or deleted and added again, may be returned once or not at all. The order is up to the store. A page may be
-/// empty and still have a cursor; even so, the number of pages is proportional to the size of the bucket.
+/// meanwhile, or deleted and added again, may be returned once or not at all. The order is up to the store. A page may
+/// be empty and still have a cursor; even so, the number of pages is proportional to the size of the bucket.
 ///
 /// A cursor is opaque text. If the engine allows, it does not depend on state in the instance that issued it: another
 /// instance of the same store can continue the listing. A store whose positions are numbers writes them in canonical

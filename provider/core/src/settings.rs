@@ -33,8 +33,8 @@ impl Settings {
         (!value.is_empty()).then_some(value.as_str())
     }
 
-    /// A size in bytes: decimal digits, optionally followed by `K`, `M` or `G` (powers of 1024). `default` if the variable
-    /// is not set.
+    /// A size in bytes: decimal digits, optionally followed by `K`, `M` or `G` (powers of 1024). `default` if the
+    /// variable is not set.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a size or is outside `allowed`.

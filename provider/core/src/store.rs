@@ -12,8 +12,8 @@ pub const CACHE: &str = ":cache:";
 pub trait Store {
     /// Opens a bucket.
     ///
-    /// Buckets are separate name spaces. A name is any non-empty string. Names that start and end with `:` never reach a
-    /// store, with the exception of [`CACHE`].
+    /// Buckets are separate name spaces. A name is any non-empty string. Names that start and end with `:` never reach
+    /// a store, with the exception of [`CACHE`].
     ///
     /// Opening creates nothing that others could see: a bucket is created by its first write, and one that was never
     /// written reads as empty. What can be checked without a round trip (is there an engine, may this bucket be used?)
@@ -48,16 +48,17 @@ pub trait Store {
 
 /// One bucket: a map from keys to values.
 ///
-/// **Keys** are any string of up to [`MAX_KEY`](crate::limits::MAX_KEY) bytes, including the empty string, and are compared
-/// byte for byte. **Values** are any bytes up to the limit in [`Limits`](crate::Limits). Callers check both limits; a store
-/// with lower ones returns [`InvalidArgument`](crate::Kind::InvalidArgument).
+/// **Keys** are any string of up to [`MAX_KEY`](crate::limits::MAX_KEY) bytes, including the empty string, and are
+/// compared byte for byte. **Values** are any bytes up to the limit in [`Limits`](crate::Limits). Callers check both
+/// limits; a store with lower ones returns [`InvalidArgument`](crate::Kind::InvalidArgument).
 ///
 /// **Atomicity.** An operation on one key takes effect at one moment between its call and its return, in one order that
-/// all instances observe: single-key operations are linearizable. (The interface only asks for read-your-writes.) Batches
-/// are not atomic: others may observe part of a batch, and a batch that fails may have been carried out in part.
+/// all instances observe: single-key operations are linearizable. (The interface only asks for read-your-writes.)
+/// Batches are not atomic: others may observe part of a batch, and a batch that fails may have been carried out in
+/// part.
 ///
-/// **Errors.** After any error other than [`OutcomeUnknown`](crate::Kind::OutcomeUnknown), a single-key operation did not
-/// happen. A store only retries what it knows did not happen. Every method can return
+/// **Errors.** After any error other than [`OutcomeUnknown`](crate::Kind::OutcomeUnknown), a single-key operation did
+/// not happen. A store only retries what it knows did not happen. Every method can return
 /// [`Unavailable`](crate::Kind::Unavailable), [`Timeout`](crate::Kind::Timeout), [`Damaged`](crate::Kind::Damaged) and
 /// [`Other`](crate::Kind::Other); those that write also [`QuotaExceeded`](crate::Kind::QuotaExceeded) and
 /// [`OutcomeUnknown`](crate::Kind::OutcomeUnknown). Further errors are listed at each method.
@@ -100,8 +101,8 @@ pub trait Bucket {
     /// The next page of keys; [`Page`] explains cursors.
     ///
     /// A page has at most [`PAGE_KEYS`](crate::limits::PAGE_KEYS) keys and ends after
-    /// [`PAGE_BYTES`](crate::limits::PAGE_BYTES). An engine that returns keys in groups which cannot be split may exceed
-    /// both by a part of one group.
+    /// [`PAGE_BYTES`](crate::limits::PAGE_BYTES). An engine that returns keys in groups which cannot be split may
+    /// exceed both by a part of one group.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Kind::InvalidArgument) for a cursor that is not from a listing of this bucket.

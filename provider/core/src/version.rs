@@ -2,8 +2,8 @@
 
 /// Identifies one state of a key.
 ///
-/// If two versions of a key are equal, nothing wrote the key in between: a value that is replaced and then restored gets
-/// a different version. The one exception is [`Version::Absent`], as in every engine that forgets deleted keys.
+/// If two versions of a key are equal, nothing wrote the key in between: a value that is replaced and then restored
+/// gets a different version. The one exception is [`Version::Absent`], as in every engine that forgets deleted keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Version {
     /// The key does not exist.

@@ -174,8 +174,8 @@ impl<P: Caching> Vacancy<P> {
     }
 }
 
-/// A key in [`VACANT`]. It is removed when the value has been written, or when both the vacancy and the value to be written
-/// have been dropped.
+/// A key in [`VACANT`]. It is removed when the value has been written, or when both the vacancy and the value to be
+/// written have been dropped.
 struct Claim {
     key: Rc<str>,
     over: Cell<bool>,

@@ -1,9 +1,9 @@
-//! The parts that several generations before 2024-04 share word for word, as macros over the bindings of the module that
-//! uses them. Rust has no other way to write one implementation of two generated traits.
+//! The parts that several generations before 2024-04 share word for word, as macros over the bindings of the module
+//! that uses them. Rust has no other way to write one implementation of two generated traits.
 //!
-//! Each macro needs certain names in the scope of that module, which its documentation lists. Lower-case ones are modules
-//! of generated bindings (`exports` is their root), `Facade` is the module's own type, and the others are those of
-//! [`values`](crate::values) and [`caching`](crate::caching).
+//! Each macro needs certain names in the scope of that module, which its documentation lists. Lower-case ones are
+//! modules of generated bindings (`exports` is their root), `Facade` is the module's own type, and the others are those
+//! of [`values`](crate::values) and [`caching`](crate::caching).
 
 /// `types` without the incoming value, and the interface `$error` of the error resource.
 ///
@@ -81,8 +81,8 @@ macro_rules! classic_consume_static {
 
 /// Everything but the incoming value, of generations with the interfaces `eventual` and `eventual-batch`.
 ///
-/// Needs in scope: `exports`, `cache`, `eventual`, `eventual_batch`, `types`, `Bucket`, `Incoming`, `Outgoing`, `Cache`,
-/// `Entry`, `FutureDone`, `FutureEntry`, `FutureExists`, `FutureGet`, `Vacancy`, `Facade`.
+/// Needs in scope: `exports`, `cache`, `eventual`, `eventual_batch`, `types`, `Bucket`, `Incoming`, `Outgoing`,
+/// `Cache`, `Entry`, `FutureDone`, `FutureEntry`, `FutureExists`, `FutureGet`, `Vacancy`, `Facade`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! classic_eventual {

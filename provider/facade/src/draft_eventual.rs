@@ -1,5 +1,5 @@
-//! `wasi:keyvalue@0.2.0-draft` as it was for some weeks in 2024-02 (early wasmCloud): the interfaces of 0.1.0, under the
-//! version that is now that of [`draft`](crate::draft). Their names differ, so one component can export both.
+//! `wasi:keyvalue@0.2.0-draft` as it was for some weeks in 2024-02 (early wasmCloud): the interfaces of 0.1.0, under
+//! the version that is now that of [`draft`](crate::draft). Their names differ, so one component can export both.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/draft_eventual"],

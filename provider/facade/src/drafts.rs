@@ -1,9 +1,9 @@
-//! What the generations since 2024-04 have in common: an error with three cases, buckets as resources, and, since draft2,
-//! handles for compare-and-swap.
+//! What the generations since 2024-04 have in common: an error with three cases, buckets as resources, and, since
+//! draft2, handles for compare-and-swap.
 //!
-//! Macros, for the same reason as in [`classic`](crate::classic). Each needs certain names in the scope of the module that
-//! uses it, which its documentation lists. Lower-case ones are modules of generated bindings, `Facade` is the module's
-//! own type, `Bucket` and `Cas` are those of this file, and `Swap` is that of [`kvfuse_core`].
+//! Macros, for the same reason as in [`classic`](crate::classic). Each needs certain names in the scope of the module
+//! that uses it, which its documentation lists. Lower-case ones are modules of generated bindings, `Facade` is the
+//! module's own type, `Bucket` and `Cas` are those of this file, and `Swap` is that of [`kvfuse_core`].
 
 use kvfuse_core::Snapshot;
 use std::rc::Rc;

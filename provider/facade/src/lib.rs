@@ -1,14 +1,14 @@
 //! Facades: the published generations of the key-value interface, one file each, on top of the contract.
 //!
-//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all views
-//! of the same store. A facade only translates types: the contract defines what an operation does, and no facade knows
-//! which store it calls.
+//! A provider component implements [`Provider`] and exports any number of generations with [`export!`]. They are all
+//! views of the same store. A facade only translates types: the contract defines what an operation does, and no facade
+//! knows which store it calls.
 //!
 //! Two version strings were published in two shapes each. A component cannot export both under the same name: the second
 //! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own.
 //!
-//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values` and
-//! `caching` (those before).
+//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values`
+//! and `caching` (those before).
 
 #[doc(hidden)]
 pub mod caching;

@@ -86,8 +86,8 @@ struct Kept {
     cursors: Vec<String>,
 }
 
-/// The number that a generation with `u64` cursors returns for a cursor of the store. [`Page`](kvfuse_core::Page) says which
-/// cursors have to be kept.
+/// The number that a generation with `u64` cursors returns for a cursor of the store. [`Page`](kvfuse_core::Page) says
+/// which cursors have to be kept.
 pub fn number_from_cursor(cursor: String) -> u64 {
     if let Some(number) = cursor.parse::<u64>().ok().filter(|n| *n < KEPT_FROM && n.to_string() == cursor) {
         return number;

@@ -1,5 +1,5 @@
-//! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: like [`v0_1`](crate::v0_1),
-//! except that a missing key is an error.
+//! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: like
+//! [`v0_1`](crate::v0_1), except that a missing key is an error.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/unversioned"],

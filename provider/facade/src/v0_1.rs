@@ -1,5 +1,5 @@
-//! `wasi:keyvalue@0.1.0` (2024-01), which Golem hosts. Values are resources that can be streamed, errors are resources with a
-//! trace, compare-and-swap works on counters, and there is a cache.
+//! `wasi:keyvalue@0.1.0` (2024-01), which Golem hosts. Values are resources that can be streamed, errors are resources
+//! with a trace, compare-and-swap works on counters, and there is a cache.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/v0_1"],

@@ -1,5 +1,5 @@
-//! `wrpc:keyvalue@0.2.0-draft`, the interface of wRPC's providers: like [`draft`](crate::draft), except that there are no
-//! handles and every call names its bucket.
+//! `wrpc:keyvalue@0.2.0-draft`, the interface of wRPC's providers: like [`draft`](crate::draft), except that there are
+//! no handles and every call names its bucket.
 
 wit_bindgen::generate!({
     path: "../../wit/wrpc",

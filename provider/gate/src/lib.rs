@@ -1,11 +1,12 @@
 //! The checks that every provider makes before it calls its store:
 //!
-//! - **Names.** The empty identifier means the bucket `default`. Names that start and end with a colon are reserved; one of
-//!   them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
+//! - **Names.** The empty identifier means the bucket `default`. Names that start and end with a colon are reserved;
+//!   one of them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
 //! - **The allow-list**, `KEYVALUE_BUCKETS`. If it is set, access to every other bucket is denied.
 //! - **Limits.** Keys and values over their limit are rejected.
 //!
 //! A [`Gate`] is itself a [`Store`], so facades do not notice it.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod guarded;
 mod names;

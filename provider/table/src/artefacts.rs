@@ -5,6 +5,7 @@ use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store};
 /// A provider component that is built and shipped.
 #[derive(Clone, Copy, Debug)]
 pub struct Artefact {
+    /// Whose it is.
     pub store: &'static Store,
     /// The shape that it exports in place of another; otherwise it is identical to the store's first artefact.
     pub shape: Option<&'static Generation>,

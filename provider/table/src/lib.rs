@@ -8,6 +8,8 @@
 //! | [`generations`] | one line a generation of the interface |
 //! | [`artefacts`] | what follows: the provider components that are built |
 
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
+
 pub mod artefacts;
 pub mod generations;
 pub mod stores;

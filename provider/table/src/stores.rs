@@ -25,10 +25,13 @@ pub struct Store {
 /// An environment variable that a store reads.
 #[derive(Debug)]
 pub struct Variable {
+    /// Its name.
     pub name: &'static str,
+    /// What it sets, in half a sentence.
     pub about: &'static str,
     /// A value to show in an example. For an endpoint also what a server of one's own usually has.
     pub example: &'static str,
+    /// What it is for.
     pub role: Role,
 }
 

@@ -22,8 +22,8 @@ pub struct Address {
     pub path: String,
 }
 
-/// Why a text is not an address. Displayed as what follows the name of a setting. It never repeats any of the text, which
-/// may hold a password anywhere.
+/// Why a text is not an address. Displayed as what follows the name of a setting. It never repeats any of the text,
+/// which may hold a password anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
     /// It violates the syntax of URLs.
@@ -103,8 +103,8 @@ impl Address {
         })
     }
 
-    /// Parses a list of addresses, separated by commas. A text that is one address as a whole is one, whatever commas its
-    /// password has.
+    /// Parses a list of addresses, separated by commas. A text that is one address as a whole is one, whatever commas
+    /// its password has.
     ///
     /// # Errors
     /// [`Invalid`] for the first of them that is invalid.

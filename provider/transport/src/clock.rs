@@ -30,6 +30,7 @@ impl Add<Duration> for Moment {
 
 /// A monotonic clock. On WASI: `wasi:clocks/monotonic-clock`.
 pub trait Clock {
+    /// The current moment.
     fn now(&self) -> Moment;
     /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
@@ -48,15 +49,17 @@ pub fn time_limit(settings: &Settings) -> Result<Duration> {
     }
 }
 
-/// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST), and
-/// each is shortened at random by up to a half, so that instances that failed together do not retry together.
+/// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST),
+/// and each is shortened at random by up to a half, so that instances that failed together do not retry together.
 pub struct Backoff {
     pause: Duration,
     random: u64,
 }
 
 impl Backoff {
+    /// The first pause.
     pub const FIRST: Duration = Duration::from_millis(10);
+    /// The longest pause.
     pub const LONGEST: Duration = Duration::from_millis(500);
 
     /// The seed determines the jitter. The nanoseconds of the clock are good enough, because they differ between

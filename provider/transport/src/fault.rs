@@ -23,25 +23,31 @@ pub enum Cause {
     Tls,
     /// The answer violates the protocol.
     Malformed,
+    /// None of the above.
     Other,
 }
 
 /// A failed request: its cause for a program, and one line for a person, without credentials or content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// What a store can act on.
     pub cause: Cause,
+    /// What a person can act on.
     pub detail: String,
 }
 
 impl Fault {
+    /// A fault with this cause and this detail.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self { cause, detail: detail.into() }
     }
 
+    /// There was no answer within the time limit.
     pub fn timed_out() -> Self {
         Self::new(Cause::TimedOut, "no answer within the time limit")
     }
 
+    /// The server closed the connection.
     pub fn closed() -> Self {
         Self::new(Cause::Closed, "the server closed the connection")
     }

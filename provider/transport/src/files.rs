@@ -26,10 +26,13 @@ pub const MAX_APPEND: usize = 1 << 20;
 /// The cause of a failed operation, as far as a store acts on it. All other error codes of WASI are [`Io`](Self::Io).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileError {
+    /// There is no file with this name.
     NotFound,
+    /// There is a file with this name.
     Exists,
     /// The disk or a quota is full.
     NoSpace,
+    /// The directory is read-only.
     ReadOnly,
     /// The host does not allow it.
     Access,
@@ -37,9 +40,11 @@ pub enum FileError {
     TooManyOpen,
     /// A file instead of a directory, a directory instead of a file, or a symbolic link.
     WrongType,
+    /// The name is too long for the file system.
     NameTooLong,
     /// The host does not support the operation.
     Unsupported,
+    /// Anything else.
     Io,
 }
 
@@ -60,6 +65,7 @@ impl fmt::Display for FileError {
     }
 }
 
+/// A result whose error is a [`FileError`] unless said otherwise.
 pub type Result<T, E = FileError> = std::result::Result<T, E>;
 
 /// How [`Directory::open`] opens a file.
@@ -77,6 +83,7 @@ pub enum Open {
 
 /// A granted directory, or one below it. Paths are relative to it and use `/`.
 pub trait Directory: Sized + 'static {
+    /// The files in it.
     type File: File;
 
     /// Opens a file.
@@ -94,9 +101,11 @@ pub trait Directory: Sized + 'static {
     /// [`Exists`](FileError::Exists) if there is anything with that name.
     fn create_directory(&self, path: &str) -> Result<()>;
 
-    /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be missed.
+    /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be
+    /// missed.
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
+    /// Deletes a file.
     fn unlink(&self, path: &str) -> Result<()>;
 
     /// Renames a file, replacing the one that `to` names, if any.
@@ -111,8 +120,8 @@ pub trait Directory: Sized + 'static {
 
 /// An open file. It has no current position.
 pub trait File: 'static {
-    /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the end of
-    /// the file.
+    /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the
+    /// end of the file.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>>;
 
     /// Puts bytes at the file's end, whoever else does so at the same time. Up to [`MAX_APPEND`] they usually stay in
@@ -122,7 +131,7 @@ pub trait File: 'static {
     /// Writes all of `bytes` at `offset`.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
-    /// In bytes.
+    /// The size of the file in bytes.
     fn size(&self) -> Result<u64>;
 
     /// Makes the content of the file, but not its name, durable: it survives a power cut.

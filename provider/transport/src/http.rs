@@ -14,14 +14,18 @@ pub trait HttpClient {
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault>;
 }
 
+/// How to connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
+    /// In clear text.
     Http,
+    /// Over TLS.
     Https,
 }
 
 /// A `POST` request. The stores need no other method.
 pub struct Request<'a> {
+    /// How to connect.
     pub scheme: Scheme,
     /// `host` or `host:port`, without user information.
     pub authority: &'a str,
@@ -29,6 +33,7 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// Names in lower case. The client adds `host` and `content-length`.
     pub headers: &'a [(&'a str, &'a str)],
+    /// The body.
     pub body: &'a [u8],
     /// When the connection has to be established.
     pub connect_deadline: Moment,
@@ -37,9 +42,12 @@ pub struct Request<'a> {
     pub max_answer: usize,
 }
 
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
+    /// The HTTP status.
     pub status: u16,
+    /// The complete body.
     pub body: Vec<u8>,
 }
 
@@ -48,5 +56,6 @@ pub struct Response {
 pub struct HttpFault {
     /// Whether the server may have received the request.
     pub sent: bool,
+    /// Why there is no response.
     pub fault: Fault,
 }

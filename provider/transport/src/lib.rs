@@ -15,6 +15,7 @@
 //! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables for timers; on `wasi:clocks` |
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod address;
 pub mod clock;
@@ -26,3 +27,8 @@ pub mod http;
 pub mod sockets;
 #[cfg(target_arch = "wasm32")]
 pub mod timers;
+
+/// Its example is a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

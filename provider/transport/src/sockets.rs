@@ -10,6 +10,7 @@ use crate::fault::Fault;
 
 /// A network to connect over. On WASI: `wasi:sockets`.
 pub trait Network {
+    /// The connections that it makes.
     type Connection: Connection;
 
     /// Connects to a name or an IP address (IPv6 without brackets); the addresses of a name are tried in turn.
@@ -24,8 +25,8 @@ pub trait Connection {
     /// Waits for bytes and returns those that have arrived. An empty result means that the server closed its side.
     fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault>;
 
-    /// Whether the server has closed the connection or sent something unasked between two requests, so that the connection
-    /// cannot be used for another one. Does not wait.
+    /// Whether the server has closed the connection or sent something unasked between two requests, so that the
+    /// connection cannot be used for another one. Does not wait.
     fn is_stale(&mut self) -> bool;
 }
 
@@ -34,5 +35,6 @@ pub trait Connection {
 pub struct WriteFault {
     /// Whether the host had accepted the last byte. If not, the server cannot have received all of them.
     pub complete: bool,
+    /// Why it failed.
     pub fault: Fault,
 }

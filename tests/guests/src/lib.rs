@@ -1,7 +1,7 @@
 //! What the guests have in common: named cases, run one at a time.
 //!
-//! A guest is a command. With `--list` it prints its cases, one on each line. With the name of a case it runs that case,
-//! which passes if it does not panic. Anything else is an error.
+//! A guest is a command. With `--list` it prints its cases, one on each line. With the name of a case it runs that
+//! case, which passes if it does not panic. Anything else is an error.
 
 /// Makes the `main` of a guest from functions. Each one is a case.
 #[macro_export]
@@ -18,8 +18,9 @@ macro_rules! cases {
     };
 }
 
-/// What the cases of the drafts have in common, for the bindings of the guest that uses the macro: a bucket, the message of
-/// an error, and all keys of a bucket. `$cursor` converts the cursor of a page to the argument of the next call.
+/// What the cases of the drafts have in common, for the bindings of the guest that uses the macro: a bucket, the
+/// message of an error, and all keys of a bucket. `$cursor` converts the cursor of a page to the argument of the next
+/// call.
 ///
 /// Needs in scope: `store`, `Bucket`, `Error`.
 #[macro_export]

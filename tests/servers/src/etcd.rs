@@ -80,7 +80,8 @@ impl Etcd {
         self.members[index].process = Some(process);
     }
 
-    /// Waits until the cluster accepts requests. With TLS, until it listens: clients that connect are served when it is ready.
+    /// Waits until the cluster accepts requests. With TLS, until it listens: clients that connect are served when it is
+    /// ready.
     pub fn wait_until_serving(&mut self) {
         wait_until("etcd serves", || {
             for member in &mut self.members {
@@ -176,8 +177,8 @@ impl Etcd {
         Some((response.status, String::from_utf8_lossy(&response.body).into_owned()))
     }
 
-    /// Enables authentication, with the user `root` (password `hunter1`), and with `ann` (password `hunter2`), who may read
-    /// and write the keys with the prefix `keyvalue/ann/`.
+    /// Enables authentication, with the user `root` (password `hunter1`), and with `ann` (password `hunter2`), who may
+    /// read and write the keys with the prefix `keyvalue/ann/`.
     pub fn enable_logins(&mut self) {
         for (path, body) in [
             ("/v3/auth/user/add", r#"{"name":"root","password":"hunter1"}"#),

@@ -139,8 +139,8 @@ fn time_limit(fault: Fault) -> &'static str {
 
 /// Injects a fault at every byte of the replies to every operation (and at every seventh byte of the requests).
 ///
-/// `make` makes a store for the server at a port, with a time limit in milliseconds. With `warm`, the store has used the
-/// server before (it may have a connection or a token); without it, the fault can hit the handshake as well.
+/// `make` makes a store for the server at a port, with a time limit in milliseconds. With `warm`, the store has used
+/// the server before (it may have a connection or a token); without it, the fault can hit the handshake as well.
 ///
 /// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
 /// server. A read is retried by the store if the connection was closed. Afterwards the same store works.

@@ -1,7 +1,7 @@
 //! Runs a command with servers: `kvfuse-servers COMMAND…`.
 //!
-//! Starts a Redis and an etcd with one member on free loopback ports, in their own folders, and stops them when the command
-//! has exited. The command finds them through `KVFUSE_REDIS_URL` and `KVFUSE_ETCD_ENDPOINTS`.
+//! Starts a Redis and an etcd with one member on free loopback ports, in their own folders, and stops them when the
+//! command has exited. The command finds them through `KVFUSE_REDIS_URL` and `KVFUSE_ETCD_ENDPOINTS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure is a failed run")]
 
 use kvfuse_servers::etcd::Etcd;

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 /// Where the repository's tools store what they fetch, unless `KVFUSE_TOOLS` is set.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
 
-/// A program on the PATH, in Debian's folders for servers, or where `tools/servers.sh` unpacks it. If it is missing, the test
-/// fails and says what to do.
+/// A program on the PATH, in Debian's folders for servers, or where `tools/servers.sh` unpacks it. If it is missing,
+/// the test fails and says what to do.
 pub fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/bin:/usr/bin:/usr/sbin:/sbin";
     let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from);
@@ -24,8 +24,8 @@ pub fn program(name: &str, package: &str) -> PathBuf {
     })
 }
 
-/// A free port of the loopback interface. It is below those that the system uses for outgoing connections, so it stays free
-/// until someone listens on it. Test processes that run in parallel start at different ports.
+/// A free port of the loopback interface. It is below those that the system uses for outgoing connections, so it stays
+/// free until someone listens on it. Test processes that run in parallel start at different ports.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

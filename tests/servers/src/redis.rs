@@ -16,8 +16,8 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts a server with further arguments such as `--requirepass`. It has an append-only file, so acknowledged writes
-    /// survive a restart.
+    /// Starts a server with further arguments such as `--requirepass`. It has an append-only file, so acknowledged
+    /// writes survive a restart.
     pub fn start(arguments: &[&str]) -> Self {
         Self::start_program(("redis-server", "redis-server"), arguments)
     }

@@ -9,8 +9,8 @@ use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use std::collections::HashSet;
 
-/// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB), with
-/// room for the encoding. A larger operation is sent by itself, and the server decides.
+/// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB),
+/// with room for the encoding. A larger operation is sent by itself, and the server decides.
 const BYTES: usize = 1 << 20;
 
 impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
@@ -21,7 +21,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             keys,
             size,
             Repeat::Freely,
-            |key, _| Operation::RequestRange(Range { key: self.key(key), ..Range::default() }),
+            |key, _| Operation::Range(Range { key: self.key(key), ..Range::default() }),
             |done, count| {
                 let before = values.len();
                 values.extend(done.responses.into_iter().map_while(|response| {
@@ -43,7 +43,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             &unique,
             size,
             Repeat::Never,
-            |(key, value), lease| Operation::RequestPut(Put { key: self.key(key), value: (*value).into(), lease }),
+            |(key, value), lease| Operation::Put(Put { key: self.key(key), value: (*value).into(), lease }),
             |_, _| true,
         )
     }
@@ -54,13 +54,13 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             keys,
             size,
             Repeat::Never,
-            |key, _| Operation::RequestDeleteRange(DeleteRange { key: self.key(key) }),
+            |key, _| Operation::DeleteRange(DeleteRange { key: self.key(key) }),
             |_, _| true,
         )
     }
 
-    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each answer
-    /// and the number of operations in it, and returns whether the answer was complete.
+    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each
+    /// answer and the number of operations in it, and returns whether the answer was complete.
     fn in_parts<T>(
         &self,
         items: &[T],

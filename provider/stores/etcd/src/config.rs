@@ -69,8 +69,8 @@ impl Config {
     }
 }
 
-/// One or more `[http[s]://]host:port`, separated by commas. The addresses never appear in an error: who puts a login into
-/// one puts a password into it.
+/// One or more `[http[s]://]host:port`, separated by commas. The addresses never appear in an error: who puts a login
+/// into one puts a password into it.
 fn endpoints(list: &str) -> Result<Vec<Endpoint>> {
     let wrong = |what: &str| {
         Error::invalid(format!(

@@ -1,8 +1,8 @@
 //! Writes that fail if the key has changed since it was read: increments and swaps.
 //!
 //! A guarded write whose answer is lost is sent again unchanged. If that succeeds, the first one had not happened, and
-//! no longer can, because the revision that guards it is past: the write happened exactly once. If it fails, the key was
-//! written in between, possibly by the first one. If the key's current state shows that it was another write, the
+//! no longer can, because the revision that guards it is past: the write happened exactly once. If it fails, the key
+//! was written in between, possibly by the first one. If the key's current state shows that it was another write, the
 //! operation continues. Otherwise its outcome is unknown.
 
 use crate::client::Answer;
@@ -62,8 +62,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?))
     }
 
-    /// Writes a value if the key was last modified at `revision` (0: if it does not exist). `before` is its state at that
-    /// revision, if the caller knows it.
+    /// Writes a value if the key was last modified at `revision` (0: if it does not exist). `before` is its state at
+    /// that revision, if the caller knows it.
     fn put_if(
         &self,
         key: &str,
@@ -99,8 +99,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         let done = shared.write::<TxnDone>(protocol::TXN, deadline, |lease| {
             protocol::encode(&Txn {
                 compare: vec![Compare::modified_at(self.key(key), revision)],
-                success: vec![Operation::RequestPut(Put { key: self.key(key), value: value.into(), lease })],
-                failure: vec![Operation::RequestRange(Range { key: self.key(key), ..Range::default() })],
+                success: vec![Operation::Put(Put { key: self.key(key), value: value.into(), lease })],
+                failure: vec![Operation::Range(Range { key: self.key(key), ..Range::default() })],
             })
         })?;
         let Answer::Done(done) = done else {
@@ -118,8 +118,8 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     }
 }
 
-/// Whether it is certain that our write of `value` is not what happened between `before` and `now`: there was exactly one
-/// write, of something else.
+/// Whether it is certain that our write of `value` is not what happened between `before` and `now`: there was exactly
+/// one write, of something else.
 fn was_another(before: Option<&KeyValue>, now: Option<&KeyValue>, value: &[u8]) -> bool {
     let (Some(before), Some(now)) = (before, now) else { return false };
     now.create_revision == before.create_revision && now.version.0 == before.version.0 + 1 && now.value.0 != value

@@ -2,27 +2,27 @@
 //!
 //! | file | what it contains |
 //! |---|---|
-//! | [`config`] | the settings: endpoints, login, prefix, lifetime, time limit |
-//! | [`protocol`] | the gateway's requests and answers as JSON, without I/O |
-//! | [`error`] | failures and error answers in terms of the contract |
+//! | `config` | the settings: endpoints, login, prefix, lifetime, time limit |
+//! | `protocol` | the gateway's requests and answers as JSON, without I/O |
+//! | `error` | failures and error answers in terms of the contract |
 //! | `client` | members, token, retries and deadlines |
-//! | [`store`] | [`EtcdStore`] and its bucket |
+//! | `store` | [`EtcdStore`] and its bucket |
 //! | `guarded` | writes that fail if the key has changed: increments and swaps |
 //! | `batches` | many keys in one transaction |
 //! | `listing` | pages of keys at one revision |
 //!
 //! `docs/etcd.md` says what is guaranteed and how many round trips each operation takes.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod batches;
 mod client;
-pub mod config;
-pub mod error;
+mod config;
+mod error;
 mod guarded;
 mod listing;
-pub mod protocol;
-pub mod store;
+mod protocol;
+mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-pub use config::Config;
 pub use store::EtcdStore;

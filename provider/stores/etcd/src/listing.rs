@@ -1,8 +1,8 @@
 //! Listings: key ranges in pages, all at the revision of the first page.
 //!
 //! A cursor consists of that revision and the last key returned, so any instance can continue, and what others write
-//! meanwhile is not visible. If etcd has compacted the revision, the listing continues at the current one, from the same
-//! key. Keys are listed in order, so none that stays is skipped or returned twice.
+//! meanwhile is not visible. If etcd has compacted the revision, the listing continues at the current one, from the
+//! same key. Keys are listed in order, so none that stays is skipped or returned twice.
 
 use crate::client::{Answer, Call, Repeat};
 use crate::error;

@@ -1,7 +1,7 @@
 //! The requests to etcd's JSON gateway and their answers. No I/O.
 //!
-//! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and 3.5.
-//! Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
+//! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and
+//! 3.5. Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -143,11 +143,13 @@ impl Compare {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Operation {
-    RequestRange(Range),
-    RequestPut(Put),
-    RequestDeleteRange(DeleteRange),
+    #[serde(rename = "request_range")]
+    Range(Range),
+    #[serde(rename = "request_put")]
+    Put(Put),
+    #[serde(rename = "request_delete_range")]
+    DeleteRange(DeleteRange),
 }
 
 #[derive(Serialize)]
@@ -284,12 +286,8 @@ mod tests {
     fn a_transaction_is_as_documented() {
         let txn = Txn {
             compare: vec![Compare::modified_at(b"foo"[..].into(), Number(2))],
-            success: vec![Operation::RequestPut(Put {
-                key: b"foo"[..].into(),
-                value: b"bar"[..].into(),
-                lease: Number(7),
-            })],
-            failure: vec![Operation::RequestRange(Range { key: b"foo"[..].into(), ..Range::default() })],
+            success: vec![Operation::Put(Put { key: b"foo"[..].into(), value: b"bar"[..].into(), lease: Number(7) })],
+            failure: vec![Operation::Range(Range { key: b"foo"[..].into(), ..Range::default() })],
         };
         let expected = concat!(
             r#"{"compare":[{"target":"MOD","result":"EQUAL","key":"Zm9v","mod_revision":"2"}],"#,

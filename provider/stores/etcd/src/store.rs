@@ -64,8 +64,8 @@ pub(crate) struct EtcdBucket<H, C> {
 }
 
 impl<H: HttpClient, C: Clock> Shared<H, C> {
-    /// The lease for a key that is written now; 0 if keys live forever. The keys written within a tenth of a lifetime share a
-    /// lease, which lives that much longer, so a key lives for its lifetime and at most a tenth more.
+    /// The lease for a key that is written now; 0 if keys live forever. The keys written within a tenth of a lifetime
+    /// share a lease, which lives that much longer, so a key lives for its lifetime and at most a tenth more.
     pub fn lease(&self, deadline: Moment) -> Result<Number> {
         let Some(life) = self.client.config.life else { return Ok(Number(0)) };
         let now = self.client.clock.now();
@@ -97,8 +97,8 @@ impl<H: HttpClient, C: Clock> Shared<H, C> {
         self.lease.set(None);
     }
 
-    /// Carries out a write that may need a lease, which `request` puts into its body. If the lease no longer exists, nothing
-    /// was written, and the write is retried with a new one.
+    /// Carries out a write that may need a lease, which `request` puts into its body. If the lease no longer exists,
+    /// nothing was written, and the write is retried with a new one.
     pub fn write<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,

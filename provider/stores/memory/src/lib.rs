@@ -2,6 +2,7 @@
 //!
 //! Every key keeps the number that it got when it was added, and listings are ordered by that number. So a cursor stays
 //! valid while keys are added and deleted, and the cost of a page is proportional to its size.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::{Bucket, Error, Page, Result, Snapshot, Store, Swap, Version, counter};

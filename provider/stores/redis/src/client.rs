@@ -11,7 +11,8 @@ use kvfuse_transport::sockets::Network;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-/// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a key.
+/// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a
+/// key.
 pub const MAIN: usize = 0;
 /// The most connections that an instance opens.
 pub const MAX_LINKS: usize = 4;
@@ -58,8 +59,8 @@ impl<N: Network, C: Clock> Client<N, C> {
         self.last_version.get()
     }
 
-    /// Carries out an operation on one of the connections, which is opened if necessary. An operation that did not happen
-    /// is retried until the deadline, with pauses. One that may have happened is not.
+    /// Carries out an operation on one of the connections, which is opened if necessary. An operation that did not
+    /// happen is retried until the deadline, with pauses. One that may have happened is not.
     pub fn attempt<T>(
         &self,
         slot: usize,

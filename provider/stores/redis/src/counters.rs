@@ -1,10 +1,10 @@
 //! Increments.
 //!
-//! Without a floor: `INCRBY`, whose counters are those of the contract. With a floor (for generations that count in `u64`):
-//! a script that adds, and subtracts again if the sum is too low. No other client sees what is in between. Lua computes
-//! in doubles, which cannot represent every counter, but their sign is right. So the script only supports the floor 0,
-//! and returns the sum as text. If scripts are not allowed, and for any other floor: `WATCH`, `GET`, and `INCRBY` in a
-//! transaction.
+//! Without a floor: `INCRBY`, whose counters are those of the contract. With a floor (for generations that count in
+//! `u64`): a script that adds, and subtracts again if the sum is too low. No other client sees what is in between. Lua
+//! computes in doubles, which cannot represent every counter, but their sign is right. So the script only supports the
+//! floor 0, and returns the sum as text. If scripts are not allowed, and for any other floor: `WATCH`, `GET`, and
+//! `INCRBY` in a transaction.
 
 use crate::client::MAIN;
 use crate::error::{self, Failure};
@@ -38,8 +38,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
             if error.kind() != Kind::InvalidArgument {
                 return error;
             }
-            // The contract's error includes the value of the counter, which Redis' error does not. If others have changed
-            // the counter so that the sum would now be valid, Redis' error stands.
+            // The contract's error includes the value of the counter, which Redis' error does not. If others have
+            // changed the counter so that the sum would now be valid, Redis' error stands.
             match self.get(key).map(|before| counter::add(before.as_deref(), delta, floor)) {
                 Ok(Err(told)) => told,
                 _ => error,

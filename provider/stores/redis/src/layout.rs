@@ -11,8 +11,8 @@ pub struct Space {
     base: Vec<u8>,
 }
 
-/// The most keys or pairs in one command: far below Redis' limit of 1,048,576 arguments, and few enough that other clients
-/// get their turn.
+/// The most keys or pairs in one command: far below Redis' limit of 1,048,576 arguments, and few enough that other
+/// clients get their turn.
 const PER_COMMAND: usize = 10_000;
 /// The size in bytes after which a command of several pairs ends, below the limit on the unprocessed input of a client
 /// (1 GiB).
@@ -49,8 +49,8 @@ impl Space {
         }
     }
 
-    /// The key that a Redis key or field holds. `None` for those of other users of the database, and for those that are not
-    /// UTF-8.
+    /// The key that a Redis key or field holds. `None` for those of other users of the database, and for those that are
+    /// not UTF-8.
     pub fn key_of(&self, name: &[u8]) -> Option<String> {
         let key = if self.is_hash() { name } else { name.strip_prefix(self.base.as_slice())? };
         String::from_utf8(key.to_vec()).ok()

@@ -2,33 +2,33 @@
 //!
 //! | file | what it contains |
 //! |---|---|
-//! | [`config`] | the settings: URL, login, layout, prefix, time limit |
-//! | [`protocol`] | RESP2 and RESP3, without I/O |
-//! | [`error`] | failures and error replies in terms of the contract |
+//! | `config` | the settings: URL, login, layout, prefix, time limit |
+//! | `protocol` | RESP2 and RESP3, without I/O |
+//! | `error` | failures and error replies in terms of the contract |
 //! | `link` | one connection: handshake, requests and replies |
 //! | `client` | the open connections, retries and deadlines |
 //! | `layout` | how keys map to Redis keys |
-//! | [`store`] | [`RedisStore`] and its bucket |
+//! | `store` | [`RedisStore`] and its bucket |
 //! | `counters` | increments, with or without a floor |
 //! | `swaps` | snapshots and compare-and-swap |
 //! | `listing` | pages of keys |
 //! | `runs` | which keys a listing has returned |
 //!
 //! `docs/redis.md` says what is guaranteed, how many round trips each operation takes, and what Redis does not offer.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod client;
-pub mod config;
+mod config;
 mod counters;
-pub mod error;
+mod error;
 mod layout;
 mod link;
 mod listing;
-pub mod protocol;
+mod protocol;
 mod runs;
-pub mod store;
+mod store;
 mod swaps;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-pub use config::{Config, Layout};
 pub use store::RedisStore;

@@ -1,8 +1,8 @@
 //! Listings, by `SCAN` and `HSCAN`. [`Runs`](crate::runs) sees to it that no key is returned twice.
 //!
-//! A position in a scan is only meaningful to the server process that issued it: another process hashes keys differently.
-//! So a cursor also says which process it belongs to, and after a restart the scan starts over. The keys that were
-//! returned are remembered, so the listing continues.
+//! A position in a scan is only meaningful to the server process that issued it: another process hashes keys
+//! differently. So a cursor also says which process it belongs to, and after a restart the scan starts over. The keys
+//! that were returned are remembered, so the listing continues.
 
 use crate::client::MAIN;
 use crate::error::{self, Failure};
@@ -19,8 +19,8 @@ use std::hash::Hasher;
 
 /// What the first `SCAN` of a page asks for. From its reply the next ones know how long keys are.
 const FIRST_COUNT: usize = 64;
-/// A page that lacks no more than this is full. A step returns as many keys as were asked for and the rest of a chain of
-/// Redis' table, so each one asks for this much less than would fit.
+/// A page that lacks no more than this is full. A step returns as many keys as were asked for and the rest of a chain
+/// of Redis' table, so each one asks for this much less than would fit.
 const SMALL_REST: usize = 32;
 /// Keys of one step by which a page may exceed [`PAGE_KEYS`]. If there are more, the next page repeats the step, which
 /// only the instance that remembers what it returned can do without returning keys twice.
@@ -230,8 +230,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         self.is_hash() && self.client.no_novalues.get() && self.client.no_scripts.get()
     }
 
-    /// Whether an error means that the server or the user lacks a feature that the next attempt can do without. If so, it
-    /// is remembered.
+    /// Whether an error means that the server or the user lacks a feature that the next attempt can do without. If so,
+    /// it is remembered.
     fn learns_from(&self, line: &str) -> bool {
         let client = &self.client;
         let lacks = if !self.is_hash() {

@@ -1,10 +1,10 @@
 //! Snapshots and compare-and-swap. Redis has no version numbers, so:
 //!
-//! - **In the string layouts** a snapshot is `WATCH` and `GET`. The watch stays on that connection until the swap, which
-//!   is `MULTI`, `SET`, `EXEC`: Redis rejects it if anything wrote the key in between, even the same value. The version is
-//!   the number of that watch. If the watch is lost (because the connection broke, or because more than
-//!   [`MAX_LINKS`](crate::client::MAX_LINKS) snapshots were open at once), it is unknown whether the key was written, and
-//!   the swap is a conflict. A swap never succeeds wrongly, but it can fail needlessly.
+//! - **In the string layouts** a snapshot is `WATCH` and `GET`. The watch stays on that connection until the swap,
+//!   which is `MULTI`, `SET`, `EXEC`: Redis rejects it if anything wrote the key in between, even the same value. The
+//!   version is the number of that watch. If the watch is lost (because the connection broke, or because more than
+//!   [`MAX_LINKS`](crate::client::MAX_LINKS) snapshots were open at once), it is unknown whether the key was written,
+//!   and the swap is a conflict. A swap never succeeds wrongly, but it can fail needlessly.
 //! - **In the hash layout** a watch would cover the whole bucket, and any write to the bucket would fail the swap. In a
 //!   busy bucket none would ever succeed. So the version is the value itself, compared on the server. A value that is
 //!   replaced and then restored goes unnoticed.
@@ -104,8 +104,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         }
     }
 
-    /// The same without a script: the value is compared here while the bucket is watched, and again after any write to the
-    /// bucket.
+    /// The same without a script: the value is compared here while the bucket is watched, and again after any write to
+    /// the bucket.
     fn swap_field_watched(&self, key: &str, old: &[u8], new: &[u8]) -> Result<Swap> {
         let (base, field) = (self.space.base(), key.as_bytes());
         let mut transaction = Request::of(&[b"MULTI"]);
@@ -140,8 +140,8 @@ fn snapshot_by_value(value: Option<Vec<u8>>) -> Snapshot {
     }
 }
 
-/// The outcome of a transaction, whose last command is `EXEC`: `None` if a watched key was written, otherwise the replies
-/// to its commands.
+/// The outcome of a transaction, whose last command is `EXEC`: `None` if a watched key was written, otherwise the
+/// replies to its commands.
 pub(crate) fn executed(replies: Vec<Reply>) -> Result<Option<Vec<Reply>>, Failure> {
     // The first error is the reason; that of EXEC only says that there was one.
     for reply in &replies {

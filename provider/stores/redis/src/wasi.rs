@@ -5,6 +5,7 @@ use kvfuse_core::{Result, Settings};
 use kvfuse_transport::clock::WasiClock;
 use kvfuse_transport::sockets::WasiNetwork;
 
+/// The store with the ports that WASI implements.
 pub type Store = RedisStore<WasiNetwork, WasiClock>;
 
 /// The store that an instance's settings describe.

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use wasip2::clocks::monotonic_clock;
 use wasip2::io::poll::{self, Pollable};
 
+/// The monotonic clock of the host.
 #[derive(Clone, Copy, Default)]
 pub struct WasiClock;
 
@@ -20,8 +21,8 @@ impl Clock for WasiClock {
 
 /// Waits for a pollable, with a deadline.
 ///
-/// The timer is kept from one wait to the next, and most waits do not create one. A timer that fires before the deadline
-/// is good enough: the wait then continues with a new one.
+/// The timer is kept from one wait to the next, and most waits do not create one. A timer that fires before the
+/// deadline is good enough: the wait then continues with a new one.
 #[derive(Default)]
 pub struct Waiter {
     timer: RefCell<Option<(Moment, Pollable)>>,

@@ -1,7 +1,7 @@
 //! The file port on a directory of this machine, read-only, for tools.
 //!
-//! As with WASI, symbolic links below the directory are not followed. Only regular files are opened: opening a pipe would
-//! wait for a writer.
+//! As with WASI, symbolic links below the directory are not followed. Only regular files are opened: opening a pipe
+//! would wait for a writer.
 
 use super::{Directory, File, FileError, Open, Result};
 use std::fs::Metadata;

@@ -15,9 +15,10 @@ const ONE_CALL: usize = 4096;
 /// A descriptor of a directory.
 pub struct WasiDirectory {
     descriptor: Descriptor,
-    /// Whether the append streams of the host always write to the current end of the file, so that one can be kept. Those
-    /// of jco start at the end as of their opening, so a kept one would overwrite what others have appended since. There
-    /// is no way to ask; hosts that support the permission `mutate-directory` are the ones that write to the current end.
+    /// Whether the append streams of the host always write to the current end of the file, so that one can be kept.
+    /// Those of jco start at the end as of their opening, so a kept one would overwrite what others have appended
+    /// since. There is no way to ask; hosts that support the permission `mutate-directory` are the ones that write to
+    /// the current end.
     follows: bool,
 }
 

@@ -59,7 +59,8 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
     Ok(outgoing)
 }
 
-/// The same limits for the host, so that it gives up as well. A host without such limits rejects them, which is harmless.
+/// The same limits for the host, so that it gives up as well. A host without such limits rejects them, which is
+/// harmless.
 fn options(request: &Request<'_>, deadline: Moment) -> RequestOptions {
     let now = Moment(monotonic_clock::now());
     let nanoseconds = |until: Moment| Some(u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX).max(1));

@@ -15,12 +15,12 @@ use wasip2::sockets::network::{
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
-/// The most bytes to read at once. The host allocates as many, so this is small at first, and large once more have arrived
-/// or are to be expected.
+/// The most bytes to read at once. The host allocates as many, so this is small at first, and large once more have
+/// arrived or are to be expected.
 const FIRST_PIECE: usize = 4 << 10;
 const PIECE: usize = 64 << 10;
-/// The size of a request, in bytes, from which its reply is read in large pieces: it asks for many bytes or has sent many,
-/// and the larger buffer costs little in comparison.
+/// The size of a request, in bytes, from which its reply is read in large pieces: it asks for many bytes or has sent
+/// many, and the larger buffer costs little in comparison.
 const LARGE_REQUEST: usize = 1 << 10;
 /// The most bytes that the host writes and flushes in one call, by the interface's limit.
 const ONE_CALL: usize = 4096;
@@ -31,6 +31,8 @@ pub struct WasiNetwork {
     waiter: Rc<Waiter>,
 }
 
+/// A TCP connection of the host.
+///
 /// Fields are dropped in this order, as the interface requires: child resources before their parents.
 pub struct WasiConnection {
     readable: Pollable,

@@ -5,8 +5,8 @@
 //! = I V    its own key I is about to be set to V
 //! ! I V    it was set
 //! ```
-//! `files_worker check` prints all keys with their values. `files_worker fill KEYS` sets this number of keys, reads all of
-//! them back, and prints how many are listed.
+//! `files_worker check` prints all keys with their values. `files_worker fill KEYS` sets this number of keys, reads all
+//! of them back, and prints how many are listed.
 
 wit_bindgen::generate!({ path: "../../wit/draft", world: "wasi:keyvalue/imports@0.2.0-draft" });
 

@@ -1,5 +1,5 @@
-//! One instance that reads commands from standard input, one on each line, so that a test can do something to its server
-//! in between.
+//! One instance that reads commands from standard input, one on each line, so that a test can do something to its
+//! server in between.
 //!
 //! ```text
 //! get K          = V, or = alone if the key does not exist

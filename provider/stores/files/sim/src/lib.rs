@@ -12,9 +12,10 @@
 //! | [`steps`] | one instance's operations, for what happens at each call of each |
 //! | [`work`] | what they do |
 //! | [`fuzz`] | directories that this store did not write |
-//! | [`history`] | whether what they were told can be |
+//! | [`history`], `check` | whether what they were told can be |
 //! | [`golden`] | directories that each format version wrote |
 
+mod check;
 mod data;
 pub mod director;
 pub mod disk;

@@ -69,6 +69,25 @@ impl Faults {
 
     /// What the store withstands as it is.
     pub const WITHSTOOD: Self = Self::NONE;
+
+    /// `all`, `none`, or names of faults separated by commas.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut faults = Self::NONE;
+        for name in text.split(',') {
+            match name {
+                "all" => faults = Self::ALL,
+                "none" => {}
+                "failed_syncs" => faults.failed_syncs = true,
+                "failed_directory_syncs" => faults.failed_directory_syncs = true,
+                "short_reads" => faults.short_reads = true,
+                "lost_pages" => faults.lost_pages = true,
+                "pieces" => faults.pieces = true,
+                "bodies" => faults.bodies = true,
+                _ => return None,
+            }
+        }
+        Some(faults)
+    }
 }
 
 /// A sequence of random numbers.

@@ -37,7 +37,8 @@ fn keys() -> Vec<String> {
 fn value(random: &mut Random, sizes: &[usize]) -> Vec<u8> {
     let length = sizes[random.below(sizes.len())];
     let mut value = format!("v{:015x}", random.draw() >> 4).into_bytes();
-    value.resize(16 + length, b'.');
+    // Of zeros, it looks like what a power cut leaves.
+    value.resize(16 + length, if random.chance(2000) { 0 } else { b'.' });
     value
 }
 

@@ -2,8 +2,9 @@
 //! length, swapped with each other. What was acknowledged is read as it was or is an error that names a file; it is never
 //! told as "no such key", and no key has another's value or one that it never had.
 //!
-//! One thing cannot be told from what is allowed: a file cut in what was not synced looks as it did at an earlier moment,
-//! or as if its last writer had died. Then every key has what it had at that moment.
+//! One thing cannot be told from what is allowed: a file cut behind what it began with looks as it did at an earlier moment,
+//! or as if its last writer had died. Then every key has what it had at that moment. What a file begins with is what was
+//! synced before anything referred to it.
 
 use kvfuse_core::{Error, Kind};
 use kvfuse_files::Config;
@@ -18,13 +19,13 @@ use std::rc::Rc;
 const CONFIG: Config = Config {
     durability: kvfuse_files::Durability::Relaxed,
     memory: 1 << 20,
-    segment: 256,
+    segment: 32,
     small: 60,
     blob: 100,
     flaw: None,
 };
 
-/// Notes where each file ends between any two calls, and how much of it was synced last.
+/// Notes where each file ends between any two calls, and how much of it was synced first.
 struct Sizes {
     disk: Disk,
     plain: Rc<Plain>,
@@ -37,7 +38,7 @@ impl Sizes {
         for (path, bytes) in self.disk.files() {
             // Calls have the path from the directory that the file was opened in.
             if synced.is_some_and(|synced| path == synced || path.ends_with(&format!("/{synced}"))) {
-                self.synced.borrow_mut().insert(path.clone(), bytes.len());
+                self.synced.borrow_mut().entry(path.clone()).or_insert(bytes.len());
             }
             self.seen.borrow_mut().entry(path).or_default().insert(bytes.len());
         }
@@ -88,7 +89,8 @@ impl Written {
         written.sizes.note(None);
         let files = written.disk.files();
         assert!(files.iter().filter(|(path, _)| path.contains("/s")).count() >= 2, "too few segments");
-        assert!(files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() < 6000, "too large to flip every bit");
+        let size: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(size < 20_000, "{size} bytes are too many to flip every bit");
         let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_string();
         written.names = files.iter().map(|(path, _)| name(path)).collect();
         written
@@ -145,7 +147,7 @@ struct Report {
     tried: usize,
     /// Damage that was told by an error.
     told: usize,
-    /// Files cut in what was not synced, that are an older state: at the end of a record, and within one.
+    /// Files cut behind what they began with, that are an older state: at the end of a record, and within one.
     older: [usize; 2],
     wrong: BTreeMap<(String, Wrong), (usize, String)>,
 }
@@ -287,10 +289,10 @@ fn damage() -> Report {
 }
 
 #[test]
-#[ignore = "format 3: in format 2 it is 2,430 of 16,879 damaged stores"]
+#[ignore = "format 3: in format 2 it is 7,142 of 27,157 damaged stores"]
 fn every_damage_to_a_small_store_is_harmless_or_told() {
     let report = damage();
     println!("{}", report.text());
     assert!(report.wrong.is_empty(), "{}", report.text());
-    assert!(report.tried > 5000 && report.told > report.tried / 2, "{}", report.text());
+    assert!(report.tried > 5000 && report.told > report.tried / 5, "{}", report.text());
 }

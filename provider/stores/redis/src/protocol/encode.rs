@@ -28,8 +28,8 @@ impl Request {
         self
     }
 
-    /// Begins a command with this number of arguments, including its name, which [`Self::argument`] then adds. `payload` is
-    /// their approximate size in bytes.
+    /// Begins a command with this number of arguments, including its name, which [`Self::argument`] then adds.
+    /// `payload` is their approximate size in bytes.
     pub fn begin(&mut self, arguments: usize, payload: usize) {
         self.bytes.reserve(payload + HEADER);
         self.header(b'*', arguments);

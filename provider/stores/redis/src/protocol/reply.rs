@@ -1,8 +1,8 @@
 //! Replies.
 
 /// One reply, in the same form for both versions of the protocol: RESP2's null string and null array are
-/// [`Null`](Self::Null), and RESP3's sets and maps are arrays, a map with its keys and values alternating. RESP3's pushes
-/// and attributes are not replies and are discarded.
+/// [`Null`](Self::Null), and RESP3's sets and maps are arrays, a map with its keys and values alternating. RESP3's
+/// pushes and attributes are not replies and are discarded.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
     Null,

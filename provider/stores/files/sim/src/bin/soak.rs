@@ -4,9 +4,12 @@
 //! soak [seconds [first seed]]             every weather, seed after seed (a random first one)
 //! soak replay <weather> <seed> [operations]
 //! ```
+//! The environment variable `FAULTS` is `all`, `none` or some of `failed_syncs`, `failed_directory_syncs`, `short_reads`,
+//! `lost_pages`, `pieces` and `bodies`, separated by commas; unless it is set, what the store withstands.
+//!
 //! It fails when something was wrong, and also when it was not found out whether something was: each such seed is told.
 
-use kvfuse_files_sim::world::{Counts, Plan, WEATHERS, Weather, run};
+use kvfuse_files_sim::world::{Counts, Faults, Plan, WEATHERS, Weather, run};
 use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -26,6 +29,14 @@ const REPLAY: &str = "replay: cargo run -p kvfuse-files-sim --bin soak -- replay
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize| arguments.get(place).and_then(|text| text.parse::<u64>().ok());
+    let faults = match std::env::var("FAULTS") {
+        Ok(names) => Faults::parse(&names),
+        Err(_) => Some(Faults::WITHSTOOD),
+    };
+    let Some(faults) = faults else {
+        eprintln!("FAULTS names something that is not a fault; see the documentation of soak");
+        return ExitCode::FAILURE;
+    };
     if arguments.first().is_some_and(|word| word == "replay") {
         let weather = WEATHERS.into_iter().find(|weather| arguments.get(1) == Some(&format!("{weather:?}")));
         let (Some(weather), Some(seed)) = (weather, number(2)) else {
@@ -33,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         };
         let operations = number(3).map_or_else(|| length(weather, seed), |n| n as usize);
-        return match run(Plan::new(weather, seed, operations)) {
+        return match run(Plan { faults, ..Plan::new(weather, seed, operations) }) {
             Ok(counts) if counts.undecided > 0 => {
                 println!("undecided, the search was given up: {counts:?}");
                 ExitCode::FAILURE
@@ -58,7 +69,7 @@ fn main() -> ExitCode {
     while start.elapsed() < limit {
         for weather in WEATHERS {
             let operations = length(weather, seed);
-            match run(Plan::new(weather, seed, operations)) {
+            match run(Plan { faults, ..Plan::new(weather, seed, operations) }) {
                 Ok(counts) => {
                     total.add(&counts);
                     if counts.undecided > 0 {
