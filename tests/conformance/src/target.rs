@@ -15,6 +15,7 @@ pub struct Target {
     /// The store of an artefact. All artefacts of a store share a column in the table of generations.
     #[serde(skip)]
     pub store: Option<&'static str>,
+    /// What it is, and how it is run.
     #[serde(flatten)]
     pub kind: Kind,
     /// The guests in which no case may fail. The others are run as well, for the record.
