@@ -47,7 +47,7 @@ fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
     }
     let parts = [
         ("provider/artefacts/Cargo.toml", artefacts_manifest()),
-        ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none())),
+        ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none()) + &export_all()),
         ("provider/facade/shapes/src/lib.rs", modules(|generation| generation.instead_of.is_some())),
         ("tests/conformance/guests/Cargo.toml", GENERATIONS.iter().map(|g| stanza(g.name)).collect()),
         ("README.md", table()),
@@ -97,6 +97,16 @@ fn modules(are: fn(&Generation) -> bool) -> String {
     let mut names: Vec<_> = GENERATIONS.iter().filter(|g| are(g)).map(|generation| generation.name).collect();
     names.sort_unstable();
     names.iter().map(|name| format!("pub mod {name};\n")).collect()
+}
+
+/// A macro that exports every generation of the facade.
+fn export_all() -> String {
+    let names: Vec<_> = GENERATIONS.iter().filter(|g| g.instead_of.is_none()).map(|g| g.name).collect();
+    format!(
+        "\n/// Exports every generation of this crate.\n#[macro_export]\nmacro_rules! export_all {{\n    \
+         ($provider:ty) => {{\n        $crate::export!($provider: {});\n    }};\n}}\n",
+        names.join(", ")
+    )
 }
 
 /// The README's table of stores.
