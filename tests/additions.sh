@@ -5,21 +5,27 @@
 #   tests/additions.sh               everything
 #   tests/additions.sh --no-runtime  without the conformance run, which needs wasmtime as a library
 #
-# The copy is in the target folder, and it shares what is compiled there of other people's crates.
+# The copy is in the target folder. It begins with a copy of what is compiled there, because one target folder cannot serve
+# two copies of a workspace: cargo would take the crates of one for those of the other.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+target=${CARGO_TARGET_DIR:-$root/target}
 export KVFUSE_TOOLS=${KVFUSE_TOOLS:-$root/.tools}
-copy=$CARGO_TARGET_DIR/additions
+copy=$target/additions
+export CARGO_TARGET_DIR=$copy/target
 runtime=true
 [ "${1:-}" != --no-runtime ] || runtime=false
 say() { printf '[additions] %s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
 rm -rf "$copy"
-mkdir -p "$copy"
+mkdir -p "$copy/target/debug"
+trap 'rm -rf "$copy/target"' EXIT
 (cd "$root" && git ls-files -z | tar --create --null --files-from=- --file=-) | tar --extract --directory "$copy" --file=-
+for part in guest wasm32-unknown-unknown debug/.fingerprint debug/build debug/deps; do
+  if [ -d "$target/$part" ]; then cp -a --reflink=auto "$target/$part" "$copy/target/$part"; fi
+done
 cd "$copy"
 git init --quiet
 git add --all
