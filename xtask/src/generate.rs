@@ -138,6 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn what_belongs_to_a_store_and_a_generation_is_where_their_names_say() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut places = Vec::new();
+        for store in STORES {
+            places.extend([format!("provider/stores/{}/src/lib.rs", store.name), format!("docs/{}.md", store.name)]);
+        }
+        for generation in GENERATIONS {
+            let facade = if generation.instead_of.is_some() { "facade/shapes" } else { "facade" };
+            places.extend([
+                format!("wit/{}/world.wit", generation.name),
+                format!("provider/{facade}/src/{}.rs", generation.name),
+                format!("tests/conformance/guests/examples/{}.rs", generation.name),
+            ]);
+        }
+        let missing: Vec<_> = places.iter().filter(|place| !root.join(place).is_file()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
     fn what_is_checked_in_is_what_the_table_says() {
         generate(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), true).unwrap();
     }
