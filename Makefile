@@ -67,10 +67,22 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	@cargo build --package kvfuse --no-default-features
 	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
-.PHONY: test
+.PHONY: test test-full native
 test: build servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
+
+test-full: conformance-check test-languages additions package ## what takes longer than `make test`: CI runs it after that one
+	$(call say,the simulation of the file store for two minutes)
+	@$(MAKE) --no-print-directory soak SOAK=120
+
+native:
+	@cargo build $(NATIVE)
+
+.PHONY: additions
+additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.md says, in a scratch copy
+	$(call say,adding a store and a generation in a scratch copy)
+	@tests/additions.sh
 
 SOAK := 600
 .PHONY: soak
@@ -92,7 +104,7 @@ bench: bench-guests ## speed beside peers, measured in one run (some minutes): d
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 SIZES := 1000,100000,1000000,10000000
-bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (about an hour, 10 GB of disk): its section of docs/bench.md
+bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (half an hour or more, 20 GB of disk): its section of docs/bench.md
 	$(call say,measuring)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench --curve --write --sizes $(SIZES) $(BENCH)
 
@@ -131,7 +143,7 @@ test-wrpc: providers ## the provider served over wRPC to another process (compil
 
 # The runner embeds what is in components/conformance/.
 CONFORMANCE_GUESTS := $(basename $(notdir $(wildcard tests/conformance/guests/examples/*.rs)))
-.PHONY: conformance conformance-guests
+.PHONY: conformance conformance-check conformance-guests
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
@@ -139,8 +151,13 @@ conformance-guests: toolchain
 	@$(foreach guest,$(CONFORMANCE_GUESTS),$(XTASK) componentize $(LEAN)/examples/$(guest).wasm \
 	  components/conformance/$(guest).wasm $(guest) "Cases of the conformance suite of wasi:keyvalue";)
 
-conformance: providers servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
-	@cargo build $(NATIVE)
+# The whole matrix, without writing it down.
+conformance-check: providers servers conformance-guests native
+	$(call say,conformance)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
+	  --json components/conformance.json
+
+conformance: providers servers conformance-guests native ## every generation against every artefact, and against wasmtime's own host
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \

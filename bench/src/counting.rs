@@ -94,3 +94,38 @@ impl Visit for Call {
 
     fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Traced as the bindings do it.
+    macro_rules! call {
+        ($module:literal, $function:literal) => {
+            tracing::span!(tracing::Level::TRACE, "wit-bindgen import", module = $module, function = $function)
+                .in_scope(|| ())
+        };
+    }
+
+    #[test]
+    fn only_calls_between_the_last_two_readings_of_the_clock_are_counted() {
+        install().expect("nothing else traces");
+        let work = || {
+            call!("types", "[method]descriptor.open-at");
+            for _ in 0..2 {
+                call!("monotonic-clock", "now");
+                call!("types", "[method]descriptor.read");
+                call!("types", "[method]descriptor.read");
+                call!("streams", "[method]output-stream.blocking-write-and-flush");
+                call!("monotonic-clock", "now");
+                call!("types", "[method]descriptor.stat");
+            }
+            Ok::<_, anyhow::Error>(7)
+        };
+        let expected = Counts::from([("read".to_string(), 2.0), ("blocking-write-and-flush".to_string(), 1.0)]);
+        assert_eq!(count(work).expect("counts"), (7, expected.clone()));
+        // Nothing is counted in between.
+        work().expect("works");
+        assert_eq!(count(work).expect("counts"), (7, expected));
+    }
+}

@@ -74,3 +74,29 @@ pub fn targets(all: &[Figures]) -> Vec<Row> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_beside_sqlite_at_each_size_and_beside_the_smallest_store() {
+        let store = |store: &str, keys, get| Figures { store: store.to_string(), keys, get, ..Figures::default() };
+        let all = [
+            store(KVFUSE, 1_000, 2.0),
+            store(SQLITE, 1_000, 4.0),
+            store(KVFUSE, 9_000, 7.0),
+            store(SQLITE, 9_000, 5.0),
+        ];
+        let rows: Vec<_> = targets(&all).into_iter().filter(|row| row.figure.starts_with("get")).collect();
+        let rows: Vec<_> = rows.iter().map(|row| (row.figure.as_str(), row.ratio, row.target)).collect();
+        assert_eq!(
+            rows,
+            [
+                ("get, 1,000 keys", 2.0 / 4.0, "as fast as SQLite"),
+                ("get, 9,000 keys", 7.0 / 5.0, "as fast as SQLite"),
+                ("get, 9,000 keys", 7.0 / 6.0, "3 × that of the smallest store"),
+            ]
+        );
+    }
+}

@@ -26,7 +26,7 @@ struct Engine {
 impl Engine {
     fn new(name: &'static str, port: u16, setting: String, times: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let fused = kvfuse_compose::compose(&guest("bench")?, &component(&format!("keyvalue_{name}"))?)?;
+        let fused = kvfuse_compose::compose(&guest("bench")?, &component(&format!("keyvalue-{name}"))?)?;
         std::fs::write(folder.path().join("fused.wasm"), fused)?;
         std::fs::write(folder.path().join("exchange.wasm"), guest("exchange")?)?;
         Ok(Self { folder, name, port, setting, times })

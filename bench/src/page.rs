@@ -25,13 +25,17 @@ over slices of a hundred operations. Compare figures within a run, never between
 
 const ABOUT_CURVE: &str = "
 One instance, values of 100 bytes, keys in random order. Every store is filled and stays open; then rounds of the stores
-alternate. A figure is the mean over a round, splits and checkpoints included, and the median of the rounds. `fill` sets
-each key once by itself. Counters are a tenth as many as keys and lie in the same bucket.
+alternate. A figure is the mean over a round, splits and checkpoints included, and the median of the rounds. Filling sets
+each key once, in an operation of its own. Counters are a tenth as many as keys and lie in the same bucket. The bytes per
+key are those of all files, keys of 12 bytes and (after the rounds) counters included.
 
-SQLite: WAL, synchronous=NORMAL, prepared statements, each operation a transaction of its own. As with kvfuse's default a
-write outlives its process and may be lost in a power cut. redb: a single write is committed with `Durability::None`,
-which does not outlive its process, and every 10,000th durably. Both run natively. kvfuse has its default
-memory, or `KEYVALUE_MEMORY=512M` where that is said.
+SQLite: WAL, synchronous=NORMAL, prepared statements, its default cache of 2 MB, each operation a transaction of its own.
+As with kvfuse's default, a write outlives its process and may be lost in a power cut. redb: its default cache of 1 GiB;
+single writes are committed with `Durability::None`, so that they do not outlive their process, and every 10,000th
+durably. Both run natively. kvfuse has its default memory, or `KEYVALUE_MEMORY=512M` where that is said.
+
+`make bench-sizes` adds 10,000,000 keys. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
+same curve in a minute, with the store linked natively.
 ";
 
 pub fn terminal(rows: &[Row]) -> String {
