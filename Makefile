@@ -72,7 +72,7 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: conformance-check test-languages additions ## what takes longer than `make test`: CI runs it after that one
+test-full: conformance-check test-languages additions package ## what takes longer than `make test`: CI runs it after that one
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120
 
@@ -141,11 +141,15 @@ test-wrpc: providers ## the provider served over wRPC to another process (compil
 	$(call say,the provider over wRPC)
 	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
 
+# The runner embeds what is in components/conformance/.
+CONFORMANCE_GUESTS := $(basename $(notdir $(wildcard tests/conformance/guests/examples/*.rs)))
 .PHONY: conformance conformance-check conformance-guests
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_mutant --target wasm32-unknown-unknown --profile guest
+	@$(foreach guest,$(CONFORMANCE_GUESTS),$(XTASK) componentize $(LEAN)/examples/$(guest).wasm \
+	  components/conformance/$(guest).wasm $(guest) "Cases of the conformance suite of wasi:keyvalue";)
 
 # The whole matrix, without writing it down.
 conformance-check: providers servers conformance-guests native
@@ -169,11 +173,11 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-table kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse
-package: providers ## make the packages for a registry, and compile each as its users will
+PACKAGES := kvfuse-core kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
+package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
-	@trap 'rm -rf kvfuse/embedded' EXIT; mkdir -p kvfuse/embedded; \
-	  cp components/keyvalue*.wasm kvfuse/embedded/; \
+	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \
+	  cp components/keyvalue*.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
@@ -189,5 +193,5 @@ test-languages: languages ## the consumers in other languages, fused and run
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
 	@cargo clean --quiet
-	@rm -rf components/*.wasm components/*.json .tools
+	@rm -rf components/*.wasm components/*.json components/conformance .tools
 	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

@@ -6,7 +6,7 @@ use kvfuse_compose::World;
 use kvfuse_conformance::Runner;
 use kvfuse_conformance::fused::Fused;
 use kvfuse_conformance::report::Outcome;
-use kvfuse_conformance::target::Target;
+use kvfuse_conformance::target::{Grant, Target};
 use kvfuse_table::{GENERATIONS, Generation};
 use kvfuse_tests::lean::{example, from_core, target};
 use libtest_mimic::{Arguments, Trial};
@@ -44,7 +44,7 @@ fn check(generation: &Generation) -> Result<()> {
     let provider = from_core(&target().join("wasm32-unknown-unknown/guest/keyvalue_mutant.wasm"))?;
     let guest = example(generation.name)?;
     let swaps = World::of(&guest)?.imports.iter().any(|item| item.functions.iter().any(|(name, _)| name == "swap"));
-    let target = Target::of_arguments("", &[], &["directory".into()], "")?;
+    let target = Target::of_arguments("", &[], &[Grant::Directory], "");
     let fused = Fused::new(&guest, &provider, &target)?;
     let list = fused.run(&["--list"])?;
     let fails = |fused: &Fused, case: &str| match fused.run(&["bucket", case]) {
