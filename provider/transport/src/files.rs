@@ -20,8 +20,9 @@ pub mod native;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-/// Bytes that one [`File::append`] can place as one piece: above it the host may cut.
-pub const MAX_APPEND: usize = 1 << 20;
+/// Bytes that one [`File::append`] can place as one piece: above it the host cuts. Hosts of `wasi:filesystem` pass at most
+/// so many bytes of a stream to the system at once.
+pub const MAX_APPEND: usize = 64 << 10;
 
 /// The cause of a failed operation, as far as a store acts on it. All other error codes of WASI are [`Io`](Self::Io).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -16,11 +16,15 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub durability: Durability,
-    /// Bytes of segments kept in memory; one segment is kept in any case.
+    /// Bytes of what is kept in memory of the store, about; one segment is kept in any case.
     pub memory: usize,
-    /// Bytes at which a segment is sealed, if it has not much more live data.
+    /// Bytes behind the base of a segment at which it is compacted, if its base is not much larger.
     pub segment: u64,
-    /// Bytes of the longest value that is kept in memory with its key.
+    /// Bytes of a base from which its segment is split rather than compacted.
+    pub split: u64,
+    /// Bytes behind the base, or the last index, at which a segment with a larger base gets an index.
+    pub index: u64,
+    /// Bytes of the longest value that is kept with its key.
     pub small: usize,
     /// Bytes of the longest value that is kept in its segment; above, it has a file of its own.
     pub blob: usize,
@@ -34,8 +38,10 @@ impl Default for Config {
             durability: Durability::Relaxed,
             memory: 12 << 20,
             segment: 256 << 10,
+            split: 12 << 20,
+            index: 48 << 10,
             small: 4 << 10,
-            blob: 64 << 10,
+            blob: 128 << 10,
             #[cfg(feature = "flaws")]
             flaw: None,
         }
@@ -43,7 +49,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads `KEYVALUE_DURABILITY` (`relaxed` or `full`) and `KEYVALUE_MEMORY` (bytes of segments kept in memory).
+    /// Reads `KEYVALUE_DURABILITY` (`relaxed` or `full`) and `KEYVALUE_MEMORY` (bytes of what is kept in memory).
     ///
     /// # Errors
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) with the values there are.

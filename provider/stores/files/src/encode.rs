@@ -3,8 +3,7 @@
 use crate::frame::{self, HEADER, OVERHEAD};
 use crate::hash::Checks;
 use crate::name::ValueName;
-use crate::nodelog::NodeState;
-use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Plan, TAG_SHIFT, Value};
+use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Piece, Plan, Seen, TAG_SHIFT, Totals, Value};
 
 /// Builds a frame: the head in place behind its header, the blobs by reference until the end.
 pub struct Encoder<'a> {
@@ -18,50 +17,81 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// `room` is the bytes that the record will take, about.
-    fn new(checks: &'a Checks, small: usize, room: usize) -> Self {
+    /// `room` is the bytes that the head will take, about.
+    fn new(checks: &'a Checks, kind: u8, small: usize, room: usize) -> Self {
         let mut frame = Vec::with_capacity(OVERHEAD + room);
         frame.extend_from_slice(&[0; HEADER]);
+        frame.push(kind);
         Self { checks, frame, blobs: Vec::new(), blob_bytes: 0, small }
     }
 
-    /// A write without operations yet.
-    pub fn write(checks: &'a Checks, id: u64, small: usize, room: usize) -> Self {
-        let mut out = Self::new(checks, small, 9 + room);
-        out.frame.push(1);
+    /// A write without operations yet. `room` is the bytes that they will take, about.
+    pub fn write(checks: &'a Checks, id: u64, seen: Seen, small: usize, room: usize) -> Self {
+        let mut out = Self::new(checks, 1, small, 17 + room);
         out.u64(id);
+        out.seen(seen);
         out
     }
 
-    /// A base, or part of one, without pairs yet.
-    pub fn base(checks: &'a Checks, base: &Part, small: usize, room: usize) -> Self {
-        let mut out = Self::new(checks, small, 31 + room);
-        out.frame.push(2);
+    /// The frame of some pages of a run, and where in it they begin.
+    pub fn pages(checks: &'a Checks, run: u64, first: u32, lengths: &[u16], pages: &'a [u8]) -> (Vec<u8>, usize) {
+        let mut out = Self::new(checks, 2, 0, 13 + lengths.len() * 2);
+        out.u64(run);
+        out.frame.extend_from_slice(&first.to_le_bytes());
+        lengths.iter().for_each(|length| out.frame.extend_from_slice(&length.to_le_bytes()));
+        out.blob(pages);
+        out.finish()
+    }
+
+    /// The frame of a base whose pages are there.
+    pub fn base(checks: &Checks, run: &RunAt<'_>, follows: u64, next: u64, totals: Totals) -> Vec<u8> {
+        let mut out = Encoder::new(checks, 3, 0, 64 + run.room());
         out.frame.extend_from_slice(&FORMAT.to_le_bytes());
-        out.u64(base.writer);
-        out.frame.extend_from_slice(&base.part.to_le_bytes());
-        out.frame.extend_from_slice(&base.parts.to_le_bytes());
-        out.u64(base.next);
-        out.u64(base.follows);
-        out
-    }
-
-    /// The frame of a seal.
-    pub fn seal(checks: &Checks, id: u64, plan: Plan) -> Vec<u8> {
-        let mut out = Encoder::new(checks, 0, 10);
-        out.frame.push(3);
-        out.u64(id);
-        out.frame.push(u8::from(plan == Plan::Split));
+        out.u64(run.id);
+        out.seen(run.seen);
+        [follows, next, totals.keys, totals.bytes, totals.file_bytes].iter().for_each(|n| out.u64(*n));
+        out.directory(run);
         out.finish().0
     }
 
-    /// The frame of a node's state.
-    pub fn state(checks: &Checks, state: NodeState) -> Vec<u8> {
-        let mut out = Encoder::new(checks, 0, 18);
-        out.frame.push(4);
-        out.u64(state.generation);
-        out.frame.push(u8::from(state.split));
-        out.u64(state.seal);
+    /// The frame of an index whose pages are there.
+    pub fn index(
+        checks: &Checks,
+        run: &RunAt<'_>,
+        next: u64,
+        base: (u32, u32),
+        dead: (&[ValueName], u64),
+        last: &[u8],
+    ) -> Vec<u8> {
+        let mut out = Encoder::new(checks, 4, 0, 64 + run.room() + last.len());
+        out.u64(run.id);
+        out.seen(run.seen);
+        out.u64(next);
+        out.frame.extend_from_slice(&base.0.to_le_bytes());
+        out.frame.extend_from_slice(&base.1.to_le_bytes());
+        out.u64(dead.1);
+        out.frame.extend_from_slice(&(dead.0.len() as u16).to_le_bytes());
+        dead.0.iter().for_each(|name| out.name(*name));
+        out.directory(run);
+        out.frame.extend_from_slice(last);
+        out.finish().0
+    }
+
+    /// The frame of a value, or of a piece of one, and where in it the bytes begin.
+    pub fn piece(checks: &'a Checks, id: u64, bytes: &'a [u8]) -> (Vec<u8>, usize) {
+        let mut out = Self::new(checks, 5, 0, 17);
+        out.u64(id);
+        out.u64(checks.sum(bytes));
+        out.blob(bytes);
+        out.finish()
+    }
+
+    /// The frame of a seal.
+    pub fn seal(checks: &Checks, id: u64, seen: Seen, plan: Plan) -> Vec<u8> {
+        let mut out = Encoder::new(checks, 6, 0, 18);
+        out.u64(id);
+        out.seen(seen);
+        out.frame.push(u8::from(plan == Plan::Split));
         out.finish().0
     }
 
@@ -76,81 +106,66 @@ impl<'a> Encoder<'a> {
         (frame, head)
     }
 
+    fn blob(&mut self, bytes: &'a [u8]) -> u32 {
+        let at = self.blob_bytes;
+        self.blobs.push(bytes);
+        self.blob_bytes += bytes.len() as u32;
+        at
+    }
+
+    fn seen(&mut self, seen: Seen) {
+        self.frame.extend_from_slice(&seen.position.to_le_bytes());
+        self.frame.extend_from_slice(&seen.version.to_le_bytes());
+    }
+
+    fn directory(&mut self, run: &RunAt<'_>) {
+        self.frame.extend_from_slice(&(run.parts.len() as u16).to_le_bytes());
+        for (at, pages) in run.parts {
+            self.frame.extend_from_slice(&at.to_le_bytes());
+            self.frame.extend_from_slice(&pages.to_le_bytes());
+        }
+        run.lengths.iter().for_each(|length| self.frame.extend_from_slice(&length.to_le_bytes()));
+    }
+
     fn u64(&mut self, n: u64) {
-        self.frame.extend_from_slice(&n.to_le_bytes());
+        put_u64(&mut self.frame, n);
     }
 
     fn name(&mut self, name: ValueName) {
-        self.frame.push(name.node.depth());
-        self.u64(name.node.bits());
-        self.u64(name.generation);
-        self.u64(name.id);
-    }
-
-    fn key(&mut self, key: Key<'_>) {
-        match key {
-            Key::Whole(bytes) => {
-                self.frame.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
-                self.frame.extend_from_slice(bytes);
-            }
-            Key::Far { digest, length, file } => {
-                self.frame.extend_from_slice(&FAR_KEY.to_le_bytes());
-                self.frame.extend_from_slice(&digest);
-                self.frame.extend_from_slice(&length.to_le_bytes());
-                self.name(file);
-            }
-        }
-    }
-
-    fn bytes(&mut self, bytes: &'a [u8]) -> Value<'a> {
-        let length = bytes.len() as u32;
-        if bytes.len() <= self.small {
-            self.frame.extend_from_slice(&length.to_le_bytes());
-            self.frame.extend_from_slice(bytes);
-            return Value::Small(bytes);
-        }
-        let check = self.checks.sum(bytes);
-        self.frame.extend_from_slice(&(length | 1 << TAG_SHIFT).to_le_bytes());
-        self.u64(check);
-        self.blobs.push(bytes);
-        let at = self.blob_bytes;
-        self.blob_bytes += length;
-        Value::Blob { at, length, check }
-    }
-
-    fn file(&mut self, value: FileValue) -> Value<'a> {
-        self.frame.extend_from_slice(&(2u32 << TAG_SHIFT).to_le_bytes());
-        self.u64(value.size);
-        self.frame.push(u8::from(value.check.is_some()));
-        self.u64(value.check.unwrap_or(0));
-        self.name(value.name);
-        Value::File(value)
+        put_name(&mut self.frame, name);
     }
 
     fn content(&mut self, content: Content<'a>) -> Value<'a> {
-        match content {
-            Content::Bytes(bytes) => self.bytes(bytes),
-            Content::File(file) => self.file(file),
+        if let Content::Bytes(bytes) = content
+            && bytes.len() > self.small
+        {
+            let (length, check) = (bytes.len() as u32, self.checks.sum(bytes));
+            self.frame.extend_from_slice(&(length | 1 << TAG_SHIFT).to_le_bytes());
+            self.u64(check);
+            let at = self.blob(bytes);
+            return Value::Blob { at, length, check };
         }
+        put_content(&mut self.frame, content)
     }
 
-    // Each gives the operation as a reader of the frame decodes it.
+    // Each gives the operation as a reader of the frame decodes it, except that pieces are left out: a value in pieces
+    // is never compared with what was sent.
 
     pub fn set(&mut self, key: Key<'a>, value: Content<'a>) -> Op<'a> {
         self.frame.push(1);
-        self.key(key);
+        put_key(&mut self.frame, key);
         Op::Set { key, value: self.content(value) }
     }
 
     pub fn delete(&mut self, key: Key<'a>) -> Op<'a> {
         self.frame.push(2);
-        self.key(key);
+        put_key(&mut self.frame, key);
         Op::Delete { key }
     }
 
     pub fn increment(&mut self, key: Key<'a>, delta: i64, floor: i64) -> Op<'a> {
         self.frame.push(3);
-        self.key(key);
+        put_key(&mut self.frame, key);
         self.frame.extend_from_slice(&delta.to_le_bytes());
         self.frame.extend_from_slice(&floor.to_le_bytes());
         Op::Increment { key, delta, floor }
@@ -158,30 +173,93 @@ impl<'a> Encoder<'a> {
 
     pub fn swap(&mut self, key: Key<'a>, expected: u64, value: Content<'a>) -> Op<'a> {
         self.frame.push(4);
-        self.key(key);
+        put_key(&mut self.frame, key);
         self.u64(expected);
         Op::Swap { key, expected, value: self.content(value) }
     }
+}
 
-    pub fn pair(&mut self, version: u64, key: Key<'_>, content: Content<'a>) {
-        self.u64(version);
-        self.key(key);
-        self.content(content);
+/// Where the pages of a run are, for the record that completes it.
+pub struct RunAt<'a> {
+    pub id: u64,
+    /// What its writer had seen when all pages were there.
+    pub seen: Seen,
+    pub parts: &'a [(u32, u16)],
+    pub lengths: &'a [u16],
+}
+
+impl RunAt<'_> {
+    fn room(&self) -> usize {
+        2 + self.parts.len() * 6 + self.lengths.len() * 2
     }
 }
 
-/// What a part of a base says before its pairs.
-pub struct Part {
-    pub writer: u64,
-    pub part: u16,
-    pub parts: u16,
-    pub next: u64,
-    pub follows: u64,
-}
-
-/// A value to be written: bytes that fit a frame, or a file that has it.
+/// A value to be written.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     Bytes(&'a [u8]),
     File(FileValue),
+    Pieces(&'a [Piece]),
+}
+
+fn put_u64(out: &mut Vec<u8>, n: u64) {
+    out.extend_from_slice(&n.to_le_bytes());
+}
+
+fn put_name(out: &mut Vec<u8>, name: ValueName) {
+    out.push(name.node.depth());
+    put_u64(out, name.node.bits());
+    put_u64(out, name.generation);
+    put_u64(out, name.id);
+}
+
+fn put_key(out: &mut Vec<u8>, key: Key<'_>) {
+    match key {
+        Key::Whole(bytes) => {
+            out.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+            out.extend_from_slice(bytes);
+        }
+        Key::Far { digest, length, file } => {
+            out.extend_from_slice(&FAR_KEY.to_le_bytes());
+            out.extend_from_slice(&digest);
+            out.extend_from_slice(&length.to_le_bytes());
+            put_name(out, file);
+        }
+    }
+}
+
+fn put_content<'a>(out: &mut Vec<u8>, content: Content<'a>) -> Value<'a> {
+    match content {
+        Content::Bytes(bytes) => {
+            out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+            out.extend_from_slice(bytes);
+            Value::Small(bytes)
+        }
+        Content::File(value) => {
+            out.extend_from_slice(&(2u32 << TAG_SHIFT).to_le_bytes());
+            put_u64(out, value.size);
+            out.push(u8::from(value.check.is_some()));
+            put_u64(out, value.check.unwrap_or(0));
+            put_name(out, value.name);
+            Value::File(value)
+        }
+        Content::Pieces(pieces) => {
+            let length: u32 = pieces.iter().map(|piece| piece.length).sum();
+            out.extend_from_slice(&(length | 3 << TAG_SHIFT).to_le_bytes());
+            out.push(pieces.len() as u8);
+            for piece in pieces {
+                out.extend_from_slice(&piece.at.to_le_bytes());
+                out.extend_from_slice(&piece.length.to_le_bytes());
+                put_u64(out, piece.check);
+            }
+            Value::Small(&[])
+        }
+    }
+}
+
+/// Appends a pair of a base to a page.
+pub fn pair(out: &mut Vec<u8>, version: u64, key: Key<'_>, content: Content<'_>) {
+    put_u64(out, version);
+    put_key(out, key);
+    put_content(out, content);
 }

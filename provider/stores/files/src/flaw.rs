@@ -41,6 +41,8 @@ pub enum Flaw {
     ErrorBelieved,
     /// The anchor is used before it is synced.
     AnchorNotSynced,
+    /// An index is written before what it names is synced.
+    IndexNotSynced,
     /// A sync that failed is tried again, and its success believed.
     FailedSyncForgotten,
     /// A read that gives less than was asked for counts as the end of the file.

@@ -2,29 +2,30 @@
 //!
 //! ```text
 //!  0  4  marker of this file
-//!  4  8  checksum of everything from offset 12 to the end of the head
-//! 12  4  length of the head
-//! 16  4  length of the blobs
-//! 20  …  the head: a record
-//!     …  the blobs: larger values of the record, each with a checksum in the head
+//!  4  4  length of the head
+//!  8  4  length of the blobs
+//! 12  4  check of the two lengths
+//! 16  8  check of the head
+//! 24  …  the head: a record
+//!     …  the blobs: pages, or larger values, each with a check of its own
 //!     1  end of this file's frames
 //! ```
-//! Numbers are little-endian. The checksum of the blobs is in the head, so that a value can be read alone and checked.
+//! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own, so
+//! that a damaged header can be told from a record that was cut off: see [`gap`](crate::gap).
 //!
-//! The end is a byte that is neither zero nor in the marker: so what follows a torn frame, zeros of a power cut or the
-//! beginning of another frame, never happens to complete it. Else a write that was lost could come back.
+//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame, zeros of a power cut or the
+//! beginning of another frame, never happens to complete it. Otherwise a write that was lost could come back.
 
 use crate::hash::Checks;
 use kvfuse_transport::files::MAX_APPEND;
 
 /// Bytes before the head.
-pub const HEADER: usize = 20;
+pub const HEADER: usize = 24;
 /// Bytes around the head and the blobs.
 pub const OVERHEAD: usize = HEADER + 1;
-/// Largest frame, header included: it has to fit one append.
+/// Largest frame, in bytes: it has to be one append.
 pub const MAX_FRAME: usize = MAX_APPEND;
-/// Where the checksummed bytes begin.
-const CHECKED: usize = 12;
+const LENGTHS: std::ops::Range<usize> = 4..12;
 
 /// Fills in the header of a frame: `frame` is [`HEADER`] bytes of room, and the head.
 pub fn close(checks: &Checks, frame: &mut [u8], blobs: u32) {
@@ -35,12 +36,17 @@ pub fn close(checks: &Checks, frame: &mut [u8], blobs: u32) {
         }
     };
     put(0, &checks.marker());
-    put(CHECKED, &head.to_le_bytes());
-    put(CHECKED + 4, &blobs.to_le_bytes());
-    let sum = checks.sum(frame.get(CHECKED..).unwrap_or_default()).to_le_bytes();
-    if let Some(place) = frame.get_mut(4..CHECKED) {
-        place.copy_from_slice(&sum);
-    }
+    put(4, &head.to_le_bytes());
+    put(8, &blobs.to_le_bytes());
+    let lengths = checks.sum(frame.get(LENGTHS).unwrap_or_default()) as u32;
+    let sum = checks.sum(frame.get(HEADER..).unwrap_or_default());
+    let mut put = |at: usize, bytes: &[u8]| {
+        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+            place.copy_from_slice(bytes);
+        }
+    };
+    put(12, &lengths.to_le_bytes());
+    put(16, &sum.to_le_bytes());
 }
 
 /// Appends a frame of any head and blobs to `out`, for tests.
@@ -77,38 +83,41 @@ pub enum Read<'a> {
     Not,
 }
 
+/// The lengths of head and blobs that a header claims, if the header is as it was written.
+pub fn lengths(checks: &Checks, bytes: &[u8]) -> Option<(usize, usize)> {
+    if bytes.first_chunk::<4>()? != &checks.marker() || bytes.len() < HEADER {
+        return None;
+    }
+    if number::<4>(bytes, 12)? != u64::from(checks.sum(bytes.get(LENGTHS)?) as u32) {
+        return None;
+    }
+    let (head, blobs) = (number::<4>(bytes, 4)? as usize, number::<4>(bytes, 8)? as usize);
+    (OVERHEAD.saturating_add(head).saturating_add(blobs) <= MAX_FRAME).then_some((head, blobs))
+}
+
 /// Reads the frame that `bytes` begin with.
 pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
-    let marker = checks.marker();
-    let Some((header, rest)) = bytes.split_at_checked(HEADER) else {
+    if bytes.len() < HEADER {
+        let marker = checks.marker();
         let known = bytes.len().min(marker.len());
         return if bytes.get(..known) == marker.get(..known) { Read::Short(HEADER) } else { Read::Not };
-    };
-    let (Some(found), Some(sum), Some(head), Some(blobs)) =
-        (header.first_chunk::<4>(), number::<8>(header, 4), number::<4>(header, 12), number::<4>(header, 16))
-    else {
-        return Read::Not;
-    };
-    if *found != marker {
+    }
+    let Some((head, blobs)) = lengths(checks, bytes) else { return Read::Not };
+    let rest = bytes.get(HEADER..).unwrap_or_default();
+    let Some((head, rest)) = rest.split_at_checked(head) else { return Read::Short(OVERHEAD + head + blobs) };
+    if number::<8>(bytes, 16) != Some(checks.sum(head)) {
         return Read::Not;
     }
-    let (head, blobs) = (head as usize, blobs as usize);
-    let size = OVERHEAD.checked_add(head).and_then(|n| n.checked_add(blobs)).filter(|n| *n <= MAX_FRAME);
-    let Some(size) = size else { return Read::Not };
-    if bytes.get(CHECKED..HEADER + head).is_some_and(|checked| checks.sum(checked) != sum) {
-        return Read::Not;
-    }
-    let parts = rest.split_at_checked(head).and_then(|(head, rest)| Some((head, rest.split_at_checked(blobs)?)));
-    match parts {
-        Some((head, (blobs, [end, ..]))) if *end == checks.end() => Read::Whole(Frame { head, blobs }),
-        Some((_, (_, [_, ..]))) => Read::Not,
-        _ => Read::Short(size),
+    match rest.split_at_checked(blobs) {
+        Some((blobs, [end, ..])) if *end == checks.end() => Read::Whole(Frame { head, blobs }),
+        Some((_, [_, ..])) => Read::Not,
+        _ => Read::Short(OVERHEAD + head.len() + blobs),
     }
 }
 
 /// Bytes that [`read`] hashes at most to judge the front of `bytes`.
 pub fn cost(bytes: &[u8]) -> usize {
-    number::<4>(bytes, 12).map_or(0, |head| (head as usize).min(bytes.len()).saturating_add(HEADER))
+    number::<4>(bytes, 4).map_or(0, |head| (head as usize).min(bytes.len()).saturating_add(HEADER))
 }
 
 /// A little-endian number of `N` bytes at an offset.
@@ -126,7 +135,7 @@ mod tests {
     use crate::name::Node;
 
     fn checks(number: u64) -> Checks {
-        Keys::new(&[7; 16]).checks(b's', Node::ROOT, number)
+        Keys::new(&[7; 16]).checks(b'S', Node::ROOT, number)
     }
 
     #[test]
@@ -162,7 +171,7 @@ mod tests {
         write(&checks(0), b"head", b"", &mut out);
         for bit in 0..out.len() * 8 {
             out[bit / 8] ^= 1 << (bit % 8);
-            assert!(!matches!(read(&checks(0), &out), Read::Whole(_)), "bit {bit}");
+            assert_eq!(read(&checks(0), &out), Read::Not, "bit {bit}");
             out[bit / 8] ^= 1 << (bit % 8);
         }
     }

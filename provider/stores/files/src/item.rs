@@ -1,37 +1,95 @@
-//! What others see of a state: entries, and what operations did.
+//! What a segment holds, as others see it: values, entries, and what operations did.
 
-use crate::record::{FileValue, Key};
+use crate::encode::Content;
+use crate::record::{FileValue, Key, Piece, Value};
 use kvfuse_core::Error;
 
-/// A value of the state.
-#[derive(Clone, Copy, Debug)]
-pub enum Found<'a> {
-    Small(&'a [u8]),
-    Blob { at: u64, length: u32, check: u64 },
+/// A value, or where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    Bytes(Vec<u8>),
+    /// Elsewhere in its segment, one piece behind the other.
+    Pieces(Vec<Piece>),
     File(FileValue),
 }
 
-/// An entry of the state.
-#[derive(Clone, Copy, Debug)]
-pub struct Item<'a> {
-    pub hash: u64,
-    pub version: u64,
-    pub key: Key<'a>,
-    pub value: Found<'a>,
+impl Stored {
+    /// `blobs` is the offset in the segment of the blobs of the record that has the value.
+    pub fn new(value: Value<'_>, blobs: u64) -> Self {
+        match value {
+            Value::Small(bytes) => Self::Bytes(bytes.to_vec()),
+            Value::Blob { at, length, check } => {
+                let at = u32::try_from(blobs.saturating_add(u64::from(at))).unwrap_or(u32::MAX);
+                Self::Pieces(vec![Piece { at, length, check }])
+            }
+            Value::File(file) => Self::File(file),
+            Value::Pieces(pieces) => Self::Pieces(pieces.iter().collect()),
+        }
+    }
+
+    pub fn content(&self) -> Content<'_> {
+        match self {
+            Self::Bytes(bytes) => Content::Bytes(bytes),
+            Self::Pieces(pieces) => Content::Pieces(pieces),
+            Self::File(file) => Content::File(*file),
+        }
+    }
+
+    /// Bytes of a value that is in the segment.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Pieces(pieces) => pieces.iter().map(|piece| u64::from(piece.length)).sum(),
+            Self::File(_) => 0,
+        }
+    }
 }
 
-impl Item<'_> {
-    /// Bytes that it takes in a base.
-    pub fn size(&self) -> usize {
-        let key = match self.key {
-            Key::Whole(bytes) => 10 + bytes.len(),
-            Key::Far { .. } => 55,
-        };
-        key + match self.value {
-            Found::Small(bytes) => 4 + bytes.len(),
-            Found::Blob { length, .. } => 12 + length as usize,
-            Found::File(_) => 46,
+/// A key's value and version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub version: u64,
+    pub value: Stored,
+}
+
+/// A key, as entries have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedKey {
+    Whole(Vec<u8>),
+    Far { digest: [u8; 16], length: u32, file: crate::name::ValueName },
+}
+
+impl OwnedKey {
+    pub fn borrow(&self) -> Key<'_> {
+        match self {
+            Self::Whole(bytes) => Key::Whole(bytes),
+            Self::Far { digest, length, file } => Key::Far { digest: *digest, length: *length, file: *file },
         }
+    }
+}
+
+impl From<Key<'_>> for OwnedKey {
+    fn from(key: Key<'_>) -> Self {
+        match key {
+            Key::Whole(bytes) => Self::Whole(bytes.to_vec()),
+            Key::Far { digest, length, file } => Self::Far { digest, length, file },
+        }
+    }
+}
+
+/// A pair of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub place: u64,
+    pub key: OwnedKey,
+    pub found: Found,
+}
+
+impl Item {
+    /// Whether this is the pair of a key with that place.
+    pub fn is(&self, key: &Key<'_>) -> bool {
+        let own = self.key.borrow();
+        own.is_far() == key.is_far() && own.id() == key.id()
     }
 }
 
@@ -44,4 +102,6 @@ pub enum Outcome {
     Conflict,
     /// An increment that changed nothing.
     Refused(Error),
+    /// It depends on what lies below, which was not looked at. The operation has this version.
+    Open(u64),
 }

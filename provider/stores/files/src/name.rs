@@ -47,6 +47,16 @@ impl Node {
         hash >> self.shift() == self.bits
     }
 
+    /// Bits of a hash below those that name it.
+    pub fn bits_below(self) -> u32 {
+        self.shift()
+    }
+
+    /// The first hash it covers.
+    pub fn first(self) -> u64 {
+        self.bits << self.shift()
+    }
+
     /// The last hash it covers.
     pub fn last(self) -> u64 {
         (self.bits << self.shift()) | ((1 << self.shift()) - 1)

@@ -4,11 +4,12 @@
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
 //! generation 0.
 
-use crate::encode::Encoder;
-use crate::frame::{self, OVERHEAD, Read};
 use crate::hash::Keys;
 use crate::name::Node;
-use crate::record::{self, Record};
+use crate::segment::damaged;
+use crate::v2::encode;
+use crate::v2::frame::{self, OVERHEAD, Read};
+use crate::v2::record::{self, Record};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 
@@ -31,15 +32,21 @@ impl NodeState {
 
 /// Bytes of one record.
 const RECORD: usize = OVERHEAD + 18;
-/// Bytes read from the end of the file: as long as one record in them is whole, the ones before it do not matter.
-const TAIL: u64 = 4096;
+/// Bytes read from the end of the file. All of a log that is not longer is checked.
+const TAIL: usize = 4096;
 const CHUNK: usize = 64 << 10;
+/// Attempts at a record, each undone by a host that cuts appends.
+const ATTEMPTS: usize = 4;
 
 fn failed(node: Node, error: FileError) -> Error {
     crate::error::failed(&format!("the file {}", node.log()), error)
 }
 
 /// The state of a node.
+///
+/// # Errors
+/// Of reading; [`Kind::Damaged`] if what is read has something that is no record and was not cut off: it may have said
+/// more.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
         Ok(file) => read_file(&file, keys, node),
@@ -49,45 +56,76 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<Node
 }
 
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
-    let bytes = file.read(0, TAIL as usize).map_err(|error| failed(node, error))?;
-    if (bytes.len() as u64) < TAIL {
-        return Ok(highest(keys, node, &bytes).unwrap_or_default());
+    let bytes = read_at(file, node, 0, TAIL)?;
+    if bytes.len() < TAIL {
+        return Ok(judge(keys, node, &bytes)?.unwrap_or_default());
     }
     let size = file.size().map_err(|error| failed(node, error))?;
-    let tail = file.read(size.saturating_sub(TAIL), TAIL as usize).map_err(|error| failed(node, error))?;
-    if let Some(state) = highest(keys, node, &tail) {
-        return Ok(state);
+    let tail = read_at(file, node, size.saturating_sub(TAIL as u64), TAIL)?;
+    // It begins within a record.
+    let begin = records(keys, node, &tail).first().map_or(0, |(at, _)| *at);
+    match judge(keys, node, tail.get(begin..).unwrap_or_default())? {
+        Some(state) => Ok(state),
+        None => Err(damaged(&node.log(), "its end is not as it was written")),
     }
-    // A damaged end: look at everything.
-    let mut state = NodeState::default();
-    let mut at = 0;
-    while at < size {
-        let bytes = file.read(at, CHUNK).map_err(|error| failed(node, error))?;
-        state = state.max(highest(keys, node, &bytes).unwrap_or_default());
-        at += match bytes.len() {
-            0 => break,
-            // Records that lie across the border are read again.
-            n if n >= CHUNK => (n - RECORD) as u64,
-            n => n as u64,
-        };
-    }
-    Ok(state)
 }
 
-fn highest(keys: &Keys, node: Node, bytes: &[u8]) -> Option<NodeState> {
+/// Up to `length` bytes; fewer only at the end of the file.
+fn read_at<F: File>(file: &F, node: Node, at: u64, length: usize) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let want = (length - bytes.len()).min(CHUNK);
+        let more = file.read(at + bytes.len() as u64, want).map_err(|error| failed(node, error))?;
+        if more.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&more);
+    }
+    Ok(bytes)
+}
+
+/// The whole records among some bytes, with where they are.
+fn records(keys: &Keys, node: Node, bytes: &[u8]) -> Vec<(usize, NodeState)> {
     let checks = keys.checks(b'n', node, 0);
     let marker = checks.marker();
+    let state = |candidate| match frame::read(&checks, candidate) {
+        Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
+            Record::State(state) => Some(state),
+            _ => None,
+        },
+        _ => None,
+    };
     bytes
         .windows(RECORD)
-        .filter(|candidate| candidate.starts_with(&marker))
-        .filter_map(|candidate| match frame::read(&checks, candidate) {
-            Read::Whole(frame) => match record::decode(&checks, frame.head, frame.blobs)? {
-                Record::State(state) => Some(state),
-                _ => None,
-            },
-            _ => None,
-        })
-        .max()
+        .enumerate()
+        .filter(|(_, candidate)| candidate.starts_with(&marker))
+        .filter_map(|(at, candidate)| Some((at, state(candidate)?)))
+        .collect()
+}
+
+/// The highest state among some bytes, which begin with a record. `None` if there is none.
+fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
+    let records = records(keys, node, bytes);
+    let checks = keys.checks(b'n', node, 0);
+    let ends = records.iter().map(|(at, _)| at + RECORD);
+    let mut torn = false;
+    for (from, to) in std::iter::once(0).chain(ends).zip(records.iter().map(|(at, _)| *at).chain([bytes.len()])) {
+        let mut gap = bytes.get(from..to).unwrap_or_default();
+        while !gap.is_empty() {
+            let next = gap.get(1..).and_then(|rest| rest.windows(4).position(|four| four == checks.marker()));
+            let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
+            gap = rest;
+            let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
+            // A power cut leaves zeros; a host that cuts an append leaves its rest further on. What has all bytes of a
+            // record was one.
+            if begins && piece.len() < RECORD {
+                torn = true;
+            } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
+                return Err(damaged(&node.log(), "it has bytes that are no record"));
+            }
+        }
+    }
+    Ok(records.into_iter().map(|(_, state)| state).max())
 }
 
 /// Makes what a node's log says last through a power cut, where there is a log.
@@ -99,25 +137,6 @@ pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
     }
 }
 
-/// Whether a log that says nothing once said something: it has what was a record. One that was torn, or that a power
-/// cut left with zeros, has none.
-pub fn is_damaged<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<bool> {
-    let file = match directory.open(&node.log(), Open::Read) {
-        Ok(file) => file,
-        Err(FileError::NotFound) => return Ok(false),
-        Err(error) => return Err(failed(node, error)),
-    };
-    let bytes = file.read(0, TAIL as usize).map_err(|error| failed(node, error))?;
-    let checks = keys.checks(b'n', node, 0);
-    let was_record = |bytes: &[u8]| {
-        let frame = checks.marker().into_iter().chain([checks.end()]);
-        let there = bytes.iter().take(4).chain(bytes.last());
-        let seal = bytes.get(RECORD - 5..RECORD - 1).unwrap_or_default();
-        frame.zip(there).filter(|(right, there)| right == *there).count() >= 4 && seal.iter().any(|byte| *byte != 0)
-    };
-    Ok(bytes.windows(RECORD).any(was_record))
-}
-
 /// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
 /// state: so only a log that this makes needs that again.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {
@@ -127,14 +146,15 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     };
     let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);
-    let bytes = Encoder::state(&checks, state);
-    // A host may cut an append in two, and then the next one is tried.
-    for _ in 0..4 {
+    let bytes = encode::state(&checks, state);
+    for _ in 0..ATTEMPTS {
+        // Also when it is there already: it may be of somebody whose sync failed, and then it will never last.
+        let sent = file.append(&bytes);
         if read_file(&file, keys, node)? >= state {
             file.sync().map_err(|error| failed(node, error))?;
             return if new { directory.sync().map_err(|error| failed(node, error)) } else { Ok(()) };
         }
-        file.append(&bytes).map_err(|error| failed(node, error))?;
+        sent.map_err(|error| failed(node, error))?;
     }
-    Err(Error::new(Kind::Damaged, format!("the file {} is damaged: what is written to it does not stay", node.log())))
+    Err(Error::new(Kind::Unavailable, format!("the file {}: appended data cannot be read back; try again", node.log())))
 }

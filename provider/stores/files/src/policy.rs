@@ -1,39 +1,35 @@
 //! When a segment is sealed, and what follows it.
 //!
-//! A segment is compacted when more of it is dead than live: so the files of a bucket stay below three times its live
-//! data, and what compaction copies stays below what was written. One that only grows is not copied until it splits.
+//! A segment is compacted when what was appended since its base is half as much as the base, and split instead when the
+//! base alone is large. So what compaction copies stays below three times what was written, and a bucket's files below
+//! three times its live data.
 
 use crate::config::Config;
-use crate::name::{MAX_DEPTH, Node};
+use crate::name::MAX_DEPTH;
 use crate::record::Plan;
 use crate::segment::Segment;
+use kvfuse_transport::files::File;
 
-/// Keys that a segment has before it is split, unless they are very large.
-const MANY_KEYS: u64 = 256;
-/// Dead pairs that a segment has room for at least, up to 16 times the configured size: else one with few large
-/// values would be copied all the time.
+/// Pairs of a segment's usual size that fit behind a base at least, up to 16 times the configured size: otherwise a
+/// segment with few large values would be copied all the time.
 const PAIRS: u64 = 64;
 /// Bytes of files that may be replaced before their segment is compacted.
 const DEAD_FILES: u64 = 4 << 20;
 
-/// Bytes at which a segment is compacted.
-fn limit<F>(segment: &Segment<F>, config: &Config) -> u64 {
-    let live = segment.state.live();
-    let pair = live.bytes / live.keys.max(1);
-    let room = (live.bytes + live.bytes / 2).max((PAIRS * pair).min(config.segment.saturating_mul(16)));
-    // A bucket that is one segment may be small against its file; one of many must not.
-    let least = if segment.node == Node::ROOT { config.segment } else { config.segment / 8 };
-    live.bytes.saturating_add(room).max(least)
-}
-
 /// The plan of a seal, if one is due.
-pub fn due<F>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
-    let live = segment.state.live();
-    let many = live.bytes > config.segment && live.keys >= MANY_KEYS.min(4 + config.segment / 64);
-    let large = live.bytes > config.segment.saturating_mul(64) && live.keys >= 2;
-    if (many || large) && segment.node.depth() < MAX_DEPTH {
-        return Some(Plan::Split);
+pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
+    if segment.old.is_some() || segment.ended || segment.poisoned {
+        return Some(Plan::Compact);
     }
-    let files = segment.state.dead_file_bytes > DEAD_FILES.max(live.file_bytes);
-    (segment.position > limit(segment, config) || files).then_some(Plan::Compact)
+    let base = segment.base.as_ref()?;
+    let (totals, behind) = (base.totals, segment.position.saturating_sub(segment.base_end()));
+    let pair = totals.bytes / totals.keys.max(1);
+    let room = (totals.bytes / 2).max((PAIRS * pair).min(config.segment.saturating_mul(16))).max(config.segment);
+    let dead = segment.index.as_ref().map_or(0, |index| index.dead_bytes) + segment.tail.dead_bytes;
+    let full = behind > room || dead > DEAD_FILES.max(totals.file_bytes);
+    if !full || segment.hole.is_some() {
+        return None;
+    }
+    let large = totals.bytes > config.split && totals.keys >= 2 && segment.node.depth() < MAX_DEPTH;
+    Some(if large { Plan::Split } else { Plan::Compact })
 }

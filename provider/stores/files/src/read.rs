@@ -2,8 +2,8 @@
 
 use crate::body;
 use crate::error::failed;
-use crate::item::{Found, Item};
-use crate::record::{Key, MAX_KEY, Plan};
+use crate::item::{Item, OwnedKey, Stored};
+use crate::record::{FileValue, MAX_KEY, Plan};
 use crate::tree::{Access, TRIES, Tree, unstable};
 use crate::value;
 use crate::write::Name;
@@ -17,14 +17,14 @@ impl<D: Directory> Tree<D> {
         let mut missed = None;
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
-            let Some(segment) = self.segments.get(&node) else { continue };
-            let Some(item) = segment.state.get(name.hash, name.id(), name.is_far()) else { return Ok(None) };
-            let version = item.version;
+            let Some(segment) = self.segments.get_mut(&node) else { continue };
+            let Some(found) = segment.find(&self.keys, &name)? else { return Ok(None) };
+            let version = found.version;
             return Ok(Some((
-                match item.value {
-                    Found::Small(bytes) => bytes.to_vec(),
-                    Found::Blob { at, length, check } => segment.blob(at, length, check)?,
-                    Found::File(file) => match self.opening(|tree| value::read(&tree.directory, &tree.keys, &file))? {
+                match found.value {
+                    Stored::Bytes(bytes) => bytes,
+                    Stored::Pieces(pieces) => segment.pieces(&pieces)?,
+                    Stored::File(file) => match self.opening(|tree| value::read(&tree.directory, &tree.keys, &file))? {
                         Some(bytes) => bytes,
                         // Replaced since, and removed: the log tells. If it does not, the file is lost.
                         None if missed == Some(version) => return Err(value::gone(file.name, "is missing")),
@@ -46,15 +46,16 @@ impl<D: Directory> Tree<D> {
         let mut missed = None;
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
-            let Some(segment) = self.segments.get(&node) else { continue };
-            let Some(item) = segment.state.get(name.hash, name.id(), name.is_far()) else { return Ok(None) };
-            let version = item.version;
-            return match item.value {
-                Found::Small(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes.to_vec()))).map(Some),
-                Found::Blob { at, length, check } => {
-                    self.stream_of(&mut std::iter::once(segment.blob(at, length, check))).map(Some)
+            let Some(segment) = self.segments.get_mut(&node) else { continue };
+            let Some(found) = segment.find(&self.keys, &name)? else { return Ok(None) };
+            let version = found.version;
+            return match found.value {
+                Stored::Bytes(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes))).map(Some),
+                Stored::Pieces(pieces) => {
+                    let value = segment.pieces(&pieces);
+                    self.stream_of(&mut std::iter::once(value)).map(Some)
                 }
-                Found::File(value) => {
+                Stored::File(value) => {
                     let fail = |error| failed("the file of a value", error);
                     let file = match self.directory.open(&value.name.path(), Open::Read) {
                         Ok(file) => file,
@@ -117,8 +118,8 @@ impl<D: Directory> Tree<D> {
     pub fn version(&mut self, name: Name<'_>) -> Result<u64> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
-            let Some(segment) = self.segments.get(&node) else { continue };
-            return Ok(segment.state.get(name.hash, name.id(), name.is_far()).map_or(0, |item| item.version));
+            let Some(segment) = self.segments.get_mut(&node) else { continue };
+            return Ok(segment.find(&self.keys, &name)?.map_or(0, |found| found.version));
         }
         Err(unstable())
     }
@@ -135,34 +136,32 @@ impl<D: Directory> Tree<D> {
         while from <= end {
             self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
+            let Some(segment) = self.segments.get_mut(&node) else { continue };
             // A node sealed for a split whose children are not all there answers only for the part asked.
-            let part = match self.segments.get(&node) {
-                Some(segment) if segment.sealed().is_some_and(|seal| seal.plan == Plan::Split) => node.child(from),
+            let part = match segment.sealed() {
+                Some(seal) if seal.plan == Plan::Split => node.child(from),
                 _ => node,
             };
-            let Some(segment) = self.segments.get(&node) else { continue };
-            let items = segment.state.sorted(part, from);
-            let mut full = None;
-            let mut last = None;
-            for item in &items {
-                if last != Some(item.hash) && (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) {
-                    full = last.or(Some(from.saturating_sub(1)));
-                    break;
+            let slice = segment.slice_of(from);
+            let last = segment.last_of(slice).min(part.last());
+            let items = segment.slice(&self.keys, slice)?.items;
+            let mut previous = None;
+            for item in items.iter().filter(|item| item.place >= from && item.place <= last) {
+                let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
+                if full && previous != Some(item.place) {
+                    page.cursor = Some(previous.unwrap_or(from.saturating_sub(1)).to_string());
+                    return Ok(page);
                 }
-                last = Some(item.hash);
+                previous = Some(item.place);
                 if let Some(key) = self.key_text(item)? {
                     bytes += key.len();
                     page.keys.push(key);
                 }
             }
-            if let Some(last) = full {
-                page.cursor = Some(last.to_string());
-                return Ok(page);
-            }
-            from = part.last() + 1;
+            from = last + 1;
             // What is next may be far; say where to go on rather than look for it.
             if (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) && from <= end {
-                page.cursor = Some(part.last().to_string());
+                page.cursor = Some(last.to_string());
                 return Ok(page);
             }
         }
@@ -170,14 +169,14 @@ impl<D: Directory> Tree<D> {
     }
 
     /// The text of an entry's key; `None` if the entry was replaced and the file of its key is gone.
-    fn key_text(&self, item: &Item<'_>) -> Result<Option<String>> {
-        let bytes = match item.key {
-            Key::Whole(bytes) => bytes.to_vec(),
-            Key::Far { length, file, digest } => {
-                let value = crate::record::FileValue { name: file, size: u64::from(length), check: None };
+    fn key_text(&self, item: &Item) -> Result<Option<String>> {
+        let bytes = match &item.key {
+            OwnedKey::Whole(bytes) => bytes.clone(),
+            OwnedKey::Far { length, file, digest } => {
+                let value = FileValue { name: *file, size: u64::from(*length), check: None };
                 let Some(bytes) = value::read(&self.directory, &self.keys, &value)? else { return Ok(None) };
-                if bytes.len() <= MAX_KEY || self.keys.digest(&bytes) != digest {
-                    return Err(value::gone(file, "is not as it was written"));
+                if bytes.len() <= MAX_KEY || self.keys.digest(&bytes) != *digest {
+                    return Err(value::gone(*file, "is not as it was written"));
                 }
                 bytes
             }

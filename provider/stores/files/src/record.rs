@@ -2,30 +2,35 @@
 //!
 //! | record | bytes |
 //! |---|---|
-//! | write | `1`, id 8, then operations to the end |
-//! | base | `2`, format 2, writer 8, part 2, parts 2, next version 8, id of the seal it follows 8, then pairs to the end |
-//! | seal | `3`, id 8, plan 1 (`0` compact, `1` split) |
-//! | state of a node | `4`, generation 8, split 1, id of the seal that led there 8 (only in the node's log) |
+//! | write | `1`, id 8, seen, then operations to the end |
+//! | pages | `2`, run 8, number of the first page 4, length of each page 2; the pages are the blobs |
+//! | base | `3`, format 2, run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
+//! | index | `4`, run 8, seen, offset of the base 4, bytes of the base 4, dead file bytes 8, dead files: count 2 and names, directory, a last page |
+//! | blob | `5`, id 8, check 8; the value, or a piece of one, is the blob |
+//! | seal | `6`, id 8, seen, plan 1 (`0` compact, `1` split) |
 //!
 //! | part | bytes |
 //! |---|---|
+//! | seen | position 4, version 4: the writer had read the file up to the position, and the next version there ends in these bits |
+//! | directory | parts 2; of each: offset of its first page 4, pages 2; then the length of each page 2 |
 //! | operation | `1` set: key, value · `2` delete: key · `3` increment: key, delta 8, floor 8 · `4` swap: key, expected version 8, value |
-//! | pair | version 8, key, value |
 //! | key | length 2, bytes; or `65535`, digest 16, length 4, file name 25 |
-//! | value | tag and length 4 (the two highest bits are the tag): `0` bytes; `1` checksum 8, the bytes are in the blobs; `2` size 8, checked 1, checksum 8, file name 25 |
+//! | value | tag and length 4 (the two highest bits are the tag): `0` bytes; `1` check 8, the bytes are the next blob; `2` size 8, checked 1, check 8, file name 25; `3` pieces 1, of each: offset 4, length 4, check 8 |
 //! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
 
 use crate::hash::Checks;
 use crate::name::{Node, ValueName};
-use crate::nodelog::NodeState;
+use crate::run;
 
-/// The format this code reads and writes.
-pub const FORMAT: u16 = 2;
+/// The format that this code writes. It reads format 2 as well: see [`v2`](crate::v2).
+pub const FORMAT: u16 = 3;
 /// Longest key that is kept in records, in bytes.
 pub const MAX_KEY: usize = 4096;
 pub(crate) const FAR_KEY: u16 = u16::MAX;
 pub(crate) const TAG_SHIFT: u32 = 30;
 const LENGTH_MASK: u32 = (1 << TAG_SHIFT) - 1;
+/// Bytes of a piece in a record.
+const PIECE: usize = 16;
 
 /// A key as a record has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,27 +58,6 @@ impl Key<'_> {
     }
 }
 
-/// A value as a record has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value<'a> {
-    Small(&'a [u8]),
-    /// `at` is the offset in the blobs.
-    Blob {
-        at: u32,
-        length: u32,
-        check: u64,
-    },
-    File(FileValue),
-}
-
-impl<'a> Op<'a> {
-    pub fn key(&self) -> &Key<'a> {
-        match self {
-            Self::Set { key, .. } | Self::Delete { key } | Self::Increment { key, .. } | Self::Swap { key, .. } => key,
-        }
-    }
-}
-
 /// A value that has a file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileValue {
@@ -82,6 +66,44 @@ pub struct FileValue {
     pub size: u64,
     /// `None` for a value that came as a stream and never passed through the instance.
     pub check: Option<u64>,
+}
+
+/// Bytes of a value somewhere in the segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// Offset in the segment.
+    pub at: u32,
+    /// In bytes.
+    pub length: u32,
+    pub check: u64,
+}
+
+/// The pieces of a value, one behind the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces<'a>(&'a [u8]);
+
+impl Pieces<'_> {
+    pub fn iter(&self) -> impl Iterator<Item = Piece> {
+        self.0.chunks_exact(PIECE).filter_map(|piece| {
+            let mut bytes = Bytes(piece);
+            Some(Piece { at: bytes.u32()?, length: bytes.u32()?, check: bytes.u64()? })
+        })
+    }
+}
+
+/// A value as a record has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    Small(&'a [u8]),
+    /// `at` is the offset in the record's own blobs.
+    Blob {
+        at: u32,
+        length: u32,
+        check: u64,
+    },
+    File(FileValue),
+    /// Elsewhere in the segment.
+    Pieces(Pieces<'a>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +128,15 @@ pub enum Op<'a> {
     },
 }
 
+impl<'a> Op<'a> {
+    pub fn key(&self) -> &Key<'a> {
+        match self {
+            Self::Set { key, .. } | Self::Delete { key } | Self::Increment { key, .. } | Self::Swap { key, .. } => key,
+        }
+    }
+}
+
+/// A pair of a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
     pub version: u64,
@@ -122,34 +153,145 @@ pub enum Plan {
     Split,
 }
 
-#[derive(Clone, Debug)]
-pub enum Record<'a> {
-    Write { id: u64, ops: Ops<'a> },
-    Base(Base<'a>),
-    Seal { id: u64, plan: Plan },
-    State(NodeState),
+/// The end of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal {
+    pub id: u64,
+    pub plan: Plan,
 }
 
-/// The state that a segment begins with, or a part of it.
-#[derive(Clone, Debug)]
+/// What the writer of a record had seen of the file when it wrote: so that a record that vanishes later is missed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub position: u32,
+    /// The lowest bits of the version that an operation at that position gets.
+    pub version: u32,
+}
+
+/// Where the pages of a run are.
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a> {
+    parts: &'a [u8],
+    lengths: &'a [u8],
+}
+
+impl<'a> Directory<'a> {
+    /// Of each part: the offset of its first page, and how many pages it has.
+    pub fn parts(&self) -> impl Iterator<Item = (u32, u16)> {
+        self.parts.chunks_exact(6).filter_map(|part| {
+            let mut bytes = Bytes(part);
+            Some((bytes.u32()?, bytes.u16()?))
+        })
+    }
+
+    /// The length of each page, in bytes.
+    pub fn lengths(&self) -> impl Iterator<Item = u16> {
+        self.lengths.as_chunks().0.iter().map(|length| u16::from_le_bytes(*length))
+    }
+}
+
+/// The state that a segment begins with: its pages were appended before.
+#[derive(Clone, Copy, Debug)]
 pub struct Base<'a> {
-    pub format: u16,
-    pub writer: u64,
-    pub part: u16,
-    pub parts: u16,
-    /// The version that the first operation after it gets.
-    pub next: u64,
+    pub run: u64,
+    pub seen: Seen,
     /// The seal that it follows: whoever comes from another one does not see it. 0 in a bucket's first segment.
     pub follows: u64,
-    pub pairs: Pairs<'a>,
+    /// The version that the first operation after it gets.
+    pub next: u64,
+    pub totals: Totals,
+    pub directory: Directory<'a>,
+}
+
+/// Pages of a run.
+struct Pages<'a> {
+    run: u64,
+    /// The number of the first page in the run.
+    first: u32,
+    lengths: &'a [u8],
+}
+
+impl Pages<'_> {
+    /// The length of each page, in bytes.
+    fn lengths(&self) -> impl Iterator<Item = u16> {
+        self.lengths.as_chunks().0.iter().map(|length| u16::from_le_bytes(*length))
+    }
+
+    /// Whether all pages are as they were written.
+    fn are_whole(&self, checks: &Checks, mut pages: &[u8]) -> bool {
+        (self.first..).zip(self.lengths()).all(|(number, length)| {
+            let Some((page, rest)) = pages.split_at_checked(usize::from(length)) else { return false };
+            pages = rest;
+            run::open(checks, self.run, number, page).is_some()
+        })
+    }
+}
+
+/// How much the pairs of a base are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub keys: u64,
+    /// Of pairs and values in the segment.
+    pub bytes: u64,
+    /// Of values and keys in files.
+    pub file_bytes: u64,
+}
+
+/// What changed since the base, up to the position that was seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Index<'a> {
+    pub run: u64,
+    pub seen: Seen,
+    /// The version that an operation at that position gets.
+    pub next: u64,
+    /// Where the frame of the base is, and how long it is.
+    pub base: (u32, u32),
+    pub dead_file_bytes: u64,
+    dead: &'a [u8],
+    pub directory: Directory<'a>,
+    /// Entries that came while the pages were written.
+    pub last: &'a [u8],
+}
+
+impl Index<'_> {
+    /// The files of values and keys that were replaced since the base.
+    pub fn dead(&self) -> impl Iterator<Item = ValueName> {
+        self.dead.chunks_exact(25).filter_map(|name| Bytes(name).name())
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum Record<'a> {
+    Write {
+        id: u64,
+        seen: Seen,
+        ops: Ops<'a>,
+    },
+    /// Pages of a run.
+    Pages,
+    Base(Base<'a>),
+    /// A base of another format.
+    Foreign(u16),
+    Index(Index<'a>),
+    /// A value, or a piece of one, that a later record names.
+    Blob,
+    Seal {
+        seal: Seal,
+        seen: Seen,
+    },
+}
+
+/// Whether a head may be that of a base or an index.
+pub fn is_root(head: Option<u8>) -> bool {
+    matches!(head, Some(3 | 4))
 }
 
 /// Reads bytes from the front; `None` when they are used up.
 #[derive(Clone, Copy, Debug)]
-struct Bytes<'a>(&'a [u8]);
+pub(crate) struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (front, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(front)
@@ -159,32 +301,36 @@ impl<'a> Bytes<'a> {
         self.take(N)?.try_into().ok()
     }
 
-    fn u8(&mut self) -> Option<u8> {
+    pub fn u8(&mut self) -> Option<u8> {
         self.chunk().map(u8::from_le_bytes)
     }
 
-    fn u16(&mut self) -> Option<u16> {
+    pub fn u16(&mut self) -> Option<u16> {
         self.chunk().map(u16::from_le_bytes)
     }
 
-    fn u32(&mut self) -> Option<u32> {
+    pub fn u32(&mut self) -> Option<u32> {
         self.chunk().map(u32::from_le_bytes)
     }
 
-    fn u64(&mut self) -> Option<u64> {
+    pub fn u64(&mut self) -> Option<u64> {
         self.chunk().map(u64::from_le_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub fn i64(&mut self) -> Option<i64> {
         self.chunk().map(i64::from_le_bytes)
     }
 
-    fn name(&mut self) -> Option<ValueName> {
+    fn seen(&mut self) -> Option<Seen> {
+        Some(Seen { position: self.u32()?, version: self.u32()? })
+    }
+
+    pub fn name(&mut self) -> Option<ValueName> {
         let (depth, bits) = (self.u8()?, self.u64()?);
         Some(ValueName { node: Node::new(depth, bits)?, generation: self.u64()?, id: self.u64()? })
     }
 
-    fn key(&mut self) -> Option<Key<'a>> {
+    pub fn key(&mut self) -> Option<Key<'a>> {
         match self.u16()? {
             FAR_KEY => Some(Key::Far { digest: self.chunk()?, length: self.u32()?, file: self.name()? }),
             length => Some(Key::Whole(self.take(usize::from(length))?)),
@@ -192,7 +338,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// `blob` is the offset of the next blob, and is moved on.
-    fn value(&mut self, blob: &mut u32) -> Option<Value<'a>> {
+    pub fn value(&mut self, blob: &mut u32) -> Option<Value<'a>> {
         let word = self.u32()?;
         let length = word & LENGTH_MASK;
         match word >> TAG_SHIFT {
@@ -211,8 +357,21 @@ impl<'a> Bytes<'a> {
                 };
                 Some(Value::File(FileValue { name: self.name()?, size, check }))
             }
+            3 => {
+                let count = usize::from(self.u8()?);
+                let pieces = Pieces(self.take(count * PIECE)?);
+                let total = pieces.iter().try_fold(0u32, |sum, piece| sum.checked_add(piece.length))?;
+                (total == length).then_some(Value::Pieces(pieces))
+            }
             _ => None,
         }
+    }
+
+    fn directory(&mut self) -> Option<Directory<'a>> {
+        let count = usize::from(self.u16()?);
+        let parts = self.take(count * 6)?;
+        let pages: usize = Directory { parts, lengths: &[] }.parts().map(|(_, pages)| usize::from(pages)).sum();
+        Some(Directory { parts, lengths: self.take(pages * 2)? })
     }
 }
 
@@ -250,41 +409,13 @@ impl<'a> Ops<'a> {
     }
 }
 
-/// The pairs of a base, each `None` from the first that cannot be read.
-#[derive(Clone, Copy, Debug)]
-pub struct Pairs<'a> {
-    bytes: Bytes<'a>,
-    blob: u32,
-}
-
-impl<'a> Iterator for Pairs<'a> {
-    type Item = Option<Pair<'a>>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        (!self.bytes.0.is_empty()).then(|| {
-            let pair = self.pair();
-            if pair.is_none() {
-                self.bytes.0 = &[];
-            }
-            pair
-        })
-    }
-}
-
-impl<'a> Pairs<'a> {
-    fn pair(&mut self) -> Option<Pair<'a>> {
-        let Self { bytes, blob } = self;
-        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: bytes.value(blob)? })
-    }
-}
-
-/// Reads the head of a frame and checks its blobs, unless `checks` is left out; `None` if anything in it is not as this format writes it. A base of
-/// another format is given without looking at its pairs.
+/// Reads the head of a frame and checks its blobs; `None` if anything in it is not as this format writes
+/// it.
 pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Record<'a>> {
     let mut bytes = Bytes(head);
     match bytes.u8()? {
         1 => {
-            let id = bytes.u64()?;
+            let (id, seen) = (bytes.u64()?, bytes.seen()?);
             let ops = Ops { bytes, blob: 0 };
             let mut end = 0;
             for op in ops {
@@ -292,38 +423,46 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
                     check(checks, value, blobs, &mut end)?;
                 }
             }
-            (end as usize == blobs.len()).then_some(Record::Write { id, ops })
+            (end as usize == blobs.len()).then_some(Record::Write { id, seen, ops })
         }
         2 => {
-            let format = bytes.u16()?;
-            let (writer, part, parts, next) = (bytes.u64()?, bytes.u16()?, bytes.u16()?, bytes.u64()?);
-            // Another format may have nothing there.
-            let follows = if format == FORMAT { bytes.u64()? } else { 0 };
-            let pairs = Pairs { bytes, blob: 0 };
-            if format == FORMAT {
-                let mut end = 0;
-                for pair in pairs {
-                    check(checks, pair?.value, blobs, &mut end)?;
-                }
-                if end as usize != blobs.len() || part >= parts || next == 0 {
-                    return None;
-                }
-            }
-            Some(Record::Base(Base { format, writer, part, parts, next, follows, pairs }))
+            let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
+            let length: usize = pages.lengths().map(usize::from).sum();
+            // Otherwise what was appended behind a torn record could complete it.
+            (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
         3 => {
-            let id = bytes.u64()?;
+            let format = bytes.u16()?;
+            if format != FORMAT {
+                return Some(Record::Foreign(format));
+            }
+            let (run, seen, follows, next) = (bytes.u64()?, bytes.seen()?, bytes.u64()?, bytes.u64()?);
+            let totals = Totals { keys: bytes.u64()?, bytes: bytes.u64()?, file_bytes: bytes.u64()? };
+            let directory = bytes.directory()?;
+            let whole = bytes.0.is_empty() && blobs.is_empty() && next > 0;
+            whole.then_some(Record::Base(Base { run, seen, follows, next, totals, directory }))
+        }
+        4 => {
+            let (run, seen, next) = (bytes.u64()?, bytes.seen()?, bytes.u64()?);
+            let (base, dead_file_bytes) = ((bytes.u32()?, bytes.u32()?), bytes.u64()?);
+            let count = usize::from(bytes.u16()?);
+            let dead = bytes.take(count * 25)?;
+            let directory = bytes.directory()?;
+            let index = Index { run, seen, next, base, dead_file_bytes, dead, directory, last: bytes.0 };
+            (blobs.is_empty() && next > 0).then_some(Record::Index(index))
+        }
+        5 => {
+            let (_, check) = (bytes.u64()?, bytes.u64()?);
+            (bytes.0.is_empty() && checks.sum(blobs) == check).then_some(Record::Blob)
+        }
+        6 => {
+            let (id, seen) = (bytes.u64()?, bytes.seen()?);
             let plan = match bytes.u8()? {
                 0 => Plan::Compact,
                 1 => Plan::Split,
                 _ => return None,
             };
-            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal { id, plan })
-        }
-        4 => {
-            let (generation, split, seal) = (bytes.u64()?, bytes.u8()?, bytes.u64()?);
-            let whole = bytes.0.is_empty() && blobs.is_empty() && split <= 1;
-            whole.then_some(Record::State(NodeState { split: split == 1, generation, seal }))
+            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal { seal: Seal { id, plan }, seen })
         }
         _ => None,
     }

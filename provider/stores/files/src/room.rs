@@ -1,5 +1,6 @@
 //! What the buckets of an instance may take together: memory for segments, and open files.
 
+use crate::cache::Pages;
 use crate::config::Config;
 use crate::tree::Tree;
 use kvfuse_transport::files::Directory;
@@ -15,11 +16,13 @@ pub struct Shared {
     pub turn: Cell<u64>,
     /// How many segments may be open: fewer once the host had no descriptor left.
     pub most_open: Cell<usize>,
+    /// Pages of their segments.
+    pub pages: RefCell<Pages>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { turn: Cell::new(0), most_open: Cell::new(MAX_OPEN) }
+        Self { turn: Cell::new(0), most_open: Cell::new(MAX_OPEN), pages: RefCell::default() }
     }
 }
 
@@ -36,7 +39,9 @@ pub struct Room<D: Directory> {
 
 impl<D: Directory> Room<D> {
     pub fn new(config: Config) -> Self {
-        Self { config, shared: Rc::default(), slots: RefCell::default() }
+        let shared = Rc::<Shared>::default();
+        shared.pages.borrow_mut().limit(config.memory);
+        Self { config, shared, slots: RefCell::default() }
     }
 
     /// A place for one more tree.
@@ -48,7 +53,7 @@ impl<D: Directory> Room<D> {
         slot
     }
 
-    /// Begins an operation of a tree: closes the segments used longest ago, whose ever they are, until the others fit.
+    /// Begins an operation of a tree: closes the least recently used segments, across all buckets, until the others fit.
     /// The tree itself keeps its last one.
     pub fn enter(&self, tree: &mut Tree<D>) {
         if tree.may_have_grown() {
@@ -64,7 +69,9 @@ impl<D: Directory> Room<D> {
         let mut others: Vec<&mut Tree<D>> = others.iter_mut().filter_map(|slot| slot.as_mut()).collect();
         let sum = |of: fn(&Tree<D>) -> usize| others.iter().map(|other| of(other)).sum::<usize>();
         let (mut memory, mut open) = (sum(Tree::memory), sum(|tree| tree.segments.len()));
-        while memory + tree.memory() > self.config.memory || open + tree.segments.len() > self.shared.most_open.get() {
+        // Pages can be read again sooner than segments.
+        let most = self.config.memory / 8 * 7;
+        while memory + tree.memory() > most || open + tree.segments.len() > self.shared.most_open.get() {
             let own = tree.oldest().filter(|_| tree.segments.len() > 1);
             let theirs = others.iter_mut().filter_map(|other| Some((other.oldest()?, other)));
             match theirs.min_by_key(|(oldest, _)| *oldest) {
@@ -76,9 +83,10 @@ impl<D: Directory> Room<D> {
                 }
                 _ => match own {
                     Some((_, node)) => tree.forget(node),
-                    None => return,
+                    None => break,
                 },
             }
         }
+        self.shared.pages.borrow_mut().limit(self.config.memory.saturating_sub(memory + tree.memory()));
     }
 }

@@ -5,7 +5,6 @@ use crate::bucket::FileBucket;
 use crate::config::Config;
 use crate::ids::Ids;
 use crate::room::Room;
-use crate::stat::Stat;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_transport::files::Directory;
 use std::cell::RefCell;
@@ -45,14 +44,6 @@ impl<D: Directory> Store for FileStore<D> {
 }
 
 impl<D: Directory> FileStore<D> {
-    /// What a bucket's files hold. Changes nothing.
-    ///
-    /// # Errors
-    /// As of reading.
-    pub fn stat(&self, bucket: &str) -> Result<Stat> {
-        Ok(self.bucket(bucket)?.reading(|tree| tree.stat())?.unwrap_or_default())
-    }
-
     fn bucket(&self, bucket: &str) -> Result<Rc<FileBucket<D>>> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {

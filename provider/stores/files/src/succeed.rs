@@ -4,42 +4,64 @@
 //! step needs an owner, and each can be done again. The order is what keeps a power cut, and instances that slept, from
 //! harm:
 //!
-//! 1. the sealed file is synced if value files were replaced in it: they are removed below, and a power cut must not go
-//!    back to a state that names them. Otherwise its seal may be lost; then it goes on, is sealed anew, and what followed
-//!    the lost seal does nothing, because bases name the seal they follow;
-//! 2. the successor is opened, made if it is not there;
-//! 3. the node's log is read. If it is past the successor, that one was complete and removed before it was opened: what
+//! 1. the successor is opened, made if it is not there;
+//! 2. the node's log is read. If it is past the successor, that one was complete and removed before it was opened: what
 //!    was opened is a ghost, and is dropped;
-//! 4. a base is appended unless there is one; the first counts;
-//! 5. the successor is synced, and the directory;
-//! 6. value files that only the sealed segment named are removed;
-//! 7. the node's log is raised, and synced; but the parent's first, lest this one's outlive the split that made the node;
-//! 8. the sealed file is removed.
+//! 3. unless there is a base, its pages are appended, and synced: a base must not outlive them. Then the base itself is
+//!    appended, unless somebody else's came first;
+//! 4. the successor is synced, and the directory;
+//! 5. the node's log is raised, and synced; but the parent's first, lest this one's outlive the split that made the node;
+//! 6. value files that only the sealed segment named are removed, and then the sealed file.
+//!
+//! The sealed file need not be synced: if a power cut takes its seal before 5, it goes on, is sealed anew, and what
+//! followed the lost seal does nothing, because bases name the seal that they follow.
 
-use crate::encode::{Content, Encoder, Part};
+use crate::encode::{self, Content, Encoder};
 use crate::error::failed;
 use crate::flaw::Flaw;
-use crate::item::{Found, Item};
+use crate::frame::MAX_FRAME;
+use crate::item::{Item, Stored};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::{self, NodeState};
-use crate::record::{Key, Plan};
+use crate::record::{Key, Piece, Plan, Seen, Totals};
+use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
 use crate::tree::Tree;
-use crate::value;
+use crate::{anchor, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::HashSet;
 
-/// Bytes of pairs that one part of a base has at most, but for a single pair.
-const MAX_PART: usize = 512 << 10;
-/// Attempts at a base, each undone by a host that cuts appends.
+/// Bytes of a page of pairs.
+const PAGE: u64 = 2 << 10;
+/// Bytes of a value that one record has at most, beside the record itself.
+pub const MAX_PIECE: usize = MAX_FRAME - 8 * 1024;
+/// Attempts at a base, each undone by others who were in the way.
 const ATTEMPTS: usize = 4;
+
+/// The files that only a sealed segment named, and those that its live pairs name.
+#[derive(Default)]
+struct Files {
+    dead: Vec<ValueName>,
+    live: HashSet<ValueName>,
+}
+
+impl Files {
+    fn keep(&mut self, item: &Item) {
+        if let Key::Far { file, .. } = item.key.borrow() {
+            self.live.insert(file);
+        }
+        if let Stored::File(file) = item.found.value {
+            self.live.insert(file.name);
+        }
+    }
+}
 
 impl<D: Directory> Tree<D> {
     /// Makes the first segment of a bucket. Its base is empty.
     pub fn begin(&mut self) -> Result<()> {
-        if let Some(segment) = self.make(Node::ROOT, 0, None)? {
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+        if let Some(segment) = self.make(Node::ROOT, 0, None, &mut Files::default())? {
+            self.sync_directory()?;
             self.insert(segment);
         }
         Ok(())
@@ -47,8 +69,8 @@ impl<D: Directory> Tree<D> {
 
     /// Makes what follows a node's sealed segment, or finds that it is there.
     pub fn succeed(&mut self, node: Node) -> Result<()> {
-        let Some(old) = self.segments.remove(&node) else { return Ok(()) };
-        let result = self.succeed_with(&old);
+        let Some(mut old) = self.segments.remove(&node) else { return Ok(()) };
+        let result = self.succeed_with(&mut old);
         if result.is_err() && !self.segments.contains_key(&node) {
             // Readers go on with the sealed state.
             self.insert(old);
@@ -56,20 +78,22 @@ impl<D: Directory> Tree<D> {
         result
     }
 
-    fn succeed_with(&mut self, old: &Segment<D::File>) -> Result<()> {
+    fn succeed_with(&mut self, old: &mut Segment<D::File>) -> Result<()> {
         let (node, generation) = (old.node, old.generation);
         let Some(seal) = old.sealed() else { return Ok(()) };
         if self.state_of(node)?.is_past(generation) {
             return Ok(());
         }
-        if !old.state.dead_files.is_empty() && !self.config.has(Flaw::ReplacedRemovedEarly) {
-            old.file.sync().map_err(|error| old.failed(error))?;
+        if old.old.is_some() {
+            // From here on, whoever knows only format 2 is to say so.
+            self.opening(|tree| anchor::begun(&tree.directory))?;
         }
+        let mut files = Files::default();
         let mut made = Vec::new();
         let done = match seal.plan {
             Plan::Compact => {
                 let generation = generation.saturating_add(1);
-                let Some(new) = self.make(node, generation, Some((old, seal.id)))? else { return Ok(()) };
+                let Some(new) = self.make(node, generation, Some((old, seal.id)), &mut files)? else { return Ok(()) };
                 made.push(new);
                 NodeState { split: false, generation, seal: seal.id }
             }
@@ -78,11 +102,11 @@ impl<D: Directory> Tree<D> {
                     return Err(old.damaged("it says that a node splits that cannot"));
                 }
                 for child in node.children() {
-                    let child = match self.make(child, 0, Some((old, seal.id))) {
+                    let child = match self.make(child, 0, Some((old, seal.id)), &mut files) {
                         // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
                         Err(_) if !made.is_empty() => {
                             made.clear();
-                            self.make(child, 0, Some((old, seal.id)))
+                            self.make(child, 0, Some((old, seal.id)), &mut files)
                         }
                         other => other,
                     };
@@ -91,8 +115,10 @@ impl<D: Directory> Tree<D> {
                 NodeState { split: true, generation, seal: seal.id }
             }
         };
-        self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
-        self.collect(old);
+        self.sync_directory()?;
+        if self.config.has(Flaw::ReplacedRemovedEarly) {
+            self.collect(old, &files);
+        }
         if self.config.has(Flaw::RemovedEarly) {
             let _ = self.directory.unlink(&node.segment(generation));
         }
@@ -101,10 +127,12 @@ impl<D: Directory> Tree<D> {
         }
         self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, done))?;
         if done.split {
+            anchor::note_split(&self.directory, node, seal.id);
             self.mark_split(node, seal.id);
         }
         // Used only now that the log leads there: the seal alone may be lost.
         made.into_iter().for_each(|segment| self.insert(segment));
+        self.collect(old, &files);
         // Litter of an instance that died between raising the log and this, one generation ago, goes along.
         for generation in generation.saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
@@ -113,12 +141,13 @@ impl<D: Directory> Tree<D> {
     }
 
     /// Opens or makes a segment and sees to it that it has a base: the part of the state of `old`, which the seal ended,
-    /// that its node covers. `None` if its time is over already.
+    /// that its node covers. `None` if it is already superseded.
     fn make(
         &mut self,
         node: Node,
         generation: u64,
-        old: Option<(&Segment<D::File>, u64)>,
+        mut old: Option<(&mut Segment<D::File>, u64)>,
+        files: &mut Files,
     ) -> Result<Option<Segment<D::File>>> {
         let name = node.segment(generation);
         let fail = |error: FileError| failed(&format!("the file {name}"), error);
@@ -126,86 +155,138 @@ impl<D: Directory> Tree<D> {
         let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, state))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
-        let follows = old.map_or(0, |(_, seal)| seal);
-        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), true, self.config);
-        for _ in 0..ATTEMPTS {
-            segment.catch_up(&self.keys, 0)?;
+        let follows = old.as_ref().map_or(0, |(_, seal)| *seal);
+        let about = (self.shared.clone(), self.config);
+        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), true, about);
+        let mut noted = false;
+        for _ in 0..=ATTEMPTS {
+            let begun = segment.file.size().map_err(fail)?;
+            segment.open(&self.keys)?;
             if !segment.is_waiting() {
                 if !self.config.has(Flaw::SuccessorNotSynced) {
                     segment.file.sync().map_err(fail)?;
                 }
                 segment.synced = segment.position;
+                if let Some((old, _)) = old.filter(|_| !noted) {
+                    self.note(old, node, files)?;
+                }
                 return Ok(Some(segment));
             }
-            for part in self.base(&segment, old.map(|(old, _)| old))? {
-                segment.file.append(&part).map_err(fail)?;
-            }
+            self.write_base(&segment, begun, old.as_mut().map(|(old, _)| &mut **old), files)?;
+            noted = true;
         }
-        Err(Error::new(Kind::Damaged, format!("the file {name} is damaged: what is written to it does not stay")))
+        Err(Error::new(
+            Kind::Unavailable,
+            format!("the file {name}: other writers kept getting in the way of its base; try again"),
+        ))
     }
 
-    /// The frames of a base.
-    fn base(&self, new: &Segment<D::File>, old: Option<&Segment<D::File>>) -> Result<Vec<Vec<u8>>> {
-        let writer = self.directory.random();
-        let items = old.map(|old| old.state.sorted(new.node, 0)).unwrap_or_default();
-        let next = match old {
-            Some(old) if !self.config.has(Flaw::VersionReused) => old.state.next_version(),
+    /// Appends a base to a segment that had none up to `begun`; not if somebody else may have done so meanwhile.
+    fn write_base(
+        &self,
+        new: &Segment<D::File>,
+        begun: u64,
+        mut old: Option<&mut Segment<D::File>>,
+        files: &mut Files,
+    ) -> Result<()> {
+        let next = match &old {
+            Some(old) if !self.config.has(Flaw::VersionReused) => old.next_version(),
             _ => 1,
         };
-        let parts = parts(&items, (self.config.segment as usize).saturating_mul(2).min(MAX_PART));
-        let count = u16::try_from(parts.len()).map_err(|_| new.damaged("it is larger than any this store writes"))?;
-        let mut frames = Vec::new();
-        for (part, items) in (0u16..).zip(parts) {
-            let blob = |item: &Item<'_>| match (item.value, old) {
-                (Found::Blob { at, length, check }, Some(old)) => old.blob(at, length, check),
-                _ => Ok(Vec::new()),
-            };
-            let blobs = items.iter().map(blob).collect::<Result<Vec<_>>>()?;
-            let says = Part { writer, part, parts: count, next, follows: new.follows };
-            let room = items.iter().zip(&blobs).map(|(item, blob)| item.size() - blob.len()).sum();
-            let mut base = Encoder::base(&new.checks, &says, self.config.small, room);
-            for (item, blob) in items.iter().zip(&blobs) {
-                let content = match item.value {
-                    Found::Small(bytes) => Content::Bytes(bytes),
-                    Found::File(file) => Content::File(file),
-                    Found::Blob { .. } => Content::Bytes(blob),
-                };
-                base.pair(item.version, item.key, content);
+        let mut pages = old.as_ref().map_or(1, |old| pages_for(pairs_bytes(old, new.node), PAGE));
+        loop {
+            let id = self.ids.next(&self.directory);
+            match self.write_pages(new, old.as_deref_mut(), (begun, id, pages), files) {
+                Ok((written, position, totals)) => {
+                    if !self.config.has(Flaw::SuccessorNotSynced) {
+                        new.file.sync().map_err(|error| new.failed(error))?;
+                    }
+                    let seen = Seen { position: position as u32, version: next as u32 };
+                    let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, totals);
+                    // Whether it is there, or another one is, the next look tells.
+                    return new.file.append(&frame).map_err(|error| new.failed(error));
+                }
+                Err(Trouble::TooFull) if pages < MAX_PAGES => pages = (pages * 2).min(MAX_PAGES),
+                Err(Trouble::TooFull) => return Err(run::too_large(&new.name())),
+                Err(Trouble::Failed(error)) => return Err(error),
             }
-            frames.push(base.finish().0);
         }
-        Ok(frames)
+    }
+
+    /// Appends the pages of a base.
+    fn write_pages(
+        &self,
+        new: &Segment<D::File>,
+        old: Option<&mut Segment<D::File>>,
+        (begun, id, pages): (u64, u64, u32),
+        files: &mut Files,
+    ) -> Result<(run::Written, u64, Totals), Trouble> {
+        let name = new.name();
+        let to = Appender { file: &new.file, name: &name, position: begun, others: None };
+        let mut writer = Writer::new(to, &new.checks, id, new.node, pages);
+        let mut totals = Totals::default();
+        if let Some(old) = old {
+            for slice in old.slice_of(new.node.first())..=old.slice_of(new.node.last()) {
+                let slice = old.slice(&self.keys, slice)?;
+                files.dead.extend(slice.dead);
+                for item in slice.items.iter().filter(|item| new.node.covers(item.place)) {
+                    let moved = self.move_pieces(old, &mut writer.to, new, item)?;
+                    let content = moved.as_deref().map_or(item.found.value.content(), Content::Pieces);
+                    let pair = |out: &mut Vec<u8>| encode::pair(out, item.found.version, item.key.borrow(), content);
+                    writer.add(item.place, pair)?;
+                    add(&mut totals, item);
+                    files.keep(item);
+                }
+            }
+            files.dead.extend(old.dead());
+        }
+        let (written, position) = writer.finish()?;
+        Ok((written, position, totals))
+    }
+
+    /// Copies a value that lies outside the pages.
+    fn move_pieces(
+        &self,
+        old: &Segment<D::File>,
+        to: &mut Appender<'_, D::File>,
+        new: &Segment<D::File>,
+        item: &Item,
+    ) -> Result<Option<Vec<Piece>>> {
+        let Stored::Pieces(pieces) = &item.found.value else { return Ok(None) };
+        put_pieces(to, new, &old.pieces(pieces)?, || self.ids.next(&self.directory)).map(Some)
+    }
+
+    /// Notes which files a part of a sealed segment names, and which it replaced.
+    fn note(&self, old: &mut Segment<D::File>, node: Node, files: &mut Files) -> Result<()> {
+        files.dead.extend(old.dead());
+        for slice in old.slice_of(node.first())..=old.slice_of(node.last()) {
+            let slice = old.slice(&self.keys, slice)?;
+            files.dead.extend(slice.dead);
+            slice.items.iter().for_each(|item| files.keep(item));
+        }
+        Ok(())
     }
 
     /// Removes the value files of a node that no live record names: those replaced, and those of writers that died
     /// before their record. What is named for this generation or a later one and was never in a record is left alone:
     /// its writer may be at work, or about to move it on.
-    fn collect(&self, old: &Segment<D::File>) {
-        for name in &old.state.dead_files {
+    fn collect(&self, old: &Segment<D::File>, files: &Files) {
+        for name in files.dead.iter().filter(|name| !files.live.contains(name)) {
             value::remove(&self.directory, *name);
         }
         let Ok(directory) = self.directory.directory(&old.node.values()) else { return };
-        let mut live = HashSet::new();
-        for item in old.state.sorted(old.node, 0) {
-            if let Key::Far { file, .. } = item.key {
-                live.insert(file);
-            }
-            if let Found::File(file) = item.value {
-                live.insert(file.name);
-            }
-        }
         let mut litter = Vec::new();
         // What a listing misses is found the next time.
         let _ = directory.list(&mut |file| {
             litter.extend(
                 ValueName::parse(old.node, file)
                     .filter(|name| name.generation < old.generation || self.config.has(Flaw::ValuesOfOthersRemoved))
-                    .filter(|name| !live.contains(name)),
+                    .filter(|name| !files.live.contains(name)),
             );
         });
         for name in litter {
@@ -214,17 +295,40 @@ impl<D: Directory> Tree<D> {
     }
 }
 
-/// Cuts the pairs of a base so that each part fits a frame; at least one part.
-fn parts<'a, 'b>(items: &'b [Item<'a>], most: usize) -> Vec<&'b [Item<'a>]> {
-    let mut parts = Vec::new();
-    let (mut from, mut size) = (0, 0);
-    for (index, item) in items.iter().enumerate() {
-        if size + item.size() > most && index > from {
-            parts.extend(items.get(from..index));
-            (from, size) = (index, 0);
+/// Bytes that the pairs of a node take in pages, about.
+fn pairs_bytes<F: File>(old: &Segment<F>, node: Node) -> u64 {
+    let all = match (&old.old, &old.base) {
+        (Some(pairs), _) => pairs.memory() as u64 / 2,
+        (None, Some(base)) => {
+            let pairs = base.run.bytes();
+            let pair = if base.totals.keys > 0 { pairs / base.totals.keys } else { 128 };
+            pairs + old.next_version().saturating_sub(base.next).saturating_mul(pair)
         }
-        size += item.size();
+        (None, None) => 0,
+    };
+    all >> (4 * u32::from(node.depth().saturating_sub(old.node.depth())))
+}
+
+fn add(totals: &mut Totals, item: &Item) {
+    totals.keys += 1;
+    totals.bytes += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
+    if let Stored::File(file) = &item.found.value {
+        totals.file_bytes = totals.file_bytes.saturating_add(file.size);
     }
-    parts.extend(items.get(from..));
-    parts
+}
+
+/// Appends a value that is too large for a record of its own kind, and tells where its pieces are.
+pub fn put_pieces<F: File>(
+    to: &mut Appender<'_, F>,
+    segment: &Segment<F>,
+    bytes: &[u8],
+    mut id: impl FnMut() -> u64,
+) -> Result<Vec<Piece>> {
+    let put = |piece: &[u8]| {
+        let (frame, blobs) = Encoder::piece(&segment.checks, id(), piece);
+        let at = to.append(&frame)? + blobs as u64;
+        let at = u32::try_from(at).map_err(|_| run::too_large(to.name))?;
+        Ok(Piece { at, length: piece.len() as u32, check: segment.checks.sum(piece) })
+    };
+    bytes.chunks(MAX_PIECE).map(put).collect()
 }

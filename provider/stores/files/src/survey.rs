@@ -2,12 +2,14 @@
 //! nothing; damage is told and not stopped at.
 
 use crate::config::Config;
-use crate::gaps::Gaps;
-use crate::item::{Found, Item};
+use crate::frame::{self, MAX_FRAME, Read};
+use crate::gap::Gap;
+use crate::hash::Keys;
+use crate::item::{Item, Stored};
 use crate::name::{ANCHOR, Node, bucket_directory};
 use crate::nodelog::{self, NodeState};
-use crate::record::Key;
-use crate::segment::Segment;
+use crate::record::{self, Key};
+use crate::segment::{CHUNK, Segment};
 use crate::tree::Tree;
 use crate::{anchor, error::failed};
 use kvfuse_core::{Error, Kind, Result};
@@ -15,10 +17,8 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Bytes of one look at a file.
-const CHUNK: usize = 1 << 20;
-/// Largest file that is searched for torn records.
-const MAX_SEARCHED: u64 = 256 << 20;
+/// Lines of damage told of one segment.
+const LINES: usize = 20;
 
 /// What a store's directory has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,8 +163,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         }
         return Ok(bucket);
     };
-    let mut tree =
-        Tree::new(root.clone(), name.into(), directory, anchor.keys, Config::default(), Rc::default(), Rc::default());
+    let mut tree = Tree::new(root.clone(), name.into(), anchor, Config::default(), Rc::default(), Rc::default());
     let mut known = BTreeSet::from([ANCHOR.to_string()]);
     let mut named = BTreeMap::new();
     let mut nodes = vec![(Node::ROOT, 0)];
@@ -189,12 +188,15 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
             continue;
         };
         match loaded {
-            Some(segment) => bucket.segments.push(part(&segment, &mut named)?),
+            Some(segment) => {
+                let part = part(segment, &tree.keys, &mut named, &mut bucket.damage)?;
+                bucket.segments.push(part);
+            }
             None => {
                 // A bucket's first segment may be on its way, alone; all others are whole before anything refers to them.
                 let first = node == Node::ROOT && state == NodeState::default();
                 let alone = files.keys().all(|other| *other == file || other == ANCHOR);
-                if !first || !alone || has_records(&tree, &file, node)? {
+                if !first || !alone || tree.has_records()? {
                     let what = if files.contains_key(&file) { "has no valid beginning" } else { "is missing" };
                     bucket.damage.push(format!("the file {file} {what}; something else than this store changed it"));
                 }
@@ -213,13 +215,6 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         }
     }
     bucket.damage.extend(named.into_keys().map(|path| format!("the value file {path} is missing")));
-    bucket.damage.extend(
-        bucket
-            .segments
-            .iter()
-            .filter(|part| part.damaged > 0)
-            .map(|part| format!("the file {} has {} bytes that are no record of this store", part.name, part.damaged)),
-    );
     Ok(bucket)
 }
 
@@ -259,67 +254,111 @@ fn size<D: Directory>(directory: &D, name: &str) -> Result<u64, FileError> {
     directory.open(name, Open::Read)?.size()
 }
 
-fn part<F: File>(segment: &Segment<F>, named: &mut BTreeMap<String, u64>) -> Result<Part> {
+/// Reads all of a segment. What cannot be read is told in `damage`, and the rest is counted.
+fn part<F: File>(
+    mut segment: Segment<F>,
+    keys: &Keys,
+    named: &mut BTreeMap<String, u64>,
+    damage: &mut Vec<String>,
+) -> Result<Part> {
     let bytes = segment.file.size().map_err(|error| segment.failed(error))?;
-    // What is behind a seal is nothing at all.
-    let end = if segment.sealed().is_some() { segment.position } else { bytes };
-    let gaps = if segment.skipped > 0 || end > segment.position {
-        Gaps::of(&segment.checks, &content(&segment.file, end).map_err(|error| segment.failed(error))?)
-    } else {
-        Gaps::default()
-    };
-    for item in segment.state.sorted(segment.node, 0) {
-        named.extend(files_of(&item));
+    let mut part =
+        Part { name: segment.name(), keys: 0, bytes, live: 0, torn: 0, damaged: 0, sealed: segment.sealed().is_some() };
+    if segment.old.is_none() {
+        // What is behind a seal is nothing at all.
+        let end = if part.sealed { segment.position } else { bytes };
+        gaps(&segment, end, &mut part)?;
     }
-    let live = segment.state.live();
-    Ok(Part {
-        name: segment.node.segment(segment.generation),
-        keys: live.keys,
-        bytes,
-        live: live.bytes,
-        torn: gaps.torn,
-        damaged: gaps.damaged,
-        sealed: segment.sealed().is_some(),
-    })
+    if part.damaged > 0 {
+        damage.push(format!("the file {} has {} bytes that are not as they were written", part.name, part.damaged));
+    }
+    let mut lines = 0;
+    let mut tell = |error: Error| {
+        lines += 1;
+        match error.kind() {
+            Kind::Damaged if lines <= LINES => damage.push(error.message().to_string()),
+            Kind::Damaged => {}
+            _ => return Err(error),
+        }
+        Ok(())
+    };
+    for slice in 0..segment.slices() {
+        let items = match segment.slice(keys, slice) {
+            Ok(slice) => slice.items,
+            Err(error) => {
+                tell(error)?;
+                continue;
+            }
+        };
+        for item in &items {
+            part.keys += 1;
+            part.live += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
+            named.extend(files_of(item));
+            if let Stored::Pieces(pieces) = &item.found.value {
+                segment.pieces(pieces).map(drop).or_else(&mut tell)?;
+            }
+        }
+    }
+    Ok(part)
 }
 
-fn files_of(item: &Item<'_>) -> impl Iterator<Item = (String, u64)> {
-    let key = match item.key {
+/// Counts the bytes of a segment that are no whole record.
+fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> {
+    let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
+    let mut count = |gap: &mut Vec<u8>, end: u64| -> Result<()> {
+        match segment.judge(gap, end - gap.len() as u64)? {
+            _ if gap.is_empty() => {}
+            Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
+            Gap::Damaged => part.damaged += gap.len() as u64,
+        }
+        gap.clear();
+        Ok(())
+    };
+    while at < end {
+        let next = at + window.len() as u64;
+        let more = if window.len() < MAX_FRAME && next < end {
+            let want = (end - next).min(CHUNK as u64) as usize;
+            segment.file.read(next, want).map_err(|error| segment.failed(error))?
+        } else {
+            Vec::new()
+        };
+        let ended = more.is_empty();
+        window.extend_from_slice(&more);
+        if window.len() < MAX_FRAME && !ended {
+            continue;
+        }
+        let mut done = 0;
+        while let Some(rest) = window.get(done..).filter(|rest| rest.len() >= MAX_FRAME || ended && !rest.is_empty()) {
+            match frame::read(&segment.checks, rest) {
+                Read::Whole(frame) if record::decode(&segment.checks, frame.head, frame.blobs).is_some() => {
+                    count(&mut gap, at + done as u64)?;
+                    done += frame.size();
+                }
+                _ => {
+                    gap.extend(rest.first());
+                    done += 1;
+                }
+            }
+        }
+        window.drain(..done);
+        at += done as u64;
+        if ended && window.is_empty() {
+            break;
+        }
+    }
+    count(&mut gap, at)
+}
+
+fn files_of(item: &Item) -> impl Iterator<Item = (String, u64)> + use<> {
+    let key = match item.key.borrow() {
         Key::Far { length, file, .. } => Some((file.path(), u64::from(length))),
         Key::Whole(_) => None,
     };
-    let value = match item.value {
-        Found::File(file) => Some((file.name.path(), file.size)),
-        Found::Small(_) | Found::Blob { .. } => None,
+    let value = match &item.found.value {
+        Stored::File(file) => Some((file.name.path(), file.size)),
+        Stored::Bytes(_) | Stored::Pieces(_) => None,
     };
     key.into_iter().chain(value)
-}
-
-/// Whether a segment that has no base has records all the same, which would need one.
-fn has_records<D: Directory>(tree: &Tree<D>, name: &str, node: Node) -> Result<bool> {
-    let file = match tree.directory.open(name, Open::Read) {
-        Ok(file) => file,
-        Err(FileError::NotFound) => return Ok(false),
-        Err(error) => return Err(failed(&format!("the file {name}"), error)),
-    };
-    let fail = |error: FileError| -> Error { failed(&format!("the file {name}"), error) };
-    let end = file.size().map_err(fail)?;
-    let gaps = Gaps::of(&tree.keys.checks(b's', node, 0), &content(&file, end).map_err(fail)?);
-    Ok(gaps.records > 0 || gaps.damaged > 0)
-}
-
-fn content<F: File>(file: &F, end: u64) -> Result<Vec<u8>, FileError> {
-    let end = end.min(MAX_SEARCHED);
-    let mut out = Vec::new();
-    while (out.len() as u64) < end {
-        let want = usize::try_from(end - out.len() as u64).unwrap_or(CHUNK).min(CHUNK);
-        let bytes = file.read(out.len() as u64, want)?;
-        if bytes.is_empty() {
-            break;
-        }
-        out.extend_from_slice(&bytes);
-    }
-    Ok(out)
 }
 
 #[cfg(test)]

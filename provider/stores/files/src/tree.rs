@@ -3,15 +3,17 @@
 //! A key's segment is found from the root: a node has split, or has a live generation. What is known can be out of date;
 //! then the segment says so itself, because it is sealed.
 
+use crate::anchor::Anchor;
 use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
 use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
 use crate::room::Shared;
-use crate::segment::{PROBE, Segment};
+use crate::segment::{PROBE, Segment, damaged};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::HashMap;
@@ -31,16 +33,18 @@ pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
     pub root: Rc<D>,
     pub name: Rc<str>,
-    pub directory: D,
+    pub directory: Inside<D>,
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
+    /// Whether the anchor says that there is a first segment.
+    pub begun: bool,
     pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
     /// Nodes that have split, and the seals that their children follow.
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
     /// Whether segments were added since the budget was last looked at.
     grown: bool,
-    shared: Rc<Shared>,
+    pub shared: Rc<Shared>,
     /// This operation: within one, a segment is looked at for news only once.
     turn: u64,
     /// The operation in which the budget was looked at last.
@@ -65,24 +69,18 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(
-        root: Rc<D>,
-        name: Rc<str>,
-        directory: D,
-        keys: Keys,
-        config: Config,
-        ids: Rc<Ids>,
-        shared: Rc<Shared>,
-    ) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, anchor: Anchor, config: Config, ids: Rc<Ids>, shared: Rc<Shared>) -> Self {
+        let splits = anchor.splits.into_iter().collect();
         Self {
+            directory: Inside::new(root.clone(), name.clone()),
             root,
             name,
-            directory,
-            keys,
+            keys: anchor.keys,
             config,
             ids,
+            begun: anchor.begun,
             segments: HashMap::default(),
-            splits: HashMap::default(),
+            splits,
             grown: false,
             shared,
             turn: 0,
@@ -104,7 +102,14 @@ impl<D: Directory> Tree<D> {
             if access == Access::Write || self.config.durability == Durability::Relaxed {
                 return Ok(Some(node));
             }
-            self.settle(node)?;
+            match self.settle(node) {
+                // What was not synced is written anew.
+                Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
+                    self.renew(node)?;
+                    continue;
+                }
+                other => other?,
+            }
             // Settling opens files, for which segments may have been closed.
             if self.segments.contains_key(&node) {
                 return Ok(Some(node));
@@ -121,13 +126,19 @@ impl<D: Directory> Tree<D> {
         }
         let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
         if segment.synced < segment.position {
-            segment.file.sync().map_err(|error| segment.failed(error))?;
+            if segment.poisoned && !self.config.has(Flaw::FailedSyncForgotten) {
+                return Err(segment.failed(FileError::Io));
+            }
+            if let Err(error) = segment.file.sync() {
+                segment.poisoned = true;
+                return Err(segment.failed(error));
+            }
             segment.synced = segment.position;
         }
         if segment.named {
             return Ok(());
         }
-        self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
@@ -154,6 +165,11 @@ impl<D: Directory> Tree<D> {
             let turn = self.turn;
             // What has split has no segment here. This way the steady state takes one look into one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
+                if segment.is_waiting() {
+                    // Opening it anew failed halfway.
+                    self.forget(node);
+                    continue;
+                }
                 if access == Access::Read && segment.looked != turn {
                     segment.catch_up(&self.keys, PROBE)?;
                     segment.looked = turn;
@@ -170,8 +186,8 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
-                        // Else the bucket would look empty, and be begun anew.
-                        None if self.opening(|tree| nodelog::is_damaged(&tree.directory, &tree.keys, node))? => {
+                        // Otherwise the bucket would look empty, and be begun anew.
+                        None if self.begun || self.has_records()? => {
                             if doubted {
                                 return Err(missing(node, state));
                             }
@@ -256,10 +272,24 @@ impl<D: Directory> Tree<D> {
             Err(FileError::NotFound) => return Ok(None),
             Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
         };
-        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, self.config);
-        segment.catch_up(&self.keys, self.config.segment as usize)?;
+        let about = (self.shared.clone(), self.config);
+        let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, about);
+        segment.open(&self.keys)?;
         segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
+    }
+
+    /// Whether the file of the first segment, which has no base, has records all the same, or is damaged.
+    pub fn has_records(&mut self) -> Result<bool> {
+        let name = Node::ROOT.segment(0);
+        let file = match self.open_file(&name, Open::Read) {
+            Ok(file) => file,
+            Err(FileError::NotFound) => return Ok(false),
+            Err(error) => return Err(crate::error::failed(&format!("the file {name}"), error)),
+        };
+        let about = (self.shared.clone(), self.config);
+        let mut segment = Segment::new(file, &self.keys, (Node::ROOT, 0, 0), false, about);
+        segment.is_more_than_begun()
     }
 
     /// Opens a file; if that fails for want of descriptors, once more with all others closed. WASI has no code for that
@@ -279,6 +309,13 @@ impl<D: Directory> Tree<D> {
             }
             other => other,
         }
+    }
+
+    /// Makes the entries of the bucket's directory last through a power cut.
+    pub fn sync_directory(&mut self) -> Result<()> {
+        self.opening(|tree| {
+            tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
+        })
     }
 
     /// The state of a node, as its log has it.
@@ -369,19 +406,13 @@ impl<D: Directory> Tree<D> {
 
 fn child(node: Node, hash: u64) -> Result<Node> {
     if node.depth() == MAX_DEPTH {
-        return Err(Error::new(Kind::Damaged, format!("the file {} is damaged: no node there splits", node.log())));
+        return Err(damaged(&node.log(), "it says that a node splits that cannot"));
     }
     Ok(node.child(hash))
 }
 
 fn missing(node: Node, state: NodeState) -> Error {
-    Error::new(
-        Kind::Damaged,
-        format!(
-            "the file {} is missing or has no valid beginning; something else than this store changed it",
-            node.segment(state.generation)
-        ),
-    )
+    damaged(&node.segment(state.generation), "it is missing or has no base")
 }
 
 pub fn unstable() -> Error {

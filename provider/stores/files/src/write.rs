@@ -4,20 +4,23 @@ use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
 use crate::error::unknown;
 use crate::flaw::Flaw;
+use crate::frame::OVERHEAD;
+use crate::heap::same;
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
-use crate::policy;
-use crate::record::{FileValue, Key, MAX_KEY, Op};
+use crate::record::{FileValue, Key, MAX_KEY, Op, Piece};
+use crate::run::Appender;
 use crate::segment::Sent;
+use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
-use crate::value;
+use crate::{anchor, index, policy, v2, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
 
 /// Bytes of operations that go into one record, but for a single operation: with what is around them, a frame takes the
 /// 4,096 bytes that a host appends in one call. More takes three calls and, in wasmtime, another thread.
-const RECORD: usize = 4096 - 32;
+const RECORD: usize = 4096 - OVERHEAD - 17;
 
 /// Records that are appended before they are read back.
 const GROUPS: usize = 16;
@@ -48,6 +51,20 @@ impl<'a> Name<'a> {
 
     pub fn is_far(&self) -> bool {
         self.digest.is_some()
+    }
+
+    /// The key for what only looks keys up: no file is meant.
+    pub fn key(&self) -> Key<'_> {
+        let file = ValueName { node: Node::ROOT, generation: 0, id: 0 };
+        match self.digest {
+            None => Key::Whole(self.text.as_bytes()),
+            Some(digest) => Key::Far { digest, length: self.text.len() as u32, file },
+        }
+    }
+
+    /// Whether an entry's key is this one.
+    pub fn is(&self, key: &Key<'_>) -> bool {
+        key.is_far() == self.is_far() && same(key.id(), self.id())
     }
 }
 
@@ -82,6 +99,16 @@ impl Change<'_> {
         matches!(self, Self::Place(_)) || self.value().is_some_and(|value| value.len() > blob)
     }
 
+    /// Whether its value is in the segment, but not in its record.
+    fn is_in_pieces(&self, blob: usize) -> bool {
+        self.value().is_some_and(|value| value.len() > MAX_PIECE && value.len() <= blob)
+    }
+
+    /// Whether what it does depends on what is there.
+    fn asks(&self) -> bool {
+        matches!(self, Self::Increment { .. } | Self::Swap { .. })
+    }
+
     /// Bytes that it takes in a record, about.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
@@ -89,11 +116,12 @@ impl Change<'_> {
     }
 }
 
-/// The files of one change: of its key and of its value.
+/// Where what is too large for the record of one change was put: its key and its value.
 #[derive(Default)]
 struct Files {
     key: Option<ValueName>,
     value: Option<FileValue>,
+    pieces: Option<Vec<Piece>>,
     /// A file that was moved here, and belongs to its body until a record names it.
     placed: Option<FileValue>,
 }
@@ -106,7 +134,7 @@ fn encode<'a>(
     record: &mut Encoder<'a>,
     name: &Name<'a>,
     change: &Change<'a>,
-    files: Option<&Files>,
+    files: Option<&'a Files>,
     far: ValueName,
 ) -> Op<'a> {
     let key = match name.digest {
@@ -116,7 +144,11 @@ fn encode<'a>(
             Key::Far { digest, length: name.text.len() as u32, file }
         }
     };
-    let content = |bytes| files.and_then(|files| files.value).map_or(Content::Bytes(bytes), Content::File);
+    let content = |bytes| match files {
+        Some(Files { value: Some(file), .. }) => Content::File(*file),
+        Some(Files { pieces: Some(pieces), .. }) => Content::Pieces(pieces),
+        _ => Content::Bytes(bytes),
+    };
     match *change {
         Change::Place(_) => {
             record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File))
@@ -180,13 +212,28 @@ impl<D: Directory> Tree<D> {
         if !segment.writable {
             return Err(segment.failed(FileError::ReadOnly));
         }
+        if let Some(hole) = segment.hole {
+            return Err(segment.broken(hole));
+        }
         let generation = segment.generation;
+        if segment.old.is_some() || segment.ended || segment.poisoned {
+            // Nothing more is written there: what follows it is made first.
+            self.renew(node)?;
+            return Ok(vec![None; groups.len()]);
+        }
+        if !self.begun {
+            // Whoever made the first segment may not have got so far.
+            segment.file.sync().map_err(|error| segment.failed(error))?;
+            self.sync_directory()?;
+            self.opening(|tree| anchor::begun(&tree.directory))?;
+            self.begun = true;
+        }
         let mut files = Vec::new();
         let result =
             self.put_files(node, generation, groups, &mut files).and_then(|()| self.append(node, groups, &files));
-        let (outcomes, result) = match result {
-            Ok((outcomes, result)) => (outcomes, result),
-            Err(error) => (vec![None; groups.len()], Err(error)),
+        let Appended { outcomes, result } = match result {
+            Ok(appended) => appended,
+            Err(error) => Appended { result: Err(error), ..Appended::nothing(groups) },
         };
         if !matches!(&result, Err(error) if error.kind() == Kind::OutcomeUnknown) {
             // Of records that did not happen, nothing names the files.
@@ -211,7 +258,9 @@ impl<D: Directory> Tree<D> {
         files: &mut Vec<Files>,
     ) -> Result<()> {
         let blob = self.config.blob;
-        if !groups.iter().copied().flatten().any(|(name, change)| name.is_far() || change.is_far(blob)) {
+        let apart =
+            |(name, change): &(Name<'_>, Change<'_>)| name.is_far() || change.is_far(blob) || change.is_in_pieces(blob);
+        if !groups.iter().copied().flatten().any(apart) {
             return Ok(());
         }
         for (name, change) in groups.iter().copied().flatten() {
@@ -227,6 +276,13 @@ impl<D: Directory> Tree<D> {
             if let Some(bytes) = change.value().filter(|bytes| bytes.len() > blob) {
                 last.value = Some(self.opening(|tree| put(tree, bytes))?);
             }
+            if change.is_in_pieces(blob)
+                && let (Some(segment), Some(bytes)) = (self.segments.get(&node), change.value())
+            {
+                let name = segment.name();
+                let mut to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
+                last.pieces = Some(put_pieces(&mut to, segment, bytes, || self.ids.next(&self.directory))?);
+            }
             if let Change::Place(moving) = change {
                 let (id, size) = (moving.borrow().id, moving.borrow().size);
                 let name = ValueName { node, generation, id };
@@ -238,24 +294,22 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Gives what [`write_to`](Self::write_to) does; with it an error, if one says why others did not take part. `files`
-    /// are those of each change, or none at all.
-    #[allow(clippy::type_complexity)]
-    fn append(
-        &mut self,
-        node: Node,
-        groups: &[Group<'_, '_>],
-        files: &[Files],
-    ) -> Result<(Vec<Option<Outcome>>, Result<()>)> {
+    /// Does what [`write_to`](Self::write_to) gives. `files` are those of each change, or none at all.
+    fn append(&mut self, node: Node, groups: &[Group<'_, '_>], files: &[Files]) -> Result<Appended> {
         let mut files = files.iter();
-        let Some(segment) = self.segments.get_mut(&node) else { return Ok((vec![None; groups.len()], Ok(()))) };
+        let Some(segment) = self.segments.get_mut(&node) else { return Ok(Appended::nothing(groups)) };
         let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
+        // So that their outcome is known as soon as they are read back.
+        for (name, _) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
+            segment.warm(&self.keys, name, 0)?;
+        }
         let mut sent = Vec::with_capacity(groups.len());
         let mut result = Ok(());
+        let seen = segment.seen();
         for group in groups {
             let id = self.ids.next(&self.directory);
             let room = group.iter().map(|(name, change)| change.size(name, config.blob)).sum();
-            let mut record = Encoder::write(&checks, id, config.small, room);
+            let mut record = Encoder::write(&checks, id, seen, config.small, room);
             let ops = group
                 .iter()
                 .map(|(name, change)| {
@@ -265,45 +319,85 @@ impl<D: Directory> Tree<D> {
                 .collect();
             let (frame, blobs) = record.finish();
             result = segment.file.append(&frame);
-            sent.push(Sent { id, frame, blobs, ops, outcome: None });
+            let complete = !group.iter().any(|(_, change)| change.is_in_pieces(config.blob));
+            sent.push(Sent { id, frame, blobs, ops, complete, outcome: None });
             if result.is_err() {
                 break;
             }
         }
-        let asks = |(_, change): &(Name<'_>, Change<'_>)| !matches!(change, Change::Set(_) | Change::Delete);
-        if config.has(Flaw::NoReadBack) && result.is_ok() && !groups.iter().copied().flatten().any(asks) {
-            return Ok((groups.iter().map(|_| Some(Outcome::Done)).collect(), Ok(())));
+        if config.has(Flaw::NoReadBack)
+            && result.is_ok()
+            && !groups.iter().copied().flatten().any(|(_, change)| change.asks())
+        {
+            return Ok(Appended { outcomes: groups.iter().map(|_| Some(Outcome::Done)).collect(), result: Ok(()) });
         }
         if let (Err(error), true) = (result, config.has(Flaw::ErrorBelieved)) {
             return Err(segment.failed(error));
         }
         // Whatever the host said: what counts is what is in the file.
         segment.read_back(&self.keys, &mut sent).map_err(|error| unknown(&error))?;
+        let broken = segment.hole.map(|hole| segment.broken(hole));
         let result = result.map_err(|error| segment.failed(error));
         let mut outcomes: Vec<_> = sent.into_iter().map(|sent| sent.outcome).collect();
+        // Where an index came in between, what had been looked up was forgotten again.
+        for (group, outcome) in groups.iter().zip(&mut outcomes) {
+            if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
+                *outcome = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+            }
+        }
+        if let Some(broken) = broken {
+            return Err(if outcomes.iter().any(Option::is_some) { unknown(&broken) } else { broken });
+        }
         let result =
             if outcomes.iter().all(Option::is_some) && outcomes.len() == groups.len() { Ok(()) } else { result };
         outcomes.resize(groups.len(), None);
         if outcomes.iter().any(Option::is_some) && !config.has(Flaw::AcknowledgedEarly) {
             self.settle(node).map_err(|error| unknown(&error))?;
         }
-        Ok((outcomes, result))
+        Ok(Appended { outcomes, result })
     }
 
-    /// Seals a segment that has grown past its limit, and makes what follows it. The change that led here is done
-    /// already, so what fails here is left to the next one.
+    /// Seals a segment that has grown past its limit, and makes what follows it; or gives it an index. The change that
+    /// led here is done already, so what fails here is left to the next one.
     fn maintain(&mut self, node: Node) {
         let Some(segment) = self.segments.get_mut(&node) else { return };
+        if segment.sealed().is_some() || policy::due(segment, &self.config).is_some() {
+            let _ = self.renew(node);
+        } else if index::due(segment, &self.config) {
+            let _ = index::write(segment, &self.keys, self.ids.next(&self.directory));
+        }
+    }
+
+    /// Seals a segment, if that is due, and makes what follows it.
+    pub fn renew(&mut self, node: Node) -> Result<()> {
+        let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
         if segment.sealed().is_none() {
-            let Some(plan) = policy::due(segment, &self.config) else { return };
-            let seal = Encoder::seal(&segment.checks, self.ids.next(&self.directory), plan);
-            let _ = segment.file.append(&seal);
-            if segment.catch_up(&self.keys, 0).is_err() {
-                return;
+            let Some(plan) = policy::due(segment, &self.config) else { return Ok(()) };
+            let id = self.ids.next(&self.directory);
+            let seal = match &segment.old {
+                Some(old) => v2::encode::seal(old.checks(), id, plan),
+                None => Encoder::seal(&segment.checks, id, segment.seen(), plan),
+            };
+            let sent = segment.file.append(&seal);
+            segment.catch_up(&self.keys, 0)?;
+            if segment.sealed().is_none() {
+                sent.map_err(|error| segment.failed(error))?;
             }
         }
-        if segment.sealed().is_some() {
-            let _ = self.succeed(node);
-        }
+        if segment.sealed().is_some() { self.succeed(node) } else { Ok(()) }
+    }
+}
+
+/// What became of records that were appended.
+struct Appended {
+    /// What the last change of each did; `None` if it did not take part.
+    outcomes: Vec<Option<Outcome>>,
+    /// Why some did not take part, if an error says so.
+    result: Result<()>,
+}
+
+impl Appended {
+    fn nothing(groups: &[Group<'_, '_>]) -> Self {
+        Self { outcomes: vec![None; groups.len()], result: Ok(()) }
     }
 }

@@ -41,7 +41,7 @@ impl Director for Counted {
 }
 
 pub fn config() -> Config {
-    Config { segment: 64, small: 60, blob: 150, ..Config::default() }
+    Config { segment: 64, split: 500, index: 200, small: 60, blob: 150, ..Config::default() }
 }
 
 /// The name of a key, of which some are too long for a record.

@@ -171,8 +171,11 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
     let power = matches!(plan.weather, Weather::PowerRelaxed | Weather::PowerFull | Weather::PowerMixed);
     let full = matches!(plan.weather, Weather::PowerFull | Weather::PowerMixed)
         || (plan.weather != Weather::PowerRelaxed && random.chance(1000));
+    let segment = [8, 32, 128, 1024][random.below(4)];
     let config = Config {
-        segment: [8, 32, 128, 1024][random.below(4)],
+        segment,
+        split: segment * [1, 4, 16][random.below(3)],
+        index: [8, 100, 400][random.below(3)],
         small: [16, 64, 4096][random.below(3)],
         blob: [40, 200, 100_000][random.below(3)],
         memory: [0, 4 << 10, 12 << 20][random.below(3)],

@@ -15,7 +15,7 @@ fn open(disk: &Disk, seed: u64, config: Config) -> Rc<dyn Bucket> {
 }
 
 fn small() -> Config {
-    Config { segment: 1 << 10, small: 100, blob: 2000, ..Config::default() }
+    Config { segment: 1 << 10, split: 4 << 10, index: 512, small: 100, blob: 2000, ..Config::default() }
 }
 
 fn all_keys(bucket: &dyn Bucket) -> Vec<String> {
@@ -223,7 +223,7 @@ fn with_few_descriptors_everything_goes_on_with_fewer_files_open() {
         let disk = Disk::default();
         // Fewer than a split makes.
         let few = Few { disk: disk.clone(), most: 10, plain: Plain::new(3) };
-        let config = Config { durability, ..small() };
+        let config = Config { durability, split: 1 << 10, ..small() };
         let bucket = FileStore::new(Ok(disk.root(Rc::new(few))), config).open("bucket").unwrap();
         for round in 0..3u8 {
             for key in 0..600 {

@@ -19,7 +19,9 @@ use std::rc::Rc;
 const CONFIG: Config = Config {
     durability: kvfuse_files::Durability::Relaxed,
     memory: 1 << 20,
-    segment: 32,
+    segment: 64,
+    split: 400,
+    index: 100,
     small: 60,
     blob: 100,
     flaw: None,

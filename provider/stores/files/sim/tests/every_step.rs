@@ -75,7 +75,7 @@ impl Director for At {
 }
 
 fn config(durability: Durability) -> Config {
-    Config { segment: 48, small: 100, blob: 200, durability, ..Config::default() }
+    Config { segment: 48, split: 400, index: 200, small: 100, blob: 200, durability, ..Config::default() }
 }
 
 fn contents(disk: &Disk, config: Config) -> Model {

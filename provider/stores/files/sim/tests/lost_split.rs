@@ -27,7 +27,7 @@ fn open(disk: &Disk, director: Rc<dyn Director>, config: Config) -> Rc<dyn Bucke
 
 /// What a key has at the end, whose last acknowledged value is `new`.
 fn after_the_split_was_lost(flaw: Option<Flaw>) -> Option<Vec<u8>> {
-    let config = Config { segment: 1024, flaw, ..Config::default() };
+    let config = Config { segment: 1024, split: 8 << 10, index: 512, flaw, ..Config::default() };
     let disk = Disk::default();
     // What is there before lasts.
     let durable = Config { durability: Durability::Full, ..config };

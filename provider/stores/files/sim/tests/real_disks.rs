@@ -20,7 +20,7 @@ use std::rc::Rc;
 const PIECE: usize = 64 << 10;
 
 fn small(flaw: Option<Flaw>, durability: Durability) -> Config {
-    Config { segment: 48, small: 100, blob: 200, durability, flaw, ..Config::default() }
+    Config { segment: 48, split: 400, index: 200, small: 100, blob: 200, durability, flaw, ..Config::default() }
 }
 
 /// Judges a call by its place, what it is, and its path.

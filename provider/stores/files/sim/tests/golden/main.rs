@@ -45,7 +45,7 @@ fn check_all<D: Directory>(root: impl Fn() -> D, config: Config, buckets: &Bucke
 }
 
 fn configs() -> [Config; 3] {
-    let small = Config { segment: 300, small: 60, blob: 150, ..Config::default() };
+    let small = Config { segment: 300, split: 1200, index: 150, small: 60, blob: 150, ..Config::default() };
     [Config::default(), small, Config { durability: Durability::Full, ..small }]
 }
 

@@ -56,6 +56,8 @@ const SMALL: Config = Config {
     durability: kvfuse_files::Durability::Relaxed,
     memory: 1 << 20,
     segment: 512,
+    split: 2048,
+    index: 256,
     small: 60,
     blob: 200,
     flaw: None,

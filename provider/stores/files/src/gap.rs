@@ -1,0 +1,217 @@
+//! What lies between a segment's whole records: torn by a writer's death, lost to a power cut, or damaged. Pure.
+//!
+//! An append leaves a prefix of its record, or all of it; a host that cuts one leaves the rest further on. A power cut
+//! leaves zeros, to a record's end or to the end of a page. Everything else was changed by something else: above all a
+//! record that has all its bytes, so that the next one begins where this one says it ends, and is not as it was written.
+
+use crate::frame::{self, HEADER, OVERHEAD, Read};
+use crate::hash::Checks;
+use crate::record;
+
+/// What some bytes without a whole record are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gap {
+    /// Records that were cut off. They never counted.
+    Torn,
+    /// A power cut took what was here; it may have counted.
+    Lost,
+    /// Something else than the store changed it.
+    Damaged,
+}
+
+/// Torn records whose rest may still come.
+const MOST_TORN: usize = 16;
+/// What disks write at once.
+const SECTOR: u64 = 512;
+/// Zeros that are taken for the end of a lost page.
+const ZEROS: usize = 16;
+
+/// Judges the bytes at an offset of a file.
+pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
+    judge_behind(checks, &[], bytes, offset)
+}
+
+/// Judges the bytes at an offset of a file, given what lies before them: a record whose rest is among them may begin
+/// there.
+pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
+    let mut gap = Gap::Torn;
+    let mut torn = begun(checks, before);
+    // One of which less than the marker was there before cannot be found, but is known.
+    let marker = checks.marker();
+    torn.extend((1..marker.len()).filter_map(|length| marker.get(..length)));
+    let mut at = 0;
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        let piece = piece(checks, rest);
+        gap = gap.max(of_piece(checks, piece, offset + at as u64, &mut torn));
+        at += piece.len();
+        if torn.len() > MOST_TORN + 3 {
+            torn.remove(0);
+        }
+    }
+    gap
+}
+
+fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
+    // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
+    while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
+        let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
+        let (front, rest) = piece.split_at(missing);
+        let (before, end) = piece.split_at(piece.len() - missing);
+        if completes(checks, begun, front) {
+            return Some((place, rest));
+        }
+        completes(checks, begun, end).then_some((place, before))
+    }) {
+        torn.remove(place);
+        piece = left;
+    }
+    if piece.is_empty() {
+        return Gap::Torn;
+    }
+    if !piece.starts_with(&checks.marker()) {
+        // A torn marker, before zeros or at the very end.
+        let marker_cut = |bytes: &[u8]| bytes.len() < 4 && checks.marker().starts_with(bytes);
+        let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let before = piece.iter().take_while(|byte| **byte == 0).count();
+        let (begun, rest) = (piece.get(..after).unwrap_or_default(), piece.get(before..).unwrap_or_default());
+        if marker_cut(begun) || marker_cut(rest) {
+            return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
+        }
+        // The rest of a cut record can be cut off as well. That cannot be told for sure, but a torn record is there.
+        let may_be_rest = |torn: &&[u8]| missing(checks, torn, &[]).is_some_and(|missing| missing > begun.len());
+        if torn.iter().any(may_be_rest) {
+            return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
+        }
+        return if lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged };
+    }
+    let whole = match frame::lengths(checks, piece) {
+        Some((head, blobs)) => OVERHEAD + head + blobs,
+        None if piece.len() < HEADER => {
+            torn.push(piece);
+            return Gap::Torn;
+        }
+        None => HEADER,
+    };
+    if piece.len() < whole {
+        torn.push(piece);
+        return Gap::Torn;
+    }
+    // No single bit makes an end of zeros.
+    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
+}
+
+/// The records among some bytes that lack their end.
+fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut begun = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = piece(checks, rest);
+        if piece.starts_with(&checks.marker()) && missing(checks, piece, &[]).is_none_or(|missing| missing > 0) {
+            begun.push(piece);
+        }
+        rest = rest.get(piece.len()..).unwrap_or_default();
+    }
+    begun.drain(..begun.len().saturating_sub(MOST_TORN));
+    begun
+}
+
+/// Bytes that a torn record lacks, if `rest` begins with them.
+fn missing(checks: &Checks, begun: &[u8], rest: &[u8]) -> Option<usize> {
+    let header = [begun, rest.get(..HEADER).unwrap_or(rest)].concat();
+    let (head, blobs) = frame::lengths(checks, &header)?;
+    (OVERHEAD + head + blobs).checked_sub(begun.len())
+}
+
+fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
+    let bytes = [begun, rest].concat();
+    let Read::Whole(frame) = frame::read(checks, &bytes) else { return false };
+    record::decode(checks, frame.head, frame.blobs).is_some()
+}
+
+/// Whether zeros reach to the end of a sector.
+fn lost_page(piece: &[u8], offset: u64) -> bool {
+    let first = (offset.next_multiple_of(SECTOR) - offset) as usize;
+    (first..=piece.len()).step_by(SECTOR as usize).any(|end| {
+        let from = end.saturating_sub(ZEROS);
+        end > from && piece.get(from..end).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
+    })
+}
+
+/// The front of `bytes` up to the next marker.
+fn piece<'a>(checks: &Checks, bytes: &'a [u8]) -> &'a [u8] {
+    let marker = checks.marker();
+    let next = bytes.get(1..).and_then(|rest| rest.windows(marker.len()).position(|found| found == marker));
+    next.and_then(|next| bytes.get(..next + 1)).unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encode::{Content, Encoder};
+    use crate::hash::Keys;
+    use crate::name::Node;
+    use crate::record::{Key, Seen};
+
+    fn checks() -> Checks {
+        Keys::new(&[7; 16]).checks(b'S', Node::ROOT, 0)
+    }
+
+    fn record(id: u64, value: &[u8]) -> Vec<u8> {
+        let checks = checks();
+        let mut record = Encoder::write(&checks, id, Seen::default(), 4096, 64);
+        record.set(Key::Whole(b"key"), Content::Bytes(value));
+        record.finish().0
+    }
+
+    #[test]
+    fn records_cut_off_anywhere_are_torn_alone_and_in_a_row() {
+        let one = record(1, b"one");
+        for length in 1..one.len() {
+            let torn = &one[..length];
+            assert_eq!(judge(&checks(), torn, 0), Gap::Torn, "{length}");
+            if length >= 4 {
+                assert_eq!(judge(&checks(), &[torn, torn].concat(), 0), Gap::Torn, "{length} twice");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_record_that_the_host_cut_is_not_damage() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for length in 1..one.len() {
+            let (begun, rest) = one.split_at(length);
+            // Of one whose header was cut, the rest is only known at the front.
+            let between = if length < HEADER { &[&two[..0]][..] } else { &[&two[..4], &two[..10], &two[..30]] };
+            for torn in between {
+                assert_eq!(judge_behind(&checks(), begun, &[torn, rest].concat(), 0), Gap::Torn, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_record_is_damage() {
+        let one = record(1, &[&[0; 40][..], b"one"].concat());
+        for bit in 0..one.len() * 8 {
+            let mut bytes = one.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(judge(&checks(), &bytes, 77), Gap::Damaged, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn what_a_power_cut_zeroed_is_lost_and_not_damaged() {
+        let one = record(1, b"one");
+        for length in 0..one.len() - 2 {
+            let mut bytes = one.clone();
+            bytes[length..].fill(0);
+            assert!(judge(&checks(), &bytes, 5) <= Gap::Lost, "{length}");
+        }
+        assert_eq!(judge(&checks(), &[0; 300], 5), Gap::Lost);
+        // A page went, and the one behind it stayed.
+        let many: Vec<u8> = (0..100).flat_map(|id| record(id, &[b'x'; 100])).collect();
+        let mut lost = many[..6000].to_vec();
+        lost[500..4096].fill(0);
+        let begin = 4 * record(0, &[b'x'; 100]).len();
+        assert_eq!(judge(&checks(), &lost[begin..4100], begin as u64), Gap::Lost);
+    }
+}

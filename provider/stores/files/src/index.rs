@@ -1,0 +1,118 @@
+//! Writing an index: so that whoever opens the segment later need not read what it covers, and nobody has to remember it.
+//!
+//! 1. what waits in the tail is settled;
+//! 2. the pages are appended: the marks of the index before, and those of the tail;
+//! 3. the file is synced: an index must not outlive what it names, nor its pages;
+//! 4. what came meanwhile is read, and the index itself is appended. It covers everything up to there.
+//!
+//! Any instance may do this at any time; an index that is not complete does nothing, and of several the last counts.
+
+use crate::config::Config;
+use crate::encode::Encoder;
+use crate::flaw::Flaw;
+use crate::hash::Keys;
+use crate::run::{self, Appender, Mark, Trouble, What, Writer, pages_for};
+use crate::segment::{PROBE, Phase, Segment};
+use crate::tail::Known;
+use kvfuse_core::Result;
+use kvfuse_transport::files::File;
+
+/// Bytes of a page of marks.
+const PAGE: u64 = 1 << 10;
+/// Bytes of marks that the index itself takes along.
+const MOST_LAST: usize = 8 << 10;
+/// Files of replaced values that an index names at most.
+const MOST_DEAD: usize = 256;
+
+/// Whether a segment should get an index.
+pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
+    let Some(base) = &segment.base else { return false };
+    // A small segment is read whole; it is compacted before an index would pay.
+    let least = if base.totals.bytes > config.segment.saturating_mul(2) { config.index } else { config.segment };
+    segment.phase == Phase::Live
+        && segment.writable
+        && segment.hole.is_none()
+        && !segment.ended
+        && !segment.poisoned
+        && segment.position.saturating_sub(segment.covered()) > least
+}
+
+/// Writes an index if all goes well; whatever does not is left to the next time.
+///
+/// # Errors
+/// Of reading and of appending. Nothing was changed then.
+pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<()> {
+    segment.settle_tail(keys)?;
+    let next = segment.next_version();
+    let mut marks = marks_since(segment, 0);
+    for page in 0..segment.index.as_ref().map_or(0, |index| index.run.pages()) {
+        marks.extend(segment.marks_of(page)?);
+    }
+    if let Some(index) = &segment.index {
+        marks.extend(run::Marks::new(&index.last));
+    }
+    marks.sort_by_key(|mark| (mark.place, mark.version));
+    let mut dead = segment.index.as_ref().map_or_else(Vec::new, |index| index.dead.clone());
+    let dead_bytes = segment.index.as_ref().map_or(0, |index| index.dead_bytes) + segment.tail.dead_bytes;
+    dead.extend(&segment.tail.dead);
+    let Some(base) = segment.base.as_ref().map(|base| base.at).filter(|_| dead.len() <= MOST_DEAD) else {
+        return Ok(());
+    };
+    let name = segment.name();
+    let to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
+    let pages = pages_for(marks.len() as u64 * 23, PAGE);
+    let mut writer = Writer::new(to, &segment.checks, id, segment.node, pages);
+    let written =
+        marks.iter().try_for_each(|mark| writer.add(mark.place, |out| mark.encode(out))).and_then(|()| writer.finish());
+    let written = match written {
+        Ok((written, _)) => written,
+        // One place with very many marks: the segment is compacted before long.
+        Err(Trouble::TooFull) => return Ok(()),
+        Err(Trouble::Failed(error)) => return Err(error),
+    };
+    if !segment.config.has(Flaw::IndexNotSynced)
+        && let Err(error) = segment.file.sync()
+    {
+        segment.poisoned = true;
+        return Err(segment.failed(error));
+    }
+    let (upto, covered) = (segment.position, segment.covered());
+    segment.catch_up(keys, PROBE)?;
+    segment.settle_tail(keys)?;
+    let mut last = Vec::new();
+    marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
+    let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;
+    // Behind somebody else's index that came in between, not everything is in the tail any more.
+    let overtaken = segment.covered() != covered || segment.phase != Phase::Live;
+    if overtaken || segment.hole.is_some() || segment.ended || last.len() > MOST_LAST || new_dead {
+        return Ok(());
+    }
+    // What came meanwhile is not synced yet.
+    if !last.is_empty() && !segment.config.has(Flaw::IndexNotSynced) {
+        segment.file.sync().map_err(|error| segment.failed(error))?;
+    }
+    segment.synced = segment.synced.max(upto);
+    let run = written.at(segment.seen());
+    let frame = Encoder::index(&segment.checks, &run, segment.next_version(), base, (&dead, dead_bytes), &last);
+    if frame.len() <= crate::frame::MAX_FRAME {
+        segment.file.append(&frame).map_err(|error| segment.failed(error))?;
+        segment.catch_up(keys, frame.len() + PROBE)?;
+    }
+    Ok(())
+}
+
+/// Marks of what the tail has from a version on.
+fn marks_since<F: File>(segment: &Segment<F>, from: u64) -> Vec<Mark> {
+    let places = segment.node.first()..=segment.node.last();
+    let mark = |change: crate::tail::Change<'_>| {
+        let (source, what) = match change.known {
+            Known::Gone(source) => (source, What::Gone),
+            Known::Value(_, value, source) if source.counted => (source, What::Counter(value.counter()?)),
+            Known::Value(_, _, source) => (source, What::Value),
+            Known::Nothing | Known::Open => return None,
+        };
+        let (at, ordinal) = (source.at?, source.ordinal);
+        (change.version >= from).then_some(Mark { place: change.place, version: change.version, at, ordinal, what })
+    };
+    segment.tail.sorted(places).into_iter().filter_map(mark).collect()
+}

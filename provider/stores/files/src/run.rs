@@ -1,0 +1,370 @@
+//! Runs: entries in order of their places, in pages that are found by computing.
+//!
+//! A run divides the places of its node evenly over its pages, so that a place alone tells the page, and one read at a
+//! known offset gets it. Places are keyed hashes, so pages come out about equally long. Each page has a check that is bound
+//! to the run and to its number in it. Two sorts of runs are in a segment: the base, whose entries are pairs, and the
+//! index, whose entries say where the operation is that gave a key its present state.
+//!
+//! ```text
+//! page:   check 8, entries to its end
+//! mark:   place 8, version 8, offset of the frame 4, which of its operations 2, what 1: 0 value, 1 none,
+//!         2 counter: value 8
+//! ```
+
+use crate::encode::{Encoder, RunAt};
+use crate::error::failed;
+use crate::frame::{MAX_FRAME, OVERHEAD};
+use crate::hash::Checks;
+use crate::name::Node;
+use crate::record::{Bytes, Directory, Key, Pair, Seen};
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::files::File;
+
+/// Bytes of a page before its entries.
+const CHECK: usize = 8;
+/// Bytes of the pages in one frame, at most, their lengths included.
+const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
+/// Pages that a run has at most: its directory has to fit one frame.
+pub const MAX_PAGES: u32 = 16 << 10;
+/// Attempts at a frame, each undone by a host that cuts appends.
+const ATTEMPTS: usize = 4;
+
+/// Where the pages of a run are.
+pub struct Run {
+    pub id: u64,
+    /// Of each part: the number of its first page, and its offset in the file.
+    parts: Box<[(u32, u32)]>,
+    lengths: Box<[u16]>,
+}
+
+impl Run {
+    pub fn new(id: u64, directory: &Directory<'_>) -> Self {
+        let mut first = 0;
+        let mut parts = Vec::new();
+        for (at, pages) in directory.parts() {
+            parts.push((first, at));
+            first += u32::from(pages);
+        }
+        Self { id, parts: parts.into(), lengths: directory.lengths().collect() }
+    }
+
+    /// How many pages it has.
+    pub fn pages(&self) -> u32 {
+        self.lengths.len() as u32
+    }
+
+    /// Bytes of its pages.
+    pub fn bytes(&self) -> u64 {
+        self.lengths.iter().map(|length| u64::from(*length)).sum()
+    }
+
+    /// An estimate of the memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.parts.len() * size_of::<(u32, u32)>() + self.lengths.len() * 2
+    }
+
+    /// Offset and length of a page.
+    pub fn place_of(&self, page: u32) -> Option<(u64, usize)> {
+        let part = self.parts.partition_point(|(first, _)| *first <= page).checked_sub(1)?;
+        let (first, at) = *self.parts.get(part)?;
+        let before = self.lengths.get(first as usize..page as usize)?;
+        let at = u64::from(at) + before.iter().map(|length| u64::from(*length)).sum::<u64>();
+        Some((at, usize::from(*self.lengths.get(page as usize)?)))
+    }
+}
+
+/// The page that has a place, of `pages` that divide a node.
+pub fn page_of(node: Node, pages: u32, place: u64) -> u32 {
+    let inside = place.saturating_sub(node.first());
+    ((u128::from(inside) * u128::from(pages)) >> node.bits_below()) as u32
+}
+
+/// The first place of a page, of `pages` that divide a node; behind the last one, the first place behind the node.
+pub fn first_of(node: Node, pages: u32, page: u32) -> u64 {
+    let inside = (u128::from(page) << node.bits_below()).div_ceil(u128::from(pages.max(1)));
+    node.first().saturating_add(inside as u64)
+}
+
+/// How many pages are right for so many bytes.
+pub fn pages_for(bytes: u64, page: u64) -> u32 {
+    (bytes / page.max(1)).clamp(1, u64::from(MAX_PAGES)) as u32
+}
+
+fn check(checks: &Checks, run: u64, page: u32, content: &[u8]) -> u64 {
+    let mut identity = [0; 12];
+    identity.iter_mut().zip(run.to_le_bytes().into_iter().chain(page.to_le_bytes())).for_each(|(to, from)| *to = from);
+    checks.sum(content) ^ checks.sum(&identity)
+}
+
+/// The entries of a page, if it is as it was written.
+pub fn open<'a>(checks: &Checks, run: u64, page: u32, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let (sum, content) = bytes.split_first_chunk::<CHECK>()?;
+    (u64::from_le_bytes(*sum) == check(checks, run, page, content)).then_some(content)
+}
+
+/// The pairs of a page of a base, each `None` from the first that cannot be read.
+pub struct Pairs<'a>(Bytes<'a>);
+
+impl<'a> Pairs<'a> {
+    pub fn new(content: &'a [u8]) -> Self {
+        Self(Bytes(content))
+    }
+
+    fn pair(&mut self) -> Option<Pair<'a>> {
+        let bytes = &mut self.0;
+        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: bytes.value(&mut 0)? })
+    }
+}
+
+impl<'a> Iterator for Pairs<'a> {
+    type Item = Option<Pair<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        (!self.0.0.is_empty()).then(|| {
+            let pair = self.pair();
+            if pair.is_none() {
+                self.0.0 = &[];
+            }
+            pair
+        })
+    }
+}
+
+/// An entry of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    pub place: u64,
+    pub version: u64,
+    /// The frame of the operation that gave the key its state, and which of its operations that is.
+    pub at: u32,
+    pub ordinal: u16,
+    pub what: What,
+}
+
+/// The state that an operation gave a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The operation has the value.
+    Value,
+    Gone,
+    Counter(i64),
+}
+
+impl Mark {
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.place.to_le_bytes());
+        out.extend_from_slice(&self.version.to_le_bytes());
+        out.extend_from_slice(&self.at.to_le_bytes());
+        out.extend_from_slice(&self.ordinal.to_le_bytes());
+        match self.what {
+            What::Value => out.push(0),
+            What::Gone => out.push(1),
+            What::Counter(n) => {
+                out.push(2);
+                out.extend_from_slice(&n.to_le_bytes());
+            }
+        }
+    }
+}
+
+/// The marks of a page of an index, to the first that cannot be read.
+pub struct Marks<'a>(Bytes<'a>);
+
+impl<'a> Marks<'a> {
+    pub fn new(content: &'a [u8]) -> Self {
+        Self(Bytes(content))
+    }
+}
+
+impl Iterator for Marks<'_> {
+    type Item = Mark;
+
+    fn next(&mut self) -> Option<Mark> {
+        let bytes = &mut self.0;
+        let (place, version, at, ordinal) = (bytes.u64()?, bytes.u64()?, bytes.u32()?, bytes.u16()?);
+        let what = match bytes.u8()? {
+            0 => What::Value,
+            1 => What::Gone,
+            2 => What::Counter(bytes.i64()?),
+            _ => return None,
+        };
+        Some(Mark { place, version, at, ordinal, what })
+    }
+}
+
+/// Appends frames to a file that others may append to as well, and finds out where they are.
+pub struct Appender<'a, F> {
+    pub file: &'a F,
+    pub name: &'a str,
+    /// Everything that is still to be found lies behind it.
+    pub position: u64,
+    /// Where others, too, appended something from the first time on, if they did.
+    pub others: Option<u64>,
+}
+
+impl<F: File> Appender<'_, F> {
+    /// The offset at which the frame lies. It is looked for after every attempt, also the last.
+    pub fn append(&mut self, frame: &[u8]) -> Result<u64> {
+        let fail = |error| failed(&format!("the file {}", self.name), error);
+        for _ in 0..ATTEMPTS {
+            let sent = self.file.append(frame);
+            if let Some(at) = self.find(frame)? {
+                if at != self.position && self.others.is_none() {
+                    self.others = Some(self.position);
+                }
+                self.position = at + frame.len() as u64;
+                return Ok(at);
+            }
+            sent.map_err(fail)?;
+        }
+        Err(Error::new(
+            Kind::Unavailable,
+            format!(
+                "the file {}: appended data cannot be read back; other writers may be in the way, try again",
+                self.name
+            ),
+        ))
+    }
+
+    fn find(&self, frame: &[u8]) -> Result<Option<u64>> {
+        let fail = |error| failed(&format!("the file {}", self.name), error);
+        let (mut at, mut window) = (self.position, Vec::new());
+        loop {
+            let bytes = self.file.read(at + window.len() as u64, frame.len().max(512)).map_err(fail)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            window.extend_from_slice(&bytes);
+            if let Some(found) = position(&window, frame) {
+                return Ok(Some(at + found as u64));
+            }
+            let done = window.len().saturating_sub(frame.len() - 1);
+            window.drain(..done);
+            at += done as u64;
+        }
+    }
+}
+
+/// Where bytes are among others.
+fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    let first = wanted.first_chunk::<4>()?;
+    let mut from = 0;
+    loop {
+        let rest = bytes.get(from..)?;
+        let found = rest.windows(4).position(|four| four == first)?;
+        if rest.get(found..).is_some_and(|rest| rest.starts_with(wanted)) {
+            return Some(from + found);
+        }
+        from += found + 1;
+    }
+}
+
+/// Writes the pages of a run.
+pub struct Writer<'a, F> {
+    pub to: Appender<'a, F>,
+    checks: &'a Checks,
+    id: u64,
+    node: Node,
+    pages: u32,
+    /// The page that is being filled.
+    page: Vec<u8>,
+    part: Vec<u8>,
+    part_pages: u16,
+    parts: Vec<(u32, u16)>,
+    lengths: Vec<u16>,
+}
+
+/// What a run turned out to be.
+pub struct Written {
+    pub id: u64,
+    parts: Vec<(u32, u16)>,
+    lengths: Vec<u16>,
+}
+
+impl Written {
+    pub fn at(&self, seen: Seen) -> RunAt<'_> {
+        RunAt { id: self.id, seen, parts: &self.parts, lengths: &self.lengths }
+    }
+}
+
+/// Why a run cannot be written as it was meant.
+#[derive(Debug)]
+pub enum Trouble {
+    /// A page has too many entries: more pages are needed.
+    TooFull,
+    Failed(Error),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<'a, F: File> Writer<'a, F> {
+    pub fn new(to: Appender<'a, F>, checks: &'a Checks, id: u64, node: Node, pages: u32) -> Self {
+        let (part, parts, lengths) = (Vec::new(), Vec::new(), Vec::new());
+        Self { to, checks, id, node, pages, page: vec![0; CHECK], part, part_pages: 0, parts, lengths }
+    }
+
+    /// Adds an entry. Entries have to come by place.
+    pub fn add(&mut self, place: u64, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Trouble> {
+        let page = page_of(self.node, self.pages, place);
+        while (self.lengths.len() as u32) < page {
+            self.end_page()?;
+        }
+        write(&mut self.page);
+        Ok(())
+    }
+
+    fn end_page(&mut self) -> Result<(), Trouble> {
+        let number = self.lengths.len() as u32;
+        let length = u16::try_from(self.page.len()).ok().filter(|length| usize::from(*length) + 2 <= MAX_PART);
+        let length = length.ok_or(Trouble::TooFull)?;
+        let sum = check(self.checks, self.id, number, self.page.get(CHECK..).unwrap_or_default());
+        if let Some(place) = self.page.first_chunk_mut() {
+            *place = sum.to_le_bytes();
+        }
+        if self.part.len() + self.page.len() + 2 * (usize::from(self.part_pages) + 1) > MAX_PART {
+            self.end_part()?;
+        }
+        self.part.extend_from_slice(&self.page);
+        self.part_pages += 1;
+        self.lengths.push(length);
+        self.page.truncate(CHECK);
+        Ok(())
+    }
+
+    fn end_part(&mut self) -> Result<(), Trouble> {
+        let first = self.lengths.len() - usize::from(self.part_pages);
+        let lengths = self.lengths.get(first..).unwrap_or_default();
+        let (frame, pages) = Encoder::pages(self.checks, self.id, first as u32, lengths, &self.part);
+        let at = self.to.append(&frame)? + pages as u64;
+        let at = u32::try_from(at).map_err(|_| too_large(self.to.name))?;
+        self.parts.push((at, self.part_pages));
+        self.part.clear();
+        self.part_pages = 0;
+        Ok(())
+    }
+
+    /// Writes what is left. Gives where everything is, and up to where nobody else appended.
+    pub fn finish(mut self) -> Result<(Written, u64), Trouble> {
+        while (self.lengths.len() as u32) < self.pages {
+            self.end_page()?;
+        }
+        self.end_part()?;
+        // What others were appending when this began may have begun before.
+        let alone = self.to.others.map_or(self.to.position, |others| others.saturating_sub(MAX_FRAME as u64));
+        Ok((Written { id: self.id, parts: self.parts, lengths: self.lengths }, alone))
+    }
+}
+
+/// The error for a segment beyond what offsets can say.
+pub fn too_large(name: &str) -> Error {
+    Error::new(Kind::QuotaExceeded, format!("the file {name} would be larger than 4 GiB"))
+}
+
+/// Whether two keys are the same.
+pub fn same_key(a: &Key<'_>, b: &Key<'_>) -> bool {
+    a.is_far() == b.is_far() && a.id() == b.id()
+}

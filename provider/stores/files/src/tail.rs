@@ -1,0 +1,474 @@
+//! The latest changes of a segment, in memory: those behind its index, or behind its base if it has none. Pure.
+//!
+//! Records are applied in their order in the file, so every reader comes to the same state. An increment or a swap of a
+//! key of which nothing is known here stays open until somebody asks: then what lies below is looked up.
+
+use crate::hash::Identity;
+use crate::heap::{Heap, Span, same};
+use crate::item::{Found, Outcome, Stored};
+use crate::name::ValueName;
+use crate::record::{FileValue, Key, Op, Piece, Value};
+use kvfuse_core::counter;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+#[derive(Default)]
+pub struct Tail {
+    entries: Vec<Entry>,
+    /// The first entry of each place.
+    first: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    heap: Heap,
+    next: u64,
+    /// Entries that wait for what lies below.
+    open: usize,
+    /// Bytes of memory that values outside the heap take, about.
+    extra: usize,
+    /// Files of values and keys that were replaced by operations here, and their bytes.
+    pub dead: Vec<ValueName>,
+    pub dead_bytes: u64,
+}
+
+struct Entry {
+    place: u64,
+    version: u64,
+    key: Span,
+    far_key: Option<Box<FarKey>>,
+    value: Kept,
+    source: Source,
+    /// The next entry with the same place.
+    other: Option<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FarKey {
+    length: u32,
+    file: ValueName,
+}
+
+enum Kept {
+    Heap(Span),
+    Pieces(Box<[Piece]>),
+    File(Box<FileValue>),
+    Gone,
+    Open(Vec<Waiting>),
+}
+
+/// Which operation gave a key its present state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Offset of its frame; none for what was looked up below.
+    pub at: Option<u32>,
+    pub ordinal: u16,
+    /// Whether it is an increment, whose record does not have the value.
+    pub counted: bool,
+}
+
+impl Source {
+    const BELOW: Self = Self { at: None, ordinal: 0, counted: false };
+}
+
+/// An operation that waits for what lies below.
+struct Waiting {
+    version: u64,
+    source: Source,
+    what: Conditional,
+}
+
+enum Conditional {
+    Increment { delta: i64, floor: i64 },
+    Swap { expected: u64, value: Stored },
+}
+
+/// What is known here of a key.
+pub enum Known<'a> {
+    /// Nothing: what lies below counts.
+    Nothing,
+    /// What lies below has to be looked up first.
+    Open,
+    Gone(Source),
+    Value(u64, Borrowed<'a>, Source),
+}
+
+/// A value here.
+pub enum Borrowed<'a> {
+    Bytes(&'a [u8]),
+    Pieces(&'a [Piece]),
+    File(FileValue),
+}
+
+impl Borrowed<'_> {
+    pub fn to_stored(&self) -> Stored {
+        match self {
+            Self::Bytes(bytes) => Stored::Bytes(bytes.to_vec()),
+            Self::Pieces(pieces) => Stored::Pieces(pieces.to_vec()),
+            Self::File(file) => Stored::File(*file),
+        }
+    }
+}
+
+/// An entry of the tail, for those who go through all of them.
+pub struct Change<'a> {
+    pub place: u64,
+    pub key: Key<'a>,
+    pub version: u64,
+    pub known: Known<'a>,
+}
+
+impl Tail {
+    pub fn new(next: u64) -> Self {
+        Self { next, ..Self::default() }
+    }
+
+    /// The version that the next operation gets.
+    pub fn next_version(&self) -> u64 {
+        self.next
+    }
+
+    /// An estimate of the memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.heap.memory()
+            + self.entries.capacity() * size_of::<Entry>()
+            + self.first.capacity() * (size_of::<(u64, u32)>() + 1)
+            + self.extra
+    }
+
+    /// Whether some entries wait for what lies below.
+    pub fn has_open(&self) -> bool {
+        self.open > 0
+    }
+
+    fn entry(&self, index: u32) -> Option<&Entry> {
+        self.entries.get(index as usize)
+    }
+
+    fn find(&self, place: u64, id: &[u8], far: bool) -> Option<u32> {
+        let mut next = self.first.get(&place).copied();
+        while let Some(index) = next {
+            let entry = self.entry(index)?;
+            if entry.far_key.is_some() == far && same(self.heap.get(entry.key), id) {
+                return Some(index);
+            }
+            next = entry.other;
+        }
+        None
+    }
+
+    /// What is known of a key, given its place and its bytes, or its digest if it is `far`.
+    pub fn get(&self, place: u64, id: &[u8], far: bool) -> Known<'_> {
+        self.find(place, id, far).and_then(|index| self.entry(index)).map_or(Known::Nothing, |entry| self.known(entry))
+    }
+
+    fn known<'a>(&'a self, entry: &'a Entry) -> Known<'a> {
+        let value = match &entry.value {
+            Kept::Heap(span) => Borrowed::Bytes(self.heap.get(*span)),
+            Kept::Pieces(pieces) => Borrowed::Pieces(pieces),
+            Kept::File(file) => Borrowed::File(**file),
+            Kept::Gone => return Known::Gone(entry.source),
+            Kept::Open(_) => return Known::Open,
+        };
+        Known::Value(entry.version, value, entry.source)
+    }
+
+    /// All entries whose place is in the range, by place.
+    pub fn sorted(&self, places: std::ops::RangeInclusive<u64>) -> Vec<Change<'_>> {
+        let mut changes: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|entry| places.contains(&entry.place))
+            .map(|entry| Change {
+                place: entry.place,
+                key: self.key(entry),
+                version: entry.version,
+                known: self.known(entry),
+            })
+            .collect();
+        changes.sort_unstable_by_key(|change| (change.place, change.version));
+        changes
+    }
+
+    fn key<'a>(&'a self, entry: &'a Entry) -> Key<'a> {
+        let id = self.heap.get(entry.key);
+        match &entry.far_key {
+            None => Key::Whole(id),
+            Some(far) => {
+                Key::Far { digest: id.first_chunk().copied().unwrap_or_default(), length: far.length, file: far.file }
+            }
+        }
+    }
+
+    /// Applies an operation on a key with that place. `at` is the offset of its frame, `blobs` that of the frame's blobs.
+    pub fn apply(&mut self, place: u64, op: Op<'_>, at: u64, blobs: u64, ordinal: u16) -> Outcome {
+        let version = self.next;
+        self.next = version.saturating_add(1);
+        let source = Source { at: u32::try_from(at).ok(), ordinal, counted: false };
+        match op {
+            Op::Set { key, value } => {
+                self.put(place, key, Some((value, blobs)), version, source);
+                Outcome::Done
+            }
+            Op::Delete { key } => {
+                self.put(place, key, None, version, source);
+                Outcome::Done
+            }
+            Op::Increment { key, delta, floor } => {
+                let source = Source { counted: true, ..source };
+                let current = match self.get(place, key.id(), key.is_far()) {
+                    Known::Nothing | Known::Open => {
+                        return self.wait(place, key, version, source, Conditional::Increment { delta, floor });
+                    }
+                    Known::Gone(_) => None,
+                    Known::Value(_, Borrowed::Bytes(bytes), _) => Some(bytes),
+                    // Longer than any counter.
+                    Known::Value(..) => Some(&b"-"[..]),
+                };
+                match counter::add(current, delta, floor) {
+                    Ok(sum) => {
+                        self.put(place, key, Some((Value::Small(&counter::format(sum)), 0)), version, source);
+                        Outcome::Counter(sum)
+                    }
+                    Err(error) => {
+                        self.orphan(key, None);
+                        Outcome::Refused(error)
+                    }
+                }
+            }
+            Op::Swap { key, expected, value } => {
+                let current = match self.get(place, key.id(), key.is_far()) {
+                    Known::Nothing | Known::Open => {
+                        let value = Stored::new(value, blobs);
+                        return self.wait(place, key, version, source, Conditional::Swap { expected, value });
+                    }
+                    Known::Gone(_) => 0,
+                    Known::Value(version, ..) => version,
+                };
+                if current == expected {
+                    self.put(place, key, Some((value, blobs)), version, source);
+                    Outcome::Done
+                } else {
+                    self.orphan(key, Some(value));
+                    Outcome::Conflict
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, place: u64, key: Key<'_>, version: u64, source: Source, what: Conditional) -> Outcome {
+        let index = self.find(place, key.id(), key.is_far());
+        let index = index.unwrap_or_else(|| self.insert(place, key, Kept::Open(Vec::new()), version, source));
+        if let Some(Entry { value: Kept::Open(waiting), .. }) = self.entries.get_mut(index as usize) {
+            self.extra += size_of::<Waiting>();
+            waiting.push(Waiting { version, source, what });
+        }
+        Outcome::Open(version)
+    }
+
+    /// Tells what lies below of a key, which settles what waits for it. Keeps it, so that what comes is settled at once.
+    /// Gives what the operations with the version `of` did, if it waited.
+    pub fn warm(&mut self, place: u64, key: Key<'_>, below: Option<Found>, of: u64) -> Option<Outcome> {
+        let index = match self.find(place, key.id(), key.is_far()) {
+            Some(index) => index,
+            None => self.insert(place, key, Kept::Open(Vec::new()), 0, Source::BELOW),
+        };
+        let (mut state, mut source) = (below, Source::BELOW);
+        let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else {
+            return None;
+        };
+        let Kept::Open(waiting) = std::mem::replace(value, Kept::Gone) else { return None };
+        let mut asked = None;
+        self.open = self.open.saturating_sub(1);
+        self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
+        for one in waiting {
+            match one.what {
+                Conditional::Increment { delta, floor } => {
+                    let current = state.as_ref().map(|found| match &found.value {
+                        Stored::Bytes(bytes) => &bytes[..],
+                        Stored::Pieces(_) | Stored::File(_) => b"-",
+                    });
+                    let outcome = match counter::add(current, delta, floor) {
+                        Ok(sum) => {
+                            let value = Stored::Bytes(counter::format(sum));
+                            (state, source) = (Some(Found { version: one.version, value }), one.source);
+                            Outcome::Counter(sum)
+                        }
+                        Err(error) => Outcome::Refused(error),
+                    };
+                    asked = (one.version == of).then_some(outcome).or(asked);
+                }
+                Conditional::Swap { expected, value } => {
+                    let done = state.as_ref().map_or(0, |found| found.version) == expected;
+                    let outcome = if done { Outcome::Done } else { Outcome::Conflict };
+                    asked = (one.version == of).then_some(outcome).or(asked);
+                    if done {
+                        self.lose(state.take().map(|found| found.value));
+                        (state, source) = (Some(Found { version: one.version, value }), one.source);
+                    } else {
+                        self.lose(Some(value));
+                    }
+                }
+            }
+        }
+        let version = state.as_ref().map_or(0, |found| found.version);
+        let kept = state.map_or(Kept::Gone, |found| self.keep_stored(found.value));
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            (entry.value, entry.version, entry.source) = (kept, version, source);
+        }
+        asked
+    }
+
+    fn insert(&mut self, place: u64, key: Key<'_>, value: Kept, version: u64, source: Source) -> u32 {
+        let far_key = far(key);
+        self.extra += if far_key.is_some() { size_of::<FarKey>() } else { 0 };
+        self.open += usize::from(matches!(value, Kept::Open(_)));
+        let key = self.heap.push(key.id());
+        let other = self.first.get(&place).copied();
+        let index = self.entries.len() as u32;
+        self.entries.push(Entry { place, version, key, far_key, value, source, other });
+        self.first.insert(place, index);
+        index
+    }
+
+    fn put(&mut self, place: u64, key: Key<'_>, value: Option<(Value<'_>, u64)>, version: u64, source: Source) {
+        let Some(index) = self.find(place, key.id(), key.is_far()) else {
+            let kept = value.map_or(Kept::Gone, |(value, blobs)| self.keep(value, blobs));
+            self.insert(place, key, kept, version, source);
+            return;
+        };
+        let far_key = far(key);
+        let Some(entry) = self.entries.get_mut(index as usize) else { return };
+        (entry.version, entry.source) = (version, source);
+        // A value of the same length takes the place of the old one.
+        if let (Some((Value::Small(bytes), _)), Kept::Heap(span), None, None) =
+            (&value, &entry.value, &entry.far_key, &far_key)
+            && self.heap.replace(*span, bytes)
+        {
+            return;
+        }
+        let old = std::mem::replace(&mut entry.value, Kept::Gone);
+        let old_key = std::mem::replace(&mut entry.far_key, far_key);
+        self.retire(old);
+        if let Some(old) = old_key
+            && Some(old.file) != self.entry(index).and_then(|entry| entry.far_key.as_ref()).map(|far| far.file)
+        {
+            self.dead.push(old.file);
+            self.dead_bytes += u64::from(old.length);
+        }
+        let kept = value.map_or(Kept::Gone, |(value, blobs)| self.keep(value, blobs));
+        if let Some(entry) = self.entries.get_mut(index as usize) {
+            entry.value = kept;
+        }
+        self.tidy();
+    }
+
+    fn keep(&mut self, value: Value<'_>, blobs: u64) -> Kept {
+        match value {
+            Value::Small(bytes) => Kept::Heap(self.heap.push(bytes)),
+            other => self.keep_stored(Stored::new(other, blobs)),
+        }
+    }
+
+    fn keep_stored(&mut self, value: Stored) -> Kept {
+        match value {
+            Stored::Bytes(bytes) => Kept::Heap(self.heap.push(&bytes)),
+            Stored::Pieces(pieces) => {
+                self.extra += pieces.len() * size_of::<Piece>();
+                Kept::Pieces(pieces.into())
+            }
+            Stored::File(file) => {
+                self.extra += size_of::<FileValue>();
+                Kept::File(Box::new(file))
+            }
+        }
+    }
+
+    /// Notes what a replaced value leaves behind.
+    fn retire(&mut self, value: Kept) {
+        match value {
+            Kept::Heap(span) => self.heap.free(span),
+            Kept::Pieces(pieces) => self.extra = self.extra.saturating_sub(pieces.len() * size_of::<Piece>()),
+            Kept::File(file) => {
+                self.extra = self.extra.saturating_sub(size_of::<FileValue>());
+                self.lose(Some(Stored::File(*file)));
+            }
+            Kept::Gone => {}
+            Kept::Open(waiting) => {
+                self.open = self.open.saturating_sub(1);
+                self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
+                for one in waiting {
+                    if let Conditional::Swap { value, .. } = one.what {
+                        self.lose(Some(value));
+                    }
+                }
+            }
+        }
+    }
+
+    fn lose(&mut self, value: Option<Stored>) {
+        if let Some(Stored::File(file)) = value {
+            self.dead.push(file.name);
+            self.dead_bytes += file.size;
+        }
+    }
+
+    /// Notes the files of an operation that did nothing.
+    fn orphan(&mut self, key: Key<'_>, value: Option<Value<'_>>) {
+        if let Key::Far { file, length, .. } = key {
+            self.dead.push(file);
+            self.dead_bytes += u64::from(length);
+        }
+        if let Some(Value::File(file)) = value {
+            self.dead.push(file.name);
+            self.dead_bytes += file.size;
+        }
+    }
+
+    /// Forgets what an index has that covers all versions below `next`, and what was only looked up.
+    pub fn forget_below(&mut self, next: u64) {
+        let Self { entries, heap, next: own, dead, dead_bytes, .. } = std::mem::take(self);
+        (self.next, self.dead, self.dead_bytes) = (own, dead, dead_bytes);
+        for entry in entries {
+            let value = match entry.value {
+                Kept::Open(mut waiting) => {
+                    waiting.retain(|one| one.version >= next);
+                    if waiting.is_empty() {
+                        continue;
+                    }
+                    self.extra += waiting.len() * size_of::<Waiting>();
+                    Kept::Open(waiting)
+                }
+                _ if entry.version < next || entry.source.at.is_none() => continue,
+                Kept::Heap(span) => Kept::Heap(self.heap.push(heap.get(span))),
+                Kept::Pieces(pieces) => self.keep_stored(Stored::Pieces(pieces.into())),
+                Kept::File(file) => self.keep_stored(Stored::File(*file)),
+                Kept::Gone => Kept::Gone,
+            };
+            let id = heap.get(entry.key);
+            let key = match entry.far_key {
+                None => Key::Whole(id),
+                Some(far) => {
+                    let digest = id.first_chunk().copied().unwrap_or_default();
+                    Key::Far { digest, length: far.length, file: far.file }
+                }
+            };
+            self.insert(entry.place, key, value, entry.version, entry.source);
+        }
+    }
+
+    fn tidy(&mut self) {
+        let entries = &mut self.entries;
+        self.heap.tidy(|copy| {
+            for entry in entries {
+                copy(&mut entry.key);
+                if let Kept::Heap(span) = &mut entry.value {
+                    copy(span);
+                }
+            }
+        });
+    }
+}
+
+fn far(key: Key<'_>) -> Option<Box<FarKey>> {
+    match key {
+        Key::Whole(_) => None,
+        Key::Far { length, file, .. } => Some(Box::new(FarKey { length, file })),
+    }
+}
