@@ -88,7 +88,7 @@ impl<D: Directory> FileBucket<D> {
                 .map_err(|error| self.fail(error))?;
                 let anchor = match anchor::read(&directory)? {
                     Some(anchor) if anchor.settled => anchor,
-                    _ => anchor::make(&directory, &*self.root, self.config)?,
+                    _ => anchor::make(&directory, &*self.root, self.config, &self.room.shared)?,
                 };
                 none.insert(self.tree(directory, anchor))
             }
