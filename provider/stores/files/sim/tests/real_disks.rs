@@ -12,7 +12,7 @@ use kvfuse_files_sim::plain::Plain;
 use kvfuse_files_sim::steps::{self, Model, Opened, STEPS, fresh};
 use kvfuse_files_sim::world::{Faults, Plan, WEATHERS, Weather, run};
 use kvfuse_transport::files::FileError;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
@@ -196,15 +196,15 @@ fn the_mistake_of_forgetting_a_failed_sync_is_noticed() {
 /// What the disk asks for each page with something that was not synced: whether it is lost, which is 0.
 const PAGE_OR_NOT: usize = 2;
 
-/// A counter is set near the end of a page and raised in the next one; then the power is cut, and of all pages with
+/// A counter is set behind a value of `filler` bytes and raised a little later; then the power is cut, and of all pages with
 /// something that was not synced one is lost. Gives what the counter has then; `None` if there are not so many pages.
-fn lost_page(lost: usize, flaw: Option<Flaw>) -> Result<Option<Option<Vec<u8>>>, Error> {
+fn lost_page(filler: usize, lost: usize, flaw: Option<Flaw>) -> Result<Option<Option<Vec<u8>>>, Error> {
     let config = Config { flaw, ..Config::default() };
     let disk = Disk::default();
     let bucket = fresh(&disk, config, 1);
     bucket.set("first", b"1")?;
     bucket.increment("counter", 1, 0)?;
-    bucket.set("filler", &[b'.'; 3800])?;
+    bucket.set("filler", &vec![b'.'; filler])?;
     bucket.set("counter", b"1000")?;
     bucket.set("filler", &[b','; 300])?;
     bucket.increment("counter", 5, 0)?;
@@ -221,9 +221,11 @@ fn lost_page(lost: usize, flaw: Option<Flaw>) -> Result<Option<Option<Vec<u8>>>,
     Ok((lost < pages).then_some(found))
 }
 
-/// What the counter has when each of the pages is lost.
+/// What the counter has when each of the pages is lost, where the setting of the counter ends before a page does, in it,
+/// and behind.
 fn lost_pages(flaw: Option<Flaw>) -> Vec<Option<Vec<u8>>> {
-    let found: Vec<_> = (0..).map_while(|lost| lost_page(lost, flaw).unwrap()).collect();
+    let each = |filler| (0..).map_while(move |lost| lost_page(filler, lost, flaw).unwrap());
+    let found: Vec<_> = (3000..4000).step_by(100).flat_map(each).collect();
     assert!(found.len() > 1, "{found:?}");
     found
 }
@@ -252,7 +254,7 @@ fn the_mistake_of_going_on_behind_a_lost_page_is_noticed() {
 
 // ---- large appends ----
 
-/// A bucket whose only segment has 200 KB of live data and is sealed; what follows it is not made.
+/// A bucket whose only segment has 240 KB of live data in its pages and is sealed; what follows it is not made.
 fn sealed(config: Config) -> Disk {
     let disk = Disk::default();
     let director = Staged::new(|_, call, path| match call {
@@ -260,7 +262,7 @@ fn sealed(config: Config) -> Disk {
         _ => Verdict::Go,
     });
     let bucket = Opened::new(&disk, Rc::new(director), config);
-    let fill = || (0..1000).for_each(|n| bucket.set(&format!("key {}", n % 40), &vec![n as u8; 5000]).unwrap());
+    let fill = || (0..1000).for_each(|n| bucket.set(&format!("key {}", n % 80), &vec![n as u8; 3000]).unwrap());
     assert!(catch_unwind(AssertUnwindSafe(fill)).is_err_and(|payload| payload.is::<Killed>()), "it was never sealed");
     disk
 }
@@ -285,16 +287,19 @@ fn set_between(bytes: usize, flaw: Option<Flaw>) -> Result<(), Error> {
     let disk = Disk::default();
     let other = fresh(&disk, config, 2);
     other.set("other", b"before")?;
-    let count = Cell::new(0);
+    let (count, told) = (Cell::new(0), Rc::new(RefCell::new(Ok(()))));
+    let failed = told.clone();
     let pause = move || {
         count.set(count.get() + 1);
-        other.set("other", format!("{}", count.get()).as_bytes()).unwrap();
+        if let Err(error) = other.set("other", format!("{}", count.get()).as_bytes()) {
+            *failed.borrow_mut() = Err(error);
+        }
     };
     let director = Staged { piece: PIECE, pause: Box::new(pause), ..Staged::new(|_, _, _| Verdict::Go) };
     let bucket = Opened::new(&disk, Rc::new(director), config);
     bucket.set("large", &vec![7; bytes])?;
     assert_eq!(bucket.get("large")?, Some(vec![7; bytes]));
-    Ok(())
+    told.replace(Ok(()))
 }
 
 #[test]
