@@ -1,7 +1,7 @@
 //! What real disks and hosts do: a failed sync drops what it was to make last, a read gives less than was asked for, a
 //! power cut takes a page and leaves a later one, a large append goes out in pieces.
 //!
-//! What is ignored is what format 2 does not withstand. For each there is a mistake, which is noticed.
+//! For each there is a mistake, which is noticed.
 
 use kvfuse_core::{Error, Kind, Store};
 use kvfuse_files::{Config, Durability, Flaw};
@@ -91,7 +91,6 @@ fn short_reads(most: usize, flaw: Option<Flaw>) -> Result<(), String> {
 const SHORT: [usize; 6] = [1, 7, 30, 64, 1000, 4095];
 
 #[test]
-#[ignore = "format 3"]
 fn a_store_works_on_a_host_that_gives_few_bytes_at_a_time() {
     for most in SHORT {
         assert_eq!(short_reads(most, None), Ok(()));
@@ -173,14 +172,12 @@ fn failed_syncs(flaw: Option<Flaw>, calls: &[Call]) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "format 3"]
 fn what_a_failed_sync_dropped_is_not_acknowledged_until_it_is_written_again() {
     let wrong = failed_syncs(None, &[Call::Sync]);
     assert!(wrong.is_empty(), "{} schedules:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
-#[ignore = "format 3"]
 fn what_a_failed_sync_of_a_directory_dropped_is_not_acknowledged() {
     let wrong = failed_syncs(None, &[Call::SyncDirectory]);
     assert!(wrong.is_empty(), "{} schedules:\n{}", wrong.len(), wrong.join("\n"));
@@ -236,7 +233,6 @@ fn was_had(found: &Option<Vec<u8>>) -> bool {
 }
 
 #[test]
-#[ignore = "format 3"]
 fn a_page_lost_before_a_kept_one_leaves_a_first_part_of_the_history() {
     let found = lost_pages(None);
     assert!(found.iter().all(was_had), "{found:?}");
@@ -276,7 +272,6 @@ fn bases_in_step(flaw: Option<Flaw>) -> Vec<Result<(), Error>> {
 }
 
 #[test]
-#[ignore = "format 3"]
 fn two_instances_that_make_a_large_base_in_step_both_come_to_an_end() {
     assert_eq!(bases_in_step(None), [Ok(()), Ok(())]);
 }
@@ -303,7 +298,6 @@ fn set_between(bytes: usize, flaw: Option<Flaw>) -> Result<(), Error> {
 }
 
 #[test]
-#[ignore = "format 3"]
 fn a_value_of_any_size_is_stored_though_others_append_between_the_pieces_of_an_append() {
     for bytes in [60_000, 64_000, 65_000, 65_400, 65_500, 65_536, 65_537, 66_000, 200_000] {
         assert_eq!(set_between(bytes, None), Ok(()), "{bytes}");
@@ -333,7 +327,6 @@ fn the_mistake_of_naming_a_stream_before_its_move_lasts_is_noticed() {
 // ---- all of it ----
 
 #[test]
-#[ignore = "format 3"]
 fn no_interleaving_on_such_a_disk_breaks_a_promise() {
     for weather in WEATHERS {
         let (seeds, long) = match weather {
