@@ -19,7 +19,7 @@
 //! | `run` | pages in order of places |
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
-//! | `steady` | directories of which a sync failed |
+//! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
 //! | `body` | values that pass as host streams |
 //! | [`survey`] | what a directory's files hold, for people, with what is damaged |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
@@ -39,6 +39,7 @@ mod hash;
 mod heap;
 mod ids;
 mod index;
+mod inside;
 mod item;
 mod lookup;
 mod name;

@@ -156,8 +156,5 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
         }
         sent.map_err(|error| failed(node, error))?;
     }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("the file {}: appended data cannot be read back; try again", node.log()),
-    ))
+    Err(Error::new(Kind::Unavailable, format!("the file {}: appended data cannot be read back; try again", node.log())))
 }

@@ -25,7 +25,12 @@ pub struct Shared {
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { turn: Cell::new(0), most_open: Cell::new(MAX_OPEN), failed: RefCell::default(), pages: RefCell::default() }
+        Self {
+            turn: Cell::new(0),
+            most_open: Cell::new(MAX_OPEN),
+            failed: RefCell::default(),
+            pages: RefCell::default(),
+        }
     }
 }
 

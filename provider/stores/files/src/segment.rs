@@ -286,7 +286,8 @@ impl<F: File> Segment<F> {
                     for (offset, _) in before.windows(4).enumerate().filter(|(_, four)| *four == self.checks.marker()) {
                         let bytes = before.get(offset..).unwrap_or_default();
                         if let Some(Root::Base(first, size)) = self.root_at(bytes)? {
-                            let (position, first) = (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
+                            let (position, first) =
+                                (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
                             return self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut []).map(|()| true);
                         }
@@ -313,7 +314,12 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        self.read_on(keys, CHUNK, (rest.to_vec(), u64::MAX), &mut []).map(|()| true)
+        let used = self.consume(keys, rest, true, &mut [])?;
+        // What is left may be a record on its way.
+        if used < rest.len() {
+            self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
+        }
+        Ok(true)
     }
 
     fn base_at(&self, base: &Base<'_>, from: u64, offset: usize, size: usize) -> Result<BaseAt> {
@@ -419,10 +425,8 @@ impl<F: File> Segment<F> {
             if let Some(size) = self.take(keys, rest, self.position, sent)? {
                 at += size;
                 self.position += size as u64;
-                self.recent.push_back(Seen {
-                    position: self.position as u32,
-                    version: self.tail.next_version() as u32,
-                });
+                self.recent
+                    .push_back(Seen { position: self.position as u32, version: self.tail.next_version() as u32 });
                 if self.recent.len() > RECENT {
                     self.recent.pop_front();
                 }
@@ -609,10 +613,8 @@ impl<F: File> Segment<F> {
         let Read::Whole(frame) = frame::read(&self.checks, bytes.get(gap..).unwrap_or_default()) else {
             return Ok(None);
         };
-        let first = matches!(
-            record::decode(&self.checks, frame.head, frame.blobs),
-            Some(Record::Pages | Record::Base(_))
-        );
+        let first =
+            matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages | Record::Base(_)));
         Ok(first.then_some(gap + frame.size()))
     }
 
@@ -707,6 +709,8 @@ fn index_at(index: &Index<'_>) -> IndexAt {
 pub fn damaged(name: &str, what: &str) -> Error {
     Error::new(
         Kind::Damaged,
-        format!("the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"),
+        format!(
+            "the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"
+        ),
     )
 }

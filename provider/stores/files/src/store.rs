@@ -3,8 +3,8 @@
 use crate::body::FileBody;
 use crate::bucket::FileBucket;
 use crate::config::Config;
-use crate::ids::Ids;
 use crate::flaw::Flaw;
+use crate::ids::Ids;
 use crate::room::Room;
 use crate::steady::Steady;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};

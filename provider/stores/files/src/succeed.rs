@@ -61,7 +61,7 @@ impl<D: Directory> Tree<D> {
     /// Makes the first segment of a bucket. Its base is empty.
     pub fn begin(&mut self) -> Result<()> {
         if let Some(segment) = self.make(Node::ROOT, 0, None, &mut Files::default())? {
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.insert(segment);
         }
         Ok(())
@@ -117,7 +117,7 @@ impl<D: Directory> Tree<D> {
         };
         let old = between.as_ref().unwrap_or(first);
         let generation = old.generation;
-        self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         if self.config.has(Flaw::ReplacedRemovedEarly) {
             self.collect(old, &files);
         }
@@ -129,6 +129,7 @@ impl<D: Directory> Tree<D> {
         }
         self.opening(|tree| tree.raise(node, done))?;
         if done.split {
+            anchor::note_split(&self.directory, node, done.seal);
             self.mark_split(node, done.seal);
         }
         // Used only now that the log leads there: the seal alone may be lost.
@@ -141,7 +142,12 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    fn make_children(&mut self, old: &mut Segment<D::File>, seal: u64, files: &mut Files) -> Result<Vec<Segment<D::File>>> {
+    fn make_children(
+        &mut self,
+        old: &mut Segment<D::File>,
+        seal: u64,
+        files: &mut Files,
+    ) -> Result<Vec<Segment<D::File>>> {
         if old.node.depth() >= MAX_DEPTH {
             return Err(old.damaged("it says that a node splits that cannot"));
         }
@@ -175,7 +181,7 @@ impl<D: Directory> Tree<D> {
         let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.opening(|tree| tree.raise(node, state))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);

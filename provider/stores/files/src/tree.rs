@@ -8,6 +8,7 @@ use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
 use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
@@ -32,7 +33,7 @@ pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
     pub root: Rc<D>,
     pub name: Rc<str>,
-    pub directory: D,
+    pub directory: Inside<D>,
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
@@ -68,25 +69,18 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(
-        root: Rc<D>,
-        name: Rc<str>,
-        directory: D,
-        anchor: Anchor,
-        config: Config,
-        ids: Rc<Ids>,
-        shared: Rc<Shared>,
-    ) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, anchor: Anchor, config: Config, ids: Rc<Ids>, shared: Rc<Shared>) -> Self {
+        let splits = anchor.splits.into_iter().collect();
         Self {
+            directory: Inside::new(root.clone(), name.clone()),
             root,
             name,
-            directory,
             keys: anchor.keys,
             config,
             ids,
             begun: anchor.begun,
             segments: HashMap::default(),
-            splits: HashMap::default(),
+            splits,
             grown: false,
             shared,
             turn: 0,
@@ -138,7 +132,7 @@ impl<D: Directory> Tree<D> {
         if segment.named {
             return Ok(());
         }
-        self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
@@ -317,6 +311,13 @@ impl<D: Directory> Tree<D> {
             }
             other => other,
         }
+    }
+
+    /// Makes the entries of the bucket's directory last through a power cut.
+    pub fn sync_directory(&mut self) -> Result<()> {
+        self.opening(|tree| {
+            tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
+        })
     }
 
     /// The state of a node, as its log has it.
