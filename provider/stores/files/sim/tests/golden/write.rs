@@ -376,7 +376,7 @@ const STAGES: [(&str, Stage); 30] = [
             w.expected.values.insert(key, value);
         }
     }),
-    ("base in parts", |w| {
+    ("blobs", |w| {
         let bucket = w.plain(Config { segment: 256, ..SMALL });
         for round in 0..20 {
             (0..6).for_each(|n| w.set(&*bucket, &format!("blob {n}"), &vec![b'a' + round; 100 + 15 * n]));
@@ -493,10 +493,10 @@ fn written() -> (Disk, Buckets) {
 }
 
 #[test]
-#[ignore = "makes a golden directory, for whoever makes a new format: GOLDEN=format-3 cargo test … -- --ignored golden"]
+#[ignore = "makes a golden directory, for whoever makes a new format: GOLDEN=format-4 cargo test … -- --ignored golden"]
 fn write_a_golden_directory_of_the_present_format() {
     let (disk, buckets) = written();
-    let name = std::env::var("GOLDEN").expect("GOLDEN names the new directory, such as format-3");
+    let name = std::env::var("GOLDEN").expect("GOLDEN names the new directory, such as format-4");
     let folder = golden::folder().join(name);
     assert!(!folder.exists(), "{} is there already, and golden directories are never changed", folder.display());
     let put = |path: &Path, bytes: &[u8]| {
