@@ -19,6 +19,7 @@
 //! | `run` | pages in order of places |
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
+//! | `inside` | a bucket's directory, reached through the store's |
 //! | `body` | values that pass as host streams |
 //! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
@@ -38,6 +39,7 @@ mod hash;
 mod heap;
 mod ids;
 mod index;
+mod inside;
 mod item;
 mod lookup;
 mod name;

@@ -48,25 +48,8 @@ fn failed(node: Node, error: FileError) -> Error {
 /// Of reading; [`Kind::Damaged`] if what is read has bytes that are not a record and were not cut off: they may have said
 /// more.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, read_file)
-}
-
-/// The same in one call less, for callers that look again if it does not fit: a host may give less than there is.
-pub fn glance<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, |file, keys, node| {
-        let bytes = file.read(0, TAIL).map_err(|error| failed(node, error))?;
-        if bytes.len() < TAIL { Ok(judge(keys, node, &bytes)?.unwrap_or_default()) } else { read_file(file, keys, node) }
-    })
-}
-
-fn look<D: Directory>(
-    directory: &D,
-    keys: &Keys,
-    node: Node,
-    read: impl FnOnce(&D::File, &Keys, Node) -> Result<NodeState>,
-) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
-        Ok(file) => read(&file, keys, node),
+        Ok(file) => read_file(&file, keys, node),
         Err(FileError::NotFound) => Ok(NodeState::default()),
         Err(error) => Err(failed(node, error)),
     }
@@ -173,8 +156,5 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
         }
         sent.map_err(|error| failed(node, error))?;
     }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("the file {}: appended data cannot be read back; try again", node.log()),
-    ))
+    Err(Error::new(Kind::Unavailable, format!("the file {}: appended data cannot be read back; try again", node.log())))
 }

@@ -283,7 +283,8 @@ impl<F: File> Segment<F> {
                     for (offset, _) in before.windows(4).enumerate().filter(|(_, four)| *four == self.checks.marker()) {
                         let bytes = before.get(offset..).unwrap_or_default();
                         if let Some(Root::Base(first, size)) = self.root_at(bytes)? {
-                            let (position, first) = (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
+                            let (position, first) =
+                                (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
                             return self.catch_up(keys, CHUNK).map(|()| true);
                         }
@@ -310,7 +311,13 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        self.read_on(keys, CHUNK, rest.to_vec(), &mut []).map(|()| true)
+        let used = self.consume(keys, rest, true, &mut [])?;
+        self.position += used as u64;
+        // What is left may be a record on its way.
+        if used < rest.len() {
+            self.catch_up(keys, CHUNK)?;
+        }
+        Ok(true)
     }
 
     fn base_at(&self, base: &Base<'_>, from: u64, offset: usize, size: usize) -> Result<BaseAt> {
@@ -360,7 +367,6 @@ impl<F: File> Segment<F> {
         if !window.is_empty() {
             let used = self.consume(keys, &window, false, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
         }
         while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
             let at = self.position + window.len() as u64;
@@ -377,7 +383,6 @@ impl<F: File> Segment<F> {
             }
             let used = self.consume(keys, &window, end, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
             if all_found(sent) {
                 break;
             }
@@ -403,13 +408,15 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
+    /// The position is moved on with every record, so that an error in between leaves one that fits the state.
     fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, sent: &mut [Sent<'_>]) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some(size) = self.take(keys, rest, self.position + at as u64, sent)? {
+            if let Some(size) = self.take(keys, rest, self.position, sent)? {
                 at += size;
+                self.position += size as u64;
                 self.recent.push_back(Seen {
-                    position: (self.position + at as u64) as u32,
+                    position: self.position as u32,
                     version: self.tail.next_version() as u32,
                 });
                 if self.recent.len() > RECENT {
@@ -428,17 +435,19 @@ impl<F: File> Segment<F> {
             match self.scan(rest)? {
                 Some(gap) => {
                     let bytes = rest.get(..gap).unwrap_or_default();
-                    match self.judge(bytes, self.position + at as u64)? {
+                    match self.judge(bytes, self.position)? {
                         Gap::Torn => {}
                         Gap::Lost => self.ended = true,
-                        Gap::Damaged => self.break_at(self.position + at as u64),
+                        Gap::Damaged => self.break_at(self.position),
                     }
                     self.skipped += gap as u64;
                     at += gap;
+                    self.position += gap as u64;
                 }
                 None => {
                     let past = rest.len().saturating_sub(MAX_FRAME);
                     self.skipped += past as u64;
+                    self.position += past as u64;
                     return Ok(at + past);
                 }
             }
@@ -595,10 +604,8 @@ impl<F: File> Segment<F> {
         let Read::Whole(frame) = frame::read(&self.checks, bytes.get(gap..).unwrap_or_default()) else {
             return Ok(None);
         };
-        let first = matches!(
-            record::decode(&self.checks, frame.head, frame.blobs),
-            Some(Record::Pages | Record::Base(_))
-        );
+        let first =
+            matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages | Record::Base(_)));
         Ok(first.then_some(gap + frame.size()))
     }
 
@@ -665,6 +672,8 @@ fn index_at(index: &Index<'_>) -> IndexAt {
 pub fn damaged(name: &str, what: &str) -> Error {
     Error::new(
         Kind::Damaged,
-        format!("the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"),
+        format!(
+            "the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"
+        ),
     )
 }

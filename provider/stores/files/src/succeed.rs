@@ -61,7 +61,7 @@ impl<D: Directory> Tree<D> {
     /// Makes the first segment of a bucket. Its base is empty.
     pub fn begin(&mut self) -> Result<()> {
         if let Some(segment) = self.make(Node::ROOT, 0, None, &mut Files::default())? {
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.insert(segment);
         }
         Ok(())
@@ -115,7 +115,7 @@ impl<D: Directory> Tree<D> {
                 NodeState { split: true, generation, seal: seal.id }
             }
         };
-        self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         if self.config.has(Flaw::ReplacedRemovedEarly) {
             self.collect(old, &files);
         }
@@ -127,6 +127,7 @@ impl<D: Directory> Tree<D> {
         }
         self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, done))?;
         if done.split {
+            anchor::note_split(&self.directory, node, seal.id);
             self.mark_split(node, seal.id);
         }
         // Used only now that the log leads there: the seal alone may be lost.
@@ -154,7 +155,7 @@ impl<D: Directory> Tree<D> {
         let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, state))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);

@@ -163,8 +163,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         }
         return Ok(bucket);
     };
-    let mut tree =
-        Tree::new(root.clone(), name.into(), directory, anchor, Config::default(), Rc::default(), Rc::default());
+    let mut tree = Tree::new(root.clone(), name.into(), anchor, Config::default(), Rc::default(), Rc::default());
     let mut known = BTreeSet::from([ANCHOR.to_string()]);
     let mut named = BTreeMap::new();
     let mut nodes = vec![(Node::ROOT, 0)];
@@ -263,15 +262,8 @@ fn part<F: File>(
     damage: &mut Vec<String>,
 ) -> Result<Part> {
     let bytes = segment.file.size().map_err(|error| segment.failed(error))?;
-    let mut part = Part {
-        name: segment.name(),
-        keys: 0,
-        bytes,
-        live: 0,
-        torn: 0,
-        damaged: 0,
-        sealed: segment.sealed().is_some(),
-    };
+    let mut part =
+        Part { name: segment.name(), keys: 0, bytes, live: 0, torn: 0, damaged: 0, sealed: segment.sealed().is_some() };
     if segment.old.is_none() {
         // What is behind a seal is nothing at all.
         let end = if part.sealed { segment.position } else { bytes };

@@ -8,6 +8,7 @@ use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
 use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
@@ -32,7 +33,7 @@ pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
     pub root: Rc<D>,
     pub name: Rc<str>,
-    pub directory: D,
+    pub directory: Inside<D>,
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
@@ -68,25 +69,18 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(
-        root: Rc<D>,
-        name: Rc<str>,
-        directory: D,
-        anchor: Anchor,
-        config: Config,
-        ids: Rc<Ids>,
-        shared: Rc<Shared>,
-    ) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, anchor: Anchor, config: Config, ids: Rc<Ids>, shared: Rc<Shared>) -> Self {
+        let splits = anchor.splits.into_iter().collect();
         Self {
+            directory: Inside::new(root.clone(), name.clone()),
             root,
             name,
-            directory,
             keys: anchor.keys,
             config,
             ids,
             begun: anchor.begun,
             segments: HashMap::default(),
-            splits: HashMap::default(),
+            splits,
             grown: false,
             shared,
             turn: 0,
@@ -144,7 +138,7 @@ impl<D: Directory> Tree<D> {
         if segment.named {
             return Ok(());
         }
-        self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
@@ -171,6 +165,11 @@ impl<D: Directory> Tree<D> {
             let turn = self.turn;
             // What has split has no segment here. This way the steady state takes one look into one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
+                if segment.is_waiting() {
+                    // Opening it anew failed halfway.
+                    self.forget(node);
+                    continue;
+                }
                 if access == Access::Read && segment.looked != turn {
                     segment.catch_up(&self.keys, PROBE)?;
                     segment.looked = turn;
@@ -227,7 +226,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = self.opening(|tree| nodelog::glance(&tree.directory, &tree.keys, node))?;
+        let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
@@ -310,6 +309,13 @@ impl<D: Directory> Tree<D> {
             }
             other => other,
         }
+    }
+
+    /// Makes the entries of the bucket's directory last through a power cut.
+    pub fn sync_directory(&mut self) -> Result<()> {
+        self.opening(|tree| {
+            tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
+        })
     }
 
     /// The state of a node, as its log has it.

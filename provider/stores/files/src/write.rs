@@ -2,7 +2,7 @@
 
 use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
-use crate::error::{failed, unknown};
+use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
@@ -224,7 +224,7 @@ impl<D: Directory> Tree<D> {
         if !self.begun {
             // Whoever made the first segment may not have got so far.
             segment.file.sync().map_err(|error| segment.failed(error))?;
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
         }
@@ -258,9 +258,8 @@ impl<D: Directory> Tree<D> {
         files: &mut Vec<Files>,
     ) -> Result<()> {
         let blob = self.config.blob;
-        let apart = |(name, change): &(Name<'_>, Change<'_>)| {
-            name.is_far() || change.is_far(blob) || change.is_in_pieces(blob)
-        };
+        let apart =
+            |(name, change): &(Name<'_>, Change<'_>)| name.is_far() || change.is_far(blob) || change.is_in_pieces(blob);
         if !groups.iter().copied().flatten().any(apart) {
             return Ok(());
         }
