@@ -312,7 +312,6 @@ impl<F: File> Segment<F> {
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
         let used = self.consume(keys, rest, true, &mut [])?;
-        self.position += used as u64;
         // What is left may be a record on its way.
         if used < rest.len() {
             self.catch_up(keys, CHUNK)?;

@@ -342,7 +342,9 @@ impl<D: Directory> Tree<D> {
         // Where an index came in between, what had been looked up was forgotten again.
         for (group, outcome) in groups.iter().zip(&mut outcomes) {
             if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
-                *outcome = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+                let settled = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+                let lost = || unknown(&segment.damaged("what was written to it cannot be found again"));
+                *outcome = Some(settled.ok_or_else(lost)?);
             }
         }
         if let Some(broken) = broken {
