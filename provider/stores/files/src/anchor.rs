@@ -19,6 +19,7 @@ use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::name::{ANCHOR, Node};
 use crate::record::FORMAT;
+use crate::room::Shared;
 use crate::segment::damaged;
 use crate::v2;
 use kvfuse_core::{Error, Kind, Result};
@@ -168,17 +169,18 @@ pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
-        if anchor.begun {
+        // Also if it is there: it may be of somebody whose sync failed, and then it will never last.
+        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
+        if find(&all(&file)?)?.is_some_and(|anchor| anchor.begun) {
             return file.sync().map_err(failed);
         }
-        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
     }
     Err(damaged(ANCHOR, "it is not as it was written"))
 }
 
 /// The anchor of a bucket, made if it has none. It lasts through a power cut from here on, together with the directory
 /// itself, whatever the durability: all other files are unreadable without it.
-pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config) -> Result<Anchor> {
+pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, shared: &Shared) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
     // A host may cut an append in two, and then the next one is tried. What the last one did is looked at, too.
     for _ in 0..=ATTEMPTS {
@@ -190,7 +192,15 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config) 
             continue;
         };
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
-            file.sync().and_then(|()| directory.sync()).and_then(|()| root.sync()).map_err(failed)?;
+            let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
+            if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
+                return Err(failed(FileError::Io));
+            }
+            file.sync().map_err(|error| {
+                shared.failed.borrow_mut().insert(own);
+                failed(error)
+            })?;
+            directory.sync().and_then(|()| root.sync()).map_err(failed)?;
             // Should this fail, the next instance settles it again.
             let _ = file.append(&encode(&anchor.random, 0, 0));
         }

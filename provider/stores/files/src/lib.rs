@@ -19,7 +19,7 @@
 //! | `run` | pages in order of places |
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
-//! | `inside` | a bucket's directory, reached through the store's |
+//! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
 //! | `body` | values that pass as host streams |
 //! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
@@ -50,6 +50,7 @@ mod record;
 mod room;
 mod run;
 mod segment;
+mod steady;
 pub mod store;
 mod succeed;
 pub mod survey;

@@ -15,7 +15,7 @@ use crate::record::Plan;
 use crate::room::Shared;
 use crate::segment::{PROBE, Segment, damaged};
 use kvfuse_core::{Error, Kind, Result};
-use kvfuse_transport::files::{Directory, File, FileError, Open};
+use kvfuse_transport::files::{Directory, FileError, Open};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
@@ -126,13 +126,7 @@ impl<D: Directory> Tree<D> {
         }
         let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
         if segment.synced < segment.position {
-            if segment.poisoned && !self.config.has(Flaw::FailedSyncForgotten) {
-                return Err(segment.failed(FileError::Io));
-            }
-            if let Err(error) = segment.file.sync() {
-                segment.poisoned = true;
-                return Err(segment.failed(error));
-            }
+            segment.sync()?;
             segment.synced = segment.position;
         }
         if segment.named {
@@ -142,7 +136,7 @@ impl<D: Directory> Tree<D> {
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
-                self.opening(|tree| nodelog::sync(&tree.directory, node))?;
+                self.opening(|tree| tree.sync_log(node))?;
             }
         }
         if let Some(segment) = self.segments.get_mut(&node) {
@@ -212,7 +206,15 @@ impl<D: Directory> Tree<D> {
                 Some(plan) => {
                     // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
                     if !self.config.has(Flaw::WayNotSynced) {
-                        self.settle(node)?;
+                        match self.settle(node) {
+                            // What was not synced is written again.
+                            Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
+                                self.succeed(node)?;
+                                parent = None;
+                                continue;
+                            }
+                            other => other?,
+                        }
                     }
                     match plan {
                         Plan::Split => (parent, node) = (Some(node), child(node, hash)?),
@@ -321,6 +323,35 @@ impl<D: Directory> Tree<D> {
     /// The state of a node, as its log has it.
     pub fn state_of(&mut self, node: Node) -> Result<NodeState> {
         self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
+    }
+
+    /// Makes what a node's log says last through a power cut, where there is a log. If that failed once, by appending it
+    /// again.
+    pub fn sync_log(&self, node: Node) -> Result<()> {
+        if !self.has_failed(node) {
+            return nodelog::sync(&self.directory, node).inspect_err(|_| self.note_failed(node));
+        }
+        match nodelog::read(&self.directory, &self.keys, node)? {
+            state if state == NodeState::default() => Ok(()),
+            state => self.raise(node, state),
+        }
+    }
+
+    /// Raises a node's state, so that it lasts through a power cut.
+    pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
+        nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
+        // It was appended anew.
+        self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
+        Ok(())
+    }
+
+    fn has_failed(&self, node: Node) -> bool {
+        let failed = &self.shared.failed;
+        !self.config.has(Flaw::FailedSyncForgotten) && failed.borrow().contains(&self.keys.checks(b'n', node, 0).file())
+    }
+
+    fn note_failed(&self, node: Node) {
+        self.shared.failed.borrow_mut().insert(self.keys.checks(b'n', node, 0).file());
     }
 
     /// Closes the segments that can be opened again, if there are any; sealed ones may be gone. From here on fewer are
