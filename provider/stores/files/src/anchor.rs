@@ -9,16 +9,17 @@
 //! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
-//! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree. Once it
-//! lasts through a power cut it is appended a second time, so that whoever reads the file knows; and with stage 1 once
-//! there is a first segment, so that a bucket whose files are gone is told from one that is new. That a node has split is
-//! noted here as well, so that a first read need not read the logs of all nodes on its way; the logs are what counts.
+//! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
+//! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
+//! segment, so that a bucket whose files are gone is told from one that is new. That a node has split is noted here as
+//! well, so that a first read need not read the logs of all nodes on its way. The logs are what counts.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::name::{ANCHOR, Node};
 use crate::record::FORMAT;
+use crate::room::Shared;
 use crate::segment::damaged;
 use crate::v2;
 use kvfuse_core::{Error, Kind, Result};
@@ -47,7 +48,7 @@ fn encode(random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
 pub struct Anchor {
     pub keys: Keys,
     random: [u8; 16],
-    /// Whether it is known to last through a power cut.
+    /// Whether it is known to survive a power cut.
     pub settled: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
@@ -163,22 +164,23 @@ pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
     }
 }
 
-/// Notes that the bucket has a first segment, which lasts through a power cut.
+/// Notes that the bucket has a first segment, which survives a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
-        if anchor.begun {
+        // Also if it is there: it may be of somebody whose sync failed, and then it will never last.
+        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
+        if find(&all(&file)?)?.is_some_and(|anchor| anchor.begun) {
             return file.sync().map_err(failed);
         }
-        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
     }
     Err(damaged(ANCHOR, "it is not as it was written"))
 }
 
 /// The anchor of a bucket, made if it has none. It lasts through a power cut from here on, together with the directory
 /// itself, whatever the durability: all other files are unreadable without it.
-pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config) -> Result<Anchor> {
+pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, shared: &Shared) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
     // A host may cut an append in two, and then the next one is tried. What the last one did is looked at, too.
     for _ in 0..=ATTEMPTS {
@@ -190,7 +192,15 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config) 
             continue;
         };
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
-            file.sync().and_then(|()| directory.sync()).and_then(|()| root.sync()).map_err(failed)?;
+            let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
+            if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
+                return Err(failed(FileError::Io));
+            }
+            file.sync().map_err(|error| {
+                shared.failed.borrow_mut().insert(own);
+                failed(error)
+            })?;
+            directory.sync().and_then(|()| root.sync()).map_err(failed)?;
             // Should this fail, the next instance settles it again.
             let _ = file.append(&encode(&anchor.random, 0, 0));
         }

@@ -72,7 +72,7 @@ impl<D: Directory> FileBucket<D> {
                             Ok(()) | Err(FileError::Exists) => {}
                             Err(error) => return Err(self.fail(error)),
                         }
-                        anchor::make(&directory, &*self.root, self.config)?
+                        anchor::make(&directory, &*self.root, self.config, &self.room.shared)?
                     }
                 };
                 none.insert(self.tree(anchor))

@@ -4,6 +4,7 @@
 //! on only what was appended since the last look is read. How a key is found is in [`lookup`](crate::lookup).
 
 use crate::config::Config;
+use crate::encode::Encoder;
 use crate::flaw::Flaw;
 use crate::frame::{self, HEADER, MAX_FRAME, OVERHEAD, Read};
 use crate::gap::{self, Gap};
@@ -11,7 +12,7 @@ use crate::hash::{Checks, Keys};
 use crate::heap::same;
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
-use crate::record::{self, Base, Index, Op, Record, Seal, Seen, Totals};
+use crate::record::{self, Base, Index, Op, Plan, Record, Seal, Seen, Totals};
 use crate::room::Shared;
 use crate::run::Run;
 use crate::tail::Tail;
@@ -23,18 +24,18 @@ use std::rc::Rc;
 
 /// Bytes to ask for when nothing new is expected.
 pub const PROBE: usize = 512;
-/// Bytes to ask for when there is more: hosts give no more at once.
+/// Bytes to ask for when there is more. Hosts give no more than this at once.
 pub const CHUNK: usize = 64 << 10;
 /// Largest segment this store reads, in bytes; it writes none near it.
 pub const MAX_SIZE: u64 = 1 << 30;
-/// Bytes behind the known position from which a segment is opened anew rather than read on.
+/// Bytes behind the known position above which a segment is opened again rather than read on.
 const FAR: u64 = 512 << 10;
-/// Bytes in which the beginning of a record is looked for whose rest was found.
+/// Bytes before the rest of a cut record in which its beginning is looked for.
 const PAST: u64 = 256 << 10;
 /// Positions remembered, to check what writers say that they have seen.
 const RECENT: usize = 64;
 
-/// How far a segment has come.
+/// The stages of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// There is no base yet.
@@ -67,7 +68,7 @@ pub struct Segment<F> {
     pub file: F,
     pub node: Node,
     pub generation: u64,
-    /// The seal that its base follows; others' bases do nothing.
+    /// The seal that its base follows. Bases that follow another one have no effect.
     pub follows: u64,
     pub checks: Checks,
     pub phase: Phase,
@@ -80,30 +81,30 @@ pub struct Segment<F> {
     pub position: u64,
     /// The offset of something that is damaged. What was last written before it cannot be relied on.
     pub hole: Option<u64>,
-    /// Whether a power cut took something: no write behind that counts, only a seal.
+    /// Whether a power cut took something. No write behind that counts, only a seal.
     pub ended: bool,
     /// Ends of records read last, with the versions there.
     recent: VecDeque<Seen>,
-    /// Bytes that were no whole record, with valid ones behind them.
+    /// Bytes that were not a whole record, with valid ones behind them.
     pub skipped: u64,
     pub writable: bool,
     /// The operation in which it was looked at for news last.
     pub looked: u64,
     /// The operation in which it was used last.
     pub used: u64,
-    /// Up to where its content is known to last through a power cut.
+    /// Up to where its content is known to survive a power cut.
     pub synced: u64,
-    /// Whether its name is known to.
+    /// Whether its name is known to survive one.
     pub named: bool,
-    /// Whether a sync of it failed: what was not synced before will not be any more.
+    /// Whether a sync of it failed. What was not synced by then may never be, even if a later sync succeeds.
     pub poisoned: bool,
-    /// Bytes that may still be hashed looking for a record in what is none.
+    /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
     pub shared: Rc<Shared>,
     pub config: Config,
 }
 
-/// A write that this instance has appended, and what became of it.
+/// A write that this instance has appended, and what it did.
 pub struct Sent<'a> {
     pub id: u64,
     pub frame: Vec<u8>,
@@ -111,9 +112,9 @@ pub struct Sent<'a> {
     pub blobs: usize,
     /// Its operations, with the places of their keys.
     pub ops: Vec<(u64, Op<'a>)>,
-    /// Whether `ops` are all that a reader of the frame would find.
+    /// Whether `ops` are exactly what a reader of the frame would find.
     pub complete: bool,
-    /// What the last of them did. `None` as long as the write was not found among those that count.
+    /// What the last of them did. `None` until the write is found among those that count.
     pub outcome: Option<Outcome>,
 }
 
@@ -125,12 +126,14 @@ impl<F: File> Segment<F> {
     /// A segment of which nothing is read yet. `place` is node, generation and the seal that it follows.
     pub fn new(file: F, keys: &Keys, place: (Node, u64, u64), writable: bool, about: (Rc<Shared>, Config)) -> Self {
         let (node, generation, follows) = place;
+        let checks = keys.checks(b'S', node, generation);
+        let poisoned = about.0.failed.borrow().contains(&checks.file()) && !about.1.has(Flaw::FailedSyncForgotten);
         Self {
             file,
             node,
             generation,
             follows,
-            checks: keys.checks(b'S', node, generation),
+            checks,
             phase: Phase::Waiting,
             base: None,
             index: None,
@@ -146,7 +149,7 @@ impl<F: File> Segment<F> {
             used: 0,
             synced: 0,
             named: false,
-            poisoned: false,
+            poisoned,
             scan_budget: 64 << 20,
             shared: about.0,
             config: about.1,
@@ -286,7 +289,7 @@ impl<F: File> Segment<F> {
                             let (position, first) =
                                 (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
-                            return self.catch_up(keys, CHUNK).map(|()| true);
+                            return self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut []).map(|()| true);
                         }
                     }
                 }
@@ -314,7 +317,7 @@ impl<F: File> Segment<F> {
         let used = self.consume(keys, rest, true, &mut [])?;
         // What is left may be a record on its way.
         if used < rest.len() {
-            self.catch_up(keys, CHUNK)?;
+            self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
         }
         Ok(true)
     }
@@ -344,17 +347,25 @@ impl<F: File> Segment<F> {
     /// # Errors
     /// As of [`open`](Self::open).
     pub fn catch_up(&mut self, keys: &Keys, expect: usize) -> Result<()> {
-        self.read_on(keys, expect, Vec::new(), &mut [])
+        self.read_on(keys, expect, (Vec::new(), FAR), &mut [])
     }
 
     /// The same, to the last of the writes that this instance has just appended. Those that took part have an outcome
     /// then; the others are torn or behind a seal, and never will.
     pub fn read_back(&mut self, keys: &Keys, sent: &mut [Sent<'_>]) -> Result<()> {
         let expect = sent.iter().map(|sent| sent.frame.len()).sum::<usize>() + PROBE;
-        self.read_on(keys, expect, Vec::new(), sent)
+        self.read_on(keys, expect, (Vec::new(), u64::MAX), sent)
     }
 
-    fn read_on(&mut self, keys: &Keys, expect: usize, mut window: Vec<u8>, sent: &mut [Sent<'_>]) -> Result<()> {
+    /// `window` is what was read already from the position on. Rather than to read further than `far`, the segment is
+    /// opened anew.
+    fn read_on(
+        &mut self,
+        keys: &Keys,
+        expect: usize,
+        (mut window, far): (Vec<u8>, u64),
+        sent: &mut [Sent<'_>],
+    ) -> Result<()> {
         if let Some(old) = &mut self.old {
             old.read_on(&self.file, keys)?;
             (self.phase, self.position) = (old.phase(), old.position());
@@ -373,7 +384,7 @@ impl<F: File> Segment<F> {
                 return Err(self.damaged("it is larger than any segment this store writes"));
             }
             let bytes = self.file.read(at, want).map_err(|error| self.failed(error))?;
-            let end = bytes.is_empty();
+            let end = bytes.is_empty() || self.config.has(Flaw::ShortReadIsEnd) && bytes.len() < want;
             if window.is_empty() {
                 window = bytes;
             } else {
@@ -398,7 +409,7 @@ impl<F: File> Segment<F> {
                 want = CHUNK;
                 continue;
             }
-            if self.position > begun + FAR && sent.is_empty() && !self.is_waiting() {
+            if self.position > begun.saturating_add(far) && !self.is_waiting() {
                 return self.open(keys);
             }
             want = CHUNK;
@@ -414,10 +425,8 @@ impl<F: File> Segment<F> {
             if let Some(size) = self.take(keys, rest, self.position, sent)? {
                 at += size;
                 self.position += size as u64;
-                self.recent.push_back(Seen {
-                    position: self.position as u32,
-                    version: self.tail.next_version() as u32,
-                });
+                self.recent
+                    .push_back(Seen { position: self.position as u32, version: self.tail.next_version() as u32 });
                 if self.recent.len() > RECENT {
                     self.recent.pop_front();
                 }
@@ -436,7 +445,7 @@ impl<F: File> Segment<F> {
                     let bytes = rest.get(..gap).unwrap_or_default();
                     match self.judge(bytes, self.position)? {
                         Gap::Torn => {}
-                        Gap::Lost => self.ended = true,
+                        Gap::Lost => self.ended = !self.config.has(Flaw::LostPageSkipped),
                         Gap::Damaged => self.break_at(self.position),
                     }
                     self.skipped += gap as u64;
@@ -454,7 +463,7 @@ impl<F: File> Segment<F> {
         Ok(at)
     }
 
-    /// Judges what is no whole record.
+    /// Judges bytes that are not a whole record.
     pub fn judge(&self, bytes: &[u8], at: u64) -> Result<Gap> {
         let gap = gap::judge(&self.checks, bytes, at);
         if gap != Gap::Damaged {
@@ -538,10 +547,11 @@ impl<F: File> Segment<F> {
     fn agrees(&mut self, seen: Seen, at: u64) -> bool {
         let known = self.recent.iter().rev().find(|known| known.position <= seen.position);
         let agrees = known.is_none_or(|known| known.position != seen.position || known.version == seen.version);
-        if !agrees {
+        if !agrees && !self.config.has(Flaw::LostPageSkipped) {
             self.break_at(at);
+            return false;
         }
-        agrees
+        true
     }
 
     /// Goes over to an index that was found while reading on.
@@ -568,7 +578,7 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Whether a file without a base has more than what the makers of one append first: then it had one.
+    /// Whether a file without a base has more than pages and torn records. Then it had a base.
     pub fn is_more_than_begun(&mut self) -> Result<bool> {
         let (mut at, mut window) = (0u64, Vec::new());
         loop {
@@ -612,13 +622,41 @@ impl<F: File> Segment<F> {
         self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
     }
 
-    /// Bytes that have to be there.
+    /// Appends a seal, and reads on. It may be torn, and then the segment is not sealed.
+    pub fn seal(&mut self, keys: &Keys, id: u64, plan: Plan) -> Result<()> {
+        let seal = match &self.old {
+            Some(old) => v2::encode::seal(old.checks(), id, plan),
+            None => Encoder::seal(&self.checks, id, self.seen(), plan),
+        };
+        let sent = self.file.append(&seal);
+        self.catch_up(keys, 0)?;
+        if self.sealed().is_none() {
+            sent.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was read last through a power cut. Once that failed, it fails for good.
+    pub fn sync(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(self.failed(FileError::Io));
+        }
+        self.file.sync().map_err(|error| {
+            if !self.config.has(Flaw::FailedSyncForgotten) {
+                self.poisoned = true;
+                self.shared.failed.borrow_mut().insert(self.checks.file());
+            }
+            self.failed(error)
+        })
+    }
+
+    /// Reads bytes that have to be there.
     pub fn exactly(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut out = self.file.read(at, length).map_err(|error| self.failed(error))?;
         while out.len() < length {
             let more = self.file.read(at + out.len() as u64, length - out.len()).map_err(|error| self.failed(error))?;
             if more.is_empty() {
-                return Err(self.damaged("it is shorter than what it says"));
+                return Err(self.damaged("it ends before what it refers to"));
             }
             out.extend_from_slice(&more);
         }

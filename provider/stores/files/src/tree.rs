@@ -15,18 +15,18 @@ use crate::record::Plan;
 use crate::room::Shared;
 use crate::segment::{PROBE, Segment, damaged};
 use kvfuse_core::{Error, Kind, Result};
-use kvfuse_transport::files::{Directory, File, FileError, Open};
+use kvfuse_transport::files::{Directory, FileError, Open};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 /// Steps after which an operation gives up: each means that other instances moved on at just that moment.
 pub const TRIES: usize = 64;
-/// Splits remembered; the store finds the others out again.
+/// Splits remembered. Others are looked up again.
 const MAX_SPLITS: usize = 1 << 16;
 /// Segments that may be open however few descriptors there are.
 const FEW: usize = 4;
-/// Operations after which the memory budget is looked at in any case.
+/// Operations after which the memory budget is always looked at.
 const LOOK: u64 = 256;
 
 pub struct Tree<D: Directory> {
@@ -64,7 +64,7 @@ pub enum Access {
 enum Opened {
     Ready,
     Split,
-    /// No segment with a base, and the node's log is as told.
+    /// There is no segment with a base, and the node's log has this state.
     Missing(NodeState),
 }
 
@@ -88,7 +88,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Begins an operation: from here on, segments are looked at anew.
+    /// Begins an operation: from here on, segments are looked at again.
     pub fn next_turn(&mut self) {
         self.turn = self.shared.turn.get() + 1;
         self.shared.turn.set(self.turn);
@@ -103,7 +103,7 @@ impl<D: Directory> Tree<D> {
                 return Ok(Some(node));
             }
             match self.settle(node) {
-                // What was not synced is written anew.
+                // What was not synced is written again.
                 Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
                     self.renew(node)?;
                     continue;
@@ -118,7 +118,7 @@ impl<D: Directory> Tree<D> {
         Err(unstable())
     }
 
-    /// In full durability: waits until what was read of a node's segment lasts through a power cut, so that nobody is
+    /// In full durability: waits until what was read of a node's segment survives a power cut, so that nobody is
     /// told what a power cut takes back.
     pub fn settle(&mut self, node: Node) -> Result<()> {
         if self.config.durability == Durability::Relaxed {
@@ -126,13 +126,7 @@ impl<D: Directory> Tree<D> {
         }
         let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
         if segment.synced < segment.position {
-            if segment.poisoned && !self.config.has(Flaw::FailedSyncForgotten) {
-                return Err(segment.failed(FileError::Io));
-            }
-            if let Err(error) = segment.file.sync() {
-                segment.poisoned = true;
-                return Err(segment.failed(error));
-            }
+            segment.sync()?;
             segment.synced = segment.position;
         }
         if segment.named {
@@ -142,7 +136,7 @@ impl<D: Directory> Tree<D> {
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
-                self.opening(|tree| nodelog::sync(&tree.directory, node))?;
+                self.opening(|tree| tree.sync_log(node))?;
             }
         }
         if let Some(segment) = self.segments.get_mut(&node) {
@@ -186,7 +180,7 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
-                        // Otherwise the bucket would look empty, and be begun anew.
+                        // Otherwise the bucket would look empty, and be begun again.
                         None if self.begun || self.has_records()? => {
                             if doubted {
                                 return Err(missing(node, state));
@@ -212,7 +206,15 @@ impl<D: Directory> Tree<D> {
                 Some(plan) => {
                     // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
                     if !self.config.has(Flaw::WayNotSynced) {
-                        self.settle(node)?;
+                        match self.settle(node) {
+                            // What was not synced is written again.
+                            Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
+                                self.succeed(node)?;
+                                parent = None;
+                                continue;
+                            }
+                            other => other?,
+                        }
                     }
                     match plan {
                         Plan::Split => (parent, node) = (Some(node), child(node, hash)?),
@@ -323,6 +325,35 @@ impl<D: Directory> Tree<D> {
         self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
     }
 
+    /// Makes what a node's log says last through a power cut, where there is a log. If that failed once, by appending it
+    /// again.
+    pub fn sync_log(&self, node: Node) -> Result<()> {
+        if !self.has_failed(node) {
+            return nodelog::sync(&self.directory, node).inspect_err(|_| self.note_failed(node));
+        }
+        match nodelog::read(&self.directory, &self.keys, node)? {
+            state if state == NodeState::default() => Ok(()),
+            state => self.raise(node, state),
+        }
+    }
+
+    /// Raises a node's state, so that it lasts through a power cut.
+    pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
+        nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
+        // It was appended anew.
+        self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
+        Ok(())
+    }
+
+    fn has_failed(&self, node: Node) -> bool {
+        let failed = &self.shared.failed;
+        !self.config.has(Flaw::FailedSyncForgotten) && failed.borrow().contains(&self.keys.checks(b'n', node, 0).file())
+    }
+
+    fn note_failed(&self, node: Node) {
+        self.shared.failed.borrow_mut().insert(self.keys.checks(b'n', node, 0).file());
+    }
+
     /// Closes the segments that can be opened again, if there are any; sealed ones may be gone. From here on fewer are
     /// kept open.
     fn close_all(&mut self) -> bool {
@@ -372,7 +403,7 @@ impl<D: Directory> Tree<D> {
         self.splits.insert(node, seal);
     }
 
-    /// Bytes that the segments in memory take, about.
+    /// An estimate of the memory that the segments take, in bytes.
     pub fn memory(&self) -> usize {
         self.segments.values().map(Segment::memory).sum()
     }
@@ -406,7 +437,7 @@ impl<D: Directory> Tree<D> {
 
 fn child(node: Node, hash: u64) -> Result<Node> {
     if node.depth() == MAX_DEPTH {
-        return Err(damaged(&node.log(), "it says that a node splits that cannot"));
+        return Err(damaged(&node.log(), "it says that a node split that cannot"));
     }
     Ok(node.child(hash))
 }

@@ -26,7 +26,7 @@ pub struct State {
     seal: Option<Seal>,
     pairs: Pairs,
     position: u64,
-    /// Bytes that may still be hashed looking for a record in what is none.
+    /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
 }
 
@@ -41,7 +41,7 @@ struct Partial {
 /// Reads a segment's file if it is in format 2.
 pub fn open<F: File>(segment: &Segment<F>, keys: &Keys, size: u64) -> Result<Option<State>> {
     let checks = keys.checks(b's', segment.node, segment.generation);
-    let front = segment.file.read(0, CHUNK).map_err(|error| segment.failed(error))?;
+    let front = segment.exactly(0, size.min(CHUNK as u64) as usize)?;
     let find = |marker: [u8; 4]| front.windows(4).position(|four| four == marker);
     match (find(checks.marker()), find(segment.checks.marker())) {
         (Some(old), new) if new.is_none_or(|new| old < new) => {}
@@ -187,7 +187,7 @@ impl State {
                 ops.flatten().for_each(|op| self.pairs.apply(keys, op, blobs));
             }
             Record::Seal(seal) if self.partials.is_none() => self.seal = Some(seal),
-            // Before the base, or of another kind of file: it does nothing.
+            // Before the base, or a record of another kind of file: it has no effect.
             _ => {}
         }
         Ok(Some(frame.size()))
