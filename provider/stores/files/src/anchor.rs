@@ -3,7 +3,8 @@
 //! ```text
 //!  0  8  "kvfuse\0L"
 //!  8  2  format
-//! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split
+//! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split,
+//!        or 3 for the same anchor again after a failed sync, which says nothing about lasting
 //! 11  1  depth of that node, else 0
 //! 12  4  zero
 //! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
@@ -54,6 +55,8 @@ pub struct Anchor {
     pub begun: bool,
     /// Nodes that are known to have split, with the seals that their children follow.
     pub splits: Vec<(Node, u64)>,
+    /// Whether nobody began the bucket with another number at the same time.
+    alone: bool,
 }
 
 /// The first anchor in a file's bytes.
@@ -83,10 +86,20 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
         let begun = checked.get(10) == Some(&1);
         match &mut first {
             None => {
-                first = Some(Anchor { keys: Keys::new(&random), random, settled: begun, begun, splits: Vec::new() })
+                first = Some(Anchor {
+                    keys: Keys::new(&random),
+                    random,
+                    settled: begun,
+                    begun,
+                    splits: Vec::new(),
+                    alone: true,
+                })
             }
-            Some(first) if first.random == random => (first.settled, first.begun) = (true, first.begun | begun),
-            Some(_) => {}
+            Some(first) if first.random == random => {
+                first.settled |= checked.get(10) != Some(&3);
+                first.begun |= begun;
+            }
+            Some(first) => first.alone = false,
         }
     }
     Ok(first.map(|first| Anchor { splits, ..first }))
@@ -194,7 +207,11 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
-                return Err(failed(FileError::Io));
+                // What was not synced never will be. The same again is, but may only come first if nobody else's does.
+                if !anchor.alone {
+                    return Err(failed(FileError::Io));
+                }
+                file.append(&encode(&anchor.random, 3, 0)).map_err(failed)?;
             }
             file.sync().map_err(|error| {
                 shared.failed.borrow_mut().insert(own);
