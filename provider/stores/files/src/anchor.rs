@@ -10,11 +10,10 @@
 //! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
-//! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree. Once it
-//! lasts through a power cut it is appended a second time, so that whoever reads the file knows; and with stage 1 once
-//! there is a first segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is
-//! appended anew with stage 3, and synced, before that. That a node has split is
-//! noted here as well, so that a first read need not read the logs of all nodes on its way; the logs are what counts.
+//! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
+//! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
+//! segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is appended again
+//! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not read the logs of all nodes on its way. The logs are what counts.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
@@ -52,7 +51,7 @@ fn encode(random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
 pub struct Anchor {
     pub keys: Keys,
     random: [u8; 16],
-    /// Whether it is known to last through a power cut.
+    /// Whether it is known to survive a power cut.
     pub settled: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
@@ -174,7 +173,7 @@ pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
     }
 }
 
-/// Notes that the bucket has a first segment, which lasts through a power cut.
+/// Notes that the bucket has a first segment, which survives a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
@@ -208,7 +207,8 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
                 let before = all(&file)?.len();
                 file.append(&encode(&anchor.random, AGAIN, 0)).map_err(failed)?;
                 let after = all(&file)?;
-                let there = find(after.get(before..).unwrap_or_default())?.is_some_and(|new| new.random == anchor.random);
+                let there =
+                    find(after.get(before..).unwrap_or_default())?.is_some_and(|new| new.random == anchor.random);
                 if !there || find(&after)?.is_none_or(|anchor| anchor.contested) {
                     return Err(failed(FileError::Io));
                 }

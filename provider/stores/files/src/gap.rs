@@ -8,20 +8,20 @@ use crate::frame::{self, HEADER, OVERHEAD, Read};
 use crate::hash::Checks;
 use crate::record;
 
-/// What some bytes without a whole record are.
+/// What bytes that are not a whole record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
     /// Records that were cut off. They never counted.
     Torn,
-    /// A power cut took what was here; it may have counted.
+    /// A power cut took what was here. It may have counted.
     Lost,
-    /// Something else than the store changed it.
+    /// Something other than the store changed it.
     Damaged,
 }
 
 /// Torn records whose rest may still come.
 const MOST_TORN: usize = 16;
-/// What disks write at once.
+/// Bytes that a disk writes at once.
 const SECTOR: u64 = 512;
 /// Zeros that are taken for the end of a lost page.
 const ZEROS: usize = 16;
@@ -36,7 +36,7 @@ pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
 pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
     let mut torn = begun(checks, before);
-    // One of which less than the marker was there before cannot be found, but is known.
+    // One that was cut within its marker cannot be found, but its beginning is known.
     let marker = checks.marker();
     torn.extend((1..marker.len()).filter_map(|length| marker.get(..length)));
     let mut at = 0;
@@ -77,7 +77,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         if marker_cut(begun) || marker_cut(rest) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
-        // The rest of a cut record can be cut off as well. That cannot be told for sure, but a torn record is there.
+        // The rest of a cut record can be cut off as well. That is not certain, but there is a torn record.
         let may_be_rest = |torn: &&[u8]| missing(checks, torn, &[]).is_some_and(|missing| missing > begun.len());
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
@@ -96,7 +96,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         torn.push(piece);
         return Gap::Torn;
     }
-    // No single bit makes an end of zeros.
+    // No single flipped bit makes an end zero.
     if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
 }
 

@@ -135,7 +135,8 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
 /// Kills the only instance at a call, cuts the power, and looks.
 fn cut_power(place: usize, config: Config, keep: fn(usize) -> usize) -> usize {
     let disk = Disk::default();
-    let director = Rc::new(At { place, hit: Hit::Kill, calls: Cell::new(0), seed: Cell::new(1) });
+    let director =
+        Rc::new(At { place, hit: Hit::Kill, struck: Cell::new(None), calls: Cell::new(0), seed: Cell::new(1) });
     let bucket = Opened::new(&disk, director.clone(), config);
     let mut models = vec![Model::new()];
     for step in &STEPS {
