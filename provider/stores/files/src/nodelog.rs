@@ -116,9 +116,9 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
             let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
-            // A power cut leaves zeros; a host that cuts an append leaves its rest further on. What has all bytes of a
-            // record was one.
-            if begins && piece.len() < RECORD {
+            // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest further
+            // on. What has all bytes of a record was one.
+            if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {
                 torn = true;
             } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
                 return Err(damaged(&node.log(), "it has bytes that are not a record"));

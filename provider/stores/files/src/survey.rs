@@ -174,7 +174,9 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         if state.split {
             let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
             if children.is_empty() {
-                bucket.damage.push(format!("the file {} is damaged: it says that a node split that cannot", node.log()));
+                bucket
+                    .damage
+                    .push(format!("the file {} is damaged: it says that a node split that cannot", node.log()));
             }
             children.reverse();
             nodes.extend(children);
