@@ -62,10 +62,8 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     let to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
     let pages = pages_for(marks.len() as u64 * 23, PAGE);
     let mut writer = Writer::new(to, &segment.checks, id, segment.node, pages);
-    let written = marks
-        .iter()
-        .try_for_each(|mark| writer.add(mark.place, |out| mark.encode(out)))
-        .and_then(|()| writer.finish());
+    let written =
+        marks.iter().try_for_each(|mark| writer.add(mark.place, |out| mark.encode(out))).and_then(|()| writer.finish());
     let written = match written {
         Ok((written, _)) => written,
         // One place with very many marks: the segment is compacted before long.

@@ -20,6 +20,8 @@
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `body` | values that pass as host streams |
+//! | [`upgrade`] | from an older format to this one |
+//! | [`repair`] | what can still be read of a damaged directory, copied to a new one |
 //! | [`survey`] | what a directory's files hold, for people, with what is damaged |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
 //! | `v2` | segments in the format before |
@@ -45,6 +47,7 @@ mod nodelog;
 mod policy;
 mod read;
 mod record;
+pub mod repair;
 mod room;
 mod run;
 mod segment;
@@ -53,6 +56,7 @@ mod succeed;
 pub mod survey;
 mod tail;
 mod tree;
+pub mod upgrade;
 mod v2;
 mod value;
 #[cfg(target_arch = "wasm32")]

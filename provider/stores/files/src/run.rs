@@ -219,7 +219,10 @@ impl<F: File> Appender<'_, F> {
         }
         Err(Error::new(
             Kind::Unavailable,
-            format!("the file {}: appended data cannot be read back; other writers may be in the way, try again", self.name),
+            format!(
+                "the file {}: appended data cannot be read back; other writers may be in the way, try again",
+                self.name
+            ),
         ))
     }
 

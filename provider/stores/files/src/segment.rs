@@ -283,7 +283,8 @@ impl<F: File> Segment<F> {
                     for (offset, _) in before.windows(4).enumerate().filter(|(_, four)| *four == self.checks.marker()) {
                         let bytes = before.get(offset..).unwrap_or_default();
                         if let Some(Root::Base(first, size)) = self.root_at(bytes)? {
-                            let (position, first) = (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
+                            let (position, first) =
+                                (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
                             return self.catch_up(keys, CHUNK).map(|()| true);
                         }
@@ -595,10 +596,8 @@ impl<F: File> Segment<F> {
         let Read::Whole(frame) = frame::read(&self.checks, bytes.get(gap..).unwrap_or_default()) else {
             return Ok(None);
         };
-        let first = matches!(
-            record::decode(&self.checks, frame.head, frame.blobs),
-            Some(Record::Pages | Record::Base(_))
-        );
+        let first =
+            matches!(record::decode(&self.checks, frame.head, frame.blobs), Some(Record::Pages | Record::Base(_)));
         Ok(first.then_some(gap + frame.size()))
     }
 
@@ -665,6 +664,8 @@ fn index_at(index: &Index<'_>) -> IndexAt {
 pub fn damaged(name: &str, what: &str) -> Error {
     Error::new(
         Kind::Damaged,
-        format!("the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"),
+        format!(
+            "the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"
+        ),
     )
 }

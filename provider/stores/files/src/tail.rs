@@ -270,7 +270,9 @@ impl Tail {
             None => self.insert(place, key, Kept::Open(Vec::new()), 0, Source::BELOW),
         };
         let (mut state, mut source) = (below, Source::BELOW);
-        let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else { return None };
+        let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else {
+            return None;
+        };
         let Kept::Open(waiting) = std::mem::replace(value, Kept::Gone) else { return None };
         let mut asked = None;
         self.open = self.open.saturating_sub(1);

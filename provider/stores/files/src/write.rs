@@ -258,9 +258,8 @@ impl<D: Directory> Tree<D> {
         files: &mut Vec<Files>,
     ) -> Result<()> {
         let blob = self.config.blob;
-        let apart = |(name, change): &(Name<'_>, Change<'_>)| {
-            name.is_far() || change.is_far(blob) || change.is_in_pieces(blob)
-        };
+        let apart =
+            |(name, change): &(Name<'_>, Change<'_>)| name.is_far() || change.is_far(blob) || change.is_in_pieces(blob);
         if !groups.iter().copied().flatten().any(apart) {
             return Ok(());
         }
