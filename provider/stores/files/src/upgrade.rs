@@ -27,8 +27,8 @@ impl<D: Directory> FileStore<D> {
     /// Of reading and writing. What was done until then stays, and doing it again does the rest.
     pub fn upgrade(&self, directory: &str, progress: &mut dyn FnMut(f64)) -> Result<Upgraded> {
         let bucket = self.in_directory(directory)?;
-        // A bucket that does not exist yet is not made.
-        if bucket.reading(|_| Ok(()))?.is_none() {
+        // A bucket that was never written to is left as it is.
+        if bucket.reading(|tree| tree.seek(0, Access::Read))?.flatten().is_none() {
             return Ok(Upgraded::default());
         }
         bucket.writing(|tree| tree.upgrade(progress))

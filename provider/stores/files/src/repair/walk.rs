@@ -7,7 +7,7 @@ use crate::repair::replay::{Replayed, replay};
 use crate::repair::state::Held;
 use crate::segment::Segment;
 use crate::tree::Tree;
-use crate::{nodelog, segment};
+use crate::{nodelog, segment, v2};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, Open};
 use std::collections::BTreeSet;
@@ -186,7 +186,10 @@ impl<D: Directory> Walk<'_, D> {
         };
         let about = (self.tree.shared.clone(), self.tree.config);
         let mut segment = Segment::new(file, &self.tree.keys, (node, generation, 0), false, about);
-        Ok(self.noted(segment.is_more_than_begun())? == Some(false))
+        match v2::is_on_its_way(&segment, &self.tree.keys)? {
+            Some(on_its_way) => Ok(on_its_way),
+            None => Ok(self.noted(segment.is_more_than_begun())? == Some(false)),
+        }
     }
 
     /// Takes the part of a segment that a node covers: as the store itself reads it, or else what can be read.
