@@ -103,7 +103,7 @@ fn a_flipped_bit_in_a_record_is_damage_and_the_exit_code_says_so() {
 error: this store is damaged
   --> data
    = note: one problem, listed under its bucket
-   = help: stop everything that uses the store, copy the directory, and restore what is missing from a backup
+   = help: stop everything that uses the store; `kvfuse repair` copies what can be read to a new directory, and lists what cannot
            undamaged pairs can still be read: with the component that wrote them, or with the demo's list and get
 "
     );
