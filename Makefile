@@ -67,10 +67,22 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	@cargo build --package kvfuse --no-default-features
 	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
-.PHONY: test
+.PHONY: test test-full native
 test: build servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
+
+test-full: conformance-check test-languages additions package ## what takes longer than `make test`: CI runs it after that one
+	$(call say,the simulation of the file store for two minutes)
+	@$(MAKE) --no-print-directory soak SOAK=120
+
+native:
+	@cargo build $(NATIVE)
+
+.PHONY: additions
+additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.md says, in a scratch copy
+	$(call say,adding a store and a generation in a scratch copy)
+	@tests/additions.sh
 
 SOAK := 600
 .PHONY: soak
@@ -129,14 +141,23 @@ test-wrpc: providers ## the provider served over wRPC to another process (compil
 	$(call say,the provider over wRPC)
 	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
 
-.PHONY: conformance conformance-guests
+# The runner embeds what is in components/conformance/.
+CONFORMANCE_GUESTS := $(basename $(notdir $(wildcard tests/conformance/guests/examples/*.rs)))
+.PHONY: conformance conformance-check conformance-guests
 conformance-guests: toolchain
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_mutant --target wasm32-unknown-unknown --profile guest
+	@$(foreach guest,$(CONFORMANCE_GUESTS),$(XTASK) componentize $(LEAN)/examples/$(guest).wasm \
+	  components/conformance/$(guest).wasm $(guest) "Cases of the conformance suite of wasi:keyvalue";)
 
-conformance: providers servers conformance-guests ## every generation against every artefact, and against wasmtime's own host
-	@cargo build $(NATIVE)
+# The whole matrix, without writing it down.
+conformance-check: providers servers conformance-guests native
+	$(call say,conformance)
+	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
+	  --json components/conformance.json
+
+conformance: providers servers conformance-guests native ## every generation against every artefact, and against wasmtime's own host
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
@@ -152,11 +173,11 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-table kvfuse-core kvfuse-transport kvfuse-files kvfuse-compose kvfuse
-package: providers ## make the packages for a registry, and compile each as its users will
+PACKAGES := kvfuse-core kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
+package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
-	@trap 'rm -rf kvfuse/embedded' EXIT; mkdir -p kvfuse/embedded; \
-	  cp components/keyvalue*.wasm kvfuse/embedded/; \
+	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \
+	  cp components/keyvalue*.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
@@ -172,5 +193,5 @@ test-languages: languages ## the consumers in other languages, fused and run
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays
 	@cargo clean --quiet
-	@rm -rf components/*.wasm components/*.json .tools
+	@rm -rf components/*.wasm components/*.json components/conformance .tools
 	@if [ -d data ]; then echo "data/ holds your data and was kept; rm -r data removes it"; fi

@@ -118,7 +118,7 @@ fn a_package_has_its_providers_inside_and_needs_no_make() {
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("not found in ") && ran.stderr.contains("kvfuse/embedded"), "{}", ran.stderr);
     std::fs::create_dir(clone.0.path("kvfuse/embedded")).unwrap();
-    for file in FILES {
+    for file in files() {
         clone.0.write(&format!("kvfuse/embedded/{file}"), file);
     }
     let said = clone.script(|_| ()).ok();

@@ -1,12 +1,9 @@
-//! The conformance of the Redis and the etcd provider: the same cases that the file provider passes (`guests.rs`), fused
-//! with each, on real servers.
-//!
-//! The servers are set up for the cases, which have values of 16 MiB: etcd's default limit for a request is 1.5 MiB
-//! (`--max-request-bytes`).
+//! The conformance of every store over a server: the same cases that the file provider passes (`guests.rs`), fused with
+//! each, on real servers.
 
 use anyhow::{Context, Result};
-use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::redis::Redis;
+use kvfuse_servers::all::Servers;
+use kvfuse_table::{Grant, STORES, Store};
 use kvfuse_tests::{Command, Program, fused_with};
 use libtest_mimic::{Arguments, Trial};
 use std::sync::Arc;
@@ -16,40 +13,33 @@ const GUESTS: &[&str] = &["both", "draft", "draft2"];
 
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();
-    let etcd = Arc::new(Etcd::start(1, &["--max-request-bytes", "33554432"]));
+    let servers = Arc::new(Servers::start());
     let mut trials = Vec::new();
     for guest in GUESTS {
-        for provider in ["redis", "etcd"] {
-            let program = Arc::new(Program::new(&fused_with(guest, &format!("keyvalue-{provider}"))?)?);
+        for store in STORES.iter().filter(|store| !store.tested_with.is_empty()) {
+            let program = Arc::new(Program::new(&fused_with(guest, store.artefact)?)?);
             for case in program.cases().context(guest)? {
-                let (program, etcd, name) = (program.clone(), etcd.clone(), format!("{provider}::{guest}::{case}"));
-                let prefix = format!("{name}/");
-                trials.push(Trial::test(name, move || {
-                    Ok(if provider == "redis" {
-                        on_redis(&program, &case)
-                    } else {
-                        on_etcd(&program, &case, &prefix, &etcd)
-                    }?)
-                }));
+                let (program, servers, name) =
+                    (program.clone(), servers.clone(), format!("{}::{guest}::{case}", store.name));
+                let place = name.clone();
+                trials.push(Trial::test(name, move || Ok(run(&program, store, &servers, &case, &place)?)));
             }
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    // Not `exit`, which would leave the server running.
-    drop(etcd);
+    // Not `exit`, which would leave the servers running.
+    drop(servers);
     conclusion.exit()
 }
 
-fn on_redis(program: &Program, case: &str) -> Result<()> {
-    let redis = Redis::start(&[]);
-    run(program, Command::new(&[case]).network().env("KEYVALUE_REDIS_URL", &redis.url()))
-}
-
-fn on_etcd(program: &Program, case: &str, prefix: &str, etcd: &Etcd) -> Result<()> {
-    let command = Command::new(&[case]).env("KEYVALUE_ETCD_ENDPOINTS", &etcd.endpoints());
-    run(program, command.env("KEYVALUE_PREFIX", prefix))
-}
-
-fn run(program: &Program, command: Command) -> Result<()> {
-    program.run(&command.env("KEYVALUE_TIMEOUT_MS", "60000"))?.succeeded()
+/// Runs a case in a place of its own on the store's server.
+fn run(program: &Program, store: &Store, servers: &Servers, case: &str, place: &str) -> Result<()> {
+    let mut command = Command::new(&[case]);
+    if store.grants().contains(&Grant::Network) {
+        command = command.network();
+    }
+    for (name, value) in store.tested_with {
+        command = command.env(name, &servers.expand(value, place));
+    }
+    program.run(&command)?.succeeded()
 }

@@ -2,11 +2,14 @@
 //! fails on some broken provider, so none holds whatever happens.
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_compose::World;
 use kvfuse_conformance::Runner;
 use kvfuse_conformance::fused::Fused;
 use kvfuse_conformance::report::Outcome;
-use kvfuse_conformance::target::Target;
+use kvfuse_conformance::target::{Grant, Target};
+use kvfuse_table::{GENERATIONS, Generation};
 use kvfuse_tests::lean::{example, from_core, target};
+use libtest_mimic::{Arguments, Trial};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,30 +20,32 @@ mod names;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Mutants that a generation's consumers cannot tell from the real thing.
-fn harmless(generation: &str, mutant: &str) -> bool {
+fn harmless(generation: &Generation, swaps: bool, mutant: &str) -> bool {
     let is = |beginnings: &[&str]| beginnings.iter().any(|beginning| mutant.starts_with(beginning));
-    match generation {
-        // No streams and no cache in these; compare-and-swap in one.
-        "draft2" | "draft" | "wrpc" => {
+    match generation.interface {
+        // No streams and no cache in these; compare-and-swap in some.
+        "store" => {
             is(&["streams", "a streamed", "a value has no stream", "the size of a stream", "the cache", "the clock"])
-                || generation != "draft2" && is(&["a swap", "a snapshot"])
+                || !swaps && is(&["a swap", "a snapshot"])
         }
         // They read values as streams, and compare and swap in one call: then only two instances at once could tell.
         // Waiting for a clock that stands still takes its time: once is enough.
         _ => {
             is(&["get gives an empty", "get gives none", "get gives the value before", "get cuts values at 64 KiB"])
                 || is(&["a swap always", "a swap of a key", "a swap goes by", "a swap that fails"])
-                || generation != "v0_1" && is(&["the clock"])
+                || generation.name != "v0_1" && is(&["the clock"])
                 // An error is how it says that a key is not there.
-                || generation == "unversioned" && is(&["get-many fails on a key that is not there"])
+                || generation.name == "unversioned" && is(&["get-many fails on a key that is not there"])
         }
     }
 }
 
-fn check(generation: &str) -> Result<()> {
+fn check(generation: &Generation) -> Result<()> {
     let provider = from_core(&target().join("wasm32-unknown-unknown/guest/keyvalue_mutant.wasm"))?;
-    let target = Target::of_arguments("", &[], &["directory".into()], "")?;
-    let fused = Fused::new(&example(generation)?, &provider, &target)?;
+    let guest = example(generation.name)?;
+    let swaps = World::of(&guest)?.imports.iter().any(|item| item.functions.iter().any(|(name, _)| name == "swap"));
+    let target = Target::of_arguments("", &[], &[Grant::Directory], "");
+    let fused = Fused::new(&guest, &provider, &target)?;
     let list = fused.run(&["--list"])?;
     let fails = |fused: &Fused, case: &str| match fused.run(&["bucket", case]) {
         Ok(text) => !matches!(Outcome::parse(&text), Outcome::Passed),
@@ -52,7 +57,7 @@ fn check(generation: &str) -> Result<()> {
     // Cases that have not failed yet come first: so most of them have after one failure for each mutant.
     let mut idle: Vec<&str> = list.lines().collect();
     let mut unnoticed = Vec::new();
-    let mutants = names::ALL.iter().filter(|mutant| !harmless(generation, mutant));
+    let mutants = names::ALL.iter().filter(|mutant| !harmless(generation, swaps, mutant));
     let mutants: Vec<_> = mutants.map(|mutant| (mutant, fused.with(("KVFUSE_MUTANT", mutant), PATIENCE))).collect();
     for (mutant, broken) in &mutants {
         let tried: BTreeSet<_> = idle.iter().copied().collect();
@@ -68,20 +73,12 @@ fn check(generation: &str) -> Result<()> {
     Ok(())
 }
 
-macro_rules! generations {
-    ($($test:ident: $generation:literal),*) => {
-        $(#[test]
-        fn $test() -> Result<()> {
-            check($generation).context($generation)
-        })*
-    };
-}
-
-generations! {
-    the_guest_of_draft2_notices_every_mutant: "draft2",
-    the_guest_of_draft_notices_every_mutant: "draft",
-    the_guest_of_wrpc_notices_every_mutant: "wrpc",
-    the_guest_of_early_draft_notices_every_mutant: "draft_eventual",
-    the_guest_of_0_1_0_notices_every_mutant: "v0_1",
-    the_guest_without_a_version_notices_every_mutant: "unversioned"
+fn main() {
+    // A second shape is the same generation to a store.
+    let first = GENERATIONS.iter().filter(|generation| generation.instead_of.is_none());
+    let trials = first.map(|generation| {
+        let name = format!("the_guest_of_{}_notices_every_mutant", generation.name);
+        Trial::test(name, move || Ok(check(generation).context(generation.name)?))
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

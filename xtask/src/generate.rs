@@ -47,7 +47,7 @@ fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
     }
     let parts = [
         ("provider/artefacts/Cargo.toml", artefacts_manifest()),
-        ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none())),
+        ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none()) + &export_all()),
         ("provider/facade/shapes/src/lib.rs", modules(|generation| generation.instead_of.is_some())),
         ("tests/conformance/guests/Cargo.toml", GENERATIONS.iter().map(|g| stanza(g.name)).collect()),
         ("README.md", table()),
@@ -99,6 +99,16 @@ fn modules(are: fn(&Generation) -> bool) -> String {
     names.iter().map(|name| format!("pub mod {name};\n")).collect()
 }
 
+/// A macro that exports every generation of the facade.
+fn export_all() -> String {
+    let names: Vec<_> = GENERATIONS.iter().filter(|g| g.instead_of.is_none()).map(|g| g.name).collect();
+    format!(
+        "\n/// Exports every generation of this crate.\n#[macro_export]\nmacro_rules! export_all {{\n    \
+         ($provider:ty) => {{\n        $crate::export!($provider: {});\n    }};\n}}\n",
+        names.join(", ")
+    )
+}
+
 /// The README's table of stores.
 fn table() -> String {
     let mut out =
@@ -125,6 +135,25 @@ mod tests {
         assert_eq!(between_marks(&written, "new\n").unwrap(), written);
         assert!(between_marks("a\n", "new\n").is_err());
         assert!(between_marks(&format!("# W{BEGINS}\n"), "new\n").is_err());
+    }
+
+    #[test]
+    fn what_belongs_to_a_store_and_a_generation_is_where_their_names_say() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut places = Vec::new();
+        for store in STORES {
+            places.extend([format!("provider/stores/{}/src/lib.rs", store.name), format!("docs/{}.md", store.name)]);
+        }
+        for generation in GENERATIONS {
+            let facade = if generation.instead_of.is_some() { "facade/shapes" } else { "facade" };
+            places.extend([
+                format!("wit/{}", generation.name),
+                format!("provider/{facade}/src/{}.rs", generation.name),
+                format!("tests/conformance/guests/examples/{}.rs", generation.name),
+            ]);
+        }
+        let missing: Vec<_> = places.iter().filter(|place| !root.join(place).exists()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 
     #[test]

@@ -93,8 +93,11 @@ fn prepare(from: &Path, to: &Path) -> Result<PathBuf> {
     let used = "this directory is not empty";
     let new = |refusal: Refusal| refusal.help("name a new directory: the copy is never made in place").err();
     match std::fs::read_dir(to) {
-        Ok(mut entries) if entries.next().is_some() => return new(Refusal::new(to.display(), used)),
-        Ok(_) => {}
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return new(Refusal::new(to.display(), used));
+            }
+        }
         Err(e) if e.kind() == ErrorKind::NotFound => {}
         Err(e) if e.kind() == ErrorKind::NotADirectory => {
             return new(Refusal::new(to.display(), "this is not a directory"));

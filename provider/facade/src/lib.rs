@@ -27,6 +27,14 @@ pub mod draft_eventual;
 pub mod unversioned;
 pub mod v0_1;
 pub mod wrpc;
+
+/// Exports every generation of this crate.
+#[macro_export]
+macro_rules! export_all {
+    ($provider:ty) => {
+        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned);
+    };
+}
 // End of what is written.
 
 pub use caching::Caching;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// How long a case may take.
+/// The longest that a case may take.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A host that runs components by a command.
@@ -17,6 +17,10 @@ pub struct Host {
 }
 
 impl Host {
+    /// Prepares a guest for a command in which `{guest}` becomes its path.
+    ///
+    /// # Errors
+    /// If the guest cannot be written to a temporary file.
     pub fn new(guest: &[u8], command: &[String]) -> Result<Self> {
         let file = tempfile::Builder::new().suffix(".wasm").tempfile()?;
         std::fs::write(file.path(), guest)?;
@@ -42,7 +46,7 @@ impl Runner for Host {
         let status = if stdout.is_err() { stop(&mut child) } else { child.wait() }?;
         let stderr = stderr.recv().unwrap_or_default();
         match stdout {
-            Err(_) => bail!("no end after {} seconds", PATIENCE.as_secs()),
+            Err(_) => bail!("it did not end within {} seconds", PATIENCE.as_secs()),
             Ok(_) if !status.success() => bail!("{status}: {}", crate::report::one_line(&stderr)),
             Ok(text) => Ok(text),
         }

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Its epochs are seconds, so that a case that never ends is stopped.
+/// Its epochs are seconds: a case that does not end is stopped.
 static ENGINE: LazyLock<Result<Engine, String>> = LazyLock::new(|| {
     let mut config = Config::new();
     config.epoch_interruption(true);
@@ -58,10 +58,14 @@ impl WasiHttpView for State {
 }
 
 impl Fused {
+    /// Fuses a guest with a provider and compiles the result; the target says what it is granted.
+    ///
+    /// # Errors
+    /// If the two do not fit together, or the target is a host's command line.
     pub fn new(guest: &[u8], provider: &[u8], target: &Target) -> Result<Self> {
         let fused = kvfuse_compose::compose(guest, provider)?;
         let Kind::Component { environment, grants, .. } = &target.kind else {
-            bail!("{} is no component", target.name)
+            bail!("the target {} is a host, not a provider component", target.name)
         };
         let engine = ENGINE.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.clone();
         let mut linker = Linker::new(&engine);
@@ -74,7 +78,7 @@ impl Fused {
         Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE })
     }
 
-    /// The same with one more environment variable, and with another patience for a case.
+    /// The same with one more environment variable, and another limit for the time that a case may take, in whole seconds.
     pub fn with(&self, variable: (&str, &str), patience: Duration) -> Self {
         let mut this = Self { patience, ..self.clone() };
         this.environment.push((variable.0.into(), variable.1.into()));
@@ -106,7 +110,7 @@ impl Runner for Fused {
         let ended = instance.wasi_cli_run().call_run(&mut store)?;
         drop(store);
         if ended.is_err() {
-            bail!("the guest does not know what it was asked for");
+            bail!("the guest has no case of this name");
         }
         Ok(String::from_utf8_lossy(&stdout.contents()).into_owned())
     }

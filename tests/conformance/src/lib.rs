@@ -1,13 +1,16 @@
-//! Runs the conformance suite of wasi:keyvalue: guests, one per generation of the interface, against targets, which are
-//! provider components to fuse the guests with, or hosts that implement the interface themselves.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`guests`] | the generations and their guests; that none is forgotten |
-//! | [`target`] | what the guests run against, artefacts and the hosts of `hosts.json` |
+//! | [`guests`] | the generations and their guests |
+//! | [`target`] | what the guests run against |
 //! | [`fused`] | one case in a fused component, in wasmtime as a library |
 //! | [`command`] | one case under a host's command line |
-//! | [`report`] | what came out: for people, as JSON, and as the table in the documentation |
+//! | [`report`] | the results: for people, as JSON, and as the tables of the documentation |
+
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod command;
 pub mod fused;
@@ -17,36 +20,45 @@ pub mod target;
 
 use anyhow::{Context, Result};
 use report::{CaseReport, Outcome, Run};
-use std::path::Path;
 use target::{Kind, Target};
 
 /// Something that can run a guest.
 pub trait Runner {
-    /// Runs it with these arguments on a store with nothing in it, and gives what it wrote to standard output.
+    /// Runs the guest with these arguments on an empty store, and gives what it wrote to standard output.
     ///
     /// # Errors
-    /// A trap, an exit that is no success, or no end in time.
+    /// If the guest traps, exits unsuccessfully, or does not end in time.
     fn run(&self, arguments: &[&str]) -> Result<String>;
 }
 
-/// Runs every case of one guest against one target.
+/// Runs every case of one guest against one target. A case that fails is part of the [`Run`].
+///
+/// ```no_run
+/// use kvfuse_conformance::target::{Grant, Target};
+/// use kvfuse_conformance::{guests, run};
+///
+/// let target = Target::of_arguments("my-provider.wasm", &[], &[Grant::Directory], "");
+/// for guest in guests::GUESTS {
+///     let run = run(guest, &guests::component(guest, None)?, &target)?;
+///     println!("{}: {} cases", guest.title, run.cases.len());
+/// }
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 ///
 /// # Errors
-/// If the suite itself is at fault: the guest cannot be read, or lists no cases.
-pub fn run(guest: &guests::Guest, folder: &Path, root: &Path, target: &Target) -> Result<Run> {
-    let component = guests::component(guest, folder)?;
+/// If the run itself is at fault: the target's file cannot be read, or the guest lists no cases.
+pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Run> {
     let runner: Result<Box<dyn Runner>> = match &target.kind {
-        Kind::Component { component: provider, .. } => {
-            let path = root.join(provider);
-            let provider = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            fused::Fused::new(&component, &provider, target).map(|r| Box::new(r) as _)
+        Kind::Component { component: path, .. } => {
+            let provider = std::fs::read(path).with_context(|| format!("the provider {path} cannot be read"))?;
+            fused::Fused::new(component, &provider, target).map(|r| Box::new(r) as _)
         }
-        Kind::Command { command } => command::Host::new(&component, command).map(|r| Box::new(r) as _),
+        Kind::Command { command } => command::Host::new(component, command).map(|r| Box::new(r) as _),
     };
     let listed = runner.and_then(|runner| runner.run(&["--list"]).map(|cases| (runner, cases)));
     let (runner, listed) = match listed {
         Ok(listed) => listed,
-        // What does not offer the generation at all: the guest does not fuse with it or does not start.
+        // A target that does not offer the generation: the guest does not fuse with it or does not start.
         Err(error) => return Ok(Run::none(target, guest, &format!("{error:#}"))),
     };
     let names: Vec<&str> = listed.lines().collect();

@@ -1,121 +1,98 @@
 //! The command line of the conformance suite.
 
 use anyhow::{Context, Result, bail};
-use kvfuse_conformance::{guests, report::Report, run, target::Kind, target::Target};
-use std::path::{Path, PathBuf};
+use clap::Parser;
+use kvfuse_conformance::target::{Grant, Kind, Target};
+use kvfuse_conformance::{guests, report::Report, run};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: kvfuse-conformance [OPTIONS]
-  Checks implementations of wasi:keyvalue. Without a target it checks every artefact and the
-  hosts of hosts.json.
-
-  --target NAME          only this one of them; can be given several times
-  --generation NAME      only this guest; can be given several times
-  --provider FILE.wasm   a provider component instead, fused with each guest, with
-    --env NAME=VALUE       its environment variables
-    --grant WHAT           what it is given: directory, network, http
-    --bucket NAME          the bucket that a case works on; {case} in it becomes something unique
-  --host 'COMMAND'       a host that implements the interface instead: a command in which {guest} becomes the path of
-                         the guest; the words are split at blanks, and the guest's arguments are put behind them
-  --json [FILE]          the report as JSON, to FILE or to standard output
-  --page FILE            the matrix and what did not pass, for the documentation
-  --readme FILE          the matrix, put between its two comments in FILE
-  --guests FOLDER        where the guests were built";
-
-#[derive(Default)]
+/// Checks implementations of wasi:keyvalue: runs guests, one for each generation of the interface, against provider
+/// components or hosts.
+///
+/// Without --provider or --host it checks the targets of the project itself; the paths of their components begin in the
+/// current folder, which has to be the top of the repository.
+#[derive(Parser)]
+#[command(name = "kvfuse-conformance", version, max_term_width = 100)]
 struct Options {
+    /// Check only this target of the project; can be given several times.
+    #[arg(long = "target", value_name = "NAME", conflicts_with_all = ["provider", "host"])]
     targets: Vec<String>,
+    /// Check only this generation; can be given several times.
+    #[arg(long = "generation", value_name = "NAME")]
     generations: Vec<String>,
-    provider: Option<String>,
-    environment: Vec<String>,
-    grants: Vec<String>,
+    /// Check a provider component: it is fused with each guest and run in wasmtime.
+    #[arg(long, value_name = "FILE.wasm", conflicts_with = "host")]
+    provider: Option<PathBuf>,
+    /// An environment variable of the provider; {case} in the value becomes the case's bucket.
+    #[arg(long = "env", value_name = "NAME=VALUE", requires = "provider", value_parser = variable)]
+    environment: Vec<(String, String)>,
+    /// What the provider is given beside standard streams; can be given several times.
+    #[arg(long = "grant", value_name = "WHAT", requires = "provider")]
+    grants: Vec<Grant>,
+    /// The bucket that a case works on; {case} in it becomes something unique.
+    #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     bucket: String,
+    /// Check a host that implements the interface itself: a command in which {guest} becomes the path of a guest. It is
+    /// split at blanks, and the guest's arguments are appended.
+    #[arg(long, value_name = "COMMAND")]
     host: Option<String>,
+    /// Write the report as JSON, to this file or to standard output.
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
     json: Option<Option<PathBuf>>,
+    /// Write the tables and what did not pass as a page for the documentation.
+    #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// Put the table between its two comments in this file.
+    #[arg(long, value_name = "FILE")]
     readme: Option<PathBuf>,
+    /// Take the guests from this folder instead of those that are inside.
+    #[arg(long, value_name = "FOLDER")]
     guests: Option<PathBuf>,
 }
 
-fn options() -> Result<Options> {
-    let mut options = Options::default();
-    let mut words = std::env::args().skip(1).peekable();
-    while let Some(word) = words.next() {
-        if word == "--json" {
-            options.json = Some(words.next_if(|next| !next.starts_with("--")).map(PathBuf::from));
-            continue;
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("an environment variable is written NAME=VALUE")?;
+    Ok((name.into(), value.into()))
+}
+
+impl Options {
+    /// What to check, and whether it was named by hand.
+    fn targets(&self) -> Result<Vec<Target>> {
+        if let Some(provider) = &self.provider {
+            let provider = provider.to_string_lossy();
+            return Ok(vec![Target::of_arguments(&provider, &self.environment, &self.grants, &self.bucket)]);
         }
-        if word == "--help" {
-            println!("{USAGE}");
-            std::process::exit(0);
+        if let Some(host) = &self.host {
+            let command = host.split_whitespace().map(str::to_string).collect();
+            return Ok(vec![Target { bucket: self.bucket.clone(), ..Target::new(host, Kind::Command { command }) }]);
         }
-        let value = words.next().with_context(|| format!("{word} needs a value\n{USAGE}"))?;
-        match word.as_str() {
-            "--target" => options.targets.push(value),
-            "--generation" => options.generations.push(value),
-            "--provider" => options.provider = Some(value),
-            "--env" => options.environment.push(value),
-            "--grant" => options.grants.push(value),
-            "--bucket" => options.bucket = value,
-            "--host" => options.host = Some(value),
-            "--page" => options.page = Some(value.into()),
-            "--readme" => options.readme = Some(value.into()),
-            "--guests" => options.guests = Some(value.into()),
-            _ => bail!("{word} is no option\n{USAGE}"),
-        }
+        let mut all = Target::all()?;
+        all.retain(|target| wanted(&self.targets, &target.name));
+        Ok(all)
     }
-    Ok(options)
+}
+
+fn wanted(list: &[String], name: &str) -> bool {
+    list.is_empty() || list.iter().any(|wanted| wanted == name)
 }
 
 fn main() -> Result<ExitCode> {
-    let options = options()?;
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let root = here.join("../..");
-    let all = Target::all()?;
-    guests::none_forgotten(&here.join("guests/examples"))?;
-
-    let adhoc = options.provider.is_some() || options.host.is_some();
-    let targets = match (&options.provider, &options.host) {
-        (Some(provider), _) => {
-            // Given from where the command was typed.
-            let provider = std::path::absolute(provider)?.to_string_lossy().into_owned();
-            vec![Target::of_arguments(&provider, &options.environment, &options.grants, &options.bucket)?]
-        }
-        (None, Some(host)) => {
-            let command = host.split_whitespace().map(str::to_string).collect();
-            let kind = Kind::Command { command };
-            let (name, title, bucket) = (host.clone(), host.clone(), options.bucket.clone());
-            vec![Target {
-                name,
-                title,
-                store: None,
-                kind,
-                must_pass: Vec::new(),
-                bucket,
-                explained: Default::default(),
-            }]
-        }
-        _ => all,
-    };
-    let folder = options.guests.clone().unwrap_or_else(|| {
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        target.join("wasm32-unknown-unknown/guest/examples")
-    });
-
-    let wanted = |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
+    let options = Options::parse();
     let mut report = Report::default();
-    let mut run_targets = Vec::new();
-    for target in targets.into_iter().filter(|target| adhoc || wanted(&options.targets, &target.name)) {
+    let mut targets = Vec::new();
+    for target in options.targets()? {
         let name = target.name.clone();
         match target.expanded() {
-            Ok(target) => run_targets.push(target),
+            Ok(target) => targets.push(target),
             Err(why) => report.not_run.push((name, why)),
         }
     }
-    for target in &run_targets {
+    for target in &targets {
         for guest in guests::GUESTS.iter().filter(|guest| wanted(&options.generations, guest.name)) {
             eprintln!("{} / {}", target.name, guest.name);
-            report.runs.push(run(guest, &folder, &root, target)?);
+            let component = guests::component(guest, options.guests.as_deref())?;
+            report.runs.push(run(guest, &component, target)?);
         }
     }
     if report.runs.is_empty() && report.not_run.is_empty() {
@@ -130,11 +107,11 @@ fn main() -> Result<ExitCode> {
         print!("{}", report.text());
     }
     if let Some(file) = &options.page {
-        std::fs::write(file, report.page(&run_targets)).with_context(|| file.display().to_string())?;
+        std::fs::write(file, report.page(&targets)).with_context(|| file.display().to_string())?;
     }
     if let Some(file) = &options.readme {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let text = report.put_table(&run_targets, &text).with_context(|| file.display().to_string())?;
+        let text = report.put_table(&targets, &text).with_context(|| file.display().to_string())?;
         std::fs::write(file, text)?;
     }
     Ok(if report.is_bad() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

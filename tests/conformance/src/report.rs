@@ -1,23 +1,26 @@
-//! What came out.
+//! The results of runs, and how they are written down.
 
 use crate::guests::{GUESTS, Guest};
 use crate::target::Target;
 use anyhow::{Context, Result};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 /// How a case ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "why")]
 pub enum Outcome {
+    /// It showed what it is about.
     Passed,
+    /// It saw something else, or the guest trapped or did not end. With what happened, on one line.
     Failed(String),
+    /// The target refused an operation as unsupported. With what it said.
     Unsupported(String),
 }
 
 impl Outcome {
-    /// Reads what a guest wrote. A guest that wrote nothing of the kind has not shown anything.
+    /// Reads what a guest wrote: `passed`, `failed: …` or `unsupported: …`. Anything else is a failure.
     pub fn parse(text: &str) -> Self {
         let text = text.trim_end_matches('\n');
         match text.split_once(": ") {
@@ -29,9 +32,12 @@ impl Outcome {
     }
 }
 
+/// One case against one target.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaseReport {
+    /// What the case is about, as a sentence.
     pub name: String,
+    /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
@@ -39,30 +45,37 @@ pub struct CaseReport {
 /// One guest against one target.
 #[derive(Clone, Debug, Serialize)]
 pub struct Run {
+    /// The name of the target.
     pub target: String,
+    /// The name of the guest.
     pub generation: String,
+    /// Whether the target promises that no case fails.
     pub must_pass: bool,
     /// Why the target does not offer this generation at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_offered: Option<String>,
+    /// The cases in the order of the guest; empty if the generation is not offered.
     pub cases: Vec<CaseReport>,
 }
 
 impl Run {
+    /// A run with these results.
     pub fn of(target: &Target, guest: &Guest, cases: Vec<CaseReport>) -> Self {
         let must_pass = target.must_pass.iter().any(|name| name == guest.name);
         Self { target: target.name.clone(), generation: guest.name.into(), must_pass, not_offered: None, cases }
     }
 
+    /// A generation that the target does not offer, and how that showed.
     pub fn none(target: &Target, guest: &Guest, why: &str) -> Self {
         Self { not_offered: Some(one_line(why)), ..Self::of(target, guest, Vec::new()) }
     }
 
+    /// How many cases ended in this way.
     pub fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
         self.cases.iter().filter(|case| is(&case.outcome)).count()
     }
 
-    /// Whether this is less than the target must do.
+    /// Whether the target does less than it promises.
     pub fn is_bad(&self) -> bool {
         self.must_pass && (self.not_offered.is_some() || self.count(|o| matches!(o, Outcome::Failed(_))) > 0)
     }
@@ -71,12 +84,13 @@ impl Run {
 /// All that was run, and the targets that could not be run here.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
+    /// The runs in the order in which they were made.
     pub runs: Vec<Run>,
-    /// Targets and what they lack.
+    /// The names of targets that could not be run, and what was missing.
     pub not_run: Vec<(String, String)>,
 }
 
-/// Text without line breaks and of bearable length.
+/// The text on one line and of at most 300 characters.
 pub fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(300) {
@@ -86,15 +100,20 @@ pub fn one_line(text: &str) -> String {
 }
 
 impl Report {
+    /// Whether some target does less than it promises.
     pub fn is_bad(&self) -> bool {
         self.runs.iter().any(Run::is_bad)
     }
 
+    /// For programs.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON, which does not happen.
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self)
     }
 
-    /// For people: a line a run, and every case that did not pass.
+    /// For people: a line for each run, and every case that did not pass.
     pub fn text(&self) -> String {
         let mut out = String::new();
         for run in &self.runs {
@@ -110,56 +129,53 @@ impl Report {
         out
     }
 
-    /// The matrix of generations and targets.
+    /// What every generation came to in every column: a column is a store, whatever its artefacts are, or a host.
     pub fn table(&self, targets: &[Target]) -> String {
-        let columns: Vec<_> =
-            self.columns(targets).into_iter().map(|target| (target.title.as_str(), vec![target])).collect();
-        self.matrix(&columns, "not offered")
-    }
-
-    /// The matrix of generations and stores, with one column for all artefacts of a store.
-    pub fn summary(&self, targets: &[Target]) -> String {
-        let mut columns: Vec<(&str, Vec<&Target>)> = Vec::new();
-        for target in self.columns(targets) {
-            let title = target.store.unwrap_or(&target.title);
-            match columns.iter_mut().find(|(known, _)| *known == title) {
-                Some((_, targets)) => targets.push(target),
-                None => columns.push((title, vec![target])),
-            }
-        }
-        self.matrix(&columns, "–")
-    }
-
-    fn matrix(&self, columns: &[(&str, Vec<&Target>)], not_offered: &str) -> String {
+        let columns = self.columns(targets);
         let mut out = String::from("| generation |");
-        for (title, _) in columns {
-            let _ = write!(out, " `{title}` |");
+        for column in &columns {
+            let _ = write!(out, " {column} |");
         }
         out.push_str("\n|---|");
         columns.iter().for_each(|_| out.push_str("---|"));
         for guest in GUESTS {
             let _ = write!(out, "\n| {} |", guest.title);
-            for (_, targets) in columns {
-                let of_column = |run: &&Run| targets.iter().any(|target| run.target == target.name);
-                let runs = self.runs.iter().filter(of_column).filter(|run| run.generation == guest.name);
-                // Of several artefacts that offer it, the one that does worst.
-                let passed = |run: &&Run| run.count(|outcome| *outcome == Outcome::Passed);
-                let offered = runs.clone().filter(|run| run.not_offered.is_none()).min_by_key(passed);
-                let _ = write!(
-                    out,
-                    " {} |",
-                    offered.map_or(if runs.count() > 0 { not_offered.into() } else { "".into() }, cell)
-                );
+            for column in &columns {
+                let of_column = |run: &&Run| {
+                    let mut targets = targets.iter().filter(|target| target.column() == *column);
+                    run.generation == guest.name && targets.any(|target| target.name == run.target)
+                };
+                // The weakest of those that offer the generation: the table promises no more than every one of them does.
+                let offered = self.runs.iter().filter(of_column).filter(|run| run.not_offered.is_none());
+                let weakest = offered.min_by_key(|run| run.count(|outcome| *outcome == Outcome::Passed));
+                let _ = write!(out, " {} |", weakest.map_or("–".into(), cell));
             }
         }
         out.push('\n');
         out
     }
 
-    /// Why what did not pass did not: each case once for all the generations and targets where it ended so.
+    /// What each target offers, and how much of it passed.
+    fn by_target(&self, targets: &[Target]) -> String {
+        let mut out = String::from("| target | does not offer | cases |\n|---|---|---|\n");
+        for target in targets {
+            let runs: Vec<_> = self.runs.iter().filter(|run| run.target == target.name).collect();
+            if runs.is_empty() {
+                continue;
+            }
+            let missing =
+                |guest: &&Guest| runs.iter().any(|run| run.generation == guest.name && run.not_offered.is_some());
+            let missing: Vec<_> = GUESTS.iter().filter(missing).map(|guest| guest.title).collect();
+            let cases = counts(&runs);
+            let _ = writeln!(out, "| `{}` | {} | {cases} |", target.title, missing.join("; "));
+        }
+        out
+    }
+
+    /// Why cases did not pass: each case once, with all the columns and generations where it ended in this way.
     pub fn notes(&self, targets: &[Target]) -> String {
-        let mut notes: BTreeMap<(&str, &str, &str), BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
-        for target in self.columns(targets) {
+        let mut notes: BTreeMap<(&str, &str, &str), BTreeMap<String, BTreeSet<&str>>> = BTreeMap::new();
+        for target in targets {
             for run in self.runs.iter().filter(|run| run.target == target.name) {
                 for case in &run.cases {
                     let (word, why) = match &case.outcome {
@@ -168,35 +184,52 @@ impl Report {
                         Outcome::Unsupported(why) => ("not supported", why),
                     };
                     let why = target.explained.get(&case.name).unwrap_or(why);
-                    let places = notes.entry((word, &case.name, why)).or_default();
-                    places.entry(&target.title).or_default().push(&run.generation);
+                    let places = notes.entry((word, why, &case.name)).or_default();
+                    places.entry(target.column()).or_default().insert(&run.generation);
                 }
             }
         }
         let mut out = String::new();
-        for ((word, case, why), places) in notes {
-            let places: Vec<_> =
-                places.iter().map(|(title, generations)| format!("`{title}` ({})", generations.join(", "))).collect();
-            let _ = writeln!(out, "- *{case}*: {word} with {}: {why}", places.join(", "));
+        let mut last = None;
+        for ((word, why, case), places) in notes {
+            if last.replace((word, why)) != Some((word, why)) {
+                let _ = write!(out, "\n{}: {why}\n\n", if word == "failed" { "Failed" } else { "Not supported" });
+            }
+            let places: Vec<_> = places
+                .iter()
+                .map(|(column, generations)| {
+                    format!("{column} ({})", generations.iter().copied().collect::<Vec<_>>().join(", "))
+                })
+                .collect();
+            let _ = writeln!(out, "- *{case}*: {}", places.join(", "));
         }
         out
     }
 
-    fn columns<'a>(&self, targets: &'a [Target]) -> Vec<&'a Target> {
-        targets.iter().filter(|target| self.runs.iter().any(|run| run.target == target.name)).collect()
+    /// The columns in the order of the targets, without those of which nothing was run.
+    fn columns(&self, targets: &[Target]) -> Vec<String> {
+        let mut columns: Vec<String> = Vec::new();
+        for target in targets.iter().filter(|target| self.runs.iter().any(|run| run.target == target.name)) {
+            if !columns.contains(&target.column()) {
+                columns.push(target.column());
+            }
+        }
+        columns
     }
 
     /// The page for the documentation.
     pub fn page(&self, targets: &[Target]) -> String {
         let mut out = format!(
-            "# Conformance\n\nWritten by `make conformance`. Each cell says how many cases of that generation's guest \
-             passed.\n*Not offered*: the target does not have this shape of the interface; of two shapes under one \
-             version string an\nartefact has one.\n\n{}",
-            self.table(targets)
+            "# Conformance\n\nWritten by `make conformance`. Each cell says how many cases of a generation's guest passed; \
+             `–` means that the\ngeneration is not offered. A store has several artefacts, because a component can export \
+             only one of two shapes that\nwere published under one version; the cell has the weakest result of those that \
+             offer the generation.\n\n{}\n## Each artefact\n\n{}",
+            self.table(targets),
+            self.by_target(targets)
         );
         let notes = self.notes(targets);
         if !notes.is_empty() {
-            let _ = write!(out, "\n## What did not pass\n\n{notes}");
+            let _ = write!(out, "\n## What did not pass\n{notes}");
         }
         for (target, why) in &self.not_run {
             let _ = write!(out, "\nThe target {target} was not run: {why}.\n");
@@ -211,12 +244,13 @@ impl Report {
     pub fn put_table(&self, targets: &[Target], text: &str) -> Result<String> {
         let (before, rest) = text.split_once(TABLE_BEGINS).with_context(|| format!("no {TABLE_BEGINS}"))?;
         let (_, after) = rest.split_once(TABLE_ENDS).with_context(|| format!("no {TABLE_ENDS}"))?;
-        Ok(format!("{before}{TABLE_BEGINS}\n{}{TABLE_ENDS}{after}", self.summary(targets)))
+        Ok(format!("{before}{TABLE_BEGINS}\n{}{TABLE_ENDS}{after}", self.table(targets)))
     }
 }
 
-/// Where the table goes.
+/// The comment before the table in the README.
 pub const TABLE_BEGINS: &str = "<!-- conformance: `make conformance` writes this table -->";
+/// The comment after it.
 pub const TABLE_ENDS: &str = "<!-- end of conformance -->";
 
 fn run_text(run: &Run) -> String {
@@ -238,9 +272,15 @@ fn run_text(run: &Run) -> String {
 }
 
 fn cell(run: &Run) -> String {
-    let failed = run.count(|outcome| matches!(outcome, Outcome::Failed(_)));
-    let unsupported = run.count(|outcome| matches!(outcome, Outcome::Unsupported(_)));
-    let mut text = format!("{} of {}", run.cases.len() - failed - unsupported, run.cases.len());
+    counts(&[run])
+}
+
+/// How many cases of these runs passed, and what came of the others.
+fn counts(runs: &[&Run]) -> String {
+    let count = |is: fn(&Outcome) -> bool| runs.iter().map(|run| run.count(is)).sum::<usize>();
+    let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));
+    let unsupported = count(|outcome| matches!(outcome, Outcome::Unsupported(_)));
+    let mut text = format!("{} of {}", count(|outcome| *outcome == Outcome::Passed), count(|_| true));
     if failed > 0 {
         let _ = write!(text, ", {failed} failed");
     }
@@ -276,25 +316,34 @@ mod tests {
     }
 
     #[test]
-    fn a_store_has_one_column_that_shows_the_artefact_that_does_worst() {
-        let targets = Target::all().unwrap();
-        let run = |target: usize, outcomes: &[Outcome]| {
-            let cases = outcomes.iter().map(|outcome| CaseReport { name: "a case".into(), outcome: outcome.clone() });
-            Run::of(&targets[target], &GUESTS[0], cases.collect())
+    fn a_column_has_the_weakest_of_the_artefacts_that_offer_a_generation() {
+        let target = |name: &str, store: Option<&'static str>| Target {
+            store,
+            ..Target::new(name, crate::target::Kind::Command { command: Vec::new() })
         };
-        assert_eq!(
-            (targets[0].store, targets[1].store, targets[2].store),
-            (Some("files"), Some("files"), Some("files"))
-        );
-        let (good, bad) = (Outcome::Passed, Outcome::Failed("why".into()));
-        let runs = vec![
-            run(0, &[good.clone(), good.clone()]),
-            Run::none(&targets[1], &GUESTS[0], "another shape"),
-            run(2, &[good.clone(), bad]),
+        let targets = [
+            target("one", Some("store")),
+            target("two", Some("store")),
+            target("three", Some("store")),
+            target("host", None),
         ];
-        let table = Report { runs, not_run: Vec::new() }.summary(&targets);
-        let lines: Vec<_> = table.lines().take(3).collect();
-        assert_eq!(lines, ["| generation | `files` |", "|---|---|", "| 0.2.0-draft2 | 1 of 2, 1 failed |"]);
+        let case = |outcome: Outcome| CaseReport { name: "a case".into(), outcome };
+        let weak = vec![case(Outcome::Passed), case(Outcome::Failed("why".into()))];
+        let [one, two, three, host] = &targets;
+        let runs = vec![
+            Run::of(one, &GUESTS[0], vec![case(Outcome::Passed), case(Outcome::Passed)]),
+            Run::of(two, &GUESTS[0], weak),
+            Run::none(three, &GUESTS[0], "another shape"),
+            Run::of(host, &GUESTS[0], vec![case(Outcome::Unsupported("why".into()))]),
+        ];
+        let report = Report { runs, not_run: Vec::new() };
+        let table = report.table(&targets);
+        let mut lines = table.lines();
+        assert_eq!(lines.next(), Some("| generation | `store` | `host` |"));
+        let row = format!("| {} | 1 of 2, 1 failed | 0 of 1, 1 not supported |", GUESTS[0].title);
+        assert_eq!(lines.nth(1), Some(row.as_str()));
+        assert_eq!(lines.next(), Some(format!("| {} | – | – |", GUESTS[1].title).as_str()));
+        assert!(report.page(&targets).contains("\nFailed: why\n\n- *a case*: `store` ("));
     }
 
     #[test]

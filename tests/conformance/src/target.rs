@@ -1,6 +1,6 @@
 //! What the guests run against.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kvfuse_table::Artefact;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -8,20 +8,21 @@ use std::collections::BTreeMap;
 /// One target: an artefact, a host as `hosts.json` describes it, or what the command line names.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Target {
-    /// What to call it on the command line.
+    /// Its name on the command line.
     pub name: String,
-    /// What to call it in the table.
+    /// Its title in the tables.
     pub title: String,
-    /// The store that an artefact is of.
+    /// The store of an artefact. All artefacts of a store share a column in the table of generations.
     #[serde(skip)]
     pub store: Option<&'static str>,
+    /// What it is, and how it is run.
     #[serde(flatten)]
     pub kind: Kind,
     /// The guests in which no case may fail. The others are run as well, for the record.
     #[serde(default)]
     pub must_pass: Vec<String>,
-    /// The bucket that a case is given; `{case}` becomes something that no other case and no other run has. A case
-    /// wants its bucket empty, so a target that keeps data from case to case needs it.
+    /// The bucket that a case works on; `{case}` becomes something that no other case and no other run has. A case needs an
+    /// empty bucket, so a target that keeps data between cases must use it.
     #[serde(default)]
     pub bucket: String,
     /// Why cases fail, where more is known than what the guest sees; for the documentation.
@@ -29,6 +30,7 @@ pub struct Target {
     pub explained: BTreeMap<String, String>,
 }
 
+/// The two kinds of targets.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Kind {
@@ -36,22 +38,27 @@ pub enum Kind {
     Component {
         /// Its path.
         component: String,
-        /// In a value, `{case}` becomes the case's bucket: caches lie beside buckets, and a case wants those empty too.
+        /// Its environment variables. In a value, `{case}` becomes the case's bucket: a case needs an empty cache as well
+        /// as an empty bucket.
         #[serde(default)]
         environment: BTreeMap<String, String>,
+        /// What it is granted.
         #[serde(default)]
         grants: Vec<Grant>,
     },
     /// A host that implements the interface: a command line that runs the component `{guest}` with the arguments that
-    /// are put behind it.
-    Command { command: Vec<String> },
+    /// are appended to it.
+    Command {
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
 }
 
 /// What a fused component is given besides standard streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Grant {
-    /// An empty directory, for each case another, as `/`.
+    /// An empty directory as `/`, a fresh one for each case.
     Directory,
     /// TCP and name resolution.
     Network,
@@ -60,7 +67,24 @@ pub enum Grant {
 }
 
 impl Target {
-    /// Every artefact, and the hosts of `hosts.json`.
+    /// A target with this name and title, of which nothing else is known.
+    pub fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            name: name.to_string(),
+            title: name.to_string(),
+            store: None,
+            kind,
+            must_pass: Vec::new(),
+            bucket: String::new(),
+            explained: BTreeMap::new(),
+        }
+    }
+
+    /// The targets that the project itself checks: every artefact, and the hosts of `hosts.json`. The paths of their
+    /// components begin at the top of the repository.
+    ///
+    /// # Errors
+    /// If the list of hosts is malformed.
     pub fn all() -> Result<Vec<Self>> {
         let hosts: Vec<Self> = serde_json::from_str(include_str!("../hosts.json")).context("hosts.json")?;
         Ok(kvfuse_table::artefacts().map(Self::of_artefact).chain(hosts).collect())
@@ -75,7 +99,7 @@ impl Target {
             kvfuse_table::Grant::Network => Grant::Network,
             kvfuse_table::Grant::Http => Grant::Http,
         };
-        // What is on a server stays there from case to case.
+        // A server keeps its data from case to case.
         let bucket = if store.tested_with.is_empty() { String::new() } else { "t-{case}".into() };
         Self {
             name: format!("{}{shape}", store.name),
@@ -92,7 +116,12 @@ impl Target {
         }
     }
 
-    /// The bucket for one case of a run.
+    /// The title of its column in the table of generations.
+    pub fn column(&self) -> String {
+        format!("`{}`", self.store.unwrap_or(&self.title))
+    }
+
+    /// The bucket for one case of a run: with `{case}` in the bucket's name, a fresh one each time.
     pub fn bucket(&self, case: usize) -> String {
         self.bucket.replace("{case}", &format!("{}-{case}-{}", std::process::id(), unique()))
     }
@@ -109,35 +138,18 @@ impl Target {
         Ok(self)
     }
 
-    /// A target named on the command line: `--provider X.wasm`, with `--env NAME=VALUE` and `--grant WHAT`.
-    pub fn of_arguments(component: &str, environment: &[String], grants: &[String], bucket: &str) -> Result<Self> {
-        let environment = environment.iter().map(|pair| {
-            let (name, value) = pair.split_once('=').with_context(|| format!("--env {pair} is not NAME=VALUE"))?;
-            Ok((name.to_string(), value.to_string()))
-        });
-        let grants = grants.iter().map(|grant| match grant.as_str() {
-            "directory" => Ok(Grant::Directory),
-            "network" => Ok(Grant::Network),
-            "http" => Ok(Grant::Http),
-            other => bail!("--grant {other} is none of: directory, network, http"),
-        });
-        Ok(Self {
-            name: component.to_string(),
-            title: component.to_string(),
-            store: None,
-            kind: Kind::Component {
-                component: component.to_string(),
-                environment: environment.collect::<Result<_>>()?,
-                grants: grants.collect::<Result<_>>()?,
-            },
-            must_pass: Vec::new(),
-            bucket: bucket.to_string(),
-            explained: BTreeMap::new(),
-        })
+    /// A provider component that is named on the command line.
+    pub fn of_arguments(component: &str, environment: &[(String, String)], grants: &[Grant], bucket: &str) -> Self {
+        let kind = Kind::Component {
+            component: component.to_string(),
+            environment: environment.iter().cloned().collect(),
+            grants: grants.to_vec(),
+        };
+        Self { bucket: bucket.to_string(), ..Self::new(component, kind) }
     }
 }
 
-/// A number that grows with each call and, being the time when the process began, differs from run to run.
+/// A number that grows with each call. It begins with the current time, so it differs from run to run.
 fn unique() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -171,14 +183,14 @@ mod tests {
 
     #[test]
     fn a_bucket_with_a_case_in_its_name_is_never_given_twice() {
-        let target = Target::of_arguments("x.wasm", &[], &[], "t-{case}").unwrap();
+        let target = Target::of_arguments("x.wasm", &[], &[], "t-{case}");
         assert_ne!(target.bucket(1), target.bucket(1));
         assert!(target.bucket(1).starts_with("t-"));
     }
 
     #[test]
     fn a_variable_that_is_not_set_is_named() {
-        let target = Target::of_arguments("x.wasm", &["URL=http://${KVFUSE_NOT_SET}/".into()], &[], "").unwrap();
+        let target = Target::of_arguments("x.wasm", &[("URL".into(), "http://${KVFUSE_NOT_SET}/".into())], &[], "");
         assert_eq!(target.expanded().unwrap_err(), "the variable KVFUSE_NOT_SET is not set");
     }
 }

@@ -94,4 +94,4 @@ impl Store for BrokenStore<'_> {
     }
 }
 
-kvfuse_facade::export!(Provided: draft2, draft, draft_eventual, wrpc, v0_1, unversioned);
+kvfuse_facade::export_all!(Provided);

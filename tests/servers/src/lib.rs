@@ -5,12 +5,14 @@
 //! | [`clock`], [`net`], [`http`] | the transport's ports on `std`, counting round trips |
 //! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
 //! | [`redis`], [`etcd`] | these two servers |
+//! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
 //! | [`faults`] | every such fault, at every byte of every operation |
 
 // Test support: a failure here is a failure of the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod all;
 pub mod clock;
 pub mod etcd;
 pub mod faults;

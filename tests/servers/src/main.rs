@@ -4,8 +4,7 @@
 //! command has exited. The command finds them through `KVFUSE_REDIS_URL` and `KVFUSE_ETCD_ENDPOINTS`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure is a failed run")]
 
-use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::redis::Redis;
+use kvfuse_servers::all::Servers;
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
@@ -14,14 +13,8 @@ fn main() -> ExitCode {
         eprintln!("usage: kvfuse-servers COMMAND…");
         return ExitCode::FAILURE;
     };
-    let redis = Redis::start(&[]);
-    // The defaults, except for the size of a request: the conformance suite has values of up to 16 MiB.
-    let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-    let status = Command::new(&program)
-        .args(words)
-        .env("KVFUSE_REDIS_URL", redis.url())
-        .env("KVFUSE_ETCD_ENDPOINTS", etcd.endpoints())
-        .status();
+    let servers = Servers::start();
+    let status = Command::new(&program).args(words).envs(servers.variables()).status();
     match status {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {

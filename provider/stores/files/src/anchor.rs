@@ -3,20 +3,23 @@
 //! ```text
 //!  0  8  "kvfuse\0L"
 //!  8  2  format
-//! 10  1  stage: 0, or 1 once the bucket has a first segment
-//! 11  5  zero
-//! 16 16  random number
+//! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split
+//! 11  1  depth of that node, else 0
+//! 12  4  zero
+//! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
 //! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree. Once it
 //! lasts through a power cut it is appended a second time, so that whoever reads the file knows; and with stage 1 once
-//! there is a first segment, so that a bucket whose files are gone is told from one that is new.
+//! there is a first segment, so that a bucket whose files are gone is told from one that is new. That a node has split is
+//! noted here as well, so that a first read need not read the logs of all nodes on its way; the logs are what counts.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
 use crate::hash::Keys;
-use crate::name::ANCHOR;
+use crate::name::{ANCHOR, Node};
 use crate::record::FORMAT;
+use crate::room::Shared;
 use crate::segment::damaged;
 use crate::v2;
 use kvfuse_core::{Error, Kind, Result};
@@ -31,10 +34,10 @@ const SEARCHED: usize = 64 << 10;
 /// Attempts at an anchor, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
 
-fn encode(random: &[u8; 16], stage: u8) -> Vec<u8> {
+fn encode(random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&FORMAT.to_le_bytes());
-    out.extend_from_slice(&[stage, 0, 0, 0, 0, 0]);
+    out.extend_from_slice(&[stage, depth, 0, 0, 0, 0]);
     out.extend_from_slice(random);
     let sum = SipHasher13::new_with_keys(0, 0).hash(&out);
     out.extend_from_slice(&sum.to_le_bytes());
@@ -49,11 +52,14 @@ pub struct Anchor {
     pub settled: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
+    /// Nodes that are known to have split, with the seals that their children follow.
+    pub splits: Vec<(Node, u64)>,
 }
 
 /// The first anchor in a file's bytes.
 fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
     let mut first: Option<Anchor> = None;
+    let mut splits = Vec::new();
     for candidate in bytes.windows(SIZE).filter(|candidate| candidate.starts_with(&MAGIC)) {
         let Some((checked, sum)) = candidate.split_at_checked(CHECKED) else { continue };
         if SipHasher13::new_with_keys(0, 0).hash(checked).to_le_bytes() != *sum {
@@ -70,14 +76,26 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
             ));
         }
         let Some(random) = checked.last_chunk().copied() else { continue };
+        if checked.get(10) == Some(&2) {
+            splits.extend(split(checked));
+            continue;
+        }
         let begun = checked.get(10) == Some(&1);
         match &mut first {
-            None => first = Some(Anchor { keys: Keys::new(&random), random, settled: begun, begun }),
+            None => {
+                first = Some(Anchor { keys: Keys::new(&random), random, settled: begun, begun, splits: Vec::new() })
+            }
             Some(first) if first.random == random => (first.settled, first.begun) = (true, first.begun | begun),
             Some(_) => {}
         }
     }
-    Ok(first)
+    Ok(first.map(|first| Anchor { splits, ..first }))
+}
+
+/// The node and the seal of a record of stage 2.
+fn split(checked: &[u8]) -> Option<(Node, u64)> {
+    let number = |at: usize| Some(u64::from_le_bytes(checked.get(at..at + 8)?.try_into().ok()?));
+    Some((Node::new(*checked.get(11)?, number(16)?)?, number(24)?))
 }
 
 fn failed(error: FileError) -> Error {
@@ -93,10 +111,10 @@ pub fn read<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
         return Ok(Some(anchor));
     }
     let mut others = false;
-    let fail = |error| crate::error::failed("the bucket's directory", error);
-    directory.list(&mut |name| others |= name != ANCHOR).map_err(fail)?;
-    if !others {
-        return Ok(None);
+    match directory.list(&mut |name| others |= name != ANCHOR) {
+        Ok(()) if others => {}
+        Ok(()) | Err(FileError::NotFound) => return Ok(None),
+        Err(error) => return Err(crate::error::failed("the bucket's directory", error)),
     }
     // Somebody may have begun the bucket just now.
     match look(directory)? {
@@ -107,7 +125,14 @@ pub fn read<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
 
 fn look<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
     match directory.open(ANCHOR, Open::Read) {
-        Ok(file) => find(&all(&file)?),
+        Ok(file) => {
+            // What is missing in a short read has to be read; but not when there is nothing more to know.
+            let bytes = file.read(0, SEARCHED).map_err(failed)?;
+            match find(&bytes)? {
+                Some(anchor) if anchor.settled && anchor.begun => Ok(Some(anchor)),
+                _ => find(&all(&file)?),
+            }
+        }
         Err(FileError::NotFound) => Ok(None),
         Err(error) => Err(failed(error)),
     }
@@ -126,22 +151,36 @@ fn all<F: File>(file: &F) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Notes that a node has split. If that fails, its log still says so.
+pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
+    let Ok(file) = directory.open(ANCHOR, Open::Write) else { return };
+    if file.size().is_ok_and(|size| size < (SEARCHED / 2) as u64) {
+        let mut about = [0; 16];
+        about
+            .iter_mut()
+            .zip(node.bits().to_le_bytes().into_iter().chain(seal.to_le_bytes()))
+            .for_each(|(to, from)| *to = from);
+        let _ = file.append(&encode(&about, 2, node.depth()));
+    }
+}
+
 /// Notes that the bucket has a first segment, which lasts through a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
-        if anchor.begun {
+        // Also if it is there: it may be of somebody whose sync failed, and then it will never last.
+        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
+        if find(&all(&file)?)?.is_some_and(|anchor| anchor.begun) {
             return file.sync().map_err(failed);
         }
-        file.append(&encode(&anchor.random, 1)).map_err(failed)?;
     }
     Err(damaged(ANCHOR, "it is not as it was written"))
 }
 
 /// The anchor of a bucket, made if it has none. It lasts through a power cut from here on, together with the directory
 /// itself, whatever the durability: all other files are unreadable without it.
-pub fn make<D: Directory>(directory: &D, root: &D, config: Config) -> Result<Anchor> {
+pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, shared: &Shared) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
     // A host may cut an append in two, and then the next one is tried. What the last one did is looked at, too.
     for _ in 0..=ATTEMPTS {
@@ -149,13 +188,21 @@ pub fn make<D: Directory>(directory: &D, root: &D, config: Config) -> Result<Anc
             let mut random = [0; 16];
             let (low, high) = (directory.random().to_le_bytes(), directory.random().to_le_bytes());
             random.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
-            file.append(&encode(&random, 0)).map_err(failed)?;
+            file.append(&encode(&random, 0, 0)).map_err(failed)?;
             continue;
         };
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
-            file.sync().and_then(|()| directory.sync()).and_then(|()| root.sync()).map_err(failed)?;
+            let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
+            if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
+                return Err(failed(FileError::Io));
+            }
+            file.sync().map_err(|error| {
+                shared.failed.borrow_mut().insert(own);
+                failed(error)
+            })?;
+            directory.sync().and_then(|()| root.sync()).map_err(failed)?;
             // Should this fail, the next instance settles it again.
-            let _ = file.append(&encode(&anchor.random, 0));
+            let _ = file.append(&encode(&anchor.random, 0, 0));
         }
         return Ok(anchor);
     }

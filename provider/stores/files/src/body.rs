@@ -16,6 +16,8 @@ use std::rc::Rc;
 
 /// The directory of bodies under way.
 const BODIES: &str = "bodies";
+/// Bytes of one read or write.
+const CHUNK: u64 = 1 << 20;
 
 /// A file on its way to be a value.
 pub struct Moving {
@@ -24,12 +26,16 @@ pub struct Moving {
     pub id: u64,
     /// In bytes.
     pub size: u64,
+    /// Copies so many bytes of it to a new file with the path given, wherever the file itself is now.
+    copy: Box<Copy>,
 }
+
+type Copy = dyn Fn(&str, u64) -> Result<(), FileError>;
 
 pub struct FileBody<D: Directory> {
     root: Rc<D>,
     ids: Rc<Ids>,
-    file: Option<(D::File, RefCell<Moving>)>,
+    file: Option<(Rc<D::File>, RefCell<Moving>)>,
     stored: bool,
 }
 
@@ -48,6 +54,12 @@ pub fn create<D: Directory>(root: &D, id: u64) -> Result<(D::File, String)> {
         other => other,
     };
     Ok((file.map_err(fail)?, path))
+}
+
+/// A file made by [`create`] that is to be a value.
+pub fn moving<D: Directory>(root: &Rc<D>, file: Rc<D::File>, (id, path): (u64, String), size: u64) -> Moving {
+    let root = root.clone();
+    Moving { path, id, size, copy: Box::new(move |to: &str, size| copy(&*root, &*file, to, size)) }
 }
 
 impl<D: Directory> FileBody<D> {
@@ -84,7 +96,11 @@ impl<D: Directory> FileBody<D> {
             bytes.truncate(size as usize);
             store(Ok(&bytes)).map(|()| false)
         } else {
-            file.sync().map_err(fail)?;
+            if let Err(error) = file.sync() {
+                // A later sync would say nothing about it.
+                self.stored = true;
+                return Err(fail(error));
+            }
             store(Err(moving)).map(|()| true)
         };
         match result {
@@ -114,7 +130,9 @@ impl<D: Directory> Body for FileBody<D> {
         let id = self.ids.next(&*self.root);
         let (file, path) = create(&*self.root, id)?;
         let stream = file.output_stream(0);
-        self.file = Some((file, RefCell::new(Moving { path, id, size: 0 })));
+        let file = Rc::new(file);
+        let moving = moving(&self.root, file.clone(), (id, path), 0);
+        self.file = Some((file, RefCell::new(moving)));
         stream.map_err(fail)
     }
 
@@ -130,6 +148,26 @@ impl<D: Directory> Drop for FileBody<D> {
             let _ = self.root.unlink(&moving.borrow().path);
         }
     }
+}
+
+/// Copies the first bytes of a file to a new one, which lasts.
+fn copy<D: Directory>(root: &D, from: &D::File, to: &str, size: u64) -> Result<(), FileError> {
+    let new = root.open(to, Open::CreateNew)?;
+    let write = || {
+        let mut at = 0;
+        while at < size {
+            let bytes = from.read(at, (size - at).min(CHUNK) as usize)?;
+            if bytes.is_empty() {
+                return Err(FileError::Io);
+            }
+            new.write(at, &bytes)?;
+            at += bytes.len() as u64;
+        }
+        new.sync()
+    };
+    write().inspect_err(|_| {
+        let _ = root.unlink(to);
+    })
 }
 
 /// Moves a file to be a value of the bucket in `directory`; `lasting` is whether it has to last through a power cut there.
@@ -148,7 +186,12 @@ pub fn settle<D: Directory>(
             Ok(()) | Err(FileError::Exists) => {}
             Err(error) => return Err(fail(error)),
         }
-        root.rename(&moving.path, &to).map_err(fail)?;
+        match root.rename(&moving.path, &to) {
+            // It was moved before, for a record that did not count, and the segment it was meant for is gone by now.
+            Err(FileError::NotFound) => (moving.copy)(&to, moving.size),
+            other => other,
+        }
+        .map_err(fail)?;
         moving.path = to;
     }
     if !lasting {

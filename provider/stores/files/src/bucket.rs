@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::error::failed;
 use crate::flaw::Flaw;
 use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::item::Outcome;
 use crate::name::bucket_directory;
 use crate::room::{Room, Slot};
@@ -39,30 +40,18 @@ impl<D: Directory> FileBucket<D> {
         failed(&format!("the bucket's directory {}", self.name), error)
     }
 
-    fn tree(&self, directory: D, anchor: Anchor) -> Tree<D> {
-        Tree::new(
-            self.root.clone(),
-            self.name.clone(),
-            directory,
-            anchor,
-            self.config,
-            self.ids.clone(),
-            self.room.shared.clone(),
-        )
+    fn tree(&self, anchor: Anchor) -> Tree<D> {
+        Tree::new(self.root.clone(), self.name.clone(), anchor, self.config, self.ids.clone(), self.room.shared.clone())
     }
 
     /// Runs `action` on the bucket's tree; `None` if nothing was ever written to the bucket.
     pub fn reading<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<Option<T>> {
         let mut tree = self.tree.borrow_mut();
         if tree.is_none() {
-            let directory = match self.root.directory(&self.name) {
-                Ok(directory) => directory,
-                Err(FileError::NotFound) => return Ok(None),
-                Err(error) => return Err(self.fail(error)),
-            };
+            let directory = Inside::new(self.root.clone(), self.name.clone());
             let Some(anchor) = anchor::read(&directory)? else { return Ok(None) };
             let settled = anchor.settled;
-            let mut new = self.tree(directory, anchor);
+            let mut new = self.tree(anchor);
             if !settled && !self.config.has(Flaw::AnchorNotSynced) {
                 // Not kept: a writer has to settle it first.
                 return action(&mut new).map(Some);
@@ -80,22 +69,18 @@ impl<D: Directory> FileBucket<D> {
         let tree = match &mut *slot {
             Some(tree) => tree,
             none => {
-                let directory = match self.root.directory(&self.name) {
-                    Err(FileError::NotFound) => {
+                let directory = Inside::new(self.root.clone(), self.name.clone());
+                let anchor = match anchor::read(&directory)? {
+                    Some(anchor) if anchor.settled => anchor,
+                    _ => {
                         match self.root.create_directory(&self.name) {
                             Ok(()) | Err(FileError::Exists) => {}
                             Err(error) => return Err(self.fail(error)),
                         }
-                        self.root.directory(&self.name)
+                        anchor::make(&directory, &*self.root, self.config, &self.room.shared)?
                     }
-                    other => other,
-                }
-                .map_err(|error| self.fail(error))?;
-                let anchor = match anchor::read(&directory)? {
-                    Some(anchor) if anchor.settled => anchor,
-                    _ => anchor::make(&directory, &*self.root, self.config)?,
                 };
-                none.insert(self.tree(directory, anchor))
+                none.insert(self.tree(anchor))
             }
         };
         self.room.enter(tree);

@@ -62,6 +62,11 @@ pub struct Checks {
 }
 
 impl Checks {
+    /// A number that stands for the file, among those of all buckets.
+    pub fn file(&self) -> u64 {
+        self.sum.hash(b"file")
+    }
+
     /// What every frame of the file begins with. Not to be known without the bucket's random number.
     pub fn marker(&self) -> [u8; 4] {
         self.marker

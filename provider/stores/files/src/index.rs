@@ -70,11 +70,8 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
         Err(Trouble::TooFull) => return Ok(()),
         Err(Trouble::Failed(error)) => return Err(error),
     };
-    if !segment.config.has(Flaw::IndexNotSynced)
-        && let Err(error) = segment.file.sync()
-    {
-        segment.poisoned = true;
-        return Err(segment.failed(error));
+    if !segment.config.has(Flaw::IndexNotSynced) {
+        segment.sync()?;
     }
     let (upto, covered) = (segment.position, segment.covered());
     segment.catch_up(keys, PROBE)?;
@@ -89,7 +86,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     }
     // What came meanwhile is not synced yet.
     if !last.is_empty() && !segment.config.has(Flaw::IndexNotSynced) {
-        segment.file.sync().map_err(|error| segment.failed(error))?;
+        segment.sync()?;
     }
     segment.synced = segment.synced.max(upto);
     let run = written.at(segment.seen());

@@ -19,6 +19,7 @@
 //! | `run` | pages in order of places |
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
+//! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
 //! | `body` | values that pass as host streams |
 //! | [`upgrade`] | from an older format to this one |
 //! | [`repair`] | what can still be read of a damaged directory, copied to a new one |
@@ -40,6 +41,7 @@ mod hash;
 mod heap;
 mod ids;
 mod index;
+mod inside;
 mod item;
 mod lookup;
 mod name;
@@ -51,6 +53,7 @@ pub mod repair;
 mod room;
 mod run;
 mod segment;
+mod steady;
 pub mod store;
 mod succeed;
 pub mod survey;

@@ -50,19 +50,11 @@ fn failed(node: Node, error: FileError) -> Error {
 /// Of reading; [`Kind::Damaged`] if what is read has something that is no record and was not cut off: it may have said
 /// more.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, read_file)
-}
-
-/// The same in one call less, for those who look again if it does not fit: a host may give less than there is.
-pub fn glance<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, |file, keys, node| {
-        let bytes = file.read(0, TAIL).map_err(|error| failed(node, error))?;
-        if bytes.len() < TAIL {
-            Ok(judge(keys, node, &bytes)?.unwrap_or_default())
-        } else {
-            read_file(file, keys, node)
-        }
-    })
+    match directory.open(&node.log(), Open::Read) {
+        Ok(file) => read_file(&file, keys, node),
+        Err(FileError::NotFound) => Ok(NodeState::default()),
+        Err(error) => Err(failed(node, error)),
+    }
 }
 
 /// The same for a repair: where the log is damaged, the highest state that can be read, and the damage.
@@ -79,19 +71,6 @@ pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(
     let bytes = read_at(&file, node, 0, SALVAGED)?;
     let state = records(keys, node, &bytes).into_iter().map(|(_, state)| state).max();
     Ok((state.unwrap_or_default(), Some(damage)))
-}
-
-fn look<D: Directory>(
-    directory: &D,
-    keys: &Keys,
-    node: Node,
-    read: impl FnOnce(&D::File, &Keys, Node) -> Result<NodeState>,
-) -> Result<NodeState> {
-    match directory.open(&node.log(), Open::Read) {
-        Ok(file) => read(&file, keys, node),
-        Err(FileError::NotFound) => Ok(NodeState::default()),
-        Err(error) => Err(failed(node, error)),
-    }
 }
 
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
@@ -155,9 +134,9 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
             let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
-            // A power cut leaves zeros; a host that cuts an append leaves its rest further on. What has all bytes of a
-            // record was one.
-            if begins && piece.len() < RECORD {
+            // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest further
+            // on. What has all bytes of a record was one.
+            if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {
                 torn = true;
             } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
                 return Err(damaged(&node.log(), "it has bytes that are no record"));

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::tree::Tree;
 use kvfuse_transport::files::Directory;
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::HashSet;
 use std::rc::{Rc, Weak};
 
 /// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
@@ -16,13 +17,20 @@ pub struct Shared {
     pub turn: Cell<u64>,
     /// How many segments may be open: fewer once the host had no descriptor left.
     pub most_open: Cell<usize>,
+    /// The files of which a sync failed: what was not synced before will not be any more, whatever a later sync says.
+    pub failed: RefCell<HashSet<u64>>,
     /// Pages of their segments.
     pub pages: RefCell<Pages>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { turn: Cell::new(0), most_open: Cell::new(MAX_OPEN), pages: RefCell::default() }
+        Self {
+            turn: Cell::new(0),
+            most_open: Cell::new(MAX_OPEN),
+            failed: RefCell::default(),
+            pages: RefCell::default(),
+        }
     }
 }
 

@@ -272,6 +272,8 @@ pub struct Writer<'a, F> {
     part_pages: u16,
     parts: Vec<(u32, u16)>,
     lengths: Vec<u16>,
+    /// Bytes of the pages in one frame, their lengths included.
+    pub most: usize,
 }
 
 /// What a run turned out to be.
@@ -304,7 +306,7 @@ impl From<Error> for Trouble {
 impl<'a, F: File> Writer<'a, F> {
     pub fn new(to: Appender<'a, F>, checks: &'a Checks, id: u64, node: Node, pages: u32) -> Self {
         let (part, parts, lengths) = (Vec::new(), Vec::new(), Vec::new());
-        Self { to, checks, id, node, pages, page: vec![0; CHECK], part, part_pages: 0, parts, lengths }
+        Self { to, checks, id, node, pages, page: vec![0; CHECK], part, part_pages: 0, parts, lengths, most: MAX_PART }
     }
 
     /// Adds an entry. Entries have to come by place.
@@ -325,7 +327,7 @@ impl<'a, F: File> Writer<'a, F> {
         if let Some(place) = self.page.first_chunk_mut() {
             *place = sum.to_le_bytes();
         }
-        if self.part.len() + self.page.len() + 2 * (usize::from(self.part_pages) + 1) > MAX_PART {
+        if self.part.len() + self.page.len() + 2 * (usize::from(self.part_pages) + 1) > self.most {
             self.end_part()?;
         }
         self.part.extend_from_slice(&self.page);

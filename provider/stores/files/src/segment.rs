@@ -4,6 +4,7 @@
 //! on only what was appended since the last look is read. How a key is found is in [`lookup`](crate::lookup).
 
 use crate::config::Config;
+use crate::encode::Encoder;
 use crate::flaw::Flaw;
 use crate::frame::{self, HEADER, MAX_FRAME, OVERHEAD, Read};
 use crate::gap::{self, Gap};
@@ -11,7 +12,7 @@ use crate::hash::{Checks, Keys};
 use crate::heap::same;
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
-use crate::record::{self, Base, Index, Op, Record, Seal, Seen, Totals};
+use crate::record::{self, Base, Index, Op, Plan, Record, Seal, Seen, Totals};
 use crate::room::Shared;
 use crate::run::Run;
 use crate::tail::Tail;
@@ -125,12 +126,14 @@ impl<F: File> Segment<F> {
     /// A segment of which nothing is read yet. `place` is node, generation and the seal that it follows.
     pub fn new(file: F, keys: &Keys, place: (Node, u64, u64), writable: bool, about: (Rc<Shared>, Config)) -> Self {
         let (node, generation, follows) = place;
+        let checks = keys.checks(b'S', node, generation);
+        let poisoned = about.0.failed.borrow().contains(&checks.file()) && !about.1.has(Flaw::FailedSyncForgotten);
         Self {
             file,
             node,
             generation,
             follows,
-            checks: keys.checks(b'S', node, generation),
+            checks,
             phase: Phase::Waiting,
             base: None,
             index: None,
@@ -146,7 +149,7 @@ impl<F: File> Segment<F> {
             used: 0,
             synced: 0,
             named: false,
-            poisoned: false,
+            poisoned,
             scan_budget: 64 << 20,
             shared: about.0,
             config: about.1,
@@ -286,7 +289,7 @@ impl<F: File> Segment<F> {
                             let (position, first) =
                                 (looked + offset as u64, self.base_at(&first, looked, offset, size)?);
                             self.start_at(first, None, position + size as u64);
-                            return self.catch_up(keys, CHUNK).map(|()| true);
+                            return self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut []).map(|()| true);
                         }
                     }
                 }
@@ -311,7 +314,12 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        self.read_on(keys, CHUNK, rest.to_vec(), &mut []).map(|()| true)
+        let used = self.consume(keys, rest, true, &mut [])?;
+        // What is left may be a record on its way.
+        if used < rest.len() {
+            self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
+        }
+        Ok(true)
     }
 
     fn base_at(&self, base: &Base<'_>, from: u64, offset: usize, size: usize) -> Result<BaseAt> {
@@ -339,17 +347,25 @@ impl<F: File> Segment<F> {
     /// # Errors
     /// As of [`open`](Self::open).
     pub fn catch_up(&mut self, keys: &Keys, expect: usize) -> Result<()> {
-        self.read_on(keys, expect, Vec::new(), &mut [])
+        self.read_on(keys, expect, (Vec::new(), FAR), &mut [])
     }
 
     /// The same, to the last of the writes that this instance has just appended. Those that took part have an outcome
     /// then; the others are torn or behind a seal, and never will.
     pub fn read_back(&mut self, keys: &Keys, sent: &mut [Sent<'_>]) -> Result<()> {
         let expect = sent.iter().map(|sent| sent.frame.len()).sum::<usize>() + PROBE;
-        self.read_on(keys, expect, Vec::new(), sent)
+        self.read_on(keys, expect, (Vec::new(), u64::MAX), sent)
     }
 
-    fn read_on(&mut self, keys: &Keys, expect: usize, mut window: Vec<u8>, sent: &mut [Sent<'_>]) -> Result<()> {
+    /// `window` is what was read already from the position on. Rather than to read further than `far`, the segment is
+    /// opened anew.
+    fn read_on(
+        &mut self,
+        keys: &Keys,
+        expect: usize,
+        (mut window, far): (Vec<u8>, u64),
+        sent: &mut [Sent<'_>],
+    ) -> Result<()> {
         if let Some(old) = &mut self.old {
             old.read_on(&self.file, keys)?;
             (self.phase, self.position) = (old.phase(), old.position());
@@ -361,7 +377,6 @@ impl<F: File> Segment<F> {
         if !window.is_empty() {
             let used = self.consume(keys, &window, false, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
         }
         while self.sealed().is_none() || self.config.has(Flaw::SealIgnored) {
             let at = self.position + window.len() as u64;
@@ -369,7 +384,7 @@ impl<F: File> Segment<F> {
                 return Err(self.damaged("it is larger than any segment this store writes"));
             }
             let bytes = self.file.read(at, want).map_err(|error| self.failed(error))?;
-            let end = bytes.is_empty();
+            let end = bytes.is_empty() || self.config.has(Flaw::ShortReadIsEnd) && bytes.len() < want;
             if window.is_empty() {
                 window = bytes;
             } else {
@@ -378,7 +393,6 @@ impl<F: File> Segment<F> {
             }
             let used = self.consume(keys, &window, end, sent)?;
             window.drain(..used.min(window.len()));
-            self.position += used as u64;
             if all_found(sent) {
                 break;
             }
@@ -395,7 +409,7 @@ impl<F: File> Segment<F> {
                 want = CHUNK;
                 continue;
             }
-            if self.position > begun + FAR && sent.is_empty() && !self.is_waiting() {
+            if self.position > begun.saturating_add(far) && !self.is_waiting() {
                 return self.open(keys);
             }
             want = CHUNK;
@@ -404,15 +418,15 @@ impl<F: File> Segment<F> {
     }
 
     /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
+    /// The position is moved on with every record, so that an error in between leaves one that fits the state.
     fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, sent: &mut [Sent<'_>]) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
-            if let Some(size) = self.take(keys, rest, self.position + at as u64, sent)? {
+            if let Some(size) = self.take(keys, rest, self.position, sent)? {
                 at += size;
-                self.recent.push_back(Seen {
-                    position: (self.position + at as u64) as u32,
-                    version: self.tail.next_version() as u32,
-                });
+                self.position += size as u64;
+                self.recent
+                    .push_back(Seen { position: self.position as u32, version: self.tail.next_version() as u32 });
                 if self.recent.len() > RECENT {
                     self.recent.pop_front();
                 }
@@ -429,17 +443,19 @@ impl<F: File> Segment<F> {
             match self.scan(rest)? {
                 Some(gap) => {
                     let bytes = rest.get(..gap).unwrap_or_default();
-                    match self.judge(bytes, self.position + at as u64)? {
+                    match self.judge(bytes, self.position)? {
                         Gap::Torn => {}
-                        Gap::Lost => self.ended = true,
-                        Gap::Damaged => self.break_at(self.position + at as u64),
+                        Gap::Lost => self.ended = !self.config.has(Flaw::LostPageSkipped),
+                        Gap::Damaged => self.break_at(self.position),
                     }
                     self.skipped += gap as u64;
                     at += gap;
+                    self.position += gap as u64;
                 }
                 None => {
                     let past = rest.len().saturating_sub(MAX_FRAME);
                     self.skipped += past as u64;
+                    self.position += past as u64;
                     return Ok(at + past);
                 }
             }
@@ -531,10 +547,11 @@ impl<F: File> Segment<F> {
     fn agrees(&mut self, seen: Seen, at: u64) -> bool {
         let known = self.recent.iter().rev().find(|known| known.position <= seen.position);
         let agrees = known.is_none_or(|known| known.position != seen.position || known.version == seen.version);
-        if !agrees {
+        if !agrees && !self.config.has(Flaw::LostPageSkipped) {
             self.break_at(at);
+            return false;
         }
-        agrees
+        true
     }
 
     /// Goes over to an index that was found while reading on.
@@ -603,6 +620,34 @@ impl<F: File> Segment<F> {
 
     fn break_at(&mut self, at: u64) {
         self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
+    }
+
+    /// Appends a seal, and reads on. It may be torn, and then the segment is not sealed.
+    pub fn seal(&mut self, keys: &Keys, id: u64, plan: Plan) -> Result<()> {
+        let seal = match &self.old {
+            Some(old) => v2::encode::seal(old.checks(), id, plan),
+            None => Encoder::seal(&self.checks, id, self.seen(), plan),
+        };
+        let sent = self.file.append(&seal);
+        self.catch_up(keys, 0)?;
+        if self.sealed().is_none() {
+            sent.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was read last through a power cut. Once that failed, it fails for good.
+    pub fn sync(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(self.failed(FileError::Io));
+        }
+        self.file.sync().map_err(|error| {
+            if !self.config.has(Flaw::FailedSyncForgotten) {
+                self.poisoned = true;
+                self.shared.failed.borrow_mut().insert(self.checks.file());
+            }
+            self.failed(error)
+        })
     }
 
     /// Bytes that have to be there.

@@ -3,8 +3,10 @@
 use crate::body::FileBody;
 use crate::bucket::FileBucket;
 use crate::config::Config;
+use crate::flaw::Flaw;
 use crate::ids::Ids;
 use crate::room::Room;
+use crate::steady::Steady;
 use kvfuse_core::{Body, Bucket, Error, Result, Store};
 use kvfuse_transport::files::Directory;
 use std::cell::RefCell;
@@ -17,19 +19,21 @@ const KEPT: usize = 8;
 
 pub struct FileStore<D: Directory> {
     /// Why there is none is told when a bucket is opened.
-    directory: Result<Rc<D>>,
+    directory: Result<Rc<Steady<D>>>,
     config: Config,
     ids: Rc<Ids>,
-    room: Rc<Room<D>>,
+    room: Rc<Room<Steady<D>>>,
     /// The buckets opened last, the newest at the end.
-    buckets: RefCell<Vec<(String, Rc<FileBucket<D>>)>>,
+    buckets: RefCell<Vec<(String, Rc<FileBucket<Steady<D>>>)>>,
 }
 
 impl<D: Directory> FileStore<D> {
     /// A store in `directory`; if there is none, every bucket fails to open with that error.
     pub fn new(directory: Result<D>, config: Config) -> Self {
         let (ids, room) = (Rc::default(), Rc::new(Room::new(config)));
-        Self { directory: directory.map(Rc::new), config, ids, room, buckets: RefCell::default() }
+        let forgets = config.has(Flaw::FailedSyncForgotten);
+        let directory = directory.map(|directory| Rc::new(Steady::new(directory, forgets)));
+        Self { directory, config, ids, room, buckets: RefCell::default() }
     }
 }
 
@@ -45,12 +49,12 @@ impl<D: Directory> Store for FileStore<D> {
 
 impl<D: Directory> FileStore<D> {
     /// The bucket that has the directory of this name, for tools that do not know its own.
-    pub(crate) fn in_directory(&self, name: &str) -> Result<FileBucket<D>> {
+    pub(crate) fn in_directory(&self, name: &str) -> Result<FileBucket<Steady<D>>> {
         let directory = self.directory.clone()?;
         Ok(FileBucket::in_directory(directory, name, self.config, self.ids.clone(), self.room.clone()))
     }
 
-    fn bucket(&self, bucket: &str) -> Result<Rc<FileBucket<D>>> {
+    fn bucket(&self, bucket: &str) -> Result<Rc<FileBucket<Steady<D>>>> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {
             return Err(Error::invalid(format!(

@@ -22,7 +22,7 @@ use crate::flaw::Flaw;
 use crate::frame::MAX_FRAME;
 use crate::item::{Item, Stored};
 use crate::name::{MAX_DEPTH, Node, ValueName};
-use crate::nodelog::{self, NodeState};
+use crate::nodelog::NodeState;
 use crate::record::{Key, Piece, Plan, Seen, Totals};
 use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
@@ -61,7 +61,7 @@ impl<D: Directory> Tree<D> {
     /// Makes the first segment of a bucket. Its base is empty.
     pub fn begin(&mut self) -> Result<()> {
         if let Some(segment) = self.make(Node::ROOT, 0, None, &mut Files::default())? {
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            self.sync_directory()?;
             self.insert(segment);
         }
         Ok(())
@@ -78,44 +78,46 @@ impl<D: Directory> Tree<D> {
         result
     }
 
-    fn succeed_with(&mut self, old: &mut Segment<D::File>) -> Result<()> {
-        let (node, generation) = (old.node, old.generation);
-        let Some(seal) = old.sealed() else { return Ok(()) };
-        if self.state_of(node)?.is_past(generation) {
+    fn succeed_with(&mut self, first: &mut Segment<D::File>) -> Result<()> {
+        let (node, oldest) = (first.node, first.generation);
+        if first.sealed().is_none() || self.state_of(node)?.is_past(oldest) {
             return Ok(());
         }
-        if old.old.is_some() {
+        if first.old.is_some() {
             // From here on, whoever knows only format 2 is to say so.
             self.opening(|tree| anchor::begun(&tree.directory))?;
         }
         let mut files = Files::default();
-        let mut made = Vec::new();
-        let done = match seal.plan {
-            Plan::Compact => {
-                let generation = generation.saturating_add(1);
-                let Some(new) = self.make(node, generation, Some((old, seal.id)), &mut files)? else { return Ok(()) };
-                made.push(new);
-                NodeState { split: false, generation, seal: seal.id }
+        // A successor that may not last is sealed at once, and what follows it is made: others may have used it.
+        let mut between: Option<Segment<D::File>> = None;
+        let (made, done) = loop {
+            let old = between.as_mut().unwrap_or(first);
+            let (generation, Some(seal)) = (old.generation, old.sealed()) else { return Ok(()) };
+            if generation > oldest + ATTEMPTS as u64 {
+                return Err(old.failed(FileError::Io));
             }
-            Plan::Split => {
-                if node.depth() >= MAX_DEPTH {
-                    return Err(old.damaged("it says that a node splits that cannot"));
-                }
-                for child in node.children() {
-                    let child = match self.make(child, 0, Some((old, seal.id)), &mut files) {
-                        // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
-                        Err(_) if !made.is_empty() => {
-                            made.clear();
-                            self.make(child, 0, Some((old, seal.id)), &mut files)
+            match seal.plan {
+                Plan::Compact => {
+                    let next = generation.saturating_add(1);
+                    let Some(mut new) = self.make(node, next, Some((old, seal.id)), &mut files)? else { return Ok(()) };
+                    if new.poisoned {
+                        if new.sealed().is_none() {
+                            new.seal(&self.keys, self.ids.next(&self.directory), Plan::Compact)?;
                         }
-                        other => other,
-                    };
-                    made.extend(child?);
+                        between = Some(new);
+                        continue;
+                    }
+                    break (vec![new], NodeState { split: false, generation: next, seal: seal.id });
                 }
-                NodeState { split: true, generation, seal: seal.id }
+                Plan::Split => {
+                    let made = self.make_children(old, seal.id, &mut files)?;
+                    break (made, NodeState { split: true, generation, seal: seal.id });
+                }
             }
         };
-        self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+        let old = between.as_ref().unwrap_or(first);
+        let generation = old.generation;
+        self.sync_directory()?;
         if self.config.has(Flaw::ReplacedRemovedEarly) {
             self.collect(old, &files);
         }
@@ -123,20 +125,45 @@ impl<D: Directory> Tree<D> {
             let _ = self.directory.unlink(&node.segment(generation));
         }
         if let (Some(parent), false) = (node.parent(), self.config.has(Flaw::ParentNotSynced)) {
-            self.opening(|tree| nodelog::sync(&tree.directory, parent))?;
+            self.opening(|tree| tree.sync_log(parent))?;
         }
-        self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, done))?;
+        self.opening(|tree| tree.raise(node, done))?;
         if done.split {
-            self.mark_split(node, seal.id);
+            anchor::note_split(&self.directory, node, done.seal);
+            self.mark_split(node, done.seal);
         }
         // Used only now that the log leads there: the seal alone may be lost.
         made.into_iter().for_each(|segment| self.insert(segment));
         self.collect(old, &files);
         // Litter of an instance that died between raising the log and this, one generation ago, goes along.
-        for generation in generation.saturating_sub(1)..=generation {
+        for generation in oldest.saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
         }
         Ok(())
+    }
+
+    fn make_children(
+        &mut self,
+        old: &mut Segment<D::File>,
+        seal: u64,
+        files: &mut Files,
+    ) -> Result<Vec<Segment<D::File>>> {
+        if old.node.depth() >= MAX_DEPTH {
+            return Err(old.damaged("it says that a node splits that cannot"));
+        }
+        let mut made = Vec::new();
+        for child in old.node.children() {
+            let child = match self.make(child, 0, Some((old, seal)), files) {
+                // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
+                Err(_) if !made.is_empty() => {
+                    made.clear();
+                    self.make(child, 0, Some((old, seal)), files)
+                }
+                other => other,
+            };
+            made.extend(child?);
+        }
+        Ok(made)
     }
 
     /// Opens or makes a segment and sees to it that it has a base: the part of the state of `old`, which the seal ended,
@@ -154,8 +181,8 @@ impl<D: Directory> Tree<D> {
         let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
-            self.opening(|tree| nodelog::raise(&tree.directory, &tree.keys, node, state))?;
+            self.sync_directory()?;
+            self.opening(|tree| tree.raise(node, state))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
@@ -167,7 +194,11 @@ impl<D: Directory> Tree<D> {
             let begun = segment.file.size().map_err(fail)?;
             segment.open(&self.keys)?;
             if !segment.is_waiting() {
-                if !self.config.has(Flaw::SuccessorNotSynced) {
+                // Behind a first generation, the log says nothing yet: nobody wrote to it who did not sync it. So its base
+                // is appended once more; it counts if a power cut takes the first.
+                if !self.config.has(Flaw::SuccessorNotSynced) && segment.sync().is_err() && generation == 0 {
+                    self.write_base(&segment, 0, old.as_mut().map(|(old, _)| &mut **old), files)?;
+                    noted = true;
                     segment.file.sync().map_err(fail)?;
                 }
                 segment.synced = segment.position;
@@ -202,8 +233,12 @@ impl<D: Directory> Tree<D> {
             let id = self.ids.next(&self.directory);
             match self.write_pages(new, old.as_deref_mut(), (begun, id, pages), files) {
                 Ok((written, position, totals)) => {
+                    let position = if new.is_waiting() { position } else { 0 };
                     if !self.config.has(Flaw::SuccessorNotSynced) {
-                        new.file.sync().map_err(|error| new.failed(error))?;
+                        new.file.sync().map_err(|error| {
+                            self.shared.failed.borrow_mut().insert(new.checks.file());
+                            new.failed(error)
+                        })?;
                     }
                     let seen = Seen { position: position as u32, version: next as u32 };
                     let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, totals);
@@ -228,6 +263,9 @@ impl<D: Directory> Tree<D> {
         let name = new.name();
         let to = Appender { file: &new.file, name: &name, position: begun, others: None };
         let mut writer = Writer::new(to, &new.checks, id, new.node, pages);
+        if self.config.has(Flaw::LargeAppends) {
+            writer.most = usize::MAX;
+        }
         let mut totals = Totals::default();
         if let Some(old) = old {
             for slice in old.slice_of(new.node.first())..=old.slice_of(new.node.last()) {
@@ -329,5 +367,6 @@ pub fn put_pieces<F: File>(
         let at = u32::try_from(at).map_err(|_| run::too_large(to.name))?;
         Ok(Piece { at, length: piece.len() as u32, check: segment.checks.sum(piece) })
     };
-    bytes.chunks(MAX_PIECE).map(put).collect()
+    let most = if segment.config.has(Flaw::LargeAppends) { usize::MAX } else { MAX_PIECE };
+    bytes.chunks(most).map(put).collect()
 }

@@ -179,8 +179,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
         }
         return Ok(bucket);
     };
-    let mut tree =
-        Tree::new(root.clone(), name.into(), directory, anchor, Config::default(), Rc::default(), Rc::default());
+    let mut tree = Tree::new(root.clone(), name.into(), anchor, Config::default(), Rc::default(), Rc::default());
     let mut known = BTreeSet::from([ANCHOR.to_string()]);
     let mut named = BTreeMap::new();
     let mut nodes = vec![(Node::ROOT, 0)];

@@ -8,13 +8,14 @@ use crate::config::{Config, Durability};
 use crate::flaw::Flaw;
 use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::name::{MAX_DEPTH, Node};
 use crate::nodelog::{self, NodeState};
 use crate::record::Plan;
 use crate::room::Shared;
 use crate::segment::{PROBE, Segment, damaged};
 use kvfuse_core::{Error, Kind, Result};
-use kvfuse_transport::files::{Directory, File, FileError, Open};
+use kvfuse_transport::files::{Directory, FileError, Open};
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
@@ -32,7 +33,7 @@ pub struct Tree<D: Directory> {
     /// The store's directory, and in it the bucket's: its name, and itself.
     pub root: Rc<D>,
     pub name: Rc<str>,
-    pub directory: D,
+    pub directory: Inside<D>,
     pub keys: Keys,
     pub config: Config,
     pub ids: Rc<Ids>,
@@ -68,25 +69,18 @@ enum Opened {
 }
 
 impl<D: Directory> Tree<D> {
-    pub fn new(
-        root: Rc<D>,
-        name: Rc<str>,
-        directory: D,
-        anchor: Anchor,
-        config: Config,
-        ids: Rc<Ids>,
-        shared: Rc<Shared>,
-    ) -> Self {
+    pub fn new(root: Rc<D>, name: Rc<str>, anchor: Anchor, config: Config, ids: Rc<Ids>, shared: Rc<Shared>) -> Self {
+        let splits = anchor.splits.into_iter().collect();
         Self {
+            directory: Inside::new(root.clone(), name.clone()),
             root,
             name,
-            directory,
             keys: anchor.keys,
             config,
             ids,
             begun: anchor.begun,
             segments: HashMap::default(),
-            splits: HashMap::default(),
+            splits,
             grown: false,
             shared,
             turn: 0,
@@ -132,23 +126,17 @@ impl<D: Directory> Tree<D> {
         }
         let Some(segment) = self.segments.get_mut(&node).filter(|segment| segment.writable) else { return Ok(()) };
         if segment.synced < segment.position {
-            if segment.poisoned && !self.config.has(Flaw::FailedSyncForgotten) {
-                return Err(segment.failed(FileError::Io));
-            }
-            if let Err(error) = segment.file.sync() {
-                segment.poisoned = true;
-                return Err(segment.failed(error));
-            }
+            segment.sync()?;
             segment.synced = segment.position;
         }
         if segment.named {
             return Ok(());
         }
-        self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        self.sync_directory()?;
         // What leads there: an instance in relaxed durability may have written it.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
-                self.opening(|tree| nodelog::sync(&tree.directory, node))?;
+                self.opening(|tree| tree.sync_log(node))?;
             }
         }
         if let Some(segment) = self.segments.get_mut(&node) {
@@ -171,6 +159,11 @@ impl<D: Directory> Tree<D> {
             let turn = self.turn;
             // What has split has no segment here. This way the steady state takes one look into one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
+                if segment.is_waiting() {
+                    // Opening it anew failed halfway.
+                    self.forget(node);
+                    continue;
+                }
                 if access == Access::Read && segment.looked != turn {
                     segment.catch_up(&self.keys, PROBE)?;
                     segment.looked = turn;
@@ -213,7 +206,15 @@ impl<D: Directory> Tree<D> {
                 Some(plan) => {
                     // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
                     if !self.config.has(Flaw::WayNotSynced) {
-                        self.settle(node)?;
+                        match self.settle(node) {
+                            // What was not synced is written anew.
+                            Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
+                                self.succeed(node)?;
+                                parent = None;
+                                continue;
+                            }
+                            other => other?,
+                        }
                     }
                     match plan {
                         Plan::Split => (parent, node) = (Some(node), child(node, hash)?),
@@ -227,7 +228,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = self.opening(|tree| nodelog::glance(&tree.directory, &tree.keys, node))?;
+        let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
@@ -312,9 +313,45 @@ impl<D: Directory> Tree<D> {
         }
     }
 
+    /// Makes the entries of the bucket's directory last through a power cut.
+    pub fn sync_directory(&mut self) -> Result<()> {
+        self.opening(|tree| {
+            tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
+        })
+    }
+
     /// The state of a node, as its log has it.
     pub fn state_of(&mut self, node: Node) -> Result<NodeState> {
         self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
+    }
+
+    /// Makes what a node's log says last through a power cut, where there is a log. If that failed once, by appending it
+    /// again.
+    pub fn sync_log(&self, node: Node) -> Result<()> {
+        if !self.has_failed(node) {
+            return nodelog::sync(&self.directory, node).inspect_err(|_| self.note_failed(node));
+        }
+        match nodelog::read(&self.directory, &self.keys, node)? {
+            state if state == NodeState::default() => Ok(()),
+            state => self.raise(node, state),
+        }
+    }
+
+    /// Raises a node's state, so that it lasts through a power cut.
+    pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
+        nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
+        // It was appended anew.
+        self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
+        Ok(())
+    }
+
+    fn has_failed(&self, node: Node) -> bool {
+        let failed = &self.shared.failed;
+        !self.config.has(Flaw::FailedSyncForgotten) && failed.borrow().contains(&self.keys.checks(b'n', node, 0).file())
+    }
+
+    fn note_failed(&self, node: Node) {
+        self.shared.failed.borrow_mut().insert(self.keys.checks(b'n', node, 0).file());
     }
 
     /// Closes the segments that can be opened again, if there are any; sealed ones may be gone. From here on fewer are

@@ -2,7 +2,7 @@
 
 use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
-use crate::error::{failed, unknown};
+use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
@@ -13,7 +13,7 @@ use crate::run::Appender;
 use crate::segment::Sent;
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
-use crate::{anchor, index, policy, v2, value};
+use crate::{anchor, index, policy, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
@@ -208,7 +208,7 @@ impl<D: Directory> Tree<D> {
     /// of each group did; `None` for a group that did not take part, because it came after a seal or the host tore it:
     /// then nothing of it was changed, for good.
     fn write_to(&mut self, node: Node, groups: &[Group<'_, '_>]) -> Result<Vec<Option<Outcome>>> {
-        let Some(segment) = self.segments.get(&node) else { return Ok(vec![None; groups.len()]) };
+        let Some(segment) = self.segments.get_mut(&node) else { return Ok(vec![None; groups.len()]) };
         if !segment.writable {
             return Err(segment.failed(FileError::ReadOnly));
         }
@@ -223,8 +223,8 @@ impl<D: Directory> Tree<D> {
         }
         if !self.begun {
             // Whoever made the first segment may not have got so far.
-            segment.file.sync().map_err(|error| segment.failed(error))?;
-            self.directory.sync().map_err(|error| failed("the bucket's directory", error))?;
+            segment.sync()?;
+            self.sync_directory()?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
         }
@@ -342,7 +342,9 @@ impl<D: Directory> Tree<D> {
         // Where an index came in between, what had been looked up was forgotten again.
         for (group, outcome) in groups.iter().zip(&mut outcomes) {
             if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
-                *outcome = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+                let settled = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+                let lost = || unknown(&segment.damaged("what was written to it cannot be found again"));
+                *outcome = Some(settled.ok_or_else(lost)?);
             }
         }
         if let Some(broken) = broken {
@@ -374,15 +376,7 @@ impl<D: Directory> Tree<D> {
         if segment.sealed().is_none() {
             let Some(plan) = policy::due(segment, &self.config) else { return Ok(()) };
             let id = self.ids.next(&self.directory);
-            let seal = match &segment.old {
-                Some(old) => v2::encode::seal(old.checks(), id, plan),
-                None => Encoder::seal(&segment.checks, id, segment.seen(), plan),
-            };
-            let sent = segment.file.append(&seal);
-            segment.catch_up(&self.keys, 0)?;
-            if segment.sealed().is_none() {
-                sent.map_err(|error| segment.failed(error))?;
-            }
+            segment.seal(&self.keys, id, plan)?;
         }
         if segment.sealed().is_some() { self.succeed(node) } else { Ok(()) }
     }

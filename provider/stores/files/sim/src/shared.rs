@@ -68,7 +68,7 @@ impl Faults {
     };
 
     /// What the store withstands as it is.
-    pub const WITHSTOOD: Self = Self::NONE;
+    pub const WITHSTOOD: Self = Self::ALL;
 
     /// `all`, `none`, or names of faults separated by commas.
     pub fn parse(text: &str) -> Option<Self> {

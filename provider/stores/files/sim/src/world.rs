@@ -160,8 +160,9 @@ fn sizes(random: &mut Random, plan: Plan, config: Config) -> (Config, &'static [
         return (config, &[300, 6000, 6000, 6000, 30_000, 65_500, 66_000]);
     }
     if plan.faults.lost_pages && random.chance(7000) {
-        // Of which some fill pages.
-        return (config, &[0, 8, 60, 300, 1500, 4000]);
+        // Of which some fill pages, in segments that often have more than one page that was not synced.
+        let segment = [config.segment, 16 << 10][random.below(2)];
+        return (Config { segment, index: segment.max(config.index), ..config }, &[0, 8, 60, 300, 1500, 4000]);
     }
     (config, &[0, 8, 30, 60, 120, 300])
 }

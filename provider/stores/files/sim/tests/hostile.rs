@@ -117,7 +117,7 @@ fn is_told(disk: &Disk) -> bool {
 }
 
 #[test]
-#[ignore = "format 3"]
+
 fn a_file_of_a_hundred_gibibytes_of_anything_is_an_error_soon() {
     let disk = written();
     let files = disk.files();

@@ -15,7 +15,7 @@ mod scan;
 mod state;
 mod walk;
 
-use crate::body::{self, Moving};
+use crate::body;
 use crate::bucket::FileBucket;
 use crate::config::Config;
 use crate::error::failed;
@@ -128,8 +128,9 @@ fn read<S: Directory>(
             files.insert(file.to_string());
         })
         .map_err(fail)?;
-    let tree = Tree::new(from.clone(), name.into(), directory, anchor, Config::default(), Rc::default(), Rc::default());
-    let mut walk = Walk { tree, files, damage: Vec::new(), doubt: false, take, miss };
+    let splits = anchor.splits.iter().copied().collect();
+    let tree = Tree::new(from.clone(), name.into(), anchor, Config::default(), Rc::default(), Rc::default());
+    let mut walk = Walk { tree, files, splits, damage: Vec::new(), doubt: false, take, miss };
     walk.run()?;
     Ok(walk.damage)
 }
@@ -258,7 +259,7 @@ impl<T: Directory> Copy<'_, T> {
                 at += bytes.len() as u64;
             }
             to.sync().map_err(fail)?;
-            Ok(RefCell::new(Moving { path, id, size }))
+            Ok(RefCell::new(body::moving(&tree.root, Rc::new(to), (id, path), size)))
         })?;
         self.bucket.change(key, Change::Place(&moving)).map(drop)
     }

@@ -10,7 +10,7 @@ use crate::tree::Tree;
 use crate::{nodelog, segment, v2};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, Open};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// What a segment has for a part of the hash space.
@@ -31,6 +31,8 @@ pub struct Walk<'a, D: Directory> {
     pub tree: Tree<D>,
     /// The names in the bucket's directory.
     pub files: BTreeSet<String>,
+    /// Nodes that have split as the anchor says, and the seals that their children follow.
+    pub splits: BTreeMap<Node, u64>,
     pub damage: Vec<String>,
     /// Whether what is taken now may be out of date as a whole.
     pub doubt: bool,
@@ -68,8 +70,11 @@ impl<D: Directory> Walk<'_, D> {
     /// `first` is the seal that the node's first generation follows, if it is known; `parent` a segment sealed for a split
     /// that may not be complete.
     fn visit(&mut self, node: Node, first: Option<u64>, parent: Option<&mut Segment<D::File>>) -> Result<()> {
-        let (state, trouble) = nodelog::salvage(&self.tree.directory, &self.tree.keys, node)?;
+        let (mut state, trouble) = nodelog::salvage(&self.tree.directory, &self.tree.keys, node)?;
         trouble.iter().for_each(|error| self.note(error));
+        if let Some(seal) = self.splits.get(&node) {
+            (state.split, state.seal) = (true, *seal);
+        }
         if state.split {
             return node.children().try_for_each(|child| self.visit(child, Some(state.seal), None));
         }

@@ -41,7 +41,7 @@ struct Partial {
 /// Reads a segment's file if it is in format 2.
 pub fn open<F: File>(segment: &Segment<F>, keys: &Keys, size: u64) -> Result<Option<State>> {
     let checks = keys.checks(b's', segment.node, segment.generation);
-    let front = segment.file.read(0, CHUNK).map_err(|error| segment.failed(error))?;
+    let front = segment.exactly(0, size.min(CHUNK as u64) as usize)?;
     let find = |marker: [u8; 4]| front.windows(4).position(|four| four == marker);
     match (find(checks.marker()), find(segment.checks.marker())) {
         (Some(old), new) if new.is_none_or(|new| old < new) => {}

@@ -20,7 +20,12 @@ const LENGTHS: [usize; 4] = [8, 15, 40, 120];
 /// tried.
 fn length(weather: Weather, seed: u64) -> usize {
     let length = LENGTHS[seed as usize % LENGTHS.len()];
-    if weather == Weather::PowerMixed { length.min(30) } else { length }
+    match weather {
+        Weather::PowerMixed => length.min(30),
+        // The states of its values take much memory.
+        Weather::Large => length.min(60),
+        _ => length,
+    }
 }
 
 /// What runs a seed again, but for weather, seed and operations.
