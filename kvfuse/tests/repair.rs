@@ -80,7 +80,7 @@ fn a_whole_store_is_copied_whole_also_buckets_whose_names_are_not_known() {
     bucket.set(&"far".repeat(3000), b"of a far key").unwrap();
     assert_eq!(bucket.increment("counter", 5, 0), Ok(5));
     let said = folder.kvfuse(&["repair", "data", "--to", "copy"]).ok();
-    assert!(said.starts_with("bucket \"default\": 300 keys copied, 2890 bytes\nbucket h-"), "{said}");
+    assert!(said.starts_with("bucket \"default\": 300 keys copied, 2590 bytes\nbucket h-"), "{said}");
     assert!(said.ends_with("\ndata: 303 keys copied to copy; everything could be read\n"), "{said}");
     for name in ["default", &long_name()] {
         assert_eq!(pairs(&folder.path("data"), name), pairs(&folder.path("copy"), name));
@@ -213,7 +213,11 @@ fn golden() -> Folder {
         std::fs::create_dir(to).unwrap();
         for entry in std::fs::read_dir(from).unwrap() {
             let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-            if from.is_dir() { copy(&from, &to) } else { drop(std::fs::copy(&from, &to).unwrap()) }
+            if from.is_dir() {
+                copy(&from, &to);
+            } else {
+                std::fs::copy(&from, &to).unwrap();
+            }
         }
     }
     let folder = Folder::new();

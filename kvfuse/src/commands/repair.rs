@@ -119,7 +119,7 @@ fn prepare(from: &Path, to: &Path) -> Result<PathBuf> {
     };
     let mut name = name.to_os_string();
     name.push(".partial");
-    let partial = above.join(name);
+    let partial = to.with_file_name(name);
     match std::fs::create_dir(&partial) {
         Ok(()) => Ok(partial),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {

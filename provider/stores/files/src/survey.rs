@@ -288,7 +288,7 @@ fn part<F: File>(
     if segment.old.is_none() {
         // What is behind a seal is nothing at all.
         let end = if part.sealed { segment.position } else { bytes };
-        gaps(&segment, end, &mut part)?;
+        gaps(&segment, keys, end, &mut part)?;
     }
     if part.damaged > 0 {
         let line = format!("the file {} has {} bytes that are not as they were written", part.name, part.damaged);
@@ -345,11 +345,15 @@ fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> R
 }
 
 /// Counts the bytes of a segment that are no whole record.
-fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> {
+fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -> Result<()> {
     let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
+    let old = keys.checks(b's', segment.node, segment.generation).marker();
     let mut count = |gap: &mut Vec<u8>, end: u64| -> Result<()> {
-        match segment.judge(gap, end - gap.len() as u64)? {
+        let begin = end - gap.len() as u64;
+        match segment.judge(gap, begin)? {
             _ if gap.is_empty() => {}
+            // Begun in format 2 by a writer that died, before there was a base.
+            _ if begin == 0 && gap.starts_with(&old) => part.torn += gap.len() as u64,
             Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
             Gap::Damaged => part.damaged += gap.len() as u64,
         }
