@@ -53,6 +53,8 @@ fn an_upgrade_moves_every_segment_on_and_finds_nothing_to_do_after_that() {
                 let again = disk.files();
                 assert_eq!(upgrade(&disk, 2, config, &directory), Upgraded::default(), "{name:.40}");
                 assert!(disk.files() == again, "{name:.40}: files changed");
+                let looked = survey::verify(&Rc::new(disk.root(Plain::new(4))), &directory).unwrap();
+                assert_eq!(looked.damage, [""; 0], "{name:.40}");
                 let bucket = FileStore::new(Ok(disk.root(Plain::new(3))), config).open(&name).unwrap();
                 check(&*bucket, &buckets[&name], &format!("{name:.40}, settings {at}"));
             }
