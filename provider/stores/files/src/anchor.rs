@@ -3,16 +3,17 @@
 //! ```text
 //!  0  8  "kvfuse\0L"
 //!  8  2  format
-//! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split
+//! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split,
+//!        or 3 for one that says nothing about what lasts
 //! 11  1  depth of that node, else 0
 //! 12  4  zero
 //! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
-//! The file is only appended to, and its first whole anchor counts: so instances that make one at once agree. Once it
-//! lasts through a power cut it is appended a second time, so that whoever reads the file knows; and with stage 1 once
-//! there is a first segment, so that a bucket whose files are gone is told from one that is new. That a node has split is
-//! noted here as well, so that a first read need not read the logs of all nodes on its way; the logs are what counts.
+//! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
+//! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
+//! segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is appended again
+//! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not read the logs of all nodes on its way. The logs are what counts.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
@@ -31,6 +32,8 @@ const CHECKED: usize = 32;
 const SIZE: usize = CHECKED + 8;
 /// Bytes that are searched for an anchor; torn ones are shorter than [`SIZE`].
 const SEARCHED: usize = 64 << 10;
+/// The stage of one that is appended because a sync failed.
+const AGAIN: u8 = 3;
 /// Attempts at an anchor, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
 
@@ -48,10 +51,12 @@ fn encode(random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
 pub struct Anchor {
     pub keys: Keys,
     random: [u8; 16],
-    /// Whether it is known to last through a power cut.
+    /// Whether it is known to survive a power cut.
     pub settled: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
+    /// Whether another one, which does not count, is in the file.
+    contested: bool,
     /// Nodes that are known to have split, with the seals that their children follow.
     pub splits: Vec<(Node, u64)>,
 }
@@ -83,10 +88,14 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
         let begun = checked.get(10) == Some(&1);
         match &mut first {
             None => {
-                first = Some(Anchor { keys: Keys::new(&random), random, settled: begun, begun, splits: Vec::new() })
+                let keys = Keys::new(&random);
+                first = Some(Anchor { keys, random, settled: begun, begun, contested: false, splits: Vec::new() });
             }
-            Some(first) if first.random == random => (first.settled, first.begun) = (true, first.begun | begun),
-            Some(_) => {}
+            Some(first) if first.random == random => {
+                first.settled |= checked.get(10) != Some(&AGAIN);
+                first.begun |= begun;
+            }
+            Some(first) => first.contested = true,
         }
     }
     Ok(first.map(|first| Anchor { splits, ..first }))
@@ -164,7 +173,7 @@ pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
     }
 }
 
-/// Notes that the bucket has a first segment, which lasts through a power cut.
+/// Notes that the bucket has a first segment, which survives a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
@@ -194,12 +203,21 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
-                return Err(failed(FileError::Io));
+                // What was dropped will not last; this will, unless it is torn. Behind another one it would not count.
+                let before = all(&file)?.len();
+                file.append(&encode(&anchor.random, AGAIN, 0)).map_err(failed)?;
+                let after = all(&file)?;
+                let there =
+                    find(after.get(before..).unwrap_or_default())?.is_some_and(|new| new.random == anchor.random);
+                if !there || find(&after)?.is_none_or(|anchor| anchor.contested) {
+                    return Err(failed(FileError::Io));
+                }
             }
             file.sync().map_err(|error| {
                 shared.failed.borrow_mut().insert(own);
                 failed(error)
             })?;
+            shared.failed.borrow_mut().remove(&own);
             directory.sync().and_then(|()| root.sync()).map_err(failed)?;
             // Should this fail, the next instance settles it again.
             let _ = file.append(&encode(&anchor.random, 0, 0));

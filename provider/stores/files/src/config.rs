@@ -3,7 +3,7 @@
 use crate::flaw::Flaw;
 use kvfuse_core::{Result, Settings};
 
-/// What an acknowledged write outlives.
+/// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
     /// The death of the instance and its host. A power cut may lose the last moments.
@@ -16,7 +16,7 @@ pub enum Durability {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub durability: Durability,
-    /// Bytes of what is kept in memory of the store, about; one segment is kept in any case.
+    /// About how many bytes of the store are kept in memory. One segment always is.
     pub memory: usize,
     /// Bytes behind the base of a segment at which it is compacted, if its base is not much larger.
     pub segment: u64,

@@ -8,7 +8,7 @@ use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Piece, Plan, Seen, TAG_
 /// Builds a frame: the head in place behind its header, the blobs by reference until the end.
 pub struct Encoder<'a> {
     checks: &'a Checks,
-    /// The frame as far as it is there: the room of the header, and the head.
+    /// The frame so far: room for the header, and the head.
     frame: Vec<u8>,
     blobs: Vec<&'a [u8]>,
     blob_bytes: u32,
@@ -17,7 +17,7 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// `room` is the bytes that the head will take, about.
+    /// `room` is about how many bytes the head will take.
     fn new(checks: &'a Checks, kind: u8, small: usize, room: usize) -> Self {
         let mut frame = Vec::with_capacity(OVERHEAD + room);
         frame.extend_from_slice(&[0; HEADER]);
@@ -25,7 +25,7 @@ impl<'a> Encoder<'a> {
         Self { checks, frame, blobs: Vec::new(), blob_bytes: 0, small }
     }
 
-    /// A write without operations yet. `room` is the bytes that they will take, about.
+    /// A write that has no operations yet. `room` is about how many bytes they will take.
     pub fn write(checks: &'a Checks, id: u64, seen: Seen, small: usize, room: usize) -> Self {
         let mut out = Self::new(checks, 1, small, 17 + room);
         out.u64(id);
@@ -43,7 +43,7 @@ impl<'a> Encoder<'a> {
         out.finish()
     }
 
-    /// The frame of a base whose pages are there.
+    /// The frame of a base whose pages were appended.
     pub fn base(checks: &Checks, run: &RunAt<'_>, follows: u64, next: u64, totals: Totals) -> Vec<u8> {
         let mut out = Encoder::new(checks, 3, 0, 64 + run.room());
         out.frame.extend_from_slice(&FORMAT.to_le_bytes());
@@ -54,7 +54,7 @@ impl<'a> Encoder<'a> {
         out.finish().0
     }
 
-    /// The frame of an index whose pages are there.
+    /// The frame of an index whose pages were appended.
     pub fn index(
         checks: &Checks,
         run: &RunAt<'_>,

@@ -8,12 +8,12 @@ pub fn failed(what: &str, error: FileError) -> Error {
     let (kind, advice) = match error {
         FileError::NoSpace => (Kind::QuotaExceeded, "; make room and try again, nothing was changed"),
         FileError::TooManyOpen => (Kind::QuotaExceeded, "; raise the limit of open files"),
-        // Not AccessDenied: that case of the interface carries no text, and this error is nothing without it.
+        // Not AccessDenied: that case of the interface carries no text, and this error needs it.
         FileError::ReadOnly | FileError::Access => {
             (Kind::Unavailable, "; the data can be read but not changed unless the host permits writing")
         }
-        FileError::NotFound => (Kind::Damaged, "; something else than this store removed it"),
-        FileError::WrongType => (Kind::Damaged, "; something else than this store put it there"),
+        FileError::NotFound => (Kind::Damaged, "; something other than this store removed it"),
+        FileError::WrongType => (Kind::Damaged, "; something other than this store put it there"),
         FileError::Unsupported => (Kind::Unsupported, ""),
         FileError::NameTooLong => (Kind::InvalidArgument, ""),
         // WASI has no code for a host without descriptors.

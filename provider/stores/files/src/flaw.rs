@@ -1,4 +1,4 @@
-//! Mistakes that this store could make, for the proof that its tests notice each. None is in a build without the
+//! Mistakes that this store could make, to show that its tests notice each of them. None is in a build without the
 //! feature `flaws`.
 
 /// A deliberate mistake.
@@ -9,13 +9,13 @@ pub enum Flaw {
     NoReadBack,
     /// Records after a seal count.
     SealIgnored,
-    /// Versions begin anew in each segment.
+    /// Versions start again in each segment.
     VersionReused,
     /// What follows a torn record is not looked for.
     TornHidesRest,
     /// A successor is used without a look at the node's log.
     GhostUsed,
-    /// A file that is not there counts as never made.
+    /// A file that is not there is taken for one that was never made.
     AbsenceBelieved,
     /// The sealed segment is removed before the node's log says what follows.
     RemovedEarly,
@@ -25,9 +25,9 @@ pub enum Flaw {
     SealNotNamed,
     /// Value files that a segment replaced are removed although a power cut can still take that back.
     ReplacedRemovedEarly,
-    /// In full durability, what leads to a segment is not synced before what is in it is told.
+    /// In full durability, what leads to a segment is not synced before its content is returned.
     WayNotSynced,
-    /// A node's log is raised before its parent's is known to last through a power cut.
+    /// A node's log is raised before its parent's is known to survive a power cut.
     ParentNotSynced,
     /// A successor is not synced before what it replaces is removed.
     SuccessorNotSynced,
@@ -35,7 +35,7 @@ pub enum Flaw {
     AcknowledgedEarly,
     /// Value files are not synced before their record.
     ValueNotSynced,
-    /// All value files that no record names yet are removed, those of writers at work included.
+    /// All value files that no record names yet are removed, including those of writers at work.
     ValuesOfOthersRemoved,
     /// An error of an append counts as "nothing happened".
     ErrorBelieved,
@@ -43,7 +43,7 @@ pub enum Flaw {
     AnchorNotSynced,
     /// An index is written before what it names is synced.
     IndexNotSynced,
-    /// A sync that failed is tried again, and its success believed.
+    /// A sync that failed is tried again, and its success is believed.
     FailedSyncForgotten,
     /// A read that gives less than was asked for counts as the end of the file.
     ShortReadIsEnd,
@@ -51,6 +51,6 @@ pub enum Flaw {
     LostPageSkipped,
     /// Records are larger than what a host appends in one piece.
     LargeAppends,
-    /// A value that came as a stream is named before its move to the bucket lasts through a power cut.
+    /// A record names a value that came as a stream before the value's move to the bucket would survive a power cut.
     BodyMoveNotSynced,
 }

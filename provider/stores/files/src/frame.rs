@@ -1,4 +1,4 @@
-//! Frames: what tells a whole record from a torn one. Pure.
+//! Frames: how a whole record is told from a torn one. Pure.
 //!
 //! ```text
 //!  0  4  marker of this file
@@ -13,8 +13,9 @@
 //! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own, so
 //! that a damaged header can be told from a record that was cut off: see [`gap`](crate::gap).
 //!
-//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame, zeros of a power cut or the
-//! beginning of another frame, never happens to complete it. Otherwise a write that was lost could come back.
+//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame,
+//! zeros of a power cut or the beginning of another frame, never happens to complete it. Otherwise a write that was lost
+//! could come back.
 
 use crate::hash::Checks;
 use kvfuse_transport::files::MAX_APPEND;
@@ -73,11 +74,11 @@ impl Frame<'_> {
     }
 }
 
-/// What stands at the beginning of some bytes.
+/// What some bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'a> {
     Whole(Frame<'a>),
-    /// It may become a frame when there are this many bytes.
+    /// It may become a frame once there are this many bytes.
     Short(usize),
     /// No frame, whatever follows.
     Not,

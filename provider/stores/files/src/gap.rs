@@ -8,20 +8,22 @@ use crate::frame::{self, HEADER, OVERHEAD, Read};
 use crate::hash::Checks;
 use crate::record;
 
-/// What some bytes without a whole record are.
+/// What bytes that are not a whole record are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
     /// Records that were cut off. They never counted.
     Torn,
-    /// A power cut took what was here; it may have counted.
+    /// A power cut took what was here. It may have counted.
     Lost,
-    /// Something else than the store changed it.
+    /// Something other than the store changed it.
     Damaged,
 }
 
 /// Torn records whose rest may still come.
 const MOST_TORN: usize = 16;
-/// What disks write at once.
+/// Places at which the rest of a record is looked for within another one.
+const MOST_PLACES: usize = 256;
+/// Bytes that a disk writes at once.
 const SECTOR: u64 = 512;
 /// Zeros that are taken for the end of a lost page.
 const ZEROS: usize = 16;
@@ -36,7 +38,7 @@ pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
 pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
     let mut torn = begun(checks, before);
-    // One of which less than the marker was there before cannot be found, but is known.
+    // One that was cut within its marker cannot be found, but its beginning is known.
     let marker = checks.marker();
     torn.extend((1..marker.len()).filter_map(|length| marker.get(..length)));
     let mut at = 0;
@@ -52,6 +54,11 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 }
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
+    // Two hosts may have cut two records at the same time.
+    if let Some(place) = torn.iter().rposition(|begun| holds_rest(checks, begun, piece)) {
+        torn.remove(place);
+        return Gap::Torn;
+    }
     // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
     while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
         let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
@@ -77,7 +84,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         if marker_cut(begun) || marker_cut(rest) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
-        // The rest of a cut record can be cut off as well. That cannot be told for sure, but a torn record is there.
+        // The rest of a cut record can be cut off as well. That is not certain, but there is a torn record.
         let may_be_rest = |torn: &&[u8]| missing(checks, torn, &[]).is_some_and(|missing| missing > begun.len());
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
@@ -96,7 +103,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         torn.push(piece);
         return Gap::Torn;
     }
-    // No single bit makes an end of zeros.
+    // No single flipped bit makes an end zero.
     if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
 }
 
@@ -126,6 +133,16 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     let bytes = [begun, rest].concat();
     let Read::Whole(frame) = frame::read(checks, &bytes) else { return false };
     record::decode(checks, frame.head, frame.blobs).is_some()
+}
+
+/// Whether the rest of a torn record stands within another record, which is as it was written but for that.
+fn holds_rest(checks: &Checks, begun: &[u8], piece: &[u8]) -> bool {
+    let Some(missing) = missing(checks, begun, &[]).filter(|missing| *missing > 0) else { return false };
+    let ends = (1..piece.len().saturating_sub(missing)).filter(|at| piece.get(at + missing - 1) == Some(&checks.end()));
+    ends.take(MOST_PLACES).any(|at| {
+        let ((front, rest), back) = (piece.split_at(at), piece.get(at + missing..).unwrap_or_default());
+        completes(checks, front, back) && completes(checks, begun, rest.get(..missing).unwrap_or_default())
+    })
 }
 
 /// Whether zeros reach to the end of a sector.
@@ -184,6 +201,18 @@ mod tests {
             let between = if length < HEADER { &[&two[..0]][..] } else { &[&two[..4], &two[..10], &two[..30]] };
             for torn in between {
                 assert_eq!(judge_behind(&checks(), begun, &[torn, rest].concat(), 0), Gap::Torn, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_records_that_hosts_cut_at_the_same_time_are_not_damage() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for first in HEADER..one.len() {
+            for second in 4..two.len() {
+                let ((begun, rest), (front, back)) = (one.split_at(first), two.split_at(second));
+                let gap = [front, rest, back].concat();
+                assert_eq!(judge_behind(&checks(), begun, &gap, 0), Gap::Torn, "{first} {second}");
             }
         }
     }

@@ -38,7 +38,7 @@ impl Keys {
         self.digest.hash(key).as_bytes()
     }
 
-    /// The checksums of one file. Each file has its own, so that no record counts anywhere but where it was written.
+    /// The checksums of one file. Each file has its own, so that a record counts only where it was written.
     pub fn checks(&self, kind: u8, node: Node, number: u64) -> Checks {
         let mut identity = [0; 18];
         let fields = [&[kind, node.depth()][..], &node.bits().to_le_bytes(), &number.to_le_bytes()].concat();
@@ -67,7 +67,7 @@ impl Checks {
         self.sum.hash(b"file")
     }
 
-    /// What every frame of the file begins with. Not to be known without the bucket's random number.
+    /// What every frame of the file begins with. It cannot be known without the bucket's random number.
     pub fn marker(&self) -> [u8; 4] {
         self.marker
     }

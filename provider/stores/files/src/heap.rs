@@ -1,4 +1,4 @@
-//! Bytes of keys and small values, one behind the other, and comparing them.
+//! The bytes of keys and small values in one buffer, and comparing them.
 
 /// A place in a heap.
 #[derive(Clone, Copy)]
@@ -10,7 +10,7 @@ pub struct Span {
 #[derive(Default)]
 pub struct Heap {
     bytes: Vec<u8>,
-    /// How many of them nothing names any more.
+    /// How many of them are no longer in use.
     dead: usize,
 }
 
@@ -67,7 +67,7 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     let (Some(a_last), Some(b_last)) = (a.last_chunk(), b.last_chunk()) else {
         return a.iter().eq(b);
     };
-    // The last words overlap the others where the length is no multiple of eight.
+    // The last words overlap the others where the length is not a multiple of eight.
     let (a, b) = (a.as_chunks().0, b.as_chunks().0);
     word(a_last) == word(b_last) && a.iter().zip(b).all(|(a, b)| word(a) == word(b))
 }

@@ -1,4 +1,4 @@
-//! Numbers that no other instance uses: of records, so that a writer knows its own, and of value files.
+//! Numbers that no other instance uses: for records, so that a writer recognizes its own, and for value files.
 
 use kvfuse_transport::files::Directory;
 use std::cell::Cell;

@@ -1,9 +1,9 @@
-//! Writing an index: so that whoever opens the segment later need not read what it covers, and nobody has to remember it.
+//! Writing an index, so that an instance need not read what it covers, nor keep it in memory.
 //!
-//! 1. what waits in the tail is settled;
+//! 1. operations that wait in the tail are settled;
 //! 2. the pages are appended: the marks of the index before, and those of the tail;
 //! 3. the file is synced: an index must not outlive what it names, nor its pages;
-//! 4. what came meanwhile is read, and the index itself is appended. It covers everything up to there.
+//! 4. what was appended meanwhile is read, and the index itself is appended. It covers everything up to there.
 //!
 //! Any instance may do this at any time; an index that is not complete does nothing, and of several the last counts.
 
@@ -27,7 +27,7 @@ const MOST_DEAD: usize = 256;
 /// Whether a segment should get an index.
 pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
     let Some(base) = &segment.base else { return false };
-    // A small segment is read whole; it is compacted before an index would pay.
+    // A small segment is read whole. It is compacted before an index would pay off.
     let least = if base.totals.bytes > config.segment.saturating_mul(2) { config.index } else { config.segment };
     segment.phase == Phase::Live
         && segment.writable
@@ -37,7 +37,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
         && segment.position.saturating_sub(segment.covered()) > least
 }
 
-/// Writes an index if all goes well; whatever does not is left to the next time.
+/// Writes an index. Where it cannot be completed, that is left to the next time.
 ///
 /// # Errors
 /// Of reading and of appending. Nothing was changed then.

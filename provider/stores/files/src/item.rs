@@ -8,7 +8,7 @@ use kvfuse_core::Error;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stored {
     Bytes(Vec<u8>),
-    /// Elsewhere in its segment, one piece behind the other.
+    /// Elsewhere in its segment, in pieces.
     Pieces(Vec<Piece>),
     File(FileValue),
 }

@@ -1,21 +1,21 @@
 //! The file store: an append-only log per part of a bucket, shared by any number of instances without locks.
 //!
-//! `docs/files.md` has the format byte by byte and the reasons. In short: the order of records in a file *is* the
-//! order of operations, and every reader works the same state out of it. A write appends a record and reads it back; a
+//! `docs/files.md` has the format byte by byte, and the reasons. In short: the order of records in a file *is* the
+//! order of operations, and every reader derives the same state from it. A write appends a record and reads it back; a
 //! read looks whether something was appended. Most of a segment is its base, whose pages are found by computing. A segment
-//! grown too large is sealed, and whoever comes next makes what follows it.
+//! that has grown too large is sealed, and the next instance that needs it makes what follows it.
 //!
 //! | file | |
 //! |---|---|
 //! | [`store`], `bucket` | the contract |
 //! | `read`, `write` | the operations |
 //! | `tree` | from a key to its segment |
-//! | `room`, `cache` | what all trees of an instance take together |
+//! | `room`, `cache` | the memory and open files that all trees of an instance share |
 //! | `succeed` | from a sealed segment to what follows it |
 //! | `segment`, `lookup` | reading one file up to its end; finding a key in it |
-//! | `index` | writing down where changes are, so that nobody has to read them all |
+//! | `index` | writing down where changes are, so that they need not all be read |
 //! | `policy` | when a segment is sealed, and for what |
-//! | `tail`, `heap`, `item` | what the last records of a segment amount to; pure |
+//! | `tail`, `heap`, `item` | the state that the last records of a segment give; pure |
 //! | `run` | pages in order of places |
 //! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
@@ -23,9 +23,9 @@
 //! | `body` | values that pass as host streams |
 //! | [`upgrade`] | from an older format to this one |
 //! | [`repair`] | what can still be read of a damaged directory, copied to a new one |
-//! | [`survey`] | what a directory's files hold, for people, with what is damaged |
-//! | `hash`, `name`, `ids` | keyed hashes, file names, numbers nobody else uses |
-//! | `v2` | segments in the format before |
+//! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
+//! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
+//! | `v2` | segments in format 2 |
 
 mod anchor;
 mod body;
@@ -75,8 +75,8 @@ pub use flaw::Flaw;
 pub mod forge {
     use crate::{frame, hash::Keys, name::Node, v2};
 
-    /// A frame with a right checksum around any head and blobs, for the file `kind` of a node (`S` a segment, `s` one of format 2, `n` a log), as the
-    /// bucket's anchor keys it.
+    /// A frame with valid checks around any head and blobs, for the file `kind` of a node (`S` a segment, `s` one of
+    /// format 2, `n` a log), as the bucket's anchor keys it.
     pub fn frame(anchor: &[u8], kind: u8, node: (u8, u64), number: u64, head: &[u8], blobs: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let random = anchor.get(16..32).and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; 16]);

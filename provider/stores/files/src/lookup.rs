@@ -1,6 +1,6 @@
 //! Finding keys in a segment: in the tail, then in the index, then in the base.
 //!
-//! Calls of the host, beside the look for news: none for what is in the tail or on a page in memory; one for a page of the
+//! Calls of the host, besides the look for news: none for what is in the tail or on a page in memory; one for a page of the
 //! index and one for the record that it names; one for a page of the base.
 
 use crate::frame::{self, Read};
@@ -73,7 +73,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// Refuses what was written before something that is damaged: a record that changed it may have been there.
+    /// Refuses what was written before damaged bytes: they may have been a record that changed it.
     fn certain(&self, source: Source) -> Result<()> {
         match self.hole {
             Some(hole) if source.at.is_none_or(|at| u64::from(at) < hole) => Err(self.broken(hole)),
@@ -81,12 +81,12 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// The error for what a damaged record may have changed.
+    /// The error for what damaged bytes may have changed.
     pub fn broken(&self, hole: u64) -> kvfuse_core::Error {
         self.damaged(&format!("a record before or at byte {hole} is not as it was written"))
     }
 
-    /// What the index and the base have of a key.
+    /// What the index and the base say of a key.
     fn below(&self, keys: &Keys, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
@@ -106,7 +106,7 @@ impl<F: File> Segment<F> {
         Ok(None)
     }
 
-    /// What the index has of a key, if it has something.
+    /// What the index says of a key, if it has a mark of it.
     fn mark(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Option<Found>>> {
         let Some(index) = &self.index else { return Ok(None) };
         let page = self.page(&index.run, page_of(self.node, index.run.pages(), place))?;

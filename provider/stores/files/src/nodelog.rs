@@ -1,6 +1,6 @@
 //! A node's log: which generation of it is live, or that it has split.
 //!
-//! The file is permanent: so a segment that was removed can always be told from one that never was. Its records only
+//! The file is never removed, so a removed segment can always be told from one that never existed. Its records only
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
 //! generation 0.
 
@@ -47,7 +47,7 @@ fn failed(node: Node, error: FileError) -> Error {
 /// The state of a node.
 ///
 /// # Errors
-/// Of reading; [`Kind::Damaged`] if what is read has something that is no record and was not cut off: it may have said
+/// Of reading; [`Kind::Damaged`] if what is read has bytes that are not a record and were not cut off: they may have said
 /// more.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
@@ -60,7 +60,7 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<Node
 /// The same for a repair: where the log is damaged, the highest state that can be read, and the damage.
 ///
 /// # Errors
-/// Of reading; damage is none.
+/// Of reading. Damage is not an error.
 pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(NodeState, Option<Error>)> {
     let damage = match read(directory, keys, node) {
         Ok(state) => return Ok((state, None)),
@@ -139,17 +139,17 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {
                 torn = true;
             } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
-                return Err(damaged(&node.log(), "it has bytes that are no record"));
+                return Err(damaged(&node.log(), "it has bytes that are not a record"));
             }
         }
     }
     Ok(records.into_iter().map(|(_, state)| state).max())
 }
 
-/// Makes what a node's log says last through a power cut, where there is a log.
+/// Syncs a node's log, where there is one.
 pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
     match directory.open(&node.log(), Open::Write).and_then(|file| file.sync()) {
-        // Without a log, or where nobody writes, there is nothing to lose.
+        // Without a log, or where nothing can be written, there is nothing to lose.
         Ok(()) | Err(FileError::NotFound | FileError::ReadOnly | FileError::Access) => Ok(()),
         Err(error) => Err(failed(node, error)),
     }

@@ -10,10 +10,10 @@ use crate::record::Plan;
 use crate::segment::Segment;
 use kvfuse_transport::files::File;
 
-/// Pairs of a segment's usual size that fit behind a base at least, up to 16 times the configured size: otherwise a
+/// Pairs of average size that fit behind a base at least, up to 16 times the configured size: otherwise a
 /// segment with few large values would be copied all the time.
 const PAIRS: u64 = 64;
-/// Bytes of files that may be replaced before their segment is compacted.
+/// Bytes of value files that may be replaced before their segment is compacted.
 const DEAD_FILES: u64 = 4 << 20;
 
 /// The plan of a seal, if one is due.

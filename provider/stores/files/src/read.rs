@@ -183,7 +183,7 @@ impl<D: Directory> Tree<D> {
         };
         String::from_utf8(bytes)
             .map(Some)
-            .map_err(|_| Error::new(Kind::Damaged, "a key in the bucket is not as it was written"))
+            .map_err(|_| Error::new(Kind::Damaged, "a key in the bucket is not as it was written: it is not Unicode"))
     }
 }
 

@@ -78,7 +78,7 @@ pub struct Piece {
     pub check: u64,
 }
 
-/// The pieces of a value, one behind the other.
+/// The pieces of a value, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pieces<'a>(&'a [u8]);
 
@@ -136,7 +136,7 @@ impl<'a> Op<'a> {
     }
 }
 
-/// A pair of a base.
+/// A key with its value in a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
     pub version: u64,
@@ -160,7 +160,7 @@ pub struct Seal {
     pub plan: Plan,
 }
 
-/// What the writer of a record had seen of the file when it wrote: so that a record that vanishes later is missed.
+/// What the writer of a record had seen of the file when it wrote, so that a record that vanishes later is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub position: u32,
@@ -195,7 +195,7 @@ impl<'a> Directory<'a> {
 pub struct Base<'a> {
     pub run: u64,
     pub seen: Seen,
-    /// The seal that it follows: whoever comes from another one does not see it. 0 in a bucket's first segment.
+    /// The seal that it follows: a reader that comes from another seal ignores it. 0 in a bucket's first segment.
     pub follows: u64,
     /// The version that the first operation after it gets.
     pub next: u64,
@@ -227,13 +227,13 @@ impl Pages<'_> {
     }
 }
 
-/// How much the pairs of a base are.
+/// How much the pairs of a base take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub keys: u64,
     /// Of pairs and values in the segment.
     pub bytes: u64,
-    /// Of values and keys in files.
+    /// Of values in files.
     pub file_bytes: u64,
 }
 
@@ -428,7 +428,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         2 => {
             let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
             let length: usize = pages.lengths().map(usize::from).sum();
-            // Otherwise what was appended behind a torn record could complete it.
+            // Checked here: otherwise what was appended behind a torn record could complete it.
             (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
         3 => {

@@ -1,4 +1,4 @@
-//! What the buckets of an instance may take together: memory for segments, and open files.
+//! What the buckets of an instance share: a budget of memory, and of open files.
 
 use crate::cache::Pages;
 use crate::config::Config;

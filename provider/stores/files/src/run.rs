@@ -1,8 +1,8 @@
 //! Runs: entries in order of their places, in pages that are found by computing.
 //!
 //! A run divides the places of its node evenly over its pages, so that a place alone tells the page, and one read at a
-//! known offset gets it. Places are keyed hashes, so pages come out about equally long. Each page has a check that is bound
-//! to the run and to its number in it. Two sorts of runs are in a segment: the base, whose entries are pairs, and the
+//! known offset gets it. Places are keyed hashes, so pages are about equally long. Each page has a check that is bound
+//! to the run and to its number in it. A segment has two sorts of runs: the base, whose entries are pairs, and the
 //! index, whose entries say where the operation is that gave a key its present state.
 //!
 //! ```text
@@ -24,7 +24,7 @@ use kvfuse_transport::files::File;
 const CHECK: usize = 8;
 /// Bytes of the pages in one frame, at most, their lengths included.
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
-/// Pages that a run has at most: its directory has to fit one frame.
+/// Most pages of a run: its directory has to fit into one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
 /// Attempts at a frame, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
@@ -85,7 +85,7 @@ pub fn first_of(node: Node, pages: u32, page: u32) -> u64 {
     node.first().saturating_add(inside as u64)
 }
 
-/// How many pages are right for so many bytes.
+/// How many pages of `page` bytes hold so many bytes.
 pub fn pages_for(bytes: u64, page: u64) -> u32 {
     (bytes / page.max(1)).clamp(1, u64::from(MAX_PAGES)) as u32
 }
@@ -196,14 +196,14 @@ impl Iterator for Marks<'_> {
 pub struct Appender<'a, F> {
     pub file: &'a F,
     pub name: &'a str,
-    /// Everything that is still to be found lies behind it.
+    /// What is looked for lies behind it.
     pub position: u64,
-    /// Where others, too, appended something from the first time on, if they did.
+    /// Where this writer was when it first found that others had appended something, if they did.
     pub others: Option<u64>,
 }
 
 impl<F: File> Appender<'_, F> {
-    /// The offset at which the frame lies. It is looked for after every attempt, also the last.
+    /// Appends a frame and gives its offset. It is looked for after every attempt, also the last.
     pub fn append(&mut self, frame: &[u8]) -> Result<u64> {
         let fail = |error| failed(&format!("the file {}", self.name), error);
         for _ in 0..ATTEMPTS {
@@ -276,7 +276,7 @@ pub struct Writer<'a, F> {
     pub most: usize,
 }
 
-/// What a run turned out to be.
+/// A run whose pages were appended.
 pub struct Written {
     pub id: u64,
     parts: Vec<(u32, u16)>,
@@ -289,7 +289,7 @@ impl Written {
     }
 }
 
-/// Why a run cannot be written as it was meant.
+/// Why the pages of a run could not be written.
 #[derive(Debug)]
 pub enum Trouble {
     /// A page has too many entries: more pages are needed.
@@ -349,7 +349,7 @@ impl<'a, F: File> Writer<'a, F> {
         Ok(())
     }
 
-    /// Writes what is left. Gives where everything is, and up to where nobody else appended.
+    /// Writes what is left. Gives where the pages are, and up to which offset nobody else appended.
     pub fn finish(mut self) -> Result<(Written, u64), Trouble> {
         while (self.lengths.len() as u32) < self.pages {
             self.end_page()?;
@@ -361,9 +361,10 @@ impl<'a, F: File> Writer<'a, F> {
     }
 }
 
-/// The error for a segment beyond what offsets can say.
+/// The error for a segment that is too large for the offsets in records.
 pub fn too_large(name: &str) -> Error {
-    Error::new(Kind::QuotaExceeded, format!("the file {name} would be larger than 4 GiB"))
+    let message = format!("the file {name} would be larger than 4 GiB; spread the keys over several buckets");
+    Error::new(Kind::QuotaExceeded, message)
 }
 
 /// Whether two keys are the same.

@@ -24,18 +24,18 @@ use std::rc::Rc;
 
 /// Bytes to ask for when nothing new is expected.
 pub const PROBE: usize = 512;
-/// Bytes to ask for when there is more: hosts give no more at once.
+/// Bytes to ask for when there is more. Hosts give no more than this at once.
 pub const CHUNK: usize = 64 << 10;
 /// Largest segment this store reads, in bytes; it writes none near it.
 pub const MAX_SIZE: u64 = 1 << 30;
-/// Bytes behind the known position from which a segment is opened anew rather than read on.
+/// Bytes behind the known position above which a segment is opened again rather than read on.
 const FAR: u64 = 512 << 10;
-/// Bytes in which the beginning of a record is looked for whose rest was found.
+/// Bytes before the rest of a cut record in which its beginning is looked for.
 const PAST: u64 = 256 << 10;
 /// Positions remembered, to check what writers say that they have seen.
 const RECENT: usize = 64;
 
-/// How far a segment has come.
+/// The stages of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// There is no base yet.
@@ -68,7 +68,7 @@ pub struct Segment<F> {
     pub file: F,
     pub node: Node,
     pub generation: u64,
-    /// The seal that its base follows; others' bases do nothing.
+    /// The seal that its base follows. Bases that follow another one have no effect.
     pub follows: u64,
     pub checks: Checks,
     pub phase: Phase,
@@ -81,30 +81,30 @@ pub struct Segment<F> {
     pub position: u64,
     /// The offset of something that is damaged. What was last written before it cannot be relied on.
     pub hole: Option<u64>,
-    /// Whether a power cut took something: no write behind that counts, only a seal.
+    /// Whether a power cut took something. No write behind that counts, only a seal.
     pub ended: bool,
     /// Ends of records read last, with the versions there.
     recent: VecDeque<Seen>,
-    /// Bytes that were no whole record, with valid ones behind them.
+    /// Bytes that were not a whole record, with valid ones behind them.
     pub skipped: u64,
     pub writable: bool,
     /// The operation in which it was looked at for news last.
     pub looked: u64,
     /// The operation in which it was used last.
     pub used: u64,
-    /// Up to where its content is known to last through a power cut.
+    /// Up to where its content is known to survive a power cut.
     pub synced: u64,
-    /// Whether its name is known to.
+    /// Whether its name is known to survive one.
     pub named: bool,
-    /// Whether a sync of it failed: what was not synced before will not be any more.
+    /// Whether a sync of it failed. What was not synced by then may never be, even if a later sync succeeds.
     pub poisoned: bool,
-    /// Bytes that may still be hashed looking for a record in what is none.
+    /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
     pub shared: Rc<Shared>,
     pub config: Config,
 }
 
-/// A write that this instance has appended, and what became of it.
+/// A write that this instance has appended, and what it did.
 pub struct Sent<'a> {
     pub id: u64,
     pub frame: Vec<u8>,
@@ -112,9 +112,9 @@ pub struct Sent<'a> {
     pub blobs: usize,
     /// Its operations, with the places of their keys.
     pub ops: Vec<(u64, Op<'a>)>,
-    /// Whether `ops` are all that a reader of the frame would find.
+    /// Whether `ops` are exactly what a reader of the frame would find.
     pub complete: bool,
-    /// What the last of them did. `None` as long as the write was not found among those that count.
+    /// What the last of them did. `None` until the write is found among those that count.
     pub outcome: Option<Outcome>,
 }
 
@@ -463,7 +463,7 @@ impl<F: File> Segment<F> {
         Ok(at)
     }
 
-    /// Judges what is no whole record.
+    /// Judges bytes that are not a whole record.
     pub fn judge(&self, bytes: &[u8], at: u64) -> Result<Gap> {
         let gap = gap::judge(&self.checks, bytes, at);
         if gap != Gap::Damaged {
@@ -578,7 +578,7 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Whether a file without a base has more than what the makers of one append first: then it had one.
+    /// Whether a file without a base has more than pages and torn records. Then it had a base.
     pub fn is_more_than_begun(&mut self) -> Result<bool> {
         let (mut at, mut window) = (0u64, Vec::new());
         loop {
@@ -650,13 +650,13 @@ impl<F: File> Segment<F> {
         })
     }
 
-    /// Bytes that have to be there.
+    /// Reads bytes that have to be there.
     pub fn exactly(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut out = self.file.read(at, length).map_err(|error| self.failed(error))?;
         while out.len() < length {
             let more = self.file.read(at + out.len() as u64, length - out.len()).map_err(|error| self.failed(error))?;
             if more.is_empty() {
-                return Err(self.damaged("it is shorter than what it says"));
+                return Err(self.damaged("it ends before what it refers to"));
             }
             out.extend_from_slice(&more);
         }

@@ -14,11 +14,11 @@ use std::rc::Rc;
 
 /// Longest bucket name, in bytes.
 const MAX_BUCKET_NAME: usize = 64 << 10;
-/// Buckets that stay open when their callers let go of them.
+/// Buckets that stay open after their callers have dropped them.
 const KEPT: usize = 8;
 
 pub struct FileStore<D: Directory> {
-    /// Why there is none is told when a bucket is opened.
+    /// If there is none, opening a bucket fails with this error.
     directory: Result<Rc<Steady<D>>>,
     config: Config,
     ids: Rc<Ids>,

@@ -1,6 +1,6 @@
 //! What follows a sealed segment: its next generation, or its children.
 //!
-//! The state of a sealed segment is fixed, so whoever meets one can make what follows, and all who do make the same. No
+//! The state of a sealed segment is fixed, so any instance can make what follows, and all make the same. No
 //! step needs an owner, and each can be done again. The order is what keeps a power cut, and instances that slept, from
 //! harm:
 //!
@@ -10,7 +10,7 @@
 //! 3. unless there is a base, its pages are appended, and synced: a base must not outlive them. Then the base itself is
 //!    appended, unless somebody else's came first;
 //! 4. the successor is synced, and the directory;
-//! 5. the node's log is raised, and synced; but the parent's first, lest this one's outlive the split that made the node;
+//! 5. the parent's log is synced, or this node's could outlive the split that made it; then this node's is raised, and synced;
 //! 6. value files that only the sealed segment named are removed, and then the sealed file.
 //!
 //! The sealed file need not be synced: if a power cut takes its seal before 5, it goes on, is sealed anew, and what
@@ -84,7 +84,7 @@ impl<D: Directory> Tree<D> {
             return Ok(());
         }
         if first.old.is_some() {
-            // From here on, whoever knows only format 2 is to say so.
+            // From here on, a version that knows only format 2 refuses the bucket.
             self.opening(|tree| anchor::begun(&tree.directory))?;
         }
         let mut files = Files::default();
@@ -149,7 +149,7 @@ impl<D: Directory> Tree<D> {
         files: &mut Files,
     ) -> Result<Vec<Segment<D::File>>> {
         if old.node.depth() >= MAX_DEPTH {
-            return Err(old.damaged("it says that a node splits that cannot"));
+            return Err(old.damaged("it says that a node split that cannot"));
         }
         let mut made = Vec::new();
         for child in old.node.children() {

@@ -1,5 +1,5 @@
 //! What all files of a store's directory hold, for a tool that looks at it while nobody or anybody works there. Changes
-//! nothing; damage is told and not stopped at.
+//! nothing. Damage is part of the answer, and what is not damaged is counted.
 
 use crate::config::Config;
 use crate::frame::{self, MAX_FRAME, Read};
@@ -17,7 +17,7 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Lines of damage told of one segment.
+/// Most lines of damage for one segment.
 const LINES: usize = 20;
 
 /// What a store's directory has.
@@ -27,7 +27,7 @@ pub struct Store {
     pub buckets: Vec<String>,
     /// Values on their way as streams, or left by instances that died.
     pub arriving: Files,
-    /// Entries that are not the store's.
+    /// Entries that do not belong to the store.
     pub foreign: Vec<String>,
 }
 
@@ -73,7 +73,7 @@ pub struct Part {
     pub live: u64,
     /// Bytes of records that are cut off: their writers died, or are writing.
     pub torn: u64,
-    /// Bytes that are no record of this store.
+    /// Bytes that something other than this store changed.
     pub damaged: u64,
     pub sealed: bool,
 }
@@ -93,7 +93,7 @@ pub enum Name {
     Hashed,
 }
 
-/// The bucket whose directory this is; `None` if no bucket has such a one.
+/// The name of the bucket whose directory this is; `None` if it is not the directory of a bucket.
 pub fn bucket_name(directory: &str) -> Option<Name> {
     if let Some((_, hash)) = directory.strip_prefix("h-").and_then(|rest| rest.rsplit_once('-')) {
         return (hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(Name::Hashed);
@@ -141,7 +141,7 @@ pub fn store<D: Directory>(root: &D) -> Result<Store> {
 /// Looks at all files of the bucket that has this directory.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for another format, and those of reading. What is damaged is no error: it is in the answer.
+/// [`Kind::Unsupported`] for another format, and those of reading. Damage is not an error: it is part of the answer.
 pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
     twice(root, directory, false)
 }
@@ -190,7 +190,9 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
         if state.split {
             let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
             if children.is_empty() {
-                bucket.damage.push(format!("the file {} is damaged: no node there splits", node.log()));
+                bucket
+                    .damage
+                    .push(format!("the file {} is damaged: it says that a node split that cannot", node.log()));
             }
             children.reverse();
             nodes.extend(children);
@@ -216,7 +218,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
                 let alone = files.keys().all(|other| *other == file || other == ANCHOR);
                 if !first || !alone || tree.has_records()? {
                     let what = if files.contains_key(&file) { "has no valid beginning" } else { "is missing" };
-                    bucket.damage.push(format!("the file {file} {what}; something else than this store changed it"));
+                    bucket.damage.push(format!("the file {file} {what}; something other than this store changed it"));
                 }
             }
         }
@@ -239,7 +241,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
 }
 
 impl Bucket {
-    /// A result; damage is noted and no error.
+    /// A result. Damage is noted, and not an error.
     fn note<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -327,7 +329,7 @@ fn part<F: File>(
     Ok(part)
 }
 
-/// Reads the files of a pair, and checks what has a check. What is missing is found without.
+/// Reads the files of a pair and compares their checks. Missing files are found without reading.
 fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> Result<()> {
     if let Key::Far { length, .. } = item.key.borrow()
         && tree.key_text(item)?.is_some()
@@ -344,7 +346,7 @@ fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> R
     Ok(())
 }
 
-/// Counts the bytes of a segment that are no whole record.
+/// Counts the bytes of a segment that are not a whole record.
 fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -> Result<()> {
     let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
     let old = keys.checks(b's', segment.node, segment.generation).marker();

@@ -53,13 +53,13 @@ enum Kept {
     Open(Vec<Waiting>),
 }
 
-/// Which operation gave a key its present state.
+/// The operation that gave a key its present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Offset of its frame; none for what was looked up below.
+    /// Offset of its frame; `None` for what was looked up below.
     pub at: Option<u32>,
     pub ordinal: u16,
-    /// Whether it is an increment, whose record does not have the value.
+    /// Whether it is an increment. Its record does not have the value.
     pub counted: bool,
 }
 
@@ -262,8 +262,9 @@ impl Tail {
         Outcome::Open(version)
     }
 
-    /// Tells what lies below of a key, which settles what waits for it. Keeps it, so that what comes is settled at once.
-    /// Gives what the operations with the version `of` did, if it waited.
+    /// Takes what lies below of a key. That settles the operations that wait for it; it is kept, so that later ones are
+    /// settled at once.
+    /// Gives what the operation with the version `of` did, if it waited.
     pub fn warm(&mut self, place: u64, key: Key<'_>, below: Option<Found>, of: u64) -> Option<Outcome> {
         let index = match self.find(place, key.id(), key.is_far()) {
             Some(index) => index,

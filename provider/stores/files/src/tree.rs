@@ -22,11 +22,11 @@ use std::rc::Rc;
 
 /// Steps after which an operation gives up: each means that other instances moved on at just that moment.
 pub const TRIES: usize = 64;
-/// Splits remembered; the store finds the others out again.
+/// Splits remembered. Others are looked up again.
 const MAX_SPLITS: usize = 1 << 16;
 /// Segments that may be open however few descriptors there are.
 const FEW: usize = 4;
-/// Operations after which the memory budget is looked at in any case.
+/// Operations after which the memory budget is always looked at.
 const LOOK: u64 = 256;
 
 pub struct Tree<D: Directory> {
@@ -64,7 +64,7 @@ pub enum Access {
 enum Opened {
     Ready,
     Split,
-    /// No segment with a base, and the node's log is as told.
+    /// There is no segment with a base, and the node's log has this state.
     Missing(NodeState),
 }
 
@@ -88,7 +88,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Begins an operation: from here on, segments are looked at anew.
+    /// Begins an operation: from here on, segments are looked at again.
     pub fn next_turn(&mut self) {
         self.turn = self.shared.turn.get() + 1;
         self.shared.turn.set(self.turn);
@@ -103,7 +103,7 @@ impl<D: Directory> Tree<D> {
                 return Ok(Some(node));
             }
             match self.settle(node) {
-                // What was not synced is written anew.
+                // What was not synced is written again.
                 Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
                     self.renew(node)?;
                     continue;
@@ -118,7 +118,7 @@ impl<D: Directory> Tree<D> {
         Err(unstable())
     }
 
-    /// In full durability: waits until what was read of a node's segment lasts through a power cut, so that nobody is
+    /// In full durability: waits until what was read of a node's segment survives a power cut, so that nobody is
     /// told what a power cut takes back.
     pub fn settle(&mut self, node: Node) -> Result<()> {
         if self.config.durability == Durability::Relaxed {
@@ -180,7 +180,7 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
-                        // Otherwise the bucket would look empty, and be begun anew.
+                        // Otherwise the bucket would look empty, and be begun again.
                         None if self.begun || self.has_records()? => {
                             if doubted {
                                 return Err(missing(node, state));
@@ -207,7 +207,7 @@ impl<D: Directory> Tree<D> {
                     // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
                     if !self.config.has(Flaw::WayNotSynced) {
                         match self.settle(node) {
-                            // What was not synced is written anew.
+                            // What was not synced is written again.
                             Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
                                 self.succeed(node)?;
                                 parent = None;
@@ -403,7 +403,7 @@ impl<D: Directory> Tree<D> {
         self.splits.insert(node, seal);
     }
 
-    /// Bytes that the segments in memory take, about.
+    /// An estimate of the memory that the segments take, in bytes.
     pub fn memory(&self) -> usize {
         self.segments.values().map(Segment::memory).sum()
     }
@@ -437,7 +437,7 @@ impl<D: Directory> Tree<D> {
 
 fn child(node: Node, hash: u64) -> Result<Node> {
     if node.depth() == MAX_DEPTH {
-        return Err(damaged(&node.log(), "it says that a node splits that cannot"));
+        return Err(damaged(&node.log(), "it says that a node split that cannot"));
     }
     Ok(node.child(hash))
 }

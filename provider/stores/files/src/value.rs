@@ -17,7 +17,7 @@ fn fail(name: ValueName, error: FileError) -> Error {
     failed(&format!("the value file {}", name.path()), error)
 }
 
-/// The checksum of a value file's content. Its name can change while its writer looks for the right segment, its
+/// The checksum of a value file's content. Its name can change while its writer looks for the right segment; its
 /// number never does.
 fn sum(keys: &Keys, name: ValueName, bytes: &[u8]) -> u64 {
     keys.checks(b'v', Node::ROOT, name.id).sum(bytes)
@@ -40,7 +40,7 @@ pub fn create<D: Directory>(directory: &D, name: ValueName) -> Result<D::File> {
 }
 
 /// Makes a file's content and name last through a power cut. Done before a record names the file, whatever the
-/// durability: else a record could outlive what it names.
+/// durability: otherwise a record could outlive what it names.
 pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, config: Config) -> Result<()> {
     if config.has(Flaw::ValueNotSynced) {
         return Ok(());
@@ -84,7 +84,7 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, value: &FileValue) -> Resu
     let size = usize::try_from(value.size).ok().filter(|size| *size <= MAX_VALUE_CEILING).ok_or_else(|| {
         Error::new(
             Kind::QuotaExceeded,
-            format!("a value of {} bytes does not fit the memory; read it as a stream", value.size),
+            format!("a value of {} bytes does not fit into memory; read it as a stream", value.size),
         )
     })?;
     // A record may claim any size; memory is taken for what is there.
@@ -116,10 +116,10 @@ pub fn remove<D: Directory>(directory: &D, name: ValueName) {
     let _ = directory.unlink(&name.path());
 }
 
-/// The error for a value that is named and cannot be had.
+/// The error for a value that a record names and that cannot be read.
 pub fn gone(name: ValueName, how: &str) -> Error {
     Error::new(
         Kind::Damaged,
-        format!("the value file {} {how}; something else than this store changed it", name.path()),
+        format!("the value file {} {how}; something other than this store changed it", name.path()),
     )
 }

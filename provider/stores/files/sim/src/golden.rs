@@ -106,7 +106,8 @@ pub fn parse(text: &str) -> Buckets {
 /// What `expected.txt` says of buckets.
 pub fn format(buckets: &Buckets) -> String {
     let mut out = String::from(
-        "# What the store beside this file holds. Fields are separated by tabs; names, keys and values are percent-encoded.\n",
+        "# What the store beside this file holds. Fields are separated by tabs; names, keys and values are percent-encoded.\n\
+         # 3*ab+c stands for abababc.\n",
     );
     for (name, bucket) in buckets {
         let _ = writeln!(out, "bucket\t{}", encode(name.as_bytes()));
@@ -124,6 +125,18 @@ pub fn format(buckets: &Buckets) -> String {
 }
 
 fn encode(bytes: &[u8]) -> String {
+    // What repeats itself is said once.
+    let repeats = |unit: &usize| bytes.len() >= 8 * unit && bytes.get(*unit..) == bytes.get(..bytes.len() - unit);
+    match (1..64).find(repeats).filter(|_| bytes.len() >= 100) {
+        Some(unit) => {
+            let (unit, rest) = (&bytes[..unit], &bytes[bytes.len() - bytes.len() % unit..]);
+            format!("{}*{}+{}", bytes.len() / unit.len(), percent(unit), percent(rest))
+        }
+        None => percent(bytes),
+    }
+}
+
+fn percent(bytes: &[u8]) -> String {
     let mut out = String::new();
     for byte in bytes {
         match byte {
@@ -137,6 +150,14 @@ fn encode(bytes: &[u8]) -> String {
 }
 
 fn decode(text: &str) -> Vec<u8> {
+    let Some((count, rest)) = text.split_once('*') else { return unpercent(text) };
+    let (unit, rest) = rest.split_once('+').expect("a rest follows what repeats itself");
+    let mut out = unpercent(unit).repeat(count.parse().expect("a number of times"));
+    out.extend(unpercent(rest));
+    out
+}
+
+fn unpercent(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -12,7 +12,7 @@
 //! Numbers are little-endian. The checksum of the blobs is in the head, so that a value can be read alone and checked.
 //!
 //! The end is a byte that is neither zero nor in the marker: so what follows a torn frame, zeros of a power cut or the
-//! beginning of another frame, never happens to complete it. Else a write that was lost could come back.
+//! beginning of another frame, never happens to complete it. Otherwise a write that was lost could come back.
 
 use crate::hash::Checks;
 
@@ -66,7 +66,7 @@ impl Frame<'_> {
     }
 }
 
-/// What stands at the beginning of some bytes.
+/// What some bytes begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'a> {
     Whole(Frame<'a>),

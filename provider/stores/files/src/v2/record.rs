@@ -91,7 +91,7 @@ pub struct Base<'a> {
     pub parts: u16,
     /// The version that the first operation after it gets.
     pub next: u64,
-    /// The seal that it follows: whoever comes from another one does not see it. 0 in a bucket's first segment.
+    /// The seal that it follows: a reader that comes from another seal ignores it. 0 in a bucket's first segment.
     pub follows: u64,
     pub pairs: Pairs<'a>,
 }

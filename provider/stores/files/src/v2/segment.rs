@@ -26,7 +26,7 @@ pub struct State {
     seal: Option<Seal>,
     pairs: Pairs,
     position: u64,
-    /// Bytes that may still be hashed looking for a record in what is none.
+    /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
 }
 
@@ -201,7 +201,7 @@ impl State {
                 ops.flatten().for_each(|op| self.pairs.apply(keys, op, blobs));
             }
             Record::Seal(seal) if self.partials.is_none() => self.seal = Some(seal),
-            // Before the base, or of another kind of file: it does nothing.
+            // Before the base, or a record of another kind of file: it has no effect.
             _ => {}
         }
         Ok(Some(frame.size()))
