@@ -21,6 +21,8 @@ pub enum Gap {
 
 /// Torn records whose rest may still come.
 const MOST_TORN: usize = 16;
+/// Places at which the rest of a record is looked for within another one.
+const MOST_PLACES: usize = 256;
 /// Bytes that a disk writes at once.
 const SECTOR: u64 = 512;
 /// Zeros that are taken for the end of a lost page.
@@ -52,6 +54,11 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 }
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
+    // Two hosts may have cut two records at the same time.
+    if let Some(place) = torn.iter().rposition(|begun| holds_rest(checks, begun, piece)) {
+        torn.remove(place);
+        return Gap::Torn;
+    }
     // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
     while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
         let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
@@ -128,6 +135,16 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     record::decode(checks, frame.head, frame.blobs).is_some()
 }
 
+/// Whether the rest of a torn record stands within another record, which is as it was written but for that.
+fn holds_rest(checks: &Checks, begun: &[u8], piece: &[u8]) -> bool {
+    let Some(missing) = missing(checks, begun, &[]).filter(|missing| *missing > 0) else { return false };
+    let ends = (1..piece.len().saturating_sub(missing)).filter(|at| piece.get(at + missing - 1) == Some(&checks.end()));
+    ends.take(MOST_PLACES).any(|at| {
+        let ((front, rest), back) = (piece.split_at(at), piece.get(at + missing..).unwrap_or_default());
+        completes(checks, front, back) && completes(checks, begun, rest.get(..missing).unwrap_or_default())
+    })
+}
+
 /// Whether zeros reach to the end of a sector.
 fn lost_page(piece: &[u8], offset: u64) -> bool {
     let first = (offset.next_multiple_of(SECTOR) - offset) as usize;
@@ -184,6 +201,18 @@ mod tests {
             let between = if length < HEADER { &[&two[..0]][..] } else { &[&two[..4], &two[..10], &two[..30]] };
             for torn in between {
                 assert_eq!(judge_behind(&checks(), begun, &[torn, rest].concat(), 0), Gap::Torn, "{length}");
+            }
+        }
+    }
+
+    #[test]
+    fn two_records_that_hosts_cut_at_the_same_time_are_not_damage() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for first in HEADER..one.len() {
+            for second in 4..two.len() {
+                let ((begun, rest), (front, back)) = (one.split_at(first), two.split_at(second));
+                let gap = [front, rest, back].concat();
+                assert_eq!(judge_behind(&checks(), begun, &gap, 0), Gap::Torn, "{first} {second}");
             }
         }
     }

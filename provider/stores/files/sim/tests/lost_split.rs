@@ -5,19 +5,25 @@ use kvfuse_files::{Config, Durability, FileStore, Flaw};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::Plain;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
-/// Kills the instance before it syncs the root's log.
-struct BeforeRootLog(Rc<Plain>);
+/// Kills the instance before it syncs the root's log, once it has made the root's children.
+struct BeforeRootLog {
+    plain: Rc<Plain>,
+    splits: Cell<bool>,
+}
 
 impl Director for BeforeRootLog {
     fn judge(&self, call: Call, path: &str) -> Verdict {
-        if call == Call::Sync && (path == "n" || path.ends_with("/n")) { Verdict::Kill } else { Verdict::Go }
+        let file = path.rsplit('/').next().unwrap_or(path);
+        self.splits.set(self.splits.get() || call == Call::Open && file.starts_with("s0."));
+        if self.splits.get() && call == Call::Sync && file == "n" { Verdict::Kill } else { Verdict::Go }
     }
 
     fn random(&self) -> u64 {
-        self.0.random()
+        self.plain.random()
     }
 }
 
@@ -33,7 +39,7 @@ fn after_the_split_was_lost(flaw: Option<Flaw>) -> Option<Vec<u8>> {
     let durable = Config { durability: Durability::Full, ..config };
     open(&disk, Plain::new(1), durable).set("key", b"old").unwrap();
     // One instance splits the root, and dies with the root's log written and not synced.
-    let splitting = open(&disk, Rc::new(BeforeRootLog(Plain::new(2))), config);
+    let splitting = open(&disk, Rc::new(BeforeRootLog { plain: Plain::new(2), splits: Cell::new(false) }), config);
     let fill = || (0..1000).for_each(|n| splitting.set(&format!("filler {n}"), &[b'.'; 50]).unwrap());
     match catch_unwind(AssertUnwindSafe(fill)) {
         Err(payload) if payload.is::<Killed>() => {}
