@@ -70,9 +70,10 @@ fn short_reads(most: usize, flaw: Option<Flaw>) -> Result<(), String> {
     let config = small(flaw, Durability::Relaxed);
     let director = move |call| if call == Call::Read { Verdict::Short(most) } else { Verdict::Go };
     let mut model = Model::new();
-    for step in &STEPS {
-        // A fresh instance for each, which reads from the beginning.
-        let opened = Opened::new(&disk, Rc::new(Staged::new(move |_, call, _| director(call))), config);
+    for (seed, step) in (1..).zip(&STEPS) {
+        // A fresh instance for each, which reads from the beginning, and draws other numbers.
+        let staged = Staged { plain: Plain::new(seed), ..Staged::new(move |_, call, _| director(call)) };
+        let opened = Opened::new(&disk, Rc::new(staged), config);
         let told = |what: &dyn std::fmt::Debug| format!("{most} bytes at a time, in {}: {what:?}", step.name);
         catch_unwind(AssertUnwindSafe(|| (step.act)(&opened)))
             .map_err(|_| told(&"a wrong answer"))?
