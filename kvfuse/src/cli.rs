@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 const CODES: &str = "\
 Exit codes: 0 success; 1 kvfuse cannot work with the component; 2 invalid command line; 3 a file
-cannot be read or written; 4 a store is damaged. `kvfuse run` exits with the component's own code;
+cannot be read or written; 4 a store is damaged, or not all of it could be read. `kvfuse run` exits with the component's own code;
 125 if it could not be run, 134 if it trapped.";
 
 /// Gives any WebAssembly component a key-value store.
@@ -28,6 +28,12 @@ pub enum Command {
     Stores(Stores),
     /// Show what the files of the store `files` contain, and whether they are damaged. Changes nothing.
     Stat(Stat),
+    /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in the
+    /// damaged one.
+    Repair(Repair),
+    /// Move a directory of the store `files` on to the present format, in place. The first write to each part does the
+    /// same; this does it at once.
+    Upgrade(Upgrade),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
     Completions { shell: clap_complete::Shell },
@@ -82,6 +88,38 @@ pub struct Stores {
 
 #[derive(Args)]
 pub struct Stat {
+    /// The store's directory, as it was granted to the component.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// Read value files as well, and check their contents.
+    #[arg(long)]
+    pub verify: bool,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Stop everything that uses the store first. Exit codes: 0 everything was copied; 4 something could not be
+read, and the report says what.")]
+pub struct Repair {
+    /// The store's directory, as it was granted to the component.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// The directory of the copy: a new one, or one that is empty.
+    #[arg(long, value_name = "DIRECTORY", value_hint = ValueHint::DirPath)]
+    pub to: PathBuf,
+    /// Print JSON, for programs.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+It may be interrupted at any time, and the store may be in use. Versions of kvfuse that know only the
+older format cannot use the store afterwards.")]
+pub struct Upgrade {
     /// The store's directory, as it was granted to the component.
     #[arg(value_hint = ValueHint::DirPath)]
     pub directory: PathBuf,

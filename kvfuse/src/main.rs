@@ -39,6 +39,8 @@ fn main() -> ExitCode {
         Command::Run(options) => commands::run::run(&options),
         Command::Stores(options) => commands::stores::stores(&options),
         Command::Stat(options) => commands::stat::stat(&options),
+        Command::Repair(options) => commands::repair::repair(&options),
+        Command::Upgrade(options) => commands::upgrade::upgrade(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kvfuse", &mut script);

@@ -18,7 +18,11 @@ impl Files {
     pub fn open(folder: &Path, memory: Option<usize>, calls: &Calls) -> Result<Self> {
         let default = Config::default();
         let config = Config { memory: memory.unwrap_or(default.memory), ..default };
-        let store = FileStore::new(Ok(Real::new(folder, calls.clone())), config);
+        let store = FileStore::new(
+            Real::new(folder, calls.clone())
+                .map_err(|error| kvfuse_core::Error::new(kvfuse_core::Kind::Unavailable, error.to_string())),
+            config,
+        );
         Ok(Self(store.open("default").map_err(|error| anyhow!("{error}"))?))
     }
 }

@@ -2,9 +2,13 @@
 
 pub mod fuse;
 pub mod inspect;
+mod progress;
+pub mod repair;
 pub mod run;
 pub mod stat;
+mod store;
 pub mod stores;
+pub mod upgrade;
 
 use crate::catalogue::{self, Provider};
 use crate::cli::Chosen;

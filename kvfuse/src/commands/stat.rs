@@ -1,18 +1,13 @@
 //! `kvfuse stat`.
 
+use super::store::Place;
 use super::{print, print_json};
 use crate::cli::Stat;
-use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
-use kvfuse_core::{Error, Kind};
-use kvfuse_files::survey::{self, Bucket, Files, Name};
-use kvfuse_transport::files::native::Native;
+use kvfuse_files::survey::{self, Bucket, Files};
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::ErrorKind;
-use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 #[derive(Serialize)]
 struct Report {
@@ -34,6 +29,12 @@ struct Entry {
     sizes: Sizes,
     segments: Vec<Segment>,
     value_files: Count,
+    /// Value files whose contents are as they were written, and those without a check, whose values came as streams.
+    /// Only with `--verify`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified_files: Option<Count>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unverified_files: Option<Count>,
     /// Files that nothing refers to any more, or not yet.
     leftover_files: Count,
     damage: Vec<String>,
@@ -71,7 +72,7 @@ impl From<Files> for Count {
 }
 
 pub fn stat(options: &Stat) -> Result<ExitCode> {
-    let report = report(&options.directory)?;
+    let report = report(options)?;
     if options.json { print_json(&report) } else { print(&text(&report)) }?;
     if !report.damaged {
         return Ok(ExitCode::SUCCESS);
@@ -83,61 +84,26 @@ pub fn stat(options: &Stat) -> Result<ExitCode> {
             n => format!("{n} problems, listed under their buckets"),
         })
         .help(
-            "stop everything that uses the store, copy the directory, and restore what is missing from a backup\n\
+            "stop everything that uses the store; `kvfuse repair` copies what can be read to a new directory, and lists \
+             what cannot\n\
              undamaged pairs can still be read: with the component that wrote them, or with the demo's list and get",
         )
         .with_code(code::DAMAGED)
         .err()
 }
 
-fn report(path: &Path) -> Result<Report> {
-    let place = path.display();
-    let root = Rc::new(Native::open(path).map_err(|e| {
-        let what = match e.kind() {
-            ErrorKind::NotFound => "there is no such directory".into(),
-            ErrorKind::NotADirectory => "this is not a directory".into(),
-            _ => format!("the directory cannot be read: {}", reason(&e)),
-        };
-        Box::new(Refusal::file(path, what).help(
-            "kvfuse stat takes the directory that was granted: data after `kvfuse run app.wasm`, or after \
-             `wasmtime run --dir data::/`",
-        ))
-    })?);
-    let failed = |directory: Option<&str>, e: Error| {
-        let path = directory.map_or_else(|| path.to_path_buf(), |directory| path.join(directory));
-        Box::new(match e.kind() {
-            Kind::Unsupported => {
-                Refusal::new(path.display(), "this version of kvfuse does not know the format of this store")
-                    .note(e.message())
-                    .help("use the version of kvfuse whose provider wrote it")
-            }
-            _ => Refusal::file(&path, "the store cannot be read").note(e.message()),
-        })
-    };
-    let store = survey::store(&*root).map_err(|e| failed(None, e))?;
-    if store.buckets.is_empty() {
-        let refusal = Refusal::new(place, "there is no store in this directory");
-        return match store.foreign.first() {
-            _ if store.foreign.iter().any(|entry| entry == "anchor") => {
-                refusal.note("this is one bucket of a store").help("name the directory above it")
-            }
-            None => refusal.note("it is empty").help("a bucket is created by its first write: run the component first"),
-            Some(first) => refusal
-                .note(format!(
-                    "it contains no bucket, that is, no directory called b-…; it contains {first:?}, among other things"
-                ))
-                .help("name the directory that was granted, or the one in it that KEYVALUE_DIR names"),
-        }
-        .err();
-    }
+fn report(options: &Stat) -> Result<Report> {
+    let place = Place::open(&options.directory, "stat")?;
+    let store = place.store()?;
     let entry = |directory: &String| {
-        survey::bucket(&root, directory)
-            .map(|found| Entry::new(directory, found))
-            .map_err(|e| failed(Some(directory), e))
+        let look = if options.verify { survey::verify } else { survey::bucket };
+        look(&place.root, directory)
+            .map(|found| Entry::new(directory, found, options.verify))
+            .map_err(|e| place.failed(Some(directory), &e))
     };
     let buckets = store.buckets.iter().map(entry).collect::<Result<Vec<_>>>()?;
     Ok(Report {
-        directory: place.to_string(),
+        directory: place.text(),
         damaged: buckets.iter().any(|bucket| !bucket.damage.is_empty()),
         buckets,
         arriving: store.arriving.into(),
@@ -146,7 +112,7 @@ fn report(path: &Path) -> Result<Report> {
 }
 
 impl Entry {
-    fn new(directory: &str, found: Bucket) -> Self {
+    fn new(directory: &str, found: Bucket, verify: bool) -> Self {
         let segments: Vec<_> = found
             .segments
             .into_iter()
@@ -173,14 +139,13 @@ impl Entry {
             damaged: sum(|s| s.damaged),
         };
         Self {
-            bucket: match survey::bucket_name(directory) {
-                Some(Name::Plain(name)) => Some(name),
-                Some(Name::Hashed) | None => None,
-            },
+            bucket: Place::bucket(directory),
             directory: directory.into(),
             sizes,
             segments,
             value_files: found.values.into(),
+            verified_files: verify.then(|| found.verified.into()),
+            unverified_files: verify.then(|| found.unchecked.into()),
             leftover_files: found.leftover.into(),
             damage: found.damage,
         }
@@ -211,8 +176,14 @@ fn text(report: &Report) -> String {
         if bucket.segments.len() != 1 {
             row(&format!("{} in all", bucket.segments.len()), bucket.sizes.cells(), "");
         }
-        for (what, files) in [("value files", &bucket.value_files), ("leftover files", &bucket.leftover_files)] {
-            if files.files > 0 {
+        let files = [
+            ("value files", Some(&bucket.value_files)),
+            ("  verified", bucket.verified_files.as_ref()),
+            ("  have no check", bucket.unverified_files.as_ref()),
+            ("leftover files", Some(&bucket.leftover_files)),
+        ];
+        for (what, files) in files {
+            if let Some(files) = files.filter(|files| files.files > 0) {
                 out.push_str(&format!("  {what:<16} {:>9} {:>11}\n", files.files, files.bytes));
             }
         }

@@ -56,6 +56,12 @@ pub fn create<D: Directory>(root: &D, id: u64) -> Result<(D::File, String)> {
     Ok((file.map_err(fail)?, path))
 }
 
+/// A file made by [`create`] that is to be a value.
+pub fn moving<D: Directory>(root: &Rc<D>, file: Rc<D::File>, (id, path): (u64, String), size: u64) -> Moving {
+    let root = root.clone();
+    Moving { path, id, size, copy: Box::new(move |to: &str, size| copy(&*root, &*file, to, size)) }
+}
+
 impl<D: Directory> FileBody<D> {
     pub fn new(root: Rc<D>, ids: Rc<Ids>) -> Self {
         Self { root, ids, file: None, stored: false }
@@ -125,9 +131,8 @@ impl<D: Directory> Body for FileBody<D> {
         let (file, path) = create(&*self.root, id)?;
         let stream = file.output_stream(0);
         let file = Rc::new(file);
-        let (root, from) = (self.root.clone(), file.clone());
-        let copy = Box::new(move |to: &str, size| copy(&*root, &*from, to, size));
-        self.file = Some((file, RefCell::new(Moving { path, id, size: 0, copy })));
+        let moving = moving(&self.root, file.clone(), (id, path), 0);
+        self.file = Some((file, RefCell::new(moving)));
         stream.map_err(fail)
     }
 

@@ -28,7 +28,12 @@ pub struct FileBucket<D: Directory> {
 
 impl<D: Directory> FileBucket<D> {
     pub fn new(root: Rc<D>, bucket: &str, config: Config, ids: Rc<Ids>, room: Rc<Room<D>>) -> Self {
-        Self { root, name: bucket_directory(bucket).into(), config, ids, tree: room.slot(), room }
+        Self::in_directory(root, &bucket_directory(bucket), config, ids, room)
+    }
+
+    /// The bucket that has the directory of this name.
+    pub fn in_directory(root: Rc<D>, name: &str, config: Config, ids: Rc<Ids>, room: Rc<Room<D>>) -> Self {
+        Self { root, name: name.into(), config, ids, tree: room.slot(), room }
     }
 
     fn fail(&self, error: FileError) -> Error {
@@ -59,7 +64,7 @@ impl<D: Directory> FileBucket<D> {
     }
 
     /// Runs `action` on the bucket's tree, made if there is none.
-    fn writing<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<T> {
+    pub fn writing<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<T> {
         let mut slot = self.tree.borrow_mut();
         let tree = match &mut *slot {
             Some(tree) => tree,
@@ -82,7 +87,7 @@ impl<D: Directory> FileBucket<D> {
         action(tree)
     }
 
-    fn change(&self, key: &str, change: Change<'_>) -> Result<Outcome> {
+    pub fn change(&self, key: &str, change: Change<'_>) -> Result<Outcome> {
         self.writing(|tree| tree.change(Name::new(tree, key), change))
     }
 

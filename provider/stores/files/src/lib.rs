@@ -21,6 +21,8 @@
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
 //! | `body` | values that pass as host streams |
+//! | [`upgrade`] | from an older format to this one |
+//! | [`repair`] | what can still be read of a damaged directory, copied to a new one |
 //! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
 //! | `v2` | segments in format 2 |
@@ -47,6 +49,7 @@ mod nodelog;
 mod policy;
 mod read;
 mod record;
+pub mod repair;
 mod room;
 mod run;
 mod segment;
@@ -56,6 +59,7 @@ mod succeed;
 pub mod survey;
 mod tail;
 mod tree;
+pub mod upgrade;
 mod v2;
 mod value;
 #[cfg(target_arch = "wasm32")]

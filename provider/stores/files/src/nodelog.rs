@@ -35,6 +35,8 @@ const RECORD: usize = OVERHEAD + 18;
 /// Bytes read from the end of the file. All of a log that is not longer is checked.
 const TAIL: usize = 4096;
 const CHUNK: usize = 64 << 10;
+/// Bytes of a damaged log that a repair looks at: far more than any has.
+const SALVAGED: usize = 16 << 20;
 /// Attempts at a record, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
 
@@ -74,6 +76,22 @@ fn look<D: Directory>(
         Err(FileError::NotFound) => Ok(NodeState::default()),
         Err(error) => Err(failed(node, error)),
     }
+}
+
+/// The same for a repair: where the log is damaged, the highest state that can be read, and the damage.
+///
+/// # Errors
+/// Of reading; damage is none.
+pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(NodeState, Option<Error>)> {
+    let damage = match read(directory, keys, node) {
+        Ok(state) => return Ok((state, None)),
+        Err(error) if error.kind() == Kind::Damaged => error,
+        Err(error) => return Err(error),
+    };
+    let Ok(file) = directory.open(&node.log(), Open::Read) else { return Ok((NodeState::default(), Some(damage))) };
+    let bytes = read_at(&file, node, 0, SALVAGED)?;
+    let state = records(keys, node, &bytes).into_iter().map(|(_, state)| state).max();
+    Ok((state.unwrap_or_default(), Some(damage)))
 }
 
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {

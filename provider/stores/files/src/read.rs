@@ -169,7 +169,7 @@ impl<D: Directory> Tree<D> {
     }
 
     /// The text of an entry's key; `None` if the entry was replaced and the file of its key is gone.
-    fn key_text(&self, item: &Item) -> Result<Option<String>> {
+    pub fn key_text(&self, item: &Item) -> Result<Option<String>> {
         let bytes = match &item.key {
             OwnedKey::Whole(bytes) => bytes.clone(),
             OwnedKey::Far { length, file, digest } => {

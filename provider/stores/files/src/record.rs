@@ -468,6 +468,25 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
     }
 }
 
+/// The operations of a write whose head is as it was written, whatever its blobs are, with what its writer had seen.
+pub fn operations(head: &[u8]) -> Option<(Seen, Ops<'_>)> {
+    let mut bytes = Bytes(head);
+    let (1, _, seen) = (bytes.u8()?, bytes.u64()?, bytes.seen()?) else { return None };
+    Some((seen, Ops { bytes, blob: 0 }))
+}
+
+/// Whether a head that is as it was written is that of pages or of a blob: damage to those changes no key by itself.
+pub fn is_content(head: &[u8]) -> bool {
+    matches!(head.first(), Some(2 | 5))
+}
+
+/// The run of some pages, the number of the first, and the length of each, from a head that is as it was written.
+pub fn pages(head: &[u8]) -> Option<(u64, u32, impl Iterator<Item = u16> + use<'_>)> {
+    let mut bytes = Bytes(head);
+    let (2, run, first) = (bytes.u8()?, bytes.u64()?, bytes.u32()?) else { return None };
+    Some((run, first, bytes.0.as_chunks().0.iter().map(|length| u16::from_le_bytes(*length))))
+}
+
 fn check(checks: &Checks, value: Value<'_>, blobs: &[u8], end: &mut u32) -> Option<()> {
     if let Value::Blob { at, length, check } = value {
         let blob = blobs.get(at as usize..)?.get(..length as usize)?;

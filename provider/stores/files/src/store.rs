@@ -48,6 +48,12 @@ impl<D: Directory> Store for FileStore<D> {
 }
 
 impl<D: Directory> FileStore<D> {
+    /// The bucket that has the directory of this name, for tools that do not know its own.
+    pub(crate) fn in_directory(&self, name: &str) -> Result<FileBucket<Steady<D>>> {
+        let directory = self.directory.clone()?;
+        Ok(FileBucket::in_directory(directory, name, self.config, self.ids.clone(), self.room.clone()))
+    }
+
     fn bucket(&self, bucket: &str) -> Result<Rc<FileBucket<Steady<D>>>> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {

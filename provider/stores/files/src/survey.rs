@@ -11,8 +11,8 @@ use crate::nodelog::{self, NodeState};
 use crate::record::{self, Key};
 use crate::segment::{CHUNK, Segment};
 use crate::tree::Tree;
-use crate::{anchor, error::failed};
-use kvfuse_core::{Error, Kind, Result};
+use crate::{anchor, error::failed, value};
+use kvfuse_core::{Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -52,6 +52,10 @@ pub struct Bucket {
     pub segments: Vec<Part>,
     /// Value files that live pairs name.
     pub values: Files,
+    /// Of these, the ones that were read and are as they were written; none unless [`verify`] was asked for.
+    pub verified: Files,
+    /// Of these, the ones without a check: their values came as streams. None unless [`verify`] was asked for.
+    pub unchecked: Files,
     /// Segments and value files that nothing refers to any more, or not yet.
     pub leftover: Files,
     /// One line each.
@@ -139,18 +143,30 @@ pub fn store<D: Directory>(root: &D) -> Result<Store> {
 /// # Errors
 /// [`Kind::Unsupported`] for another format, and those of reading. Damage is not an error: it is part of the answer.
 pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
-    let first = look(root, directory)?;
+    twice(root, directory, false)
+}
+
+/// The same, and reads all value files as well.
+///
+/// # Errors
+/// As of [`bucket`].
+pub fn verify<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
+    twice(root, directory, true)
+}
+
+fn twice<D: Directory>(root: &Rc<D>, directory: &str, values: bool) -> Result<Bucket> {
+    let first = look(root, directory, values)?;
     if first.damage.is_empty() {
         return Ok(first);
     }
     // Others may be at work: a file that is gone was perhaps replaced. Names are never used again, so what is missing
     // twice is missing.
-    let mut second = look(root, directory)?;
+    let mut second = look(root, directory, values)?;
     second.damage.retain(|line| first.damage.contains(line));
     Ok(second)
 }
 
-fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
+fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> {
     let mut bucket = Bucket::default();
     let fail = |error| failed(&format!("the bucket's directory {name}"), error);
     let Some(directory) = bucket.note(root.directory(name).map_err(fail))? else { return Ok(bucket) };
@@ -191,7 +207,9 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
         };
         match loaded {
             Some(segment) => {
-                let part = part(segment, &tree.keys, &mut named, &mut bucket.damage)?;
+                let read =
+                    |item: &Item, bucket: &mut Bucket| if values { verified(&tree, item, bucket) } else { Ok(()) };
+                let part = part(segment, &tree.keys, &mut named, &mut bucket, &read)?;
                 bucket.segments.push(part);
             }
             None => {
@@ -208,6 +226,8 @@ fn look<D: Directory>(root: &Rc<D>, name: &str) -> Result<Bucket> {
     }
     for (path, size) in &files {
         match named.remove(path) {
+            // Whoever read it has said so.
+            Some(expected) if *size < expected && bucket.damage.iter().any(|line| line.contains(path)) => {}
             Some(expected) if *size < expected => {
                 bucket.damage.push(format!("the value file {path} has {size} bytes of {expected}"));
             }
@@ -261,7 +281,8 @@ fn part<F: File>(
     mut segment: Segment<F>,
     keys: &Keys,
     named: &mut BTreeMap<String, u64>,
-    damage: &mut Vec<String>,
+    bucket: &mut Bucket,
+    files: &dyn Fn(&Item, &mut Bucket) -> Result<()>,
 ) -> Result<Part> {
     let bytes = segment.file.size().map_err(|error| segment.failed(error))?;
     let mut part =
@@ -269,26 +290,28 @@ fn part<F: File>(
     if segment.old.is_none() {
         // What is behind a seal is nothing at all.
         let end = if part.sealed { segment.position } else { bytes };
-        gaps(&segment, end, &mut part)?;
+        gaps(&segment, keys, end, &mut part)?;
     }
     if part.damaged > 0 {
-        damage.push(format!("the file {} has {} bytes that are not as they were written", part.name, part.damaged));
+        let line = format!("the file {} has {} bytes that are not as they were written", part.name, part.damaged);
+        bucket.damage.push(line);
     }
     let mut lines = 0;
-    let mut tell = |error: Error| {
-        lines += 1;
-        match error.kind() {
-            Kind::Damaged if lines <= LINES => damage.push(error.message().to_string()),
-            Kind::Damaged => {}
-            _ => return Err(error),
+    let mut tell = |bucket: &mut Bucket, result: Result<()>| match result {
+        Err(error) if error.kind() == Kind::Damaged => {
+            lines += 1;
+            if lines <= LINES {
+                bucket.damage.push(error.message().to_string());
+            }
+            Ok(())
         }
-        Ok(())
+        other => other,
     };
     for slice in 0..segment.slices() {
         let items = match segment.slice(keys, slice) {
             Ok(slice) => slice.items,
             Err(error) => {
-                tell(error)?;
+                tell(bucket, Err(error))?;
                 continue;
             }
         };
@@ -297,19 +320,42 @@ fn part<F: File>(
             part.live += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
             named.extend(files_of(item));
             if let Stored::Pieces(pieces) = &item.found.value {
-                segment.pieces(pieces).map(drop).or_else(&mut tell)?;
+                tell(bucket, segment.pieces(pieces).map(drop))?;
             }
+            let read = files(item, bucket);
+            tell(bucket, read)?;
         }
     }
     Ok(part)
 }
 
-/// Counts the bytes of a segment that are not a whole record.
-fn gaps<F: File>(segment: &Segment<F>, end: u64, part: &mut Part) -> Result<()> {
+/// Reads the files of a pair, and checks what has a check. What is missing is found without.
+fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> Result<()> {
+    if let Key::Far { length, .. } = item.key.borrow()
+        && tree.key_text(item)?.is_some()
+    {
+        bucket.verified.add(u64::from(length));
+    }
+    match &item.found.value {
+        Stored::File(file) if file.check.is_none() => bucket.unchecked.add(file.size),
+        Stored::File(file) if value::read(&tree.directory, &tree.keys, file)?.is_some() => {
+            bucket.verified.add(file.size)
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Counts the bytes of a segment that are no whole record.
+fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -> Result<()> {
     let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
+    let old = keys.checks(b's', segment.node, segment.generation).marker();
     let mut count = |gap: &mut Vec<u8>, end: u64| -> Result<()> {
-        match segment.judge(gap, end - gap.len() as u64)? {
+        let begin = end - gap.len() as u64;
+        match segment.judge(gap, begin)? {
             _ if gap.is_empty() => {}
+            // Begun in format 2 by a writer that died, before there was a base.
+            _ if begin == 0 && gap.starts_with(&old) => part.torn += gap.len() as u64,
             Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
             Gap::Damaged => part.damaged += gap.len() as u64,
         }

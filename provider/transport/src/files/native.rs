@@ -1,11 +1,15 @@
-//! The file port on a directory of this machine, read-only, for tools.
+//! The file port on a directory of this machine, for tools: read-only, or to [read and write](ReadWrite).
 //!
 //! As with WASI, symbolic links below the directory are not followed. Only regular files are opened: opening a pipe
 //! would wait for a writer.
 
+mod read_write;
+
+pub use read_write::{ReadWrite, ReadWriteFile};
+
 use super::{Directory, File, FileError, Open, Result};
 use std::fs::Metadata;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A read-only directory.
@@ -98,11 +102,7 @@ pub struct NativeFile(std::fs::File);
 
 impl File for NativeFile {
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let mut file = &self.0;
-        file.seek(SeekFrom::Start(offset)).map_err(convert)?;
-        let mut bytes = Vec::new();
-        file.take(length as u64).read_to_end(&mut bytes).map_err(convert)?;
-        Ok(bytes)
+        read(&self.0, offset, length)
     }
 
     fn append(&self, _: &[u8]) -> Result<()> {
@@ -122,12 +122,98 @@ impl File for NativeFile {
     }
 }
 
+#[cfg(unix)]
+fn read(file: &std::fs::File, offset: u64, length: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let read = std::os::unix::fs::FileExt::read_at(file, &mut bytes, offset).map_err(convert)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+#[cfg(not(unix))]
+fn read(mut file: &std::fs::File, offset: u64, length: usize) -> Result<Vec<u8>> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset)).map_err(convert)?;
+    let mut bytes = Vec::new();
+    file.take(length as u64).read_to_end(&mut bytes).map_err(convert)?;
+    Ok(bytes)
+}
+
 fn convert(error: std::io::Error) -> FileError {
     match error.kind() {
         ErrorKind::NotFound => FileError::NotFound,
+        ErrorKind::AlreadyExists => FileError::Exists,
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => FileError::NoSpace,
+        ErrorKind::ReadOnlyFilesystem => FileError::ReadOnly,
         ErrorKind::PermissionDenied => FileError::Access,
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => FileError::WrongType,
         ErrorKind::InvalidFilename => FileError::NameTooLong,
         _ => FileError::Io,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of this test, removed at its end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> std::io::Result<Self> {
+            let path = std::env::temp_dir().join(format!("kvfuse-native-{name}-{}", std::process::id()));
+            std::fs::create_dir(&path)?;
+            Ok(Self(path))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn an_append_goes_to_the_end_and_a_write_to_its_place() -> std::io::Result<()> {
+        let folder = Folder::new("append")?;
+        let directory = ReadWrite::open(&folder.0)?;
+        let work = || -> Result<()> {
+            let (one, other) = (directory.open("file", Open::CreateNew)?, directory.open("file", Open::Write)?);
+            one.append(b"one")?;
+            other.append(b"two")?;
+            one.append(b"three")?;
+            one.write(1, b"N")?;
+            one.append(b"!")?;
+            assert_eq!(other.read(0, 100)?, b"oNetwothree!");
+            assert_eq!(directory.open("file", Open::CreateNew).err(), Some(FileError::Exists));
+            assert_eq!(directory.open("other", Open::Read).err(), Some(FileError::NotFound));
+            directory.create_directory("folder")?;
+            directory.rename("file", "folder/file")?;
+            assert_eq!(directory.directory("folder")?.open("file", Open::Read)?.size()?, 12);
+            directory.unlink("folder/file")?;
+            directory.sync()
+        };
+        assert_eq!(work(), Ok(()));
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_outside_the_directory_is_opened_or_made() -> std::io::Result<()> {
+        let folder = Folder::new("outside")?;
+        let inside = folder.0.join("inside");
+        std::fs::create_dir(&inside)?;
+        std::fs::write(folder.0.join("file"), "outside")?;
+        std::os::unix::fs::symlink("../file", inside.join("link"))?;
+        std::os::unix::fs::symlink("..", inside.join("up"))?;
+        let directory = ReadWrite::open(&inside)?;
+        for how in [Open::Read, Open::Write, Open::Create, Open::CreateNew] {
+            for path in ["link", "up/file", "../file", "..", "/file"] {
+                assert!(directory.open(path, how).is_err(), "{path} {how:?}");
+            }
+        }
+        assert!(directory.create_directory("up/new").is_err() && directory.unlink("../file").is_err());
+        assert_eq!(std::fs::read(folder.0.join("file"))?, b"outside");
+        Ok(())
     }
 }

@@ -9,4 +9,4 @@ pub mod record;
 mod segment;
 mod state;
 
-pub use segment::{State, open};
+pub use segment::{State, is_on_its_way, open};

@@ -64,6 +64,20 @@ pub fn open<F: File>(segment: &Segment<F>, keys: &Keys, size: u64) -> Result<Opt
     Ok(Some(state))
 }
 
+/// Whether a file without a base has nothing but what the makers of one append, if it is in format 2.
+pub fn is_on_its_way<F: File>(segment: &Segment<F>, keys: &Keys) -> Result<Option<bool>> {
+    let checks = keys.checks(b's', segment.node, segment.generation);
+    let front = segment.file.read(0, CHUNK).map_err(|error| segment.failed(error))?;
+    if !front.starts_with(&checks.marker()) {
+        return Ok(None);
+    }
+    let records = (0..front.len()).filter_map(|at| match frame::read(&checks, front.get(at..)?) {
+        Read::Whole(frame) => record::decode(&checks, frame.head, frame.blobs),
+        _ => None,
+    });
+    Ok(Some(!records.into_iter().any(|record| matches!(record, Record::Write(_) | Record::Seal(_)))))
+}
+
 impl State {
     pub fn phase(&self) -> Phase {
         match (&self.partials, self.seal) {

@@ -1,5 +1,6 @@
 //! What every format version wrote is read by this one, and can be written to.
 
+mod upgrade;
 mod write;
 
 use kvfuse_core::{Bucket, Store, Swap};
