@@ -81,7 +81,7 @@ fn look<D: Directory>(
 /// The same for a repair: where the log is damaged, the highest state that can be read, and the damage.
 ///
 /// # Errors
-/// Of reading; damage is none.
+/// Of reading. Damage is not an error.
 pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(NodeState, Option<Error>)> {
     let damage = match read(directory, keys, node) {
         Ok(state) => return Ok((state, None)),

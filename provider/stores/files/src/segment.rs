@@ -358,7 +358,7 @@ impl<F: File> Segment<F> {
     }
 
     /// `window` is what was read already from the position on. Rather than to read further than `far`, the segment is
-    /// opened anew.
+    /// opened again.
     fn read_on(
         &mut self,
         keys: &Keys,
@@ -636,7 +636,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// Makes what was read last through a power cut. Once that failed, it fails for good.
+    /// Makes what was read survive a power cut. Once this has failed, it always fails.
     pub fn sync(&mut self) -> Result<()> {
         if self.poisoned {
             return Err(self.failed(FileError::Io));
