@@ -132,9 +132,9 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        let used = self.consume(keys, rest, true, &mut [])?;
-        // What is left may be a record on its way.
-        if used < rest.len() {
+        self.consume(keys, rest, true, &mut [])?;
+        // What is left may be a record on its way; and an index may cover less than what lies before the window.
+        if self.position < start + window.len() as u64 {
             self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
         }
         Ok(true)
