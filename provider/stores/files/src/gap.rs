@@ -107,18 +107,19 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
 }
 
-/// The records among some bytes that lack their end.
+/// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.
 fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut begun = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = piece(checks, rest);
-        if piece.starts_with(&checks.marker()) && missing(checks, piece, &[]).is_none_or(|missing| missing > 0) {
-            begun.push(piece);
+        if !matches!(frame::read(checks, piece), Read::Whole(_)) {
+            of_piece(checks, piece, 0, &mut begun);
+            let more = begun.len().saturating_sub(MOST_TORN);
+            begun.drain(..more);
         }
         rest = rest.get(piece.len()..).unwrap_or_default();
     }
-    begun.drain(..begun.len().saturating_sub(MOST_TORN));
     begun
 }
 
@@ -210,6 +211,16 @@ mod tests {
             for torn in between {
                 assert_eq!(judge_behind(&checks(), begun, &[torn, rest].concat(), 0), Gap::Torn, "{length}");
             }
+        }
+    }
+
+    #[test]
+    fn the_rests_of_two_records_that_hosts_cut_in_turn_are_not_damage() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for length in HEADER..one.len() {
+            let ((begun, rest), (front, back)) = (one.split_at(length), two.split_at(30));
+            let before = [begun, front, rest, &record(3, b"whole")].concat();
+            assert_eq!(judge_behind(&checks(), &before, back, 0), Gap::Torn, "{length}");
         }
     }
 

@@ -175,8 +175,11 @@ impl<F: File> Segment<F> {
             }
         }
         let gap = self.scan(&window)?.unwrap_or(window.len());
-        if self.judge(window.get(..gap).unwrap_or_default(), at)? == Gap::Damaged {
-            return Ok(true);
+        match self.judge(window.get(..gap).unwrap_or_default(), at)? {
+            Gap::Damaged => return Ok(true),
+            // The base was taken before it was said to last: nothing behind it counts.
+            Gap::Lost => return Ok(false),
+            Gap::Torn => {}
         }
         let rest = window.get(gap..).unwrap_or_default();
         Ok(self.beginning(rest)?.is_none() && !rest.is_empty())
@@ -187,7 +190,7 @@ impl<F: File> Segment<F> {
         let gap = match frame::read(&self.checks, bytes) {
             Read::Whole(_) => 0,
             _ => match self.scan(bytes)? {
-                Some(gap) if gap::judge(&self.checks, bytes.get(..gap).unwrap_or_default(), 0) != Gap::Damaged => gap,
+                Some(gap) if gap::judge(&self.checks, bytes.get(..gap).unwrap_or_default(), 0) == Gap::Torn => gap,
                 _ => return Ok(None),
             },
         };
