@@ -137,7 +137,7 @@ fn missing_and_short_files_are_damage() {
 
     std::fs::remove_file(folder.path("data/b-b/anchor")).unwrap();
     let ran = folder.kvfuse(&["stat", "data"]);
-    assert!(ran.stdout.contains("damage: the file anchor is missing or damaged"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("damage: the file anchor is damaged: it is missing"), "{}", ran.stdout);
 }
 
 #[cfg(unix)]

@@ -13,7 +13,8 @@
 //! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
 //! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
 //! segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is appended again
-//! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not read the logs of all nodes on its way. The logs are what counts.
+//! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not
+//! read the logs of all nodes on its way. The logs are what counts.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
@@ -187,7 +188,7 @@ pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     Err(damaged(ANCHOR, "it is not as it was written"))
 }
 
-/// The anchor of a bucket, made if it has none. It lasts through a power cut from here on, together with the directory
+/// The anchor of a bucket, made if it has none. From here on it survives a power cut, together with the directory
 /// itself, whatever the durability: all other files are unreadable without it.
 pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, shared: &Shared) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;

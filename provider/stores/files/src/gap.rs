@@ -15,6 +15,8 @@ pub enum Gap {
     Torn,
     /// A power cut took what was here. It may have counted.
     Lost,
+    /// Several hosts cut records here at once, or it is damage: what later writers had seen tells.
+    Unclear,
     /// Something other than the store changed it.
     Damaged,
 }
@@ -22,7 +24,7 @@ pub enum Gap {
 /// Torn records whose rest may still come.
 const MOST_TORN: usize = 16;
 /// Places at which the rest of a record is looked for within another one.
-const MOST_PLACES: usize = 256;
+const MOST_PLACES: usize = 4096;
 /// Bytes that a disk writes at once.
 const SECTOR: u64 = 512;
 /// Zeros that are taken for the end of a lost page.
@@ -89,7 +91,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
         }
-        return if lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged };
+        return if lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) };
     }
     let whole = match frame::lengths(checks, piece) {
         Some((head, blobs)) => OVERHEAD + head + blobs,
@@ -104,21 +106,31 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     // No single flipped bit makes an end zero.
-    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
+    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) }
 }
 
-/// The records among some bytes that lack their end.
+/// What nothing explains. The rests of records that were cut at the same time can lie in any order.
+fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
+    let cut = |begun: &&[u8]| {
+        begun.starts_with(&checks.marker())
+            && (begun.len() < HEADER || missing(checks, begun, &[]).is_some_and(|missing| missing > 0))
+    };
+    if torn.iter().any(cut) { Gap::Unclear } else { Gap::Damaged }
+}
+
+/// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.
 fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut begun = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = piece(checks, rest);
-        if piece.starts_with(&checks.marker()) && missing(checks, piece, &[]).is_none_or(|missing| missing > 0) {
-            begun.push(piece);
+        if !matches!(frame::read(checks, piece), Read::Whole(_)) {
+            of_piece(checks, piece, 0, &mut begun);
+            let more = begun.len().saturating_sub(MOST_TORN);
+            begun.drain(..more);
         }
         rest = rest.get(piece.len()..).unwrap_or_default();
     }
-    begun.drain(..begun.len().saturating_sub(MOST_TORN));
     begun
 }
 
@@ -137,12 +149,20 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
 
 /// Whether the rest of a torn record stands within another record, which is as it was written but for that.
 fn holds_rest(checks: &Checks, begun: &[u8], piece: &[u8]) -> bool {
-    let Some(missing) = missing(checks, begun, &[]).filter(|missing| *missing > 0) else { return false };
-    let ends = (1..piece.len().saturating_sub(missing)).filter(|at| piece.get(at + missing - 1) == Some(&checks.end()));
-    ends.take(MOST_PLACES).any(|at| {
-        let ((front, rest), back) = (piece.split_at(at), piece.get(at + missing..).unwrap_or_default());
-        completes(checks, front, back) && completes(checks, begun, rest.get(..missing).unwrap_or_default())
-    })
+    let marker = checks.marker();
+    if !begun.starts_with(&marker) || !piece.starts_with(&marker) {
+        return false;
+    }
+    let known = missing(checks, begun, &[]);
+    let holds = |at: usize| {
+        let (front, rest) = piece.split_at(at);
+        let missing =
+            known.or_else(|| missing(checks, begun, rest)).filter(|missing| (1..rest.len()).contains(missing))?;
+        let (rest, back) = rest.split_at(missing);
+        let ends = rest.last() == Some(&checks.end());
+        Some(ends && completes(checks, front, back) && completes(checks, begun, rest))
+    };
+    (1..piece.len()).take(MOST_PLACES).any(|at| holds(at) == Some(true))
 }
 
 /// Whether zeros reach to the end of a sector.
@@ -206,9 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn the_rests_of_two_records_that_hosts_cut_in_turn_are_not_damage() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for length in HEADER..one.len() {
+            let ((begun, rest), (front, back)) = (one.split_at(length), two.split_at(30));
+            let before = [begun, front, rest, &record(3, b"whole")].concat();
+            assert_eq!(judge_behind(&checks(), &before, back, 0), Gap::Torn, "{length}");
+        }
+    }
+
+    #[test]
     fn two_records_that_hosts_cut_at_the_same_time_are_not_damage() {
         let (one, two) = (record(1, b"one"), record(2, b"another one"));
-        for first in HEADER..one.len() {
+        for first in 4..one.len() {
             for second in 4..two.len() {
                 let ((begun, rest), (front, back)) = (one.split_at(first), two.split_at(second));
                 let gap = [front, rest, back].concat();

@@ -1,12 +1,13 @@
-//! Directories of which a sync failed: what it was to make last may be gone for good, though everybody sees it. A later
-//! sync says nothing about that, so none is believed for the rest of the instance's life.
+//! Directories that remember failed syncs. What such a sync should have made durable may be lost with the next power cut,
+//! although everyone sees it until then. A later sync says nothing about it, so none is believed for as long as the
+//! instance lives.
 
 use kvfuse_transport::files::{Directory, FileError, Open, Result};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-/// A directory that remembers.
+/// A directory that remembers its failed syncs.
 pub struct Steady<D> {
     directory: D,
     /// From the store's directory.

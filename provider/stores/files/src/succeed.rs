@@ -13,7 +13,7 @@
 //! 5. the parent's log is synced, or this node's could outlive the split that made it; then this node's is raised, and synced;
 //! 6. value files that only the sealed segment named are removed, and then the sealed file.
 //!
-//! The sealed file need not be synced: if a power cut takes its seal before 5, it goes on, is sealed anew, and what
+//! The sealed file need not be synced: if a power cut takes its seal before 5, it goes on, is sealed again, and what
 //! followed the lost seal does nothing, because bases name the seal that they follow.
 
 use crate::encode::{self, Content, Encoder};

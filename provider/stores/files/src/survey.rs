@@ -329,7 +329,7 @@ fn part<F: File>(
     Ok(part)
 }
 
-/// Reads the files of a pair, and checks what has a check. What is missing is found without.
+/// Reads the files of a pair and compares their checks. Missing files are found without reading.
 fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> Result<()> {
     if let Key::Far { length, .. } = item.key.borrow()
         && tree.key_text(item)?.is_some()
@@ -346,7 +346,7 @@ fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> R
     Ok(())
 }
 
-/// Counts the bytes of a segment that are no whole record.
+/// Counts the bytes of a segment that are not a whole record.
 fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -> Result<()> {
     let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
     let old = keys.checks(b's', segment.node, segment.generation).marker();
@@ -356,7 +356,7 @@ fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -
             _ if gap.is_empty() => {}
             // Begun in format 2 by a writer that died, before there was a base.
             _ if begin == 0 && gap.starts_with(&old) => part.torn += gap.len() as u64,
-            Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
+            Gap::Torn | Gap::Lost | Gap::Unclear => part.torn += gap.len() as u64,
             Gap::Damaged => part.damaged += gap.len() as u64,
         }
         gap.clear();

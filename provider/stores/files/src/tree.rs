@@ -160,7 +160,7 @@ impl<D: Directory> Tree<D> {
             // What has split has no segment here. This way the steady state takes one look into one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
                 if segment.is_waiting() {
-                    // Opening it anew failed halfway.
+                    // Opening it again failed halfway.
                     self.forget(node);
                     continue;
                 }
@@ -228,7 +228,7 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        let mut state = self.opening(|tree| nodelog::glance(&tree.directory, &tree.keys, node))?;
+        let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
                 self.mark_split(node, state.seal);
@@ -313,7 +313,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Makes the entries of the bucket's directory last through a power cut.
+    /// Makes the entries of the bucket's directory survive a power cut.
     pub fn sync_directory(&mut self) -> Result<()> {
         self.opening(|tree| {
             tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
@@ -340,7 +340,7 @@ impl<D: Directory> Tree<D> {
     /// Raises a node's state, so that it lasts through a power cut.
     pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
         nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
-        // It was appended anew.
+        // It was appended again.
         self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
         Ok(())
     }

@@ -39,7 +39,7 @@ pub fn create<D: Directory>(directory: &D, name: ValueName) -> Result<D::File> {
     opened.map_err(|error| fail(name, error))
 }
 
-/// Makes a file's content and name last through a power cut. Done before a record names the file, whatever the
+/// Makes a file's content and name survive a power cut. Done before a record names the file, whatever the
 /// durability: otherwise a record could outlive what it names.
 pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, config: Config) -> Result<()> {
     if config.has(Flaw::ValueNotSynced) {

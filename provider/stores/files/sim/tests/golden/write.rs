@@ -27,6 +27,8 @@ struct Staged {
 
 impl Director for Staged {
     fn judge(&self, call: Call, path: &str) -> Verdict {
+        // In the bucket's directory.
+        let path = path.split_once('/').map_or(path, |(_, path)| path);
         if !(self.watch)(call, path) {
             return Verdict::Go;
         }

@@ -1,0 +1,282 @@
+//! One segment: an append-only file with a base, the records behind it, and now and then an index of those.
+//!
+//! A segment is opened from its end: the last index or the base is found there, and what lies behind it is read. From then
+//! on only what was appended since the last look is read. How a key is found is in [`lookup`](crate::lookup).
+
+mod opening;
+mod reading;
+
+use crate::config::Config;
+use crate::encode::Encoder;
+use crate::flaw::Flaw;
+use crate::hash::{Checks, Keys};
+use crate::item::Outcome;
+use crate::name::{Node, ValueName};
+use crate::record::{self, Op, Plan, Seal, Seen, Totals};
+use crate::room::Shared;
+use crate::run::Run;
+use crate::tail::Tail;
+use crate::v2;
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::files::{File, FileError};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Bytes to ask for when nothing new is expected.
+pub const PROBE: usize = 512;
+/// Bytes to ask for when there is more. Hosts give no more than this at once.
+pub const CHUNK: usize = 64 << 10;
+/// Largest segment this store reads, in bytes; it writes none near it.
+pub const MAX_SIZE: u64 = 1 << 30;
+/// Bytes behind the known position above which a segment is opened again rather than read on.
+const FAR: u64 = 512 << 10;
+/// Bytes before the rest of a cut record in which its beginning is looked for.
+const PAST: u64 = 256 << 10;
+/// Positions remembered, to check what writers say that they have seen.
+const RECENT: usize = 64;
+
+/// The stages of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// There is no base yet.
+    Waiting,
+    Live,
+    Sealed(Seal),
+}
+
+/// A base that is there.
+pub struct BaseAt {
+    pub run: Run,
+    pub totals: Totals,
+    pub next: u64,
+    /// Where its record is, and how long it is.
+    pub at: (u32, u32),
+}
+
+/// The index that counts.
+pub struct IndexAt {
+    pub run: Run,
+    /// Entries that came while its pages were written.
+    pub last: Rc<[u8]>,
+    pub dead: Vec<ValueName>,
+    pub dead_bytes: u64,
+    /// Up to where it covers the file.
+    pub covers: u64,
+}
+
+pub struct Segment<F> {
+    pub file: F,
+    pub node: Node,
+    pub generation: u64,
+    /// The seal that its base follows. Bases that follow another one have no effect.
+    pub follows: u64,
+    pub checks: Checks,
+    pub phase: Phase,
+    pub base: Option<BaseAt>,
+    pub index: Option<IndexAt>,
+    pub tail: Tail,
+    /// The same file in format 2, if it is in that.
+    pub old: Option<Box<v2::State>>,
+    /// Where this instance has read to.
+    pub position: u64,
+    /// The offset of something that is damaged. What was last written before it cannot be relied on.
+    pub hole: Option<u64>,
+    /// Whether a power cut took something. No write behind that counts, only a seal.
+    pub ended: bool,
+    /// Where the first of what it took begins.
+    lost_at: u64,
+    /// Whether that was perhaps not a power cut but hosts that cut records.
+    unclear: bool,
+    /// Ends of records read last, with the versions there.
+    recent: VecDeque<Seen>,
+    /// Bytes that were not a whole record, with valid ones behind them.
+    pub skipped: u64,
+    pub writable: bool,
+    /// The operation in which it was looked at for news last.
+    pub looked: u64,
+    /// The operation in which it was used last.
+    pub used: u64,
+    /// Up to where its content is known to survive a power cut.
+    pub synced: u64,
+    /// Whether its name is known to survive one.
+    pub named: bool,
+    /// Whether a sync of it failed. What was not synced by then may never be, even if a later sync succeeds.
+    pub poisoned: bool,
+    /// Bytes that may still be hashed while looking for a record among other bytes.
+    scan_budget: u64,
+    pub shared: Rc<Shared>,
+    pub config: Config,
+}
+
+/// A write that this instance has appended, and what it did.
+pub struct Sent<'a> {
+    pub id: u64,
+    pub frame: Vec<u8>,
+    /// Where in the frame the blobs begin.
+    pub blobs: usize,
+    /// Its operations, with the places of their keys.
+    pub ops: Vec<(u64, Op<'a>)>,
+    /// Whether `ops` are exactly what a reader of the frame would find.
+    pub complete: bool,
+    /// What the last of them did. `None` until the write is found among those that count.
+    pub outcome: Option<Outcome>,
+}
+
+fn all_found(sent: &[Sent<'_>]) -> bool {
+    !sent.is_empty() && sent.iter().all(|sent| sent.outcome.is_some())
+}
+
+impl<F: File> Segment<F> {
+    /// A segment of which nothing is read yet. `place` is node, generation and the seal that it follows.
+    pub fn new(file: F, keys: &Keys, place: (Node, u64, u64), writable: bool, about: (Rc<Shared>, Config)) -> Self {
+        let (node, generation, follows) = place;
+        let checks = keys.checks(b'S', node, generation);
+        let poisoned = about.0.failed.borrow().contains(&checks.file()) && !about.1.has(Flaw::FailedSyncForgotten);
+        Self {
+            file,
+            node,
+            generation,
+            follows,
+            checks,
+            phase: Phase::Waiting,
+            base: None,
+            index: None,
+            tail: Tail::default(),
+            old: None,
+            position: 0,
+            hole: None,
+            ended: false,
+            lost_at: 0,
+            unclear: false,
+            recent: VecDeque::new(),
+            skipped: 0,
+            writable,
+            looked: 0,
+            used: 0,
+            synced: 0,
+            named: false,
+            poisoned,
+            scan_budget: 64 << 20,
+            shared: about.0,
+            config: about.1,
+        }
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.phase == Phase::Waiting
+    }
+
+    pub fn sealed(&self) -> Option<Seal> {
+        match self.phase {
+            Phase::Sealed(seal) => Some(seal),
+            _ => None,
+        }
+    }
+
+    /// An estimate of the memory it takes, in bytes, without pages.
+    pub fn memory(&self) -> usize {
+        let base = self.base.as_ref().map_or(0, |base| base.run.memory());
+        let index = self.index.as_ref().map_or(0, |index| index.run.memory() + index.last.len());
+        let old = self.old.as_ref().map_or(0, |old| old.memory());
+        self.tail.memory() + base + index + old + size_of::<Self>()
+    }
+
+    /// The version that the next operation gets.
+    pub fn next_version(&self) -> u64 {
+        self.old.as_ref().map_or(self.tail.next_version(), |old| old.next_version())
+    }
+
+    /// What a record that is written now says of the file.
+    pub fn seen(&self) -> Seen {
+        Seen { position: self.position as u32, version: self.next_version() as u32 }
+    }
+
+    /// Where the records behind the base begin.
+    pub fn base_end(&self) -> u64 {
+        self.base.as_ref().map_or(0, |base| u64::from(base.at.0) + u64::from(base.at.1))
+    }
+
+    /// Up to where an index, or else the base, covers the file.
+    pub fn covered(&self) -> u64 {
+        self.index.as_ref().map_or_else(|| self.base_end(), |index| index.covers)
+    }
+
+    fn break_at(&mut self, at: u64) {
+        self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
+    }
+
+    /// Appends a seal, and reads on. It may be torn, and then the segment is not sealed.
+    pub fn seal(&mut self, keys: &Keys, id: u64, plan: Plan) -> Result<()> {
+        let seal = match &self.old {
+            Some(old) => v2::encode::seal(old.checks(), id, plan),
+            None => Encoder::seal(&self.checks, id, self.seen(), plan),
+        };
+        let sent = self.file.append(&seal);
+        self.catch_up(keys, 0)?;
+        if self.sealed().is_none() {
+            sent.map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was read survive a power cut. Once this has failed, it always fails.
+    pub fn sync(&mut self) -> Result<()> {
+        if self.poisoned {
+            return Err(self.failed(FileError::Io));
+        }
+        self.file.sync().map_err(|error| {
+            if !self.config.has(Flaw::FailedSyncForgotten) {
+                self.poisoned = true;
+                self.shared.failed.borrow_mut().insert(self.checks.file());
+            }
+            self.failed(error)
+        })
+    }
+
+    /// Reads bytes that have to be there.
+    pub fn exactly(&self, at: u64, length: usize) -> Result<Vec<u8>> {
+        let mut out = self.file.read(at, length).map_err(|error| self.failed(error))?;
+        while out.len() < length {
+            let more = self.file.read(at + out.len() as u64, length - out.len()).map_err(|error| self.failed(error))?;
+            if more.is_empty() {
+                return Err(self.damaged("it ends before what it refers to"));
+            }
+            out.extend_from_slice(&more);
+        }
+        Ok(out)
+    }
+
+    pub fn name(&self) -> String {
+        self.node.segment(self.generation)
+    }
+
+    pub fn damaged(&self, what: &str) -> Error {
+        damaged(&self.name(), what)
+    }
+
+    fn foreign(&self, format: u16) -> Error {
+        Error::new(
+            Kind::Unsupported,
+            format!(
+                "the file {} is in format {format} of this store, and this version knows formats 2 and {}; use the \
+                 version that wrote it",
+                self.name(),
+                record::FORMAT
+            ),
+        )
+    }
+
+    pub fn failed(&self, error: FileError) -> Error {
+        crate::error::failed(&format!("the file {}", self.name()), error)
+    }
+}
+
+/// The error for a file that is not as this store wrote it.
+pub fn damaged(name: &str, what: &str) -> Error {
+    Error::new(
+        Kind::Damaged,
+        format!(
+            "the file {name} is damaged: {what}; `kvfuse stat` shows the extent, `kvfuse repair` saves what can be read"
+        ),
+    )
+}
