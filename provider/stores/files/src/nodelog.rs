@@ -53,18 +53,6 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<Node
     look(directory, keys, node, read_file)
 }
 
-/// The same in one call less. A host may give less than there is, so this may be a state that the node had: for those who
-/// [`read`] it if what it leads to is not there.
-pub fn glance<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, |file, keys, node| {
-        let bytes = file.read(0, TAIL).map_err(|error| failed(node, error))?;
-        if bytes.len() < TAIL {
-            return Ok(judge(keys, node, &bytes)?.unwrap_or_default());
-        }
-        read_file(file, keys, node)
-    })
-}
-
 fn look<D: Directory>(
     directory: &D,
     keys: &Keys,
