@@ -15,6 +15,8 @@ pub enum Gap {
     Torn,
     /// A power cut took what was here. It may have counted.
     Lost,
+    /// Several hosts cut records here at once, or it is damage: what later writers had seen tells.
+    Unclear,
     /// Something other than the store changed it.
     Damaged,
 }
@@ -89,7 +91,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
         }
-        return if lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged };
+        return if lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) };
     }
     let whole = match frame::lengths(checks, piece) {
         Some((head, blobs)) => OVERHEAD + head + blobs,
@@ -104,7 +106,16 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     // No single flipped bit makes an end zero.
-    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { Gap::Damaged }
+    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) }
+}
+
+/// What nothing explains. The rests of records that were cut at the same time can lie in any order.
+fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
+    let cut = |begun: &&[u8]| {
+        begun.starts_with(&checks.marker())
+            && (begun.len() < HEADER || missing(checks, begun, &[]).is_some_and(|missing| missing > 0))
+    };
+    if torn.iter().any(cut) { Gap::Unclear } else { Gap::Damaged }
 }
 
 /// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.

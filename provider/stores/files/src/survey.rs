@@ -356,7 +356,7 @@ fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -
             _ if gap.is_empty() => {}
             // Begun in format 2 by a writer that died, before there was a base.
             _ if begin == 0 && gap.starts_with(&old) => part.torn += gap.len() as u64,
-            Gap::Torn | Gap::Lost => part.torn += gap.len() as u64,
+            Gap::Torn | Gap::Lost | Gap::Unclear => part.torn += gap.len() as u64,
             Gap::Damaged => part.damaged += gap.len() as u64,
         }
         gap.clear();

@@ -216,8 +216,8 @@ impl<'a, F: File> Replay<'a, F> {
                     self.say(&format!("a value in the record at byte {at} is not as it was written"));
                     self.write(*seen, ops.iter().copied(), (*at, *blobs, *end));
                 }
-                Event::Gap { gap: Gap::Lost, at } if *at >= covers => self.ended = true,
-                Event::Gap { gap: Gap::Lost | Gap::Damaged, at } => {
+                Event::Gap { gap: Gap::Lost | Gap::Unclear, at } if *at >= covers => self.ended = true,
+                Event::Gap { gap: Gap::Lost | Gap::Unclear | Gap::Damaged, at } => {
                     self.say(&format!("a record at byte {at} is not as it was written"));
                     self.hole();
                 }

@@ -85,6 +85,8 @@ pub struct Segment<F> {
     pub ended: bool,
     /// Where the first of what it took begins.
     lost_at: u64,
+    /// Whether that was perhaps not a power cut but hosts that cut records.
+    unclear: bool,
     /// Ends of records read last, with the versions there.
     recent: VecDeque<Seen>,
     /// Bytes that were not a whole record, with valid ones behind them.
@@ -145,6 +147,7 @@ impl<F: File> Segment<F> {
             hole: None,
             ended: false,
             lost_at: 0,
+            unclear: false,
             recent: VecDeque::new(),
             skipped: 0,
             writable,

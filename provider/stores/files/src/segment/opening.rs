@@ -154,7 +154,7 @@ impl<F: File> Segment<F> {
         self.tail = Tail::new(next);
         self.index = index.map(|(index, _)| index);
         (self.base, self.phase, self.position) = (Some(base), Phase::Live, position);
-        (self.hole, self.ended) = (None, false);
+        (self.hole, self.ended, self.unclear) = (None, false, false);
         self.recent.clear();
         self.recent.push_back(self.seen());
     }
@@ -178,7 +178,7 @@ impl<F: File> Segment<F> {
         match self.judge(window.get(..gap).unwrap_or_default(), at)? {
             Gap::Damaged => return Ok(true),
             // The base was taken before it was said to last: nothing behind it counts.
-            Gap::Lost => return Ok(false),
+            Gap::Lost | Gap::Unclear => return Ok(false),
             Gap::Torn => {}
         }
         let rest = window.get(gap..).unwrap_or_default();

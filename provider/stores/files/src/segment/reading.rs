@@ -116,8 +116,9 @@ impl<F: File> Segment<F> {
                     let bytes = rest.get(..gap).unwrap_or_default();
                     match self.judge(bytes, self.position)? {
                         Gap::Torn => {}
-                        Gap::Lost if self.ended => {}
-                        Gap::Lost => {
+                        Gap::Lost | Gap::Unclear if self.ended => {}
+                        gap @ (Gap::Lost | Gap::Unclear) => {
+                            self.unclear = gap == Gap::Unclear;
                             (self.ended, self.lost_at) = (!self.config.has(Flaw::LostPageSkipped), self.position);
                         }
                         Gap::Damaged => self.break_at(self.position),
@@ -211,6 +212,10 @@ impl<F: File> Segment<F> {
                 self.start_at(base, None, self.position);
             }
             Record::Foreign(format) if self.is_waiting() => return Err(self.foreign(format)),
+            // A false alarm takes nothing that anybody counted.
+            Record::Write { seen, .. } if live && self.unclear => {
+                self.agrees(seen, at);
+            }
             // Before the base, or nothing that changes the state.
             _ => {}
         }
