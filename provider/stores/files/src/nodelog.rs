@@ -50,17 +50,8 @@ fn failed(node: Node, error: FileError) -> Error {
 /// Of reading; [`Kind::Damaged`] if what is read has bytes that are not a record and were not cut off: they may have said
 /// more.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
-    look(directory, keys, node, read_file)
-}
-
-fn look<D: Directory>(
-    directory: &D,
-    keys: &Keys,
-    node: Node,
-    read: impl FnOnce(&D::File, &Keys, Node) -> Result<NodeState>,
-) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
-        Ok(file) => read(&file, keys, node),
+        Ok(file) => read_file(&file, keys, node),
         Err(FileError::NotFound) => Ok(NodeState::default()),
         Err(error) => Err(failed(node, error)),
     }
@@ -82,6 +73,8 @@ pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(
     Ok((state.unwrap_or_default(), Some(damage)))
 }
 
+/// Reads to the end, though that takes a call more: a host may give less than there is, and after a power cut a state that
+/// the node had before can lead to a file that was removed since.
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
     let bytes = read_at(file, node, 0, TAIL)?;
     if bytes.len() < TAIL {

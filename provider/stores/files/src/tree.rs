@@ -228,7 +228,6 @@ impl<D: Directory> Tree<D> {
 
     /// Opens a node's live segment. `parent` is a sealed one whose split is not known to be complete.
     fn open(&mut self, node: Node, parent: Option<Node>) -> Result<Opened> {
-        // Read to its end: what a short read leads to may be a segment that a power cut brought back.
         let mut state = self.state_of(node)?;
         for _ in 0..TRIES {
             if state.split {
