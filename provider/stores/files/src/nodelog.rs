@@ -136,6 +136,10 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
             let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
+            // Less than a marker may be there of the next one. (Of one byte, it may be a changed end.)
+            let marker = checks.marker();
+            let next = [3, 2].into_iter().find(|length| marker.get(..*length).is_some_and(|cut| piece.ends_with(cut)));
+            let piece = piece.get(..piece.len() - next.unwrap_or(0)).unwrap_or_default();
             // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest further
             // on. What has all bytes of a record was one.
             if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {

@@ -17,6 +17,9 @@ const MAX_BUCKET_NAME: usize = 64 << 10;
 /// Buckets that stay open after their callers have dropped them.
 const KEPT: usize = 8;
 
+/// A bucket that is open.
+type Opened<D> = Rc<FileBucket<Steady<D>>>;
+
 pub struct FileStore<D: Directory> {
     /// If there is none, opening a bucket fails with this error.
     directory: Result<Rc<Steady<D>>>,
@@ -24,7 +27,7 @@ pub struct FileStore<D: Directory> {
     ids: Rc<Ids>,
     room: Rc<Room<Steady<D>>>,
     /// The buckets opened last, the newest at the end.
-    buckets: RefCell<Vec<(String, Rc<FileBucket<Steady<D>>>)>>,
+    buckets: RefCell<Vec<(String, Opened<D>)>>,
 }
 
 impl<D: Directory> FileStore<D> {

@@ -338,7 +338,7 @@ fn pairs_bytes<F: File>(old: &Segment<F>, node: Node) -> u64 {
         (Some(pairs), _) => pairs.memory() as u64 / 2,
         (None, Some(base)) => {
             let pairs = base.run.bytes();
-            let pair = if base.totals.keys > 0 { pairs / base.totals.keys } else { 128 };
+            let pair = pairs.checked_div(base.totals.keys).unwrap_or(128);
             pairs + old.next_version().saturating_sub(base.next).saturating_mul(pair)
         }
         (None, None) => 0,

@@ -339,7 +339,12 @@ impl<D: Directory> Tree<D> {
 
     /// Raises a node's state, so that it lasts through a power cut.
     pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
+        let again = self.has_failed(node);
         nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
+        if again {
+            // The log may have been made by the attempt that failed, and its name not last.
+            self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
+        }
         // It was appended again.
         self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
         Ok(())

@@ -31,7 +31,7 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
-use walk::{Read, Walk};
+use walk::{Read, Take, Walk};
 
 /// Pairs that are written together, and bytes of them.
 const BATCH: (usize, usize) = (1000, 1 << 20);
@@ -107,7 +107,7 @@ fn part(places: &RangeInclusive<u64>) -> (f64, f64) {
 fn read<S: Directory>(
     from: &Rc<S>,
     name: &str,
-    take: &mut dyn FnMut(&Tree<S>, Read<'_, S>) -> Result<()>,
+    take: &mut Take<'_, S>,
     miss: &mut dyn FnMut(RangeInclusive<u64>),
 ) -> Result<Vec<String>> {
     let fail = |error| failed(&format!("the bucket's directory {name}"), error);

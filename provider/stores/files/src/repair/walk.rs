@@ -13,6 +13,9 @@ use kvfuse_transport::files::{Directory, File, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
+/// What is done with everything that is read.
+pub type Take<'a, D> = dyn FnMut(&Tree<D>, Read<'_, D>) -> Result<()> + 'a;
+
 /// What a segment has for a part of the hash space.
 pub struct Read<'a, D: Directory> {
     pub segment: &'a Segment<D::File>,
@@ -36,7 +39,7 @@ pub struct Walk<'a, D: Directory> {
     pub damage: Vec<String>,
     /// Whether what is taken now may be out of date as a whole.
     pub doubt: bool,
-    pub take: &'a mut dyn FnMut(&Tree<D>, Read<'_, D>) -> Result<()>,
+    pub take: &'a mut Take<'a, D>,
     /// Told of a part of which no segment was found.
     pub miss: &'a mut dyn FnMut(RangeInclusive<u64>),
 }
