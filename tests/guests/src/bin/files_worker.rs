@@ -56,7 +56,8 @@ fn main() {
 }
 
 fn fill(bucket: &Bucket, keys: usize) {
-    let value = |n: usize| vec![n as u8; 100];
+    // Large enough that a few thousand of them split the first segment.
+    let value = |n: usize| vec![n as u8; 4000];
     for n in 0..keys {
         bucket.set(&format!("key {n}"), &value(n)).expect("sets");
     }
