@@ -34,7 +34,7 @@ fn is_fused(composed: &[u8], artefact: &Artefact) {
     let imports: Vec<_> = World::of(composed).unwrap().imports.into_iter().map(|item| item.name).collect();
     assert!(!imports.iter().any(|name| name.contains("keyvalue")), "{}: {imports:?}", artefact.name());
     let of_store = |name: &&str| imports.iter().any(|import| import == name);
-    assert!(artefact.imports().iter().all(|name| of_store(name)), "{}: {imports:?}", artefact.name());
+    assert!(artefact.imports().iter().all(of_store), "{}: {imports:?}", artefact.name());
 }
 
 #[test]

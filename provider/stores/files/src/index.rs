@@ -28,7 +28,10 @@ const MOST_DEAD: usize = 256;
 pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
     let Some(base) = &segment.base else { return false };
     // A small segment is read whole. It is compacted before an index would pay off.
-    let least = if base.totals.bytes > config.segment.saturating_mul(2) { config.index } else { config.segment };
+    // The larger the index already is, the more it takes to make writing it again worthwhile.
+    let again = segment.index.as_ref().map_or(0, |index| (index.run.bytes() / 4).min(config.segment));
+    let large = base.totals.bytes > config.segment.saturating_mul(2);
+    let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live
         && segment.writable
         && segment.hole.is_none()
