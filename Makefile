@@ -72,7 +72,7 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: conformance-check test-languages additions package ## what takes longer than `make test`: CI runs it after that one
+test-full: conformance-check test-languages additions package ## what takes longer than `make test`
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120
 
