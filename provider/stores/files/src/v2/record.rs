@@ -16,9 +16,8 @@
 //! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
 
 use crate::hash::Checks;
-use crate::name::{Node, ValueName};
 use crate::nodelog::NodeState;
-use crate::record::{FAR_KEY, FileValue, Key, Plan, Seal, TAG_SHIFT};
+use crate::record::{Bytes, FileValue, Key, Plan, Seal, TAG_SHIFT};
 
 /// The format that this module reads.
 pub const FORMAT: u16 = 2;
@@ -96,75 +95,27 @@ pub struct Base<'a> {
     pub pairs: Pairs<'a>,
 }
 
-/// Reads bytes from the front; `None` when they are used up.
-#[derive(Clone, Copy, Debug)]
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (front, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(front)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.chunk().map(u8::from_le_bytes)
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.chunk().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.chunk().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.chunk().map(u64::from_le_bytes)
-    }
-
-    fn i64(&mut self) -> Option<i64> {
-        self.chunk().map(i64::from_le_bytes)
-    }
-
-    fn name(&mut self) -> Option<ValueName> {
-        let (depth, bits) = (self.u8()?, self.u64()?);
-        Some(ValueName { node: Node::new(depth, bits)?, generation: self.u64()?, id: self.u64()? })
-    }
-
-    fn key(&mut self) -> Option<Key<'a>> {
-        match self.u16()? {
-            FAR_KEY => Some(Key::Far { digest: self.chunk()?, length: self.u32()?, file: self.name()? }),
-            length => Some(Key::Whole(self.take(usize::from(length))?)),
+/// `blob` is the offset of the next blob, and is moved on.
+fn value<'a>(bytes: &mut Bytes<'a>, blob: &mut u32) -> Option<Value<'a>> {
+    let word = bytes.u32()?;
+    let length = word & LENGTH_MASK;
+    match word >> TAG_SHIFT {
+        0 => Some(Value::Small(bytes.take(length as usize)?)),
+        1 => {
+            let at = *blob;
+            *blob = at.checked_add(length)?;
+            Some(Value::Blob { at, length, check: bytes.u64()? })
         }
-    }
-
-    /// `blob` is the offset of the next blob, and is moved on.
-    fn value(&mut self, blob: &mut u32) -> Option<Value<'a>> {
-        let word = self.u32()?;
-        let length = word & LENGTH_MASK;
-        match word >> TAG_SHIFT {
-            0 => Some(Value::Small(self.take(length as usize)?)),
-            1 => {
-                let at = *blob;
-                *blob = at.checked_add(length)?;
-                Some(Value::Blob { at, length, check: self.u64()? })
-            }
-            2 if length == 0 => {
-                let size = self.u64()?;
-                let check = match (self.u8()?, self.u64()?) {
-                    (0, 0) => None,
-                    (1, check) => Some(check),
-                    _ => return None,
-                };
-                Some(Value::File(FileValue { name: self.name()?, size, check }))
-            }
-            _ => None,
+        2 if length == 0 => {
+            let size = bytes.u64()?;
+            let check = match (bytes.u8()?, bytes.u64()?) {
+                (0, 0) => None,
+                (1, check) => Some(check),
+                _ => return None,
+            };
+            Some(Value::File(FileValue { name: bytes.name()?, size, check }))
         }
+        _ => None,
     }
 }
 
@@ -193,10 +144,10 @@ impl<'a> Ops<'a> {
     fn op(&mut self) -> Option<Op<'a>> {
         let Self { bytes, blob } = self;
         match bytes.u8()? {
-            1 => Some(Op::Set { key: bytes.key()?, value: bytes.value(blob)? }),
+            1 => Some(Op::Set { key: bytes.key()?, value: value(bytes, blob)? }),
             2 => Some(Op::Delete { key: bytes.key()? }),
             3 => Some(Op::Increment { key: bytes.key()?, delta: bytes.i64()?, floor: bytes.i64()? }),
-            4 => Some(Op::Swap { key: bytes.key()?, expected: bytes.u64()?, value: bytes.value(blob)? }),
+            4 => Some(Op::Swap { key: bytes.key()?, expected: bytes.u64()?, value: value(bytes, blob)? }),
             _ => None,
         }
     }
@@ -226,7 +177,7 @@ impl<'a> Iterator for Pairs<'a> {
 impl<'a> Pairs<'a> {
     fn pair(&mut self) -> Option<Pair<'a>> {
         let Self { bytes, blob } = self;
-        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: bytes.value(blob)? })
+        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: value(bytes, blob)? })
     }
 }
 
