@@ -11,8 +11,51 @@ const OVERHEAD: usize = 64;
 /// Which page: the run's number, which nobody else has, and the page's in it.
 type Name = (u64, u32);
 
+/// The pages of all runs. Those of indices have precedence: there are few of them beside those of bases, and every lookup
+/// in their segment needs one.
 #[derive(Default)]
 pub struct Pages {
+    index: Ring,
+    base: Ring,
+    /// Bytes that all pages may take.
+    most: usize,
+}
+
+impl Pages {
+    pub fn get(&mut self, of: RunKind, run: u64, page: u32) -> Option<Rc<Vec<u8>>> {
+        self.ring(of).get((run, page))
+    }
+
+    pub fn put(&mut self, of: RunKind, run: u64, page: u32, bytes: Rc<Vec<u8>>) {
+        self.ring(of).put((run, page), bytes);
+        self.base.limit(self.most - self.index.bytes);
+    }
+
+    /// Sets how much all pages may take, and drops what is above it.
+    pub fn limit(&mut self, most: usize) {
+        self.most = most;
+        self.index.limit(most / 8 * 7);
+        self.base.limit(most - self.index.bytes);
+    }
+
+    fn ring(&mut self, of: RunKind) -> &mut Ring {
+        match of {
+            RunKind::Index => &mut self.index,
+            RunKind::Base => &mut self.base,
+        }
+    }
+}
+
+/// What a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    Index,
+    Base,
+}
+
+/// Pages of which one that was not used for a while goes first.
+#[derive(Default)]
+struct Ring {
     slots: Vec<Slot>,
     places: HashMap<Name, u32, BuildHasherDefault<NodeHasher>>,
     /// Where the next look for an unused page begins.
@@ -24,38 +67,31 @@ pub struct Pages {
 
 struct Slot {
     name: Name,
-    page: Rc<[u8]>,
+    page: Rc<Vec<u8>>,
     /// Whether it was used since the hand passed.
     used: bool,
 }
 
-impl Pages {
-    /// Bytes of memory, about.
-    #[cfg(test)]
-    fn memory(&self) -> usize {
-        self.bytes
-    }
-
-    pub fn get(&mut self, run: u64, page: u32) -> Option<Rc<[u8]>> {
-        let place = *self.places.get(&(run, page))?;
+impl Ring {
+    fn get(&mut self, name: Name) -> Option<Rc<Vec<u8>>> {
+        let place = *self.places.get(&name)?;
         let slot = self.slots.get_mut(place as usize)?;
         slot.used = true;
         Some(slot.page.clone())
     }
 
-    pub fn put(&mut self, run: u64, page: u32, bytes: Rc<[u8]>) {
-        let size = bytes.len() + OVERHEAD;
-        if size > self.most || self.places.contains_key(&(run, page)) {
+    fn put(&mut self, name: Name, page: Rc<Vec<u8>>) {
+        let size = page.len() + OVERHEAD;
+        if size > self.most || self.places.contains_key(&name) {
             return;
         }
         self.shrink(self.most - size);
         self.bytes += size;
-        self.places.insert((run, page), self.slots.len() as u32);
-        self.slots.push(Slot { name: (run, page), page: bytes, used: false });
+        self.places.insert(name, self.slots.len() as u32);
+        self.slots.push(Slot { name, page, used: false });
     }
 
-    /// Sets how much all pages may take, and drops what is above it.
-    pub fn limit(&mut self, most: usize) {
+    fn limit(&mut self, most: usize) {
         self.most = most;
         self.shrink(most);
     }
@@ -84,24 +120,39 @@ impl Pages {
 mod tests {
     use super::*;
 
-    fn page(n: u8) -> Rc<[u8]> {
-        vec![n; 100].into()
+    fn page(n: u8) -> Rc<Vec<u8>> {
+        Rc::new(vec![n; 100])
     }
+
+    const SIZE: usize = 100 + OVERHEAD;
 
     #[test]
     fn the_pages_used_last_stay_and_the_limit_is_kept() {
-        let mut pages = Pages::default();
-        pages.limit(10 * (100 + OVERHEAD));
+        let mut pages = Ring::default();
+        pages.limit(10 * SIZE);
         for n in 0..200u8 {
-            pages.put(1, u32::from(n), page(n));
-            assert!(pages.get(1, 0).is_some(), "page 0 is used all the time and went at {n}");
-            assert!(pages.memory() <= 10 * (100 + OVERHEAD));
+            pages.put((1, u32::from(n)), page(n));
+            assert!(pages.get((1, 0)).is_some(), "page 0 is used all the time and went at {n}");
+            assert!(pages.bytes <= 10 * SIZE);
         }
-        let there: Vec<_> = (0..200u8).filter(|n| pages.get(1, u32::from(*n)).is_some()).collect();
+        let there: Vec<_> = (0..200u8).filter(|n| pages.get((1, u32::from(*n))).is_some()).collect();
         assert_eq!(there.len(), 10);
-        assert!(there.iter().all(|n| pages.get(1, u32::from(*n)).is_some_and(|found| found == page(*n))));
-        assert_eq!(pages.get(2, 0), None, "the page of another run");
+        assert!(there.iter().all(|n| pages.get((1, u32::from(*n))).is_some_and(|found| found == page(*n))));
+        assert_eq!(pages.get((2, 0)), None, "the page of another run");
         pages.limit(0);
-        assert_eq!((pages.memory(), pages.get(1, 0)), (0, None));
+        assert_eq!((pages.bytes, pages.get((1, 0))), (0, None));
+    }
+
+    #[test]
+    fn pages_of_bases_take_no_room_from_those_of_indices() {
+        let mut pages = Pages::default();
+        pages.limit(16 * SIZE);
+        (0..200).for_each(|n| pages.put(RunKind::Base, 1, n, page(0)));
+        assert!(pages.base.bytes > 15 * SIZE, "with no other pages they have all the room");
+        (0..14).for_each(|n| pages.put(RunKind::Index, 2, n, page(1)));
+        (0..200).for_each(|n| pages.put(RunKind::Base, 3, n, page(2)));
+        assert!((0..14).all(|n| pages.get(RunKind::Index, 2, n).is_some()));
+        (14..200).for_each(|n| pages.put(RunKind::Index, 2, n, page(1)));
+        assert!(pages.base.bytes >= 2 * SIZE && pages.index.bytes + pages.base.bytes <= 16 * SIZE);
     }
 }

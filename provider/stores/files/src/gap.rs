@@ -103,7 +103,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     };
     if piece.len() < whole {
         torn.push(piece);
-        return Gap::Torn;
+        // Where a page went behind a torn record, the records on it went as well.
+        return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
     // No single flipped bit makes an end zero.
     if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) }
@@ -255,6 +256,17 @@ mod tests {
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(judge(&checks(), &bytes, 77), Gap::Damaged, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_page_that_went_behind_a_torn_record_is_lost() {
+        let mut bytes = record(1, &[b'x'; 3000])[..301].to_vec();
+        (2..20).for_each(|id| bytes.extend(record(id, &[b'y'; 100])));
+        let offset = 32_043;
+        let page = (32_256 - offset)..(32_768 - offset);
+        bytes[page.clone()].fill(0);
+        let end = page.end + bytes[page.end..].windows(4).position(|four| four == checks().marker()).expect("a record");
+        assert_eq!(judge(&checks(), &bytes[..end], offset as u64), Gap::Lost);
     }
 
     #[test]

@@ -24,12 +24,15 @@ const MOST_LAST: usize = 8 << 10;
 /// Files of replaced values that an index names at most.
 const MOST_DEAD: usize = 256;
 
-/// Whether a segment should get an index.
-pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
+/// Whether a segment should get an index. `open` is how many segments are.
+pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool {
     let Some(base) = &segment.base else { return false };
     // A small segment is read whole. It is compacted before an index would pay off.
-    // The larger the index already is, the more it takes to make writing it again worthwhile.
-    let again = segment.index.as_ref().map_or(0, |index| (index.run.bytes() / 4).min(config.segment));
+    // The larger the index already is, the more it takes to make writing it again worthwhile. What is not in it is in
+    // memory, where there is room for that, and a fresh instance has to read it.
+    let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
+    let room = (config.memory / 3 / open.max(1)) as u64;
+    let again = again.max(room).min(config.segment);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live
@@ -45,7 +48,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> bool {
 /// # Errors
 /// Of reading and of appending. Nothing was changed then.
 pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<()> {
-    segment.settle_tail(keys)?;
+    segment.settle_tail()?;
     let next = segment.next_version();
     let mut marks = marks_since(segment, 0);
     for page in 0..segment.index.as_ref().map_or(0, |index| index.run.pages()) {
@@ -63,7 +66,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     };
     let name = segment.name();
     let to = Appender { file: &segment.file, name: &name, position: segment.position, others: None };
-    let pages = pages_for(marks.len() as u64 * 23, PAGE);
+    let pages = pages_for((marks.len() * run::MARK) as u64, PAGE);
     let mut writer = Writer::new(to, &segment.checks, id, segment.node, pages);
     let written =
         marks.iter().try_for_each(|mark| writer.add(mark.place, |out| mark.encode(out))).and_then(|()| writer.finish());
@@ -78,7 +81,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     }
     let (upto, covered) = (segment.position, segment.covered());
     segment.catch_up(keys, PROBE)?;
-    segment.settle_tail(keys)?;
+    segment.settle_tail()?;
     let mut last = Vec::new();
     marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
     let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;
@@ -102,7 +105,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
 }
 
 /// Marks of what the tail has from a version on.
-fn marks_since<F: File>(segment: &Segment<F>, from: u64) -> Vec<Mark> {
+fn marks_since<F: File>(segment: &mut Segment<F>, from: u64) -> Vec<Mark> {
     let places = segment.node.first()..=segment.node.last();
     let mark = |change: crate::tail::Change<'_>| {
         let (source, what) = match change.known {

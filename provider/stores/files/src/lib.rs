@@ -57,6 +57,7 @@ mod steady;
 pub mod store;
 mod succeed;
 pub mod survey;
+mod sweep;
 mod tail;
 mod tree;
 pub mod upgrade;

@@ -3,17 +3,20 @@
 //! Calls of the host, besides the look for news: none for what is in the tail or on a page in memory; one for a page of the
 //! index and one for the record that it names; one for a page of the base.
 
+use crate::cache::RunKind;
 use crate::frame::{self, Read};
 use crate::hash::Keys;
 use crate::item::{Found, Item, Outcome, OwnedKey, Stored};
 use crate::name::ValueName;
 use crate::record::{self, Key, Op, Piece, Record};
-use crate::run::{self, Mark, Marks, Pairs, Run, What, first_of, page_of};
+use crate::run::{self, Mark, Marks, Pairs, Run, What, content, first_of, page_of};
 use crate::segment::Segment;
+use crate::sweep::Sweep;
 use crate::tail::{Borrowed, Known, Source};
 use crate::write::Name;
 use kvfuse_core::Result;
 use kvfuse_transport::files::File;
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// Bytes read at first of a record whose length is not known.
@@ -24,12 +27,12 @@ impl<F: File> Segment<F> {
     ///
     /// # Errors
     /// Of reading; [`Damaged`](kvfuse_core::Kind::Damaged) where something that decides the answer is not as it was written.
-    pub fn find(&mut self, keys: &Keys, name: &Name<'_>) -> Result<Option<Found>> {
+    pub fn find(&mut self, name: &Name<'_>) -> Result<Option<Found>> {
         if let Some(old) = &self.old {
             return Ok(old.get(name.hash, name.id(), name.is_far()));
         }
         if let Known::Open = self.tail.get(name.hash, name.id(), name.is_far()) {
-            self.warm(keys, name, 0)?;
+            self.warm(name, 0)?;
         }
         match self.tail.get(name.hash, name.id(), name.is_far()) {
             Known::Value(version, value, source) => {
@@ -38,24 +41,24 @@ impl<F: File> Segment<F> {
                 Ok(Some(found))
             }
             Known::Gone(source) => self.certain(source).map(|()| None),
-            Known::Nothing | Known::Open => self.below(keys, name.hash, &|key| name.is(key)),
+            Known::Nothing | Known::Open => self.below(name.hash, &|key| name.is(key)),
         }
     }
 
     /// Looks a key up below the tail, so that operations on it in the tail are settled at once. Gives what the one with
     /// the version `of` did, if it waited.
-    pub fn warm(&mut self, keys: &Keys, name: &Name<'_>, of: u64) -> Result<Option<Outcome>> {
+    pub fn warm(&mut self, name: &Name<'_>, of: u64) -> Result<Option<Outcome>> {
         if self.old.is_none()
             && let Known::Nothing | Known::Open = self.tail.get(name.hash, name.id(), name.is_far())
         {
-            let below = self.below(keys, name.hash, &|key| name.is(key))?;
+            let below = self.below(name.hash, &|key| name.is(key))?;
             return Ok(self.tail.warm(name.hash, name.key(), below, of));
         }
         Ok(None)
     }
 
     /// Settles everything in the tail that waits for what lies below.
-    pub fn settle_tail(&mut self, keys: &Keys) -> Result<()> {
+    pub fn settle_tail(&mut self) -> Result<()> {
         if !self.tail.has_open() {
             return Ok(());
         }
@@ -67,7 +70,7 @@ impl<F: File> Segment<F> {
             .map(|change| (change.place, change.key.into()))
             .collect();
         for (place, key) in open {
-            let below = self.below(keys, place, &|other| run::same_key(&key.borrow(), other))?;
+            let below = self.below(place, &|other| run::same_key(&key.borrow(), other))?;
             self.tail.warm(place, key.borrow(), below, 0);
         }
         Ok(())
@@ -87,7 +90,7 @@ impl<F: File> Segment<F> {
     }
 
     /// What the index and the base say of a key.
-    fn below(&self, keys: &Keys, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
+    fn below(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
         }
@@ -95,8 +98,7 @@ impl<F: File> Segment<F> {
             return Ok(mark);
         }
         let Some(base) = &self.base else { return Ok(None) };
-        let _ = keys;
-        let page = self.page(&base.run, page_of(self.node, base.run.pages(), place))?;
+        let page = self.page(RunKind::Base, &base.run, page_of(self.node, base.run.pages(), place))?;
         for pair in Pairs::new(content(&page)) {
             let pair = pair.ok_or_else(|| self.damaged("a page of it cannot be read"))?;
             if is(&pair.key) {
@@ -109,13 +111,13 @@ impl<F: File> Segment<F> {
     /// What the index says of a key, if it has a mark of it.
     fn mark(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Option<Found>>> {
         let Some(index) = &self.index else { return Ok(None) };
-        let page = self.page(&index.run, page_of(self.node, index.run.pages(), place))?;
+        let page = self.page(RunKind::Index, &index.run, page_of(self.node, index.run.pages(), place))?;
         // The latest first; another key may have the same place.
         let mut marks: Vec<Mark> =
             Marks::new(content(&page)).chain(Marks::new(&index.last)).filter(|mark| mark.place == place).collect();
         marks.sort_by_key(|mark| std::cmp::Reverse(mark.version));
         for mark in marks {
-            let found = self.source(&mark, |key, found| is(key).then_some(found))?;
+            let found = self.source(&mark, &Sweep::default(), |key, found| is(key).then_some(found))?;
             if found.is_some() {
                 return Ok(found);
             }
@@ -124,16 +126,10 @@ impl<F: File> Segment<F> {
     }
 
     /// Hands over the key and the state that a mark stands for.
-    fn source<T>(&self, mark: &Mark, take: impl FnOnce(&Key<'_>, Option<Found>) -> T) -> Result<T> {
+    fn source<T>(&self, mark: &Mark, sweep: &Sweep, take: impl FnOnce(&Key<'_>, Option<Found>) -> T) -> Result<T> {
         let gone = || self.damaged(&format!("the record at byte {} is not as it was written", mark.at));
-        let mut bytes = self.file.read(u64::from(mark.at), RECORD).map_err(|error| self.failed(error))?;
-        if let Read::Short(size) = frame::read(&self.checks, &bytes) {
-            bytes = self.exactly(u64::from(mark.at), size.max(frame::HEADER))?;
-            // At first only the header may have been there.
-            if let Read::Short(size) = frame::read(&self.checks, &bytes) {
-                bytes = self.exactly(u64::from(mark.at), size)?;
-            }
-        }
+        let bytes =
+            sweep.record(mark.at).map_or_else(|| self.record_at(mark.at).map(Cow::Owned), |at| Ok(at.into()))?;
         let Read::Whole(frame) = frame::read(&self.checks, &bytes) else { return Err(gone()) };
         let blobs = u64::from(mark.at) + (frame::HEADER + frame.head.len()) as u64;
         let Some(Record::Write { ops, .. }) = record::decode(&self.checks, frame.head, frame.blobs) else {
@@ -149,9 +145,22 @@ impl<F: File> Segment<F> {
         Ok(take(op.key(), value.map(|value| Found { version: mark.version, value })))
     }
 
+    fn record_at(&self, at: u32) -> Result<Vec<u8>> {
+        let at = u64::from(at);
+        let mut bytes = self.file.read(at, RECORD).map_err(|error| self.failed(error))?;
+        if let Read::Short(size) = frame::read(&self.checks, &bytes) {
+            bytes = self.exactly(at, size.max(frame::HEADER))?;
+            // At first only the header may have been there.
+            if let Read::Short(size) = frame::read(&self.checks, &bytes) {
+                bytes = self.exactly(at, size)?;
+            }
+        }
+        Ok(bytes)
+    }
+
     /// A page of a run, checked.
-    fn page(&self, run: &Run, number: u32) -> Result<Rc<[u8]>> {
-        if let Some(page) = self.shared.pages.borrow_mut().get(run.id, number) {
+    pub(crate) fn page(&self, of: RunKind, run: &Run, number: u32) -> Result<Rc<Vec<u8>>> {
+        if let Some(page) = self.shared.pages.borrow_mut().get(of, run.id, number) {
             return Ok(page);
         }
         let (at, length) = run.place_of(number).ok_or_else(|| self.damaged("a page of it is missing"))?;
@@ -159,8 +168,8 @@ impl<F: File> Segment<F> {
         if run::open(&self.checks, run.id, number, &bytes).is_none() {
             return Err(self.damaged(&format!("the page at byte {at} is not as it was written")));
         }
-        let page: Rc<[u8]> = bytes.into();
-        self.shared.pages.borrow_mut().put(run.id, number, page.clone());
+        let page = Rc::new(bytes);
+        self.shared.pages.borrow_mut().put(of, run.id, number, page.clone());
         Ok(page)
     }
 
@@ -187,18 +196,17 @@ impl<F: File> Segment<F> {
     }
 
     /// The pairs of a slice, by place and version.
-    pub fn slice(&mut self, keys: &Keys, slice: u32) -> Result<Sliced> {
+    pub fn slice(&mut self, keys: &Keys, slice: u32, sweep: &mut Sweep) -> Result<Sliced> {
         if let Some(old) = &self.old {
             return Ok(Sliced { items: old.items(), dead: Vec::new() });
         }
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
         }
-        self.settle_tail(keys)?;
+        self.settle_tail()?;
         let mut items = Vec::new();
         if let Some(base) = &self.base {
-            let page = self.page(&base.run, slice)?;
-            for pair in Pairs::new(content(&page)) {
+            for pair in Pairs::new(self.swept(&base.run, slice, sweep)?) {
                 let pair = pair.ok_or_else(|| self.damaged("a page of it cannot be read"))?;
                 let found = Found { version: pair.version, value: Stored::new(pair.value, 0) };
                 items.push(Item { place: keys.place(pair.key.id()), key: pair.key.into(), found });
@@ -206,8 +214,9 @@ impl<F: File> Segment<F> {
         }
         let (from, to) = (first_of(self.node, self.slices(), slice), self.last_of(slice));
         let mut slice = Slice { items, added: Vec::new(), gone: false, dead: Vec::new() };
+        self.collect(from, to, sweep)?;
         for mark in self.marks(from, to)? {
-            let (key, found) = self.source(&mark, |key, found| (OwnedKey::from(*key), found))?;
+            let (key, found) = self.source(&mark, sweep, |key, found| (OwnedKey::from(*key), found))?;
             slice.put(mark.place, key.borrow(), found);
         }
         slice.settle();
@@ -231,7 +240,7 @@ impl<F: File> Segment<F> {
         let mut marks = Vec::new();
         let page = |place| page_of(self.node, index.run.pages(), place);
         for number in page(from)..=page(to) {
-            let page = self.page(&index.run, number)?;
+            let page = self.page(RunKind::Index, &index.run, number)?;
             marks.extend(Marks::new(content(&page)).filter(|mark| (from..=to).contains(&mark.place)));
         }
         marks.extend(Marks::new(&index.last).filter(|mark| (from..=to).contains(&mark.place)));
@@ -242,7 +251,7 @@ impl<F: File> Segment<F> {
     /// The marks of a page of the index.
     pub fn marks_of(&self, number: u32) -> Result<Vec<Mark>> {
         let Some(index) = &self.index else { return Ok(Vec::new()) };
-        Ok(Marks::new(content(&self.page(&index.run, number)?)).collect())
+        Ok(Marks::new(content(&self.page(RunKind::Index, &index.run, number)?)).collect())
     }
 
     /// Reads a value that is in the segment.
@@ -262,11 +271,6 @@ impl<F: File> Segment<F> {
         }
         Ok(out)
     }
-}
-
-/// The entries of a page, which was checked when it was read.
-fn content(page: &[u8]) -> &[u8] {
-    page.get(8..).unwrap_or_default()
 }
 
 /// A part of a segment's state.

@@ -1,8 +1,8 @@
 //! When a segment is sealed, and what follows it.
 //!
-//! A segment is compacted when what was appended since its base is half as much as the base, and split instead when the
-//! base alone is large. So what compaction copies stays below three times what was written, and a bucket's files below
-//! three times its live data.
+//! A segment is compacted when what was appended since its base is three quarters of the base, and split instead when the
+//! base alone is large. So what compaction copies stays below two and a half times what was written, and a bucket's files
+//! below three times its live data.
 
 use crate::config::Config;
 use crate::name::MAX_DEPTH;
@@ -24,7 +24,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config) -> Option<Plan> {
     let base = segment.base.as_ref()?;
     let (totals, behind) = (base.totals, segment.position.saturating_sub(segment.base_end()));
     let pair = totals.bytes / totals.keys.max(1);
-    let room = (totals.bytes / 2).max((PAIRS * pair).min(config.segment.saturating_mul(16))).max(config.segment);
+    let room = (totals.bytes / 4 * 3).max((PAIRS * pair).min(config.segment.saturating_mul(16))).max(config.segment);
     let dead = segment.index.as_ref().map_or(0, |index| index.dead_bytes) + segment.tail.dead_bytes;
     let full = behind > room || dead > DEAD_FILES.max(totals.file_bytes);
     if !full || segment.hole.is_some() {

@@ -3,7 +3,9 @@
 use crate::body;
 use crate::error::failed;
 use crate::item::{Item, OwnedKey, Stored};
+use crate::name::Node;
 use crate::record::{FileValue, MAX_KEY, Plan};
+use crate::sweep::Sweep;
 use crate::tree::{Access, TRIES, Tree, unstable};
 use crate::value;
 use crate::write::Name;
@@ -18,7 +20,7 @@ impl<D: Directory> Tree<D> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&self.keys, &name)? else { return Ok(None) };
+            let Some(found) = segment.find(&name)? else { return Ok(None) };
             let version = found.version;
             return Ok(Some((
                 match found.value {
@@ -47,7 +49,7 @@ impl<D: Directory> Tree<D> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&self.keys, &name)? else { return Ok(None) };
+            let Some(found) = segment.find(&name)? else { return Ok(None) };
             let version = found.version;
             return match found.value {
                 Stored::Bytes(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes))).map(Some),
@@ -119,7 +121,7 @@ impl<D: Directory> Tree<D> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            return Ok(segment.find(&self.keys, &name)?.map_or(0, |found| found.version));
+            return Ok(segment.find(&name)?.map_or(0, |found| found.version));
         }
         Err(unstable())
     }
@@ -132,7 +134,9 @@ impl<D: Directory> Tree<D> {
         };
         let mut page = Page::default();
         let mut bytes = 0;
-        let end = crate::name::Node::ROOT.last();
+        // Of one segment; most pages lie within one.
+        let mut sweep = (Node::ROOT, Sweep::default());
+        let end = Node::ROOT.last();
         while from <= end {
             self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
@@ -144,7 +148,10 @@ impl<D: Directory> Tree<D> {
             };
             let slice = segment.slice_of(from);
             let last = segment.last_of(slice).min(part.last());
-            let items = segment.slice(&self.keys, slice)?.items;
+            if sweep.0 != node {
+                sweep = (node, Sweep::default());
+            }
+            let items = segment.slice(&self.keys, slice, &mut sweep.1)?.items;
             let mut previous = None;
             for item in items.iter().filter(|item| item.place >= from && item.place <= last) {
                 let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
@@ -190,6 +197,6 @@ impl<D: Directory> Tree<D> {
 fn parse_cursor(text: &str) -> Result<u64> {
     text.parse::<u64>()
         .ok()
-        .filter(|n| *n <= crate::name::Node::ROOT.last() && n.to_string() == text)
+        .filter(|n| *n <= Node::ROOT.last() && n.to_string() == text)
         .ok_or_else(|| Error::invalid("this cursor is not from this store; start again without one"))
 }

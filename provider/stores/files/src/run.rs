@@ -24,6 +24,8 @@ use kvfuse_transport::files::File;
 const CHECK: usize = 8;
 /// Bytes of the pages in one frame, at most, their lengths included.
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
+/// Bytes of a mark; those of counters are longer.
+pub const MARK: usize = 23;
 /// Most pages of a run: its directory has to fit into one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
 /// Attempts at a frame, each undone by a host that cuts appends.
@@ -100,6 +102,11 @@ fn check(checks: &Checks, run: u64, page: u32, content: &[u8]) -> u64 {
 pub fn open<'a>(checks: &Checks, run: u64, page: u32, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, content) = bytes.split_first_chunk::<CHECK>()?;
     (u64::from_le_bytes(*sum) == check(checks, run, page, content)).then_some(content)
+}
+
+/// The entries of a page that was checked when it was read.
+pub fn content(page: &[u8]) -> &[u8] {
+    page.get(CHECK..).unwrap_or_default()
 }
 
 /// The pairs of a page of a base, each `None` from the first that cannot be read.

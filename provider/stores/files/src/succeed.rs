@@ -26,6 +26,7 @@ use crate::nodelog::NodeState;
 use crate::record::{Key, Piece, Plan, Seen, Totals};
 use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
+use crate::sweep::Sweep;
 use crate::tree::Tree;
 use crate::{anchor, value};
 use kvfuse_core::{Error, Kind, Result};
@@ -33,11 +34,18 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::collections::HashSet;
 
 /// Bytes of a page of pairs.
-const PAGE: u64 = 2 << 10;
+const PAGE: u64 = 1 << 10;
 /// Bytes of a value that one record has at most, beside the record itself.
 pub const MAX_PIECE: usize = MAX_FRAME - 8 * 1024;
 /// Attempts at a base, each undone by others who were in the way.
 const ATTEMPTS: usize = 4;
+
+/// A sealed segment that another one follows.
+struct Old<'a, F> {
+    segment: &'a mut Segment<F>,
+    seal: u64,
+    sweep: Sweep,
+}
 
 /// The files that only a sealed segment named, and those that its live pairs name.
 #[derive(Default)]
@@ -99,7 +107,8 @@ impl<D: Directory> Tree<D> {
             match seal.plan {
                 Plan::Compact => {
                     let next = generation.saturating_add(1);
-                    let Some(mut new) = self.make(node, next, Some((old, seal.id)), &mut files)? else { return Ok(()) };
+                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(self.config.memory / 6) };
+                    let Some(mut new) = self.make(node, next, Some(&mut old), &mut files)? else { return Ok(()) };
                     if new.poisoned {
                         if new.sealed().is_none() {
                             new.seal(&self.keys, self.ids.next(&self.directory), Plan::Compact)?;
@@ -110,7 +119,8 @@ impl<D: Directory> Tree<D> {
                     break (vec![new], NodeState { split: false, generation: next, seal: seal.id });
                 }
                 Plan::Split => {
-                    let made = self.make_children(old, seal.id, &mut files)?;
+                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(self.config.memory / 6) };
+                    let made = self.make_children(&mut old, &mut files)?;
                     break (made, NodeState { split: true, generation, seal: seal.id });
                 }
             }
@@ -142,22 +152,17 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    fn make_children(
-        &mut self,
-        old: &mut Segment<D::File>,
-        seal: u64,
-        files: &mut Files,
-    ) -> Result<Vec<Segment<D::File>>> {
-        if old.node.depth() >= MAX_DEPTH {
-            return Err(old.damaged("it says that a node split that cannot"));
+    fn make_children(&mut self, old: &mut Old<'_, D::File>, files: &mut Files) -> Result<Vec<Segment<D::File>>> {
+        if old.segment.node.depth() >= MAX_DEPTH {
+            return Err(old.segment.damaged("it says that a node split that cannot"));
         }
         let mut made = Vec::new();
-        for child in old.node.children() {
-            let child = match self.make(child, 0, Some((old, seal)), files) {
+        for child in old.segment.node.children() {
+            let child = match self.make(child, 0, Some(&mut *old), files) {
                 // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
                 Err(_) if !made.is_empty() => {
                     made.clear();
-                    self.make(child, 0, Some((old, seal)), files)
+                    self.make(child, 0, Some(&mut *old), files)
                 }
                 other => other,
             };
@@ -172,7 +177,7 @@ impl<D: Directory> Tree<D> {
         &mut self,
         node: Node,
         generation: u64,
-        mut old: Option<(&mut Segment<D::File>, u64)>,
+        mut old: Option<&mut Old<'_, D::File>>,
         files: &mut Files,
     ) -> Result<Option<Segment<D::File>>> {
         let name = node.segment(generation);
@@ -186,7 +191,7 @@ impl<D: Directory> Tree<D> {
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
-        let follows = old.as_ref().map_or(0, |(_, seal)| *seal);
+        let follows = old.as_ref().map_or(0, |old| old.seal);
         let about = (self.shared.clone(), self.config);
         let mut segment = Segment::new(file, &self.keys, (node, generation, follows), true, about);
         let mut noted = false;
@@ -197,17 +202,17 @@ impl<D: Directory> Tree<D> {
                 // Behind a first generation, the log says nothing yet: nobody wrote to it who did not sync it. So its base
                 // is appended once more; it counts if a power cut takes the first.
                 if !self.config.has(Flaw::SuccessorNotSynced) && segment.sync().is_err() && generation == 0 {
-                    self.write_base(&segment, 0, old.as_mut().map(|(old, _)| &mut **old), files)?;
+                    self.write_base(&segment, 0, old.as_deref_mut(), files)?;
                     noted = true;
                     segment.file.sync().map_err(fail)?;
                 }
                 segment.synced = segment.position;
-                if let Some((old, _)) = old.filter(|_| !noted) {
+                if let Some(old) = old.filter(|_| !noted) {
                     self.note(old, node, files)?;
                 }
                 return Ok(Some(segment));
             }
-            self.write_base(&segment, begun, old.as_mut().map(|(old, _)| &mut **old), files)?;
+            self.write_base(&segment, begun, old.as_deref_mut(), files)?;
             noted = true;
         }
         Err(Error::new(
@@ -221,14 +226,14 @@ impl<D: Directory> Tree<D> {
         &self,
         new: &Segment<D::File>,
         begun: u64,
-        mut old: Option<&mut Segment<D::File>>,
+        mut old: Option<&mut Old<'_, D::File>>,
         files: &mut Files,
     ) -> Result<()> {
         let next = match &old {
-            Some(old) if !self.config.has(Flaw::VersionReused) => old.next_version(),
+            Some(old) if !self.config.has(Flaw::VersionReused) => old.segment.next_version(),
             _ => 1,
         };
-        let mut pages = old.as_ref().map_or(1, |old| pages_for(pairs_bytes(old, new.node), PAGE));
+        let mut pages = old.as_ref().map_or(1, |old| pages_for(pairs_bytes(old.segment, new.node), PAGE));
         loop {
             let id = self.ids.next(&self.directory);
             match self.write_pages(new, old.as_deref_mut(), (begun, id, pages), files) {
@@ -256,7 +261,7 @@ impl<D: Directory> Tree<D> {
     fn write_pages(
         &self,
         new: &Segment<D::File>,
-        old: Option<&mut Segment<D::File>>,
+        old: Option<&mut Old<'_, D::File>>,
         (begun, id, pages): (u64, u64, u32),
         files: &mut Files,
     ) -> Result<(run::Written, u64, Totals), Trouble> {
@@ -267,9 +272,9 @@ impl<D: Directory> Tree<D> {
             writer.most = usize::MAX;
         }
         let mut totals = Totals::default();
-        if let Some(old) = old {
+        if let Some(Old { segment: old, sweep, .. }) = old {
             for slice in old.slice_of(new.node.first())..=old.slice_of(new.node.last()) {
-                let slice = old.slice(&self.keys, slice)?;
+                let slice = old.slice(&self.keys, slice, sweep)?;
                 files.dead.extend(slice.dead);
                 for item in slice.items.iter().filter(|item| new.node.covers(item.place)) {
                     let moved = self.move_pieces(old, &mut writer.to, new, item)?;
@@ -299,10 +304,11 @@ impl<D: Directory> Tree<D> {
     }
 
     /// Notes which files a part of a sealed segment names, and which it replaced.
-    fn note(&self, old: &mut Segment<D::File>, node: Node, files: &mut Files) -> Result<()> {
+    fn note(&self, old: &mut Old<'_, D::File>, node: Node, files: &mut Files) -> Result<()> {
+        let Old { segment: old, sweep, .. } = old;
         files.dead.extend(old.dead());
         for slice in old.slice_of(node.first())..=old.slice_of(node.last()) {
-            let slice = old.slice(&self.keys, slice)?;
+            let slice = old.slice(&self.keys, slice, sweep)?;
             files.dead.extend(slice.dead);
             slice.items.iter().for_each(|item| files.keep(item));
         }

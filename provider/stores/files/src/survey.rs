@@ -10,6 +10,7 @@ use crate::name::{ANCHOR, Node, bucket_directory};
 use crate::nodelog::{self, NodeState};
 use crate::record::{self, Key};
 use crate::segment::{CHUNK, Segment};
+use crate::sweep::Sweep;
 use crate::tree::Tree;
 use crate::{anchor, error::failed, value};
 use kvfuse_core::{Kind, Result};
@@ -307,8 +308,9 @@ fn part<F: File>(
         }
         other => other,
     };
+    let mut sweep = Sweep::whole(segment.config.memory / 6);
     for slice in 0..segment.slices() {
-        let items = match segment.slice(keys, slice) {
+        let items = match segment.slice(keys, slice, &mut sweep) {
             Ok(slice) => slice.items,
             Err(error) => {
                 tell(bucket, Err(error))?;

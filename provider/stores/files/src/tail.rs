@@ -19,6 +19,8 @@ pub struct Tail {
     first: HashMap<u64, u32, BuildHasherDefault<Identity>>,
     heap: Heap,
     next: u64,
+    /// The entries by place, unless some were added since.
+    order: Vec<u32>,
     /// Entries that wait for what lies below.
     open: usize,
     /// Bytes of memory that values outside the heap take, about.
@@ -129,6 +131,7 @@ impl Tail {
         self.heap.memory()
             + self.entries.capacity() * size_of::<Entry>()
             + self.first.capacity() * (size_of::<(u64, u32)>() + 1)
+            + self.order.capacity() * size_of::<u32>()
             + self.extra
     }
 
@@ -170,11 +173,20 @@ impl Tail {
     }
 
     /// All entries whose place is in the range, by place.
-    pub fn sorted(&self, places: std::ops::RangeInclusive<u64>) -> Vec<Change<'_>> {
+    pub fn sorted(&mut self, places: std::ops::RangeInclusive<u64>) -> Vec<Change<'_>> {
+        let place = |index: &u32| self.entries.get(*index as usize).map_or(0, |entry| entry.place);
+        if self.order.len() < self.entries.len() {
+            let mut order: Vec<u32> = (0..self.entries.len() as u32).collect();
+            order.sort_unstable_by_key(place);
+            self.order = order;
+        }
+        let from = self.order.partition_point(|index| place(index) < *places.start());
         let mut changes: Vec<_> = self
-            .entries
+            .order
             .iter()
-            .filter(|entry| places.contains(&entry.place))
+            .skip(from)
+            .filter_map(|index| self.entry(*index))
+            .take_while(|entry| entry.place <= *places.end())
             .map(|entry| Change {
                 place: entry.place,
                 key: self.key(entry),

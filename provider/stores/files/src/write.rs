@@ -301,7 +301,7 @@ impl<D: Directory> Tree<D> {
         let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
         // So that their outcome is known as soon as they are read back.
         for (name, _) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
-            segment.warm(&self.keys, name, 0)?;
+            segment.warm(name, 0)?;
         }
         let mut sent = Vec::with_capacity(groups.len());
         let mut result = Ok(());
@@ -342,7 +342,7 @@ impl<D: Directory> Tree<D> {
         // Where an index came in between, what had been looked up was forgotten again.
         for (group, outcome) in groups.iter().zip(&mut outcomes) {
             if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
-                let settled = segment.warm(&self.keys, name, *version).map_err(|error| unknown(&error))?;
+                let settled = segment.warm(name, *version).map_err(|error| unknown(&error))?;
                 let lost = || unknown(&segment.damaged("what was written to it cannot be found again"));
                 *outcome = Some(settled.ok_or_else(lost)?);
             }
@@ -362,10 +362,11 @@ impl<D: Directory> Tree<D> {
     /// Seals a segment that has grown past its limit, and makes what follows it; or gives it an index. The change that
     /// led here is done already, so what fails here is left to the next one.
     fn maintain(&mut self, node: Node) {
+        let open = self.segments.len();
         let Some(segment) = self.segments.get_mut(&node) else { return };
         if segment.sealed().is_some() || policy::due(segment, &self.config).is_some() {
             let _ = self.renew(node);
-        } else if index::due(segment, &self.config) {
+        } else if index::due(segment, &self.config, open) {
             let _ = index::write(segment, &self.keys, self.ids.next(&self.directory));
         }
     }

@@ -6,6 +6,7 @@ use crate::record::Plan;
 use crate::repair::replay::{Replayed, replay};
 use crate::repair::state::Held;
 use crate::segment::Segment;
+use crate::sweep::Sweep;
 use crate::tree::Tree;
 use crate::{nodelog, segment, v2};
 use kvfuse_core::{Error, Kind, Result};
@@ -202,9 +203,9 @@ impl<D: Directory> Walk<'_, D> {
 
     /// Takes the part of a segment that a node covers: as the store itself reads it, or else what can be read.
     fn take(&mut self, segment: &mut Segment<D::File>, follows: Option<u64>, node: Node) -> Result<()> {
-        let mut pairs = Vec::new();
+        let (mut pairs, mut sweep) = (Vec::new(), Sweep::whole(self.tree.config.memory / 6));
         for slice in segment.slice_of(node.first())..=segment.slice_of(node.last()) {
-            match segment.slice(&self.tree.keys, slice) {
+            match segment.slice(&self.tree.keys, slice, &mut sweep) {
                 Ok(slice) => pairs.extend(slice.items.into_iter().filter(|item| node.covers(item.place))),
                 Err(error) if error.kind() == Kind::Damaged && segment.old.is_none() => {
                     self.note(&error);
