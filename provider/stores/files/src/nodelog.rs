@@ -161,12 +161,12 @@ pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
     }
 }
 
-/// Raises a node's state, so that it lasts through a power cut. The directory was synced since the caller last read the
-/// state: so only a log that this makes needs that again.
-pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState) -> Result<()> {
+/// Raises a node's state, so that it lasts through a power cut. `named` says whether the log was there when the directory
+/// was last synced. If not, that is done again, also for a log that somebody else made: their sync may have failed.
+pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState, named: bool) -> Result<()> {
     let opened = match directory.open(&node.log(), Open::Write) {
         Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),
-        other => other.map(|file| (file, false)),
+        other => other.map(|file| (file, !named)),
     };
     let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);

@@ -88,9 +88,15 @@ impl<D: Directory> Tree<D> {
 
     fn succeed_with(&mut self, first: &mut Segment<D::File>) -> Result<()> {
         let (node, oldest) = (first.node, first.generation);
-        if first.sealed().is_none() || self.state_of(node)?.is_past(oldest) {
+        if first.sealed().is_none() {
             return Ok(());
         }
+        let state = self.state_of(node)?;
+        if state.is_past(oldest) {
+            return Ok(());
+        }
+        // Whether the node has a log by now.
+        let named = state != NodeState::default();
         if first.old.is_some() {
             // From here on, a version that knows only format 2 refuses the bucket.
             self.opening(|tree| anchor::begun(&tree.directory))?;
@@ -137,7 +143,7 @@ impl<D: Directory> Tree<D> {
         if let (Some(parent), false) = (node.parent(), self.config.has(Flaw::ParentNotSynced)) {
             self.opening(|tree| tree.sync_log(parent))?;
         }
-        self.opening(|tree| tree.raise(node, done))?;
+        self.opening(|tree| tree.raise(node, done, named))?;
         if done.split {
             anchor::note_split(&self.directory, node, done.seal);
             self.mark_split(node, done.seal);
@@ -187,7 +193,7 @@ impl<D: Directory> Tree<D> {
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
             // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
             self.sync_directory()?;
-            self.opening(|tree| tree.raise(node, state))?;
+            self.opening(|tree| tree.raise(node, state, true))?;
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }

@@ -333,14 +333,14 @@ impl<D: Directory> Tree<D> {
         }
         match nodelog::read(&self.directory, &self.keys, node)? {
             state if state == NodeState::default() => Ok(()),
-            state => self.raise(node, state),
+            state => self.raise(node, state, true),
         }
     }
 
-    /// Raises a node's state, so that it lasts through a power cut.
-    pub fn raise(&self, node: Node, state: NodeState) -> Result<()> {
+    /// Raises a node's state, so that it lasts through a power cut. `named` as in [`nodelog::raise`].
+    pub fn raise(&self, node: Node, state: NodeState, named: bool) -> Result<()> {
         let again = self.has_failed(node);
-        nodelog::raise(&self.directory, &self.keys, node, state).inspect_err(|_| self.note_failed(node))?;
+        nodelog::raise(&self.directory, &self.keys, node, state, named).inspect_err(|_| self.note_failed(node))?;
         if again {
             // The log may have been made by the attempt that failed, and its name not last.
             self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
