@@ -3,7 +3,6 @@
 use crate::body;
 use crate::error::failed;
 use crate::item::{Item, OwnedKey, Stored};
-use crate::name::Node;
 use crate::record::{FileValue, MAX_KEY, Plan};
 use crate::sweep::Sweep;
 use crate::tree::{Access, TRIES, Tree, unstable};
@@ -134,9 +133,8 @@ impl<D: Directory> Tree<D> {
         };
         let mut page = Page::default();
         let mut bytes = 0;
-        // Of one segment; most pages lie within one.
-        let mut sweep = (Node::ROOT, Sweep::default());
-        let end = Node::ROOT.last();
+        let mut sweep = Sweep::default();
+        let end = crate::name::Node::ROOT.last();
         while from <= end {
             self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
@@ -148,10 +146,7 @@ impl<D: Directory> Tree<D> {
             };
             let slice = segment.slice_of(from);
             let last = segment.last_of(slice).min(part.last());
-            if sweep.0 != node {
-                sweep = (node, Sweep::default());
-            }
-            let items = segment.slice(&self.keys, slice, &mut sweep.1)?.items;
+            let items = segment.slice(&self.keys, slice, &mut sweep)?.items;
             let mut previous = None;
             for item in items.iter().filter(|item| item.place >= from && item.place <= last) {
                 let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
@@ -197,6 +192,6 @@ impl<D: Directory> Tree<D> {
 fn parse_cursor(text: &str) -> Result<u64> {
     text.parse::<u64>()
         .ok()
-        .filter(|n| *n <= Node::ROOT.last() && n.to_string() == text)
+        .filter(|n| *n <= crate::name::Node::ROOT.last() && n.to_string() == text)
         .ok_or_else(|| Error::invalid("this cursor is not from this store; start again without one"))
 }

@@ -13,9 +13,11 @@ use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 use std::collections::HashMap;
 
-/// What was read ahead on a way through a segment.
+/// What was read ahead on a way through a segment. Going on to another one drops it.
 #[derive(Default)]
 pub struct Sweep {
+    /// Which file it is of.
+    file: u64,
     /// Bytes of records collected at once, about, and never twice as many; with 0 each is read when it is asked for.
     most: usize,
     /// Bytes of the file, and their offset.
@@ -33,6 +35,12 @@ impl Sweep {
         Self { most, ..Self::default() }
     }
 
+    fn on(&mut self, file: u64) {
+        if self.file != file {
+            *self = Self { most: self.most, file, ..Self::default() };
+        }
+    }
+
     /// The record at an offset, if it was collected.
     pub fn record(&self, at: u32) -> Option<&[u8]> {
         self.bytes.get(self.records.get(&at)?.clone())
@@ -47,6 +55,7 @@ impl Sweep {
 impl<F: File> Segment<F> {
     /// A page of a run, checked, but not kept among those in memory: what comes next is another one.
     pub(crate) fn swept<'a>(&self, run: &Run, number: u32, sweep: &'a mut Sweep) -> Result<&'a [u8]> {
+        sweep.on(self.checks.file());
         let (at, length) = run.place_of(number).ok_or_else(|| self.damaged("a page of it is missing"))?;
         if sweep.piece(at, length).is_none() {
             let read = self.file.read(at, CHUNK.max(length)).ok().filter(|bytes| bytes.len() >= length);
@@ -60,6 +69,7 @@ impl<F: File> Segment<F> {
 
     /// Collects the records that the index names for places from `from` on, to `to` at least.
     pub(crate) fn collect(&self, from: u64, to: u64, sweep: &mut Sweep) -> Result<()> {
+        sweep.on(self.checks.file());
         let there = sweep.places.is_some_and(|(first, last)| first <= from && to <= last);
         let Some(index) = self.index.as_ref().filter(|_| sweep.most > 0 && !there) else { return Ok(()) };
         let Sweep { most, places, records, bytes, .. } = sweep;
