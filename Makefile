@@ -74,7 +74,7 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 
 test-full: conformance-check test-languages additions package ## what takes longer than `make test`
 	$(call say,the simulation of the file store for two minutes)
-	@$(MAKE) --no-print-directory soak SOAK=120
+	@$(MAKE) --no-print-directory soak SOAK=120 SEED=1
 
 native:
 	@cargo build $(NATIVE)
@@ -85,9 +85,10 @@ additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.
 	@tests/additions.sh
 
 SOAK := 600
+SEED :=
 .PHONY: soak
-soak: ## the simulation of the file store, seed after seed: SOAK=seconds, 600 unless said
-	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK)
+soak: ## the simulation of the file store, seed after seed: SOAK=seconds, 600 unless said; SEED=the first, random unless said
+	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK) $(SEED)
 
 .PHONY: servers
 servers: ## the servers that the tests start: installed with apt-get when root

@@ -95,7 +95,9 @@ fn main() -> ExitCode {
             println!("{:>5} s, {} seeds: {total:?}", start.elapsed().as_secs(), seed - first);
         }
     }
+    let seeds = seed - first;
     let what = if total.undecided > 0 { "some histories undecided" } else { "nothing wrong" };
-    println!("{what} in {} seeds of each weather from {first} on: {total:?}", seed - first);
-    if total.undecided > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    println!("{what} in {seeds} seeds of each weather from {first} on: {total:?}");
+    // Now and then one takes more time to judge than there is. Many would mean that the soak shows nothing.
+    if total.undecided as u64 * 100 > seeds { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
