@@ -12,8 +12,8 @@ use kvfuse_curve::table::thousands;
 const KVFUSE: &str = "kvfuse";
 const SQLITE: &str = "SQLite";
 
-/// Measures it. `native` adds the file store without wasm.
-pub fn measure(guests: &Guests, native: bool, sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
+/// Measures it. `native` adds the file store without wasm; `only` is what the names of the stores have to contain.
+pub fn measure(guests: &Guests, native: bool, only: &str, sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
     counting::install()?;
     let fused = Fused::new(KVFUSE, guests, None)?;
     let larger = fused.with_memory("kvfuse, memory 512M", "512M");
@@ -22,6 +22,7 @@ pub fn measure(guests: &Guests, native: bool, sizes: &[usize], pace: Pace) -> Re
     if native {
         contenders.push(&file_store);
     }
+    contenders.retain(|contender| contender.name().contains(only));
     curve(&contenders, sizes, pace)
 }
 

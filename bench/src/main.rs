@@ -30,12 +30,13 @@ use lexopt::{Arg, ValueExt};
 
 const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
-       kvfuse-bench --curve [--sizes ...] [--native] [--write]
+       kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --engines                           Redis and etcd only
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
   --sizes   keys of the stores of the curve
-  --native  the file store without wasm as well";
+  --native  the file store without wasm as well
+  --only    only the stores whose name contains this: kvfuse, 512M, SQLite, redb, native";
 
 #[derive(Default)]
 struct Options {
@@ -45,6 +46,7 @@ struct Options {
     native: bool,
     write: bool,
     sizes: Option<Vec<usize>>,
+    only: String,
 }
 
 fn options() -> Result<Option<Options>> {
@@ -57,6 +59,7 @@ fn options() -> Result<Option<Options>> {
             Arg::Long("engines") => options.engines = true,
             Arg::Long("native") => options.native = true,
             Arg::Long("write") => options.write = true,
+            Arg::Long("only") => options.only = arguments.value()?.string()?,
             Arg::Long("sizes") => {
                 let sizes = arguments.value()?.string()?;
                 let sizes = sizes.split(',').map(str::parse).collect::<Result<_, _>>();
@@ -89,7 +92,7 @@ fn main() -> Result<()> {
     let sizes =
         options.sizes.unwrap_or_else(|| if quick { vec![1_000, 100_000] } else { vec![1_000, 100_000, 1_000_000] });
     let pace = if quick { Pace::quick() } else { Pace::default() };
-    let all = curve::measure(&guests, options.native, &sizes, pace)?;
+    let all = curve::measure(&guests, options.native, &options.only, &sizes, pace)?;
     print(&all);
     match (options.curve, options.write) {
         (false, _) => page::write(&rows, &all),

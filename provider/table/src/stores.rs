@@ -114,7 +114,7 @@ pub const STORES: &[Store] = &[
         variables: &[
             setting("KEYVALUE_DIR", "the directory among several granted ones, or a path inside one", "/"),
             setting("KEYVALUE_DURABILITY", "full: what was acknowledged survives a power cut", "full"),
-            setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "8M"),
+            setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "18M"),
         ],
         tested_with: &[],
     },

@@ -1,12 +1,16 @@
 //! Pages that were read and checked, of all segments of an instance. What was not used for a while goes first.
 
 use crate::hash::NodeHasher;
+use crate::segment::CHUNK;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
 /// Bytes of memory that a page takes besides its own.
 const OVERHEAD: usize = 64;
+
+/// Pages that an instance looks for one by one, before it reads ahead.
+const FEW: usize = 64;
 
 /// Which page: the run's number, which nobody else has, and the page's in it.
 type Name = (u64, u32);
@@ -19,6 +23,8 @@ pub struct Pages {
     base: Ring,
     /// Bytes that all pages may take.
     most: usize,
+    /// Pages of bases that were looked for and not here.
+    missed: usize,
 }
 
 impl Pages {
@@ -36,6 +42,13 @@ impl Pages {
         self.most = most;
         self.index.limit(most / 8 * 7);
         self.base.limit(most - self.index.bytes);
+    }
+
+    /// Whether a page of a base, which is not here, is better read with those behind it: there is room for them, and
+    /// more than a few pages are needed.
+    pub fn is_filling(&mut self) -> bool {
+        self.missed = self.missed.saturating_add(1);
+        self.missed > FEW && self.base.bytes + 2 * CHUNK <= self.base.most
     }
 
     fn ring(&mut self, of: RunKind) -> &mut Ring {

@@ -32,7 +32,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
     // memory, where there is room for that, and a fresh instance has to read it.
     let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
     let room = (config.memory / 3 / open.max(1)) as u64;
-    let again = again.max(room).min(config.segment);
+    let again = again.max(room).min(config.segment / 2);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live

@@ -10,7 +10,7 @@ use crate::item::{Found, Item, Outcome, OwnedKey, Stored};
 use crate::name::ValueName;
 use crate::record::{self, Key, Op, Piece, Record};
 use crate::run::{self, Mark, Marks, Pairs, Run, What, content, first_of, page_of};
-use crate::segment::Segment;
+use crate::segment::{CHUNK, Segment};
 use crate::sweep::Sweep;
 use crate::tail::{Borrowed, Known, Source};
 use crate::write::Name;
@@ -164,12 +164,28 @@ impl<F: File> Segment<F> {
             return Ok(page);
         }
         let (at, length) = run.place_of(number).ok_or_else(|| self.damaged("a page of it is missing"))?;
-        let bytes = self.exactly(at, length)?;
+        let filling = of == RunKind::Base && self.shared.pages.borrow_mut().is_filling();
+        let ahead = if filling { self.file.read(at, CHUNK).unwrap_or_default() } else { Vec::new() };
+        let bytes = match ahead.get(..length) {
+            Some(bytes) => bytes.to_vec(),
+            None => self.exactly(at, length)?,
+        };
         if run::open(&self.checks, run.id, number, &bytes).is_none() {
             return Err(self.damaged(&format!("the page at byte {at} is not as it was written")));
         }
         let page = Rc::new(bytes);
         self.shared.pages.borrow_mut().put(of, run.id, number, page.clone());
+        for next in number.saturating_add(1)..run.pages() {
+            let there = run.place_of(next).and_then(|(from, length)| {
+                let from = usize::try_from(from.checked_sub(at)?).ok()?;
+                ahead.get(from..from.checked_add(length)?)
+            });
+            // What is not as it was written is left to who asks for it.
+            let Some(bytes) = there.filter(|bytes| run::open(&self.checks, run.id, next, bytes).is_some()) else {
+                break;
+            };
+            self.shared.pages.borrow_mut().put(of, run.id, next, Rc::new(bytes.to_vec()));
+        }
         Ok(page)
     }
 

@@ -308,7 +308,7 @@ fn part<F: File>(
         }
         other => other,
     };
-    let mut sweep = Sweep::whole(segment.config.memory / 6);
+    let mut sweep = Sweep::whole(segment.config.memory / 8);
     for slice in 0..segment.slices() {
         let items = match segment.slice(keys, slice, &mut sweep) {
             Ok(slice) => slice.items,

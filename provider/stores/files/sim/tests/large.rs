@@ -1,0 +1,89 @@
+//! One instance with more data than it reads at once: what is read ahead, and what compactions collect.
+
+use kvfuse_core::{Bucket, Store};
+use kvfuse_files::{Config, FileStore};
+use kvfuse_files_sim::director::Call;
+use kvfuse_files_sim::disk::Disk;
+use kvfuse_files_sim::plain::{Plain, mix};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+const KEYS: u64 = 20_000;
+
+fn value(n: u64, round: u64) -> Vec<u8> {
+    let length = 20 + (mix(n ^ round << 32) % 160) as usize;
+    format!("{n} in round {round} ").into_bytes().into_iter().cycle().take(length).collect()
+}
+
+/// A bucket in which every key was set, and a third of them again, so that its segment has an index.
+fn filled(disk: &Disk, config: Config) -> BTreeMap<String, Vec<u8>> {
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(1))), config).open("b").unwrap();
+    let mut model = BTreeMap::new();
+    let mut set = |n: u64, round: u64| {
+        let key = format!("key {n}");
+        bucket.set(&key, &value(n, round)).unwrap();
+        model.insert(key, value(n, round));
+    };
+    (0..KEYS).for_each(|n| set(n, 0));
+    (0..KEYS / 3).for_each(|n| set(mix(n) % KEYS, 1));
+    model
+}
+
+fn reads(director: &Plain, action: impl FnOnce()) -> usize {
+    director.calls.borrow_mut().clear();
+    action();
+    director.calls.borrow().iter().filter(|(call, _)| *call == Call::Read).count()
+}
+
+#[test]
+fn with_room_for_all_of_it_pages_are_read_ahead_and_then_a_get_is_one_call() {
+    let disk = Disk::default();
+    let model = filled(&disk, Config::default());
+    let director = Plain::new(2);
+    let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("b").unwrap();
+    let all = |bucket: &Rc<dyn Bucket>| {
+        model.iter().for_each(|(key, value)| assert_eq!(bucket.get(key).unwrap().as_ref(), Some(value), "{key}"));
+    };
+    // One each to look for news, those of records that only the index names, and few others.
+    let (first, again) = (reads(&director, || all(&bucket)), reads(&director, || all(&bucket)));
+    let renewed = KEYS as usize / 3;
+    assert!(first < model.len() + renewed + 400, "{first} reads for {} gets", model.len());
+    assert!(again <= model.len() + renewed, "{again} reads for {} gets", model.len());
+    // Where there is no room, each page is read by itself, and no more than that.
+    let config = Config { memory: 64 << 10, ..Config::default() };
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(3))), config).open("b").unwrap();
+    all(&bucket);
+}
+
+#[test]
+fn a_compaction_reads_pages_and_records_in_few_pieces_and_loses_nothing() {
+    for memory in [1 << 20, Config::default().memory] {
+        let config = Config { memory, ..Config::default() };
+        let disk = Disk::default();
+        let mut model = filled(&disk, config);
+        let director = Plain::new(2);
+        let bucket = FileStore::new(Ok(disk.root(director.clone())), config).open("b").unwrap();
+        let mut most = 0;
+        for n in 0..KEYS {
+            let key = format!("key {}", mix(n) % KEYS);
+            let value = value(n, 2);
+            most = most.max(reads(&director, || bucket.set(&key, &value).unwrap()));
+            model.insert(key, value);
+        }
+        // 2.5 MB in pieces of 64 KiB; the records once or, with little memory, in passes; and the successor's read-back.
+        assert!((60..1500).contains(&most), "{most} reads for the set that compacted");
+        let mut cursor = None;
+        let mut listed = 0;
+        loop {
+            let page = bucket.list(cursor.as_deref()).unwrap();
+            listed += page.keys.len();
+            assert!(page.keys.iter().all(|key| model.contains_key(key)));
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, model.len());
+        model.iter().for_each(|(key, value)| assert_eq!(bucket.get(key).unwrap().as_ref(), Some(value), "{key}"));
+    }
+}
