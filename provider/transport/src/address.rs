@@ -1,6 +1,7 @@
 //! Addresses of servers, as settings and flags give them: URLs, or `host:port`.
 //!
 //! The stores connect to what is parsed here, and `kvfuse run` grants what is parsed here, so the two agree.
+#![deny(clippy::arithmetic_side_effects)]
 
 use fluent_uri::UriRef;
 use std::fmt;

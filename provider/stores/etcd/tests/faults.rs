@@ -10,6 +10,7 @@ use kvfuse_servers::faults::every_fault_at_every_byte;
 use kvfuse_servers::process::{free_port, wait_until};
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
+use kvfuse_servers::watchdog::Watchdog;
 
 fn store(port: u16, time_limit: &str) -> NativeStore {
     connect(&format!("http://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
@@ -33,6 +34,21 @@ fn nonsense_at_any_byte_is_reported_truthfully() {
 #[test]
 fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
     every_fault_at_every_byte(Etcd::start(1, &[]).ports()[0], Fault::Hang, true, store);
+}
+
+#[test]
+fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
+    let _watchdog = Watchdog::of_the_test();
+    let etcd = Etcd::start(1, &[]);
+    let proxy = Proxy::start(etcd.ports()[0]);
+    let bucket = store(proxy.port(), "200").open("b").unwrap();
+    wait_until("the store works", || bucket.set("a", b"1").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    wait_until("the store works again", || bucket.get("a").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    let error = bucket.set("a", b"2").unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
 }
 
 #[test]
