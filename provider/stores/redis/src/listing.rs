@@ -141,7 +141,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     /// Scans from a position until the page is full or the bucket ends, and moves the position along.
     fn fill(&self, draft: &mut Draft, position: &mut Position, run: &mut Run) -> Result<End> {
         let begun = self.client.clock.now();
-        let is_late = || self.client.clock.now().since(begun) > self.client.config.time_limit / 2;
+        // After half of the time limit.
+        let is_late = || self.client.clock.now().since(begun).saturating_mul(2) > self.client.config.time_limit;
         let mut count = FIRST_COUNT;
         loop {
             let scanned = self.scan(position.scan, count)?;
