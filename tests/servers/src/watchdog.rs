@@ -1,5 +1,6 @@
 //! A bound for tests that a bug would make hang.
 
+use std::io::Write;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,8 @@ impl Watchdog {
     /// Watches over what has this name.
     pub fn of(name: &str) -> Self {
         Self::with(name, LIMIT, |message| {
-            eprintln!("{message}");
+            // Unlike `eprintln!`, this is not kept for the end of a test that has none.
+            let _ = writeln!(std::io::stderr(), "\n{message}");
             // Nothing can stop the thread that hangs.
             std::process::exit(101);
         })
