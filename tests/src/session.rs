@@ -21,7 +21,9 @@ impl Session {
     pub fn start(program: &Path, variables: &[&str], directory: Option<&Path>) -> Result<Self> {
         let mut command = command_line()?;
         command.args(["run", "-S", "inherit-network,allow-ip-name-lookup,http"]);
-        variables.iter().for_each(|variable| drop(command.args(["--env", variable])));
+        for variable in variables {
+            command.args(["--env", variable]);
+        }
         command.args(directory.map(|directory| format!("--dir={}::/", directory.display())));
         let mut child = command.arg(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
