@@ -53,6 +53,7 @@ fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
 
 #[test]
 fn answers_that_arrive_byte_by_byte_are_read() {
+    let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(1, &[]);
     let proxy = Proxy::start(etcd.ports()[0]);
     proxy.trickle(true);
@@ -65,6 +66,7 @@ fn answers_that_arrive_byte_by_byte_are_read() {
 
 #[test]
 fn a_login_cut_off_at_any_byte_is_repeated() {
+    let _watchdog = Watchdog::of_the_test();
     let mut etcd = Etcd::start(1, &[]);
     etcd.enable_logins();
     let proxy = Proxy::start(etcd.ports()[0]);
@@ -80,6 +82,7 @@ fn a_login_cut_off_at_any_byte_is_repeated() {
 
 #[test]
 fn a_missing_server_is_unavailable() {
+    let _watchdog = Watchdog::of_the_test();
     let bucket = store(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -89,6 +92,7 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_other_than_etcd_is_reported_as_such() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     let bucket = store(redis.port(), "100").open("b").unwrap();
     let error = bucket.get("a").unwrap_err();

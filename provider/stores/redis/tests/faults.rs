@@ -72,6 +72,7 @@ fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
 
 #[test]
 fn replies_that_arrive_byte_by_byte_are_read() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.trickle(true);
@@ -84,6 +85,7 @@ fn replies_that_arrive_byte_by_byte_are_read() {
 
 #[test]
 fn a_missing_server_is_unavailable() {
+    let _watchdog = Watchdog::of_the_test();
     let bucket = prefix(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -93,6 +95,7 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_that_does_not_speak_the_protocol_is_reported_as_such() {
+    let _watchdog = Watchdog::of_the_test();
     // The proxy sends nonsense from the first byte on.
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
