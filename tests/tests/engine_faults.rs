@@ -3,19 +3,17 @@
 //! The stores' own tests try every fault at every byte with the same code over `std::net`; these tests cover what only the
 //! host's interfaces can get wrong.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::process::{free_port, wait_until};
+use kvfuse_servers::process::free_port;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
-use kvfuse_tests::{command_line, component, guest};
+use kvfuse_servers::watchdog::Watchdog;
+use kvfuse_tests::fused_with;
+use kvfuse_tests::session::Session;
 use libtest_mimic::{Arguments, Trial};
-use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
 use tempfile::TempDir;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,7 @@ const CASES: &[(&str, Case)] = &[
     ("a_read_that_is_cut_off_is_read_again", cut_off_read),
     ("a_write_that_is_cut_off_has_an_unknown_outcome", cut_off_write),
     ("an_answer_that_stops_in_the_middle_costs_the_time_limit", stops_in_the_middle),
+    ("a_server_that_never_stops_sending_costs_the_time_limit_and_no_more", never_stops),
     ("nonsense_is_an_error_and_no_value", nonsense),
     ("a_restarted_server_is_found_again_by_the_same_instance", restarted),
     ("an_increment_whose_answer_was_lost_is_reported_as_unknown", lost_increment),
@@ -41,27 +40,29 @@ const CASES: &[(&str, Case)] = &[
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();
     let mut trials = vec![
-        Trial::test("redis::tls_that_sockets_do_not_have_is_refused_and_nothing_is_sent", || Ok(tls_is_refused()?)),
-        Trial::test("etcd::a_killed_leader_costs_nothing_that_was_acknowledged", || Ok(leader_killed()?)),
+        trial("redis::tls_that_sockets_do_not_have_is_refused_and_nothing_is_sent", tls_is_refused),
+        trial("etcd::a_killed_leader_costs_nothing_that_was_acknowledged", leader_killed),
     ];
     for (engine, name) in [(Engine::Redis, "redis"), (Engine::Etcd, "etcd")] {
         for (case, run) in CASES {
-            trials.push(Trial::test(format!("{name}::{case}"), move || Ok(run(&Setup::new(engine)?)?)));
+            trials.push(trial(format!("{name}::{case}"), move || run(&Setup::new(engine)?)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit()
+}
+
+fn trial(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    let name = name.into();
+    Trial::test(name.clone(), move || {
+        let _watchdog = Watchdog::of(&name);
+        Ok(run()?)
+    })
 }
 
 /// The fused component of one engine.
 struct Setup {
     engine: Engine,
     folder: TempDir,
-}
-
-/// A running instance.
-struct Session {
-    child: Child,
-    answers: Receiver<String>,
 }
 
 /// A real server with a proxy before it.
@@ -75,7 +76,7 @@ impl Setup {
     fn new(engine: Engine) -> Result<Self> {
         let this = Self { engine, folder: tempfile::tempdir()? };
         let provider = if engine == Engine::Redis { "keyvalue-redis" } else { "keyvalue-etcd" };
-        std::fs::write(this.program(), kvfuse_compose::compose(&guest("remote")?, &component(provider)?)?)?;
+        std::fs::write(this.program(), fused_with("remote", provider)?)?;
         Ok(this)
     }
 
@@ -85,7 +86,7 @@ impl Setup {
 
     /// Starts an instance that has the server at this port.
     fn instance(&self, port: u16, time_limit: &str) -> Result<Session> {
-        Session::start(&self.program(), &self.address(port), time_limit)
+        start(&self.program(), &self.address(port), time_limit)
     }
 
     fn address(&self, port: u16) -> String {
@@ -105,62 +106,8 @@ impl Setup {
     }
 }
 
-impl Session {
-    fn start(program: &std::path::Path, address: &str, time_limit: &str) -> Result<Self> {
-        let mut child = command_line()?
-            .args(["run", "-S", "inherit-network,allow-ip-name-lookup,http", "--env", address])
-            .args(["--env", &format!("KEYVALUE_TIMEOUT_MS={time_limit}")])
-            .arg(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("its output")?).lines();
-        let (send, answers) = mpsc::channel();
-        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| send.send(line)));
-        Ok(Self { child, answers })
-    }
-
-    /// The instance's answer: the value, or the error.
-    fn ask(&mut self, order: &str) -> Result<Result<String, String>> {
-        writeln!(self.child.stdin.as_mut().context("its input")?, "{order}")?;
-        // Far beyond any time limit set here: an instance that takes this long never answers.
-        let answer = self.answers.recv_timeout(Duration::from_secs(60)).with_context(|| format!("{order:?} hangs"))?;
-        match answer.split_at_checked(2) {
-            Some(("= ", value)) => Ok(Ok(value.to_string())),
-            Some(("! ", error)) => Ok(Err(error.to_string())),
-            _ => anyhow::bail!("{order:?}: {answer:?}"),
-        }
-    }
-
-    fn value(&mut self, order: &str) -> Result<String> {
-        self.ask(order)?.map_err(|error| anyhow::anyhow!("{order:?}: {error}"))
-    }
-
-    fn error(&mut self, order: &str) -> Result<String> {
-        match self.ask(order)? {
-            Err(error) => Ok(error),
-            Ok(value) => anyhow::bail!("{order:?} gave {value:?} and no error"),
-        }
-    }
-
-    /// Asks until it succeeds.
-    fn eventually(&mut self, order: &str) -> String {
-        let mut value = String::new();
-        wait_until(order, || {
-            self.ask(order).expect("an answer").is_ok_and(|answer| {
-                value = answer;
-                true
-            })
-        });
-        value
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn start(program: &std::path::Path, address: &str, time_limit: &str) -> Result<Session> {
+    Session::start(program, &[address, &format!("KEYVALUE_TIMEOUT_MS={time_limit}")], None)
 }
 
 impl Server {
@@ -280,6 +227,24 @@ fn stops_in_the_middle(setup: &Setup) -> Result<()> {
     Ok(())
 }
 
+fn never_stops(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    instance.eventually("set a 1");
+    let flood = if setup.engine == Engine::Redis { Fault::PUSHES } else { Fault::BODY };
+    for order in ["get a", "get-many a b"] {
+        server.proxy.plan(Direction::Reply, flood, 0);
+        let error = instance.error(order)?;
+        ensure!(error.contains("did not answer within 300 ms"), "{order}: {error}");
+        ensure!(!server.proxy.clear(), "the fault was not played");
+        ensure!(instance.eventually("get a") == "1");
+    }
+    server.proxy.plan(Direction::Reply, flood, 0);
+    let error = instance.error("set a 2")?;
+    ensure!(error.contains("may or may not have happened"), "{error}");
+    Ok(())
+}
+
 fn nonsense(setup: &Setup) -> Result<()> {
     let server = setup.server();
     let mut instance = setup.instance(server.proxy.port(), "1000")?;
@@ -333,7 +298,7 @@ fn tls_is_refused() -> Result<()> {
     let setup = Setup::new(Engine::Redis)?;
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = format!("KEYVALUE_REDIS_URL=rediss://:hunter2@127.0.0.1:{}", listener.local_addr()?.port());
-    let mut instance = Session::start(&setup.program(), &address, "10000")?;
+    let mut instance = start(&setup.program(), &address, "10000")?;
     for order in ["get a", "set a 1"] {
         let error = instance.error(order)?;
         ensure!(error.contains("TLS") && !error.contains("hunter2"), "{error}");
@@ -348,7 +313,7 @@ fn leader_killed() -> Result<()> {
     let setup = Setup::new(Engine::Etcd)?;
     let mut etcd = Etcd::start(3, &[]);
     let address = format!("KEYVALUE_ETCD_ENDPOINTS={}", etcd.endpoints());
-    let mut instance = Session::start(&setup.program(), &address, "10000")?;
+    let mut instance = start(&setup.program(), &address, "10000")?;
     let (mut done, mut unknown) = (0, 0);
     for round in 0..60 {
         if round == 20 {

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::proxy::Proxy;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::{Command, Outcome, Program, fused_with};
 use tempfile::TempDir;
 
@@ -58,6 +59,7 @@ impl SelfSigned {
 
 #[test]
 fn a_certificate_that_the_host_does_not_trust_is_refused_and_nothing_is_sent() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let server = SelfSigned::start()?;
     let outcome = server.run("1000", None, "get a\nset a 1\n")?;
     outcome.succeeded()?;
@@ -74,6 +76,7 @@ fn a_certificate_that_the_host_does_not_trust_is_refused_and_nothing_is_sent() -
 
 #[test]
 fn a_certificate_that_the_host_trusts_is_spoken_to_and_nothing_goes_out_in_clear() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let server = SelfSigned::start()?;
     let outcome =
         server.run("30000", Some(server.roots.clone()), "set a 1\nget a\nincr n 41\nincr n 1\nget-many a n x\n")?;

@@ -1,6 +1,7 @@
 //! Real processes on one directory: killed at random, and served by the hundreds.
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::{command_line, component, guest};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -77,6 +78,7 @@ fn work(program: &Path, data: &Path, number: u64, lives: u64) -> Result<Told> {
 
 #[test]
 fn eight_processes_killed_at_random_lose_nothing_and_count_exactly() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let folder = tempfile::tempdir()?;
     let data = folder.path().join("data");
     std::fs::create_dir(&data)?;
@@ -165,6 +167,7 @@ fn request(address: &str) -> Result<u64> {
 
 #[test]
 fn thirty_two_clients_of_two_servers_count_exactly() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     const CLIENTS: u64 = 32;
     const REQUESTS: u64 = 40;
     let folder = tempfile::tempdir()?;
@@ -206,6 +209,7 @@ fn thirty_two_clients_of_two_servers_count_exactly() -> Result<()> {
 #[cfg(unix)]
 #[test]
 fn a_process_with_a_handful_of_descriptors_works_on_many_segments() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let folder = tempfile::tempdir()?;
     let (program, data) = (compiled("files_worker", folder.path())?, folder.path().join("data"));
     std::fs::create_dir(&data)?;

@@ -13,7 +13,7 @@ macro_rules! provider {
 
         const _: () = {
             use $crate::kvfuse_gate::Gate;
-            use $crate::kvfuse_transport::{environment, timers};
+            use $crate::kvfuse_transport::{clock::WasiClock, environment, timers};
             use std::cell::OnceCell;
 
             thread_local! {
@@ -26,7 +26,7 @@ macro_rules! provider {
                         f(cell.get_or_init(|| {
                             let settings = environment::settings();
                             let store = $store::wasi::store(&settings);
-                            Gate::new(&settings, store)
+                            Gate::new(&settings, store, WasiClock)
                         }))
                     })
                 }

@@ -29,6 +29,12 @@ pub trait Store {
     /// - [`InvalidArgument`](crate::Kind::InvalidArgument) if the engine cannot represent the name
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>>;
 
+    /// The name space that the keys of a bucket are in: by default its own. A store that keeps the keys of several buckets
+    /// in one, so that a write through one of them shows in the others, returns the same for all of those.
+    fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
+        bucket
+    }
+
     /// Opens the bucket behind the cache interface, which is separate from every bucket that a consumer can name.
     ///
     /// # Errors

@@ -4,20 +4,28 @@
 //!   one of them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
 //! - **The allow-list**, `KEYVALUE_BUCKETS`. If it is set, access to every other bucket is denied.
 //! - **Limits.** Keys and values over their limit are rejected.
+//! - **Bounded staleness**, `KEYVALUE_STALE_MS`. If it is set, reads are answered from what this instance has seen within
+//!   that time. `docs/staleness.md` has the rules.
 //!
 //! A [`Gate`] is itself a [`Store`], so facades do not notice it.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod guarded;
 mod names;
+mod recent;
+mod seen;
 
 use guarded::Guarded;
+use kvfuse_core::store::CACHE;
 use kvfuse_core::{Body, Bucket, Error, Kind, Limits, Result, Settings, Store, error::quoted};
 use kvfuse_memory::MemoryStore;
+use kvfuse_transport::clock::Clock;
 use names::Names;
+use recent::Recent;
 use std::rc::Rc;
 
 pub use names::{DEFAULT, MAX_NAME, MEMORY};
+pub use seen::{BUDGET, LARGEST};
 
 /// A store behind the checks that all providers share.
 ///
@@ -27,13 +35,19 @@ pub struct Gate<S> {
     store: Result<S>,
     memory: MemoryStore,
     policy: Result<(Names, Limits)>,
+    /// `None` if every read is to ask the store.
+    recent: Option<Rc<Recent>>,
 }
 
 impl<S: Store> Gate<S> {
-    /// Puts the checks that the settings ask for in front of a store.
-    pub fn new(settings: &Settings, store: Result<S>) -> Self {
-        let policy = Limits::from_settings(settings).map(|limits| (Names::from_settings(settings), limits));
-        Self { store, memory: MemoryStore::default(), policy }
+    /// Puts the checks that the settings ask for in front of a store. The clock is only read for bounded staleness.
+    pub fn new(settings: &Settings, store: Result<S>, clock: impl Clock + 'static) -> Self {
+        let (recent, policy) = match Recent::from_settings(settings, clock) {
+            Ok(recent) => (recent, Limits::from_settings(settings)),
+            Err(error) => (None, Err(error)),
+        };
+        let policy = policy.map(|limits| (Names::from_settings(settings), limits));
+        Self { store, memory: MemoryStore::default(), policy, recent }
     }
 }
 
@@ -41,14 +55,23 @@ impl<S: Store> Store for Gate<S> {
     fn open(&self, identifier: &str) -> Result<Rc<dyn Bucket>> {
         let (names, limits) = self.policy.as_ref().map_err(Clone::clone)?;
         let name = names.resolve(identifier)?;
-        let bucket = if name == MEMORY { self.memory.open(name)? } else { self.store()?.open(name)? };
+        let bucket = if name == MEMORY {
+            self.memory.open(name)?
+        } else {
+            let store = self.store()?;
+            self.perhaps_recent(store.open(name)?, store.space(name))
+        };
         Ok(Rc::new(Guarded::new(bucket, *limits)))
     }
 
     /// Not subject to the allow-list, because consumers cannot name the bucket of the cache.
     fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
         let (_, limits) = self.policy.as_ref().map_err(Clone::clone)?;
-        Ok(Rc::new(Guarded::new(self.store()?.open_cache()?, *limits)))
+        let bucket = {
+            let store = self.store()?;
+            self.perhaps_recent(store.open_cache()?, store.space(CACHE))
+        };
+        Ok(Rc::new(Guarded::new(bucket, *limits)))
     }
 
     fn create_body(&self) -> Result<Box<dyn Body>> {
@@ -59,6 +82,13 @@ impl<S: Store> Store for Gate<S> {
 impl<S: Store> Gate<S> {
     fn store(&self) -> Result<&S> {
         self.store.as_ref().map_err(Clone::clone)
+    }
+
+    fn perhaps_recent(&self, bucket: Rc<dyn Bucket>, space: &str) -> Rc<dyn Bucket> {
+        match &self.recent {
+            Some(recent) => recent.before(bucket, space),
+            None => bucket,
+        }
     }
 }
 

@@ -83,6 +83,7 @@ const fn secret(name: &'static str, about: &'static str) -> Variable {
 pub const COMMON: &[Variable] = &[
     setting("KEYVALUE_BUCKETS", "the only buckets that may be opened, separated by commas", "default,sessions"),
     setting("KEYVALUE_MAX_VALUE", "the largest value passed as a byte list", "16M"),
+    setting("KEYVALUE_STALE_MS", "how old what a read returns may be, in milliseconds", "1000"),
 ];
 
 /// What every artefact imports.
@@ -90,7 +91,7 @@ pub const COMMON_IMPORTS: &[&str] = &[
     // Values that pass as streams.
     "wasi:io/error@0.2.12",
     "wasi:io/streams@0.2.12",
-    // The cache keeps time, and its futures are pollables.
+    // The cache and bounded staleness keep time, and the cache's futures are pollables.
     "wasi:clocks/monotonic-clock@0.2.12",
     "wasi:clocks/wall-clock@0.2.12",
     "wasi:io/poll@0.2.12",

@@ -1,6 +1,7 @@
 //! Addresses of servers, as settings and flags give them: URLs, or `host:port`.
 //!
 //! The stores connect to what is parsed here, and `kvfuse run` grants what is parsed here, so the two agree.
+#![deny(clippy::arithmetic_side_effects)]
 
 use fluent_uri::UriRef;
 use std::fmt;
@@ -107,12 +108,15 @@ impl Address {
     /// its password has.
     ///
     /// # Errors
-    /// [`Invalid`] for the first of them that is invalid.
+    /// [`Invalid`] for the first of them that is invalid; for the whole text if its commas are those of one login.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, Invalid> {
-        match Self::parse(text.trim()) {
-            Ok(address) => Ok(vec![address]),
-            Err(_) => text.split(',').map(|part| Self::parse(part.trim())).collect(),
-        }
+        let whole = match Self::parse(text.trim()) {
+            Ok(address) => return Ok(vec![address]),
+            Err(invalid) => invalid,
+        };
+        let addresses: Result<_, Invalid> = text.split(',').map(|part| Self::parse(part.trim())).collect();
+        let is_one_login = text.contains('@') && text.matches("://").count() == 1;
+        addresses.map_err(|of_part| if is_one_login { whole } else { of_part })
     }
 
     /// The port, or what its scheme implies.
@@ -217,6 +221,10 @@ mod tests {
         assert_eq!(hosts("redis://:a,b@h"), Ok(vec![("h".into(), None)]));
         assert_eq!(Address::parse_list("redis://:a,b@h").unwrap()[0].password.as_deref(), Some("a,b"));
         assert_eq!(hosts("http://a:1,"), Err(Invalid::Host));
+        // The reason is that of the whole, not of what a comma in a password cut off.
+        assert_eq!(hosts("redis://:a,b@h:0"), Err(Invalid::Port));
+        assert_eq!(hosts("redis://:a,b#c@h"), Err(Invalid::Syntax));
+        assert_eq!(hosts("redis://:a,b%ff@h"), Err(Invalid::Login));
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) mod wasi;
 pub use wasi::WasiClock;
 
 use kvfuse_core::{Error, Result, Settings, error::quoted};
+use std::cell::RefCell;
 use std::ops::Add;
 use std::time::Duration;
 
@@ -34,6 +35,64 @@ pub trait Clock {
     fn now(&self) -> Moment;
     /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
+}
+
+/// Something that may become ready, and timers to wait for beside it. On WASI: `wasi:io/poll`.
+pub trait Pollable {
+    /// A timer. It may be used for several waits, and by other pollables of its kind.
+    type Timer;
+
+    /// A timer that fires at a moment.
+    fn timer(&self, at: Moment) -> Self::Timer;
+
+    /// Waits until this is ready or the timer fires. Both may be so on return, and a timer that has fired is always
+    /// reported.
+    fn poll(&self, timer: &Self::Timer) -> Polled;
+}
+
+/// What a [`Pollable`] waited for. At least one of the two is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// What was waited for is ready.
+    pub ready: bool,
+    /// The timer has fired.
+    pub fired: bool,
+}
+
+/// Waits with a deadline.
+///
+/// The timer is kept from one wait to the next, and most waits do not create one. A timer that fires before the
+/// deadline is good enough: the wait then continues with a new one.
+pub struct Waiter<T> {
+    timer: RefCell<Option<(Moment, T)>>,
+}
+
+impl<T> Default for Waiter<T> {
+    fn default() -> Self {
+        Self { timer: RefCell::default() }
+    }
+}
+
+impl<T> Waiter<T> {
+    /// Returns whether `what` became ready before the deadline. Once the deadline has passed it is too late, even for
+    /// what is ready: otherwise a server that never stops sending would keep its caller forever.
+    pub fn wait(&self, what: &impl Pollable<Timer = T>, deadline: Moment) -> bool {
+        let mut kept = self.timer.borrow_mut();
+        loop {
+            let (at, timer) = match kept.take() {
+                Some((at, timer)) if at <= deadline => (at, timer),
+                _ => (deadline, what.timer(deadline)),
+            };
+            let polled = what.poll(&timer);
+            if !polled.fired {
+                *kept = Some((at, timer));
+                return polled.ready;
+            }
+            if at >= deadline {
+                return false;
+            }
+        }
+    }
 }
 
 /// The time limit of one operation, from `KEYVALUE_TIMEOUT_MS`: 1 to 3,600,000 milliseconds, 5,000 if it is not set.
@@ -99,6 +158,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     fn limit(text: &str) -> Result<Duration> {
         time_limit(&Settings::new([("KEYVALUE_TIMEOUT_MS".to_string(), text.to_string())]))
@@ -111,6 +171,55 @@ mod tests {
         for text in ["0", "-1", "+5", "1.5", "5s", "3600001", "99999999999999999999"] {
             assert!(limit(text).unwrap_err().message().contains("KEYVALUE_TIMEOUT_MS"), "{text}");
         }
+    }
+
+    /// Something that is ready from a moment on, under a clock that moves on with every poll.
+    struct Fake {
+        now: Cell<u64>,
+        ready_from: u64,
+        timers: Cell<usize>,
+    }
+
+    impl Pollable for Fake {
+        type Timer = Moment;
+
+        fn timer(&self, at: Moment) -> Moment {
+            self.timers.set(self.timers.get() + 1);
+            at
+        }
+
+        fn poll(&self, timer: &Moment) -> Polled {
+            let until = self.ready_from.min(timer.0).max(self.now.get());
+            self.now.set(until + 1);
+            Polled { ready: self.ready_from <= until, fired: timer.0 <= until }
+        }
+    }
+
+    fn fake(ready_from: u64) -> Fake {
+        Fake { now: Cell::new(0), ready_from, timers: Cell::new(0) }
+    }
+
+    #[test]
+    fn a_wait_ends_when_it_is_ready_or_at_the_deadline() {
+        assert!(Waiter::default().wait(&fake(5), Moment(10)));
+        assert!(!Waiter::default().wait(&fake(15), Moment(10)));
+    }
+
+    #[test]
+    fn a_deadline_wins_over_what_is_always_ready() {
+        let (waiter, input) = (Waiter::default(), fake(0));
+        let waits = (0..1000).take_while(|_| waiter.wait(&input, Moment(100))).count();
+        assert_eq!((waits, input.timers.get()), (100, 1));
+    }
+
+    #[test]
+    fn a_timer_of_an_earlier_deadline_does_not_end_a_wait_and_a_later_one_does_not_prolong_it() {
+        let (waiter, input) = (Waiter::default(), fake(0));
+        assert!(waiter.wait(&input, Moment(10)));
+        input.now.set(20);
+        assert!(waiter.wait(&input, Moment(30)), "the kept timer has fired, and its deadline was another");
+        assert!(waiter.wait(&input, Moment(1000)));
+        assert!(!waiter.wait(&input, Moment(21)), "what is kept fires later");
     }
 
     #[test]

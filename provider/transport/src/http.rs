@@ -1,4 +1,5 @@
 //! HTTP requests.
+#![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(target_arch = "wasm32")]
 mod wasi;
@@ -6,7 +7,7 @@ mod wasi;
 pub use wasi::WasiHttp;
 
 use crate::clock::Moment;
-use crate::fault::Fault;
+use crate::fault::{Cause, Fault};
 
 /// An HTTP client. On WASI: `wasi:http/outgoing-handler`.
 pub trait HttpClient {
@@ -58,4 +59,90 @@ pub struct HttpFault {
     pub sent: bool,
     /// Why there is no response.
     pub fault: Fault,
+}
+
+/// The body of a response, which arrives in pieces.
+pub trait Pieces {
+    /// The next piece, of a size that the client chooses: empty if it has not arrived yet, `None` at the end.
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Fault>;
+
+    /// Waits for the next piece, or the end. Returns whether it arrived before the deadline.
+    fn wait(&mut self, deadline: Moment) -> bool;
+}
+
+/// Reads a body to its end.
+///
+/// # Errors
+/// [`Cause::TooLarge`] if it has more than `max` bytes or does not fit into memory, [`Cause::TimedOut`] if it has not
+/// ended at the deadline, however much of it keeps coming.
+pub fn read_to_end(pieces: &mut impl Pieces, max: usize, deadline: Moment) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next()? {
+        if bytes.len().saturating_add(piece.len()) > max {
+            return Err(Fault::new(Cause::TooLarge, "the answer is larger than the limit"));
+        }
+        if bytes.is_empty() {
+            bytes = piece;
+        } else {
+            // A larger buffer than is needed for now, or else one that is just large enough.
+            let reserved = bytes.try_reserve(piece.len()).or_else(|_| bytes.try_reserve_exact(piece.len()));
+            reserved.map_err(|_| Fault::new(Cause::TooLarge, "the answer does not fit into memory"))?;
+            bytes.extend_from_slice(&piece);
+        }
+        if !pieces.wait(deadline) {
+            return Err(Fault::timed_out());
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+
+    /// A body whose pieces are always there. Waiting takes a nanosecond.
+    struct Body {
+        pieces: VecDeque<&'static [u8]>,
+        endless: bool,
+        now: u64,
+    }
+
+    impl Pieces for Body {
+        fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+            let next = self.pieces.pop_front();
+            if self.endless {
+                self.pieces.extend(next);
+            }
+            Ok(next.map(<[u8]>::to_vec))
+        }
+
+        fn wait(&mut self, deadline: Moment) -> bool {
+            self.now = self.now.saturating_add(1);
+            Moment(self.now) < deadline
+        }
+    }
+
+    fn read(pieces: &[&'static [u8]], endless: bool, max: usize) -> Result<Vec<u8>, Cause> {
+        let mut body = Body { pieces: pieces.iter().copied().collect(), endless, now: 0 };
+        read_to_end(&mut body, max, Moment(100)).map_err(|fault| fault.cause)
+    }
+
+    #[test]
+    fn a_body_is_all_its_pieces() {
+        assert_eq!(read(&[b"ab", b"", b"c"], false, 3), Ok(b"abc".to_vec()));
+        assert_eq!(read(&[], false, 0), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_body_beyond_the_limit_is_refused() {
+        assert_eq!(read(&[b"ab", b"cd"], false, 3), Err(Cause::TooLarge));
+        assert_eq!(read(&[b"abcd"], false, 3), Err(Cause::TooLarge));
+    }
+
+    #[test]
+    fn a_body_that_never_ends_ends_at_the_deadline() {
+        assert_eq!(read(&[b"a"], true, usize::MAX), Err(Cause::TimedOut));
+        assert_eq!(read(&[b""], true, usize::MAX), Err(Cause::TimedOut));
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::process::wait_until;
 use crate::proxy::{Direction, Fault, Proxy};
+use crate::watchdog::Watchdog;
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use std::rc::Rc;
 use std::thread;
@@ -145,10 +146,11 @@ fn time_limit(fault: Fault) -> &'static str {
 /// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
 /// server. A read is retried by the store if the connection was closed. Afterwards the same store works.
 pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
     // Requests are only cut short: nonsense in one would make it a different request.
     let directions = match fault {
         Fault::Close => &[Direction::Request, Direction::Reply][..],
-        Fault::Hang | Fault::Nonsense => &[Direction::Reply],
+        Fault::Hang | Fault::Nonsense | Fault::Flood(..) => &[Direction::Reply],
     };
     // Hanging mostly waits, so it is done in parallel.
     let lanes = if fault == Fault::Hang { 8 } else { 1 };

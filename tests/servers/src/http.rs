@@ -1,9 +1,9 @@
 //! The HTTP port on `std::net`: HTTP/1.1 with one connection for each request, as in wasmtime.
 
-use crate::net::StdNetwork;
+use crate::net::{StdConnection, StdNetwork};
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Scheme};
+use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, read_to_end};
 use kvfuse_transport::sockets::{Connection, Network};
 
 /// Counts requests in `network`.
@@ -37,18 +37,23 @@ impl HttpClient for StdHttp {
         connection
             .write(&message, deadline)
             .map_err(|failed| HttpFault { sent: failed.complete, fault: failed.fault })?;
-        let mut answer = Vec::new();
-        loop {
-            let bytes = connection.read(deadline).map_err(sent)?;
-            if bytes.is_empty() {
-                break;
-            }
-            answer.extend(bytes);
-            if answer.len() > request.max_answer + (64 << 10) {
-                return Err(sent(Fault::new(Cause::TooLarge, "the answer is larger than the limit")));
-            }
-        }
+        // The head counts as well, and so does what marks the chunks.
+        let max = request.max_answer.saturating_add(64 << 10);
+        let answer = read_to_end(&mut Arriving(connection), max, deadline).map_err(sent)?;
         parse(&answer).map_err(sent)
+    }
+}
+
+/// An answer up to the end of its connection.
+struct Arriving(StdConnection);
+
+impl Pieces for Arriving {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        self.0.arrived()
+    }
+
+    fn wait(&mut self, deadline: Moment) -> bool {
+        self.0.wait(deadline)
     }
 }
 

@@ -8,11 +8,14 @@
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
 //! | [`faults`] | every such fault, at every byte of every operation |
+//! | [`allocated`] | an allocator that counts |
+//! | [`watchdog`] | a bound for tests that a bug would make hang |
 
 // Test support: a failure here is a failure of the test.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod all;
+pub mod allocated;
 pub mod clock;
 pub mod etcd;
 pub mod faults;
@@ -21,6 +24,7 @@ pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod watchdog;
 
 use kvfuse_core::Settings;
 

@@ -14,6 +14,18 @@ pub enum Fault {
     Hang,
     /// Bytes that belong to no protocol are sent, and the connection is closed.
     Nonsense,
+    /// The first bytes are sent once, and then the others again and again, for as long as the client takes them.
+    Flood(&'static [u8], &'static [u8]),
+}
+
+impl Fault {
+    /// Pushes of RESP3, which belong to no reply.
+    pub const PUSHES: Self = Self::Flood(b"", b">2\r\n+pubsub\r\n+nothing\r\n");
+    /// An HTTP answer with a body that never ends: chunks of the white space before a JSON text.
+    pub const BODY: Self = Self::Flood(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"10\r\n                \r\n",
+    );
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +153,13 @@ fn pump(mut from: TcpStream, mut to: TcpStream, direction: Direction, state: &Mu
             }
             Some(Fault::Nonsense) => {
                 let _ = to.write_all(b"\0\xff<html>nonsense</html>\r\n\r\n\0");
+            }
+            Some(Fault::Flood(first, again)) => {
+                let many = again.repeat((64 << 10) / again.len());
+                let mut flooded = to.write_all(first);
+                while flooded.is_ok() {
+                    flooded = to.write_all(&many);
+                }
             }
             Some(Fault::Close) => {}
         }

@@ -1,4 +1,5 @@
 //! Many keys at once: transactions without a condition, split where they would exceed the limits of a server.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
@@ -16,7 +17,7 @@ const BYTES: usize = 1 << 20;
 impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     pub fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let mut values = Vec::with_capacity(keys.len());
-        let size = |key: &&str| key.len() + self.base.len();
+        let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
             keys,
             size,
@@ -27,7 +28,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
                 values.extend(done.responses.into_iter().map_while(|response| {
                     Some(response.response_range?.kvs.into_iter().next().map(|found| found.value.0))
                 }));
-                values.len() - before == count
+                before.checked_add(count) == Some(values.len())
             },
         )?;
         Ok(values)
@@ -38,7 +39,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         let mut seen = HashSet::new();
         let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
         unique.reverse();
-        let size = |(key, value): &(&str, &[u8])| key.len() + value.len() + self.base.len();
+        let size = |(key, value): &(&str, &[u8])| key.len().saturating_add(value.len()).saturating_add(self.base.len());
         self.in_parts(
             &unique,
             size,
@@ -49,7 +50,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     }
 
     pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
-        let size = |key: &&str| key.len() + self.base.len();
+        let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
             keys,
             size,
@@ -106,7 +107,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     fn part<T>(&self, items: &[T], size: &impl Fn(&T) -> usize) -> usize {
         let mut bytes = 0;
         let fitting = items.iter().take(self.shared.max_operations.get()).take_while(|item| {
-            bytes += size(item);
+            bytes = usize::saturating_add(bytes, size(item));
             bytes <= BYTES
         });
         fitting.count().max(1)

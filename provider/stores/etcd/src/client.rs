@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Login};
 use crate::error::{self, Failure, Meaning};
-use crate::protocol::{self, Authenticate, Authenticated, Refusal};
+use crate::protocol::{self, Authenticate, Authenticated};
 use kvfuse_core::{Error, Result};
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
@@ -188,7 +188,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
 
     /// What follows from an error answer.
     fn refused(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<Vec<u8>>, Step> {
-        let refusal: Refusal = protocol::decode(&response.body).unwrap_or_default();
+        let refusal = protocol::refusal(&response.body);
         match error::meaning(response.status, &refusal) {
             Meaning::Refused(error) => Err(Step::Over(Failure::Failed(error))),
             Meaning::NewLease => Ok(Answer::NewLease),

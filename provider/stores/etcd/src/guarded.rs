@@ -4,6 +4,7 @@
 //! no longer can, because the revision that guards it is past: the write happened exactly once. If it fails, the key
 //! was written in between, possibly by the first one. If the key's current state shows that it was another write, the
 //! operation continues. Otherwise its outcome is unknown.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::Answer;
 use crate::error::{self, Failure};
@@ -122,5 +123,32 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
 /// one write, of something else.
 fn was_another(before: Option<&KeyValue>, now: Option<&KeyValue>, value: &[u8]) -> bool {
     let (Some(before), Some(now)) = (before, now) else { return false };
-    now.create_revision == before.create_revision && now.version.0 == before.version.0 + 1 && now.value.0 != value
+    let next = before.version.0.checked_add(1);
+    now.create_revision == before.create_revision && next == Some(now.version.0) && now.value.0 != value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Bytes;
+
+    #[test]
+    fn another_write_is_only_what_is_certain_to_be_one() {
+        let state = |created, version, value: &[u8]| KeyValue {
+            create_revision: Number(created),
+            version: Number(version),
+            value: Bytes(value.to_vec()),
+            ..KeyValue::default()
+        };
+        let before = state(5, 1, b"a");
+        let is_another = |now: &KeyValue| was_another(Some(&before), Some(now), b"ours");
+        assert!(is_another(&state(5, 2, b"theirs")));
+        assert!(!is_another(&state(5, 2, b"ours")), "it may be ours");
+        assert!(!is_another(&state(5, 3, b"theirs")), "ours may have been the first of two");
+        assert!(!is_another(&state(6, 2, b"theirs")), "it was deleted in between");
+        assert!(!was_another(Some(&before), None, b"ours") && !was_another(None, Some(&before), b"ours"));
+        // A version that nothing can follow, from a server that says anything.
+        let last = state(5, i64::MAX, b"a");
+        assert!(!was_another(Some(&last), Some(&state(5, i64::MIN, b"theirs")), b"ours"));
+    }
 }

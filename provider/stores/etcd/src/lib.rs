@@ -26,3 +26,8 @@ mod store;
 pub mod wasi;
 
 pub use store::EtcdStore;
+
+// Tests about bounds look at what was allocated.
+#[cfg(test)]
+#[global_allocator]
+static COUNTING: kvfuse_servers::allocated::Counting = kvfuse_servers::allocated::Counting;

@@ -3,6 +3,7 @@
 //! A cursor consists of that revision and the last key returned, so any instance can continue, and what others write
 //! meanwhile is not visible. If etcd has compacted the revision, the listing continues at the current one, from the
 //! same key. Keys are listed in order, so none that stays is skipped or returned twice.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, Repeat};
 use crate::error;
@@ -66,7 +67,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             from.push(0);
             range.revision = position.revision;
         }
-        range.key = Bytes(from);
+        range.key = Bytes(from.clone());
         let mut limit = PAGE_KEYS;
         let deadline = self.shared.client.deadline();
         let ranged: Ranged = loop {
@@ -85,10 +86,19 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
         if revision == Number(0) {
             revision = ranged.header.as_ref().map_or(revision, |header| header.revision);
         }
-        self.page_of(ranged, revision)
+        self.page_of(ranged, revision, &from)
     }
 
-    fn page_of(&self, ranged: Ranged, revision: Number) -> Result<Page> {
+    /// The page that an answer holds, whose keys have to begin at `from`. That each is larger than the one before is what
+    /// makes a listing end.
+    fn page_of(&self, ranged: Ranged, revision: Number, from: &[u8]) -> Result<Page> {
+        let mut keys = ranged.kvs.iter().map(|found| found.key.0.as_slice());
+        let in_order = keys.clone().is_sorted_by(|one, next| one < next);
+        // An empty answer has nothing to continue from.
+        let begins = keys.next().map_or(!ranged.more, |first| first >= from);
+        if !in_order || !begins {
+            return Err(error::not_etcd(self.shared.client.authority()));
+        }
         let mut page = Page::default();
         let mut bytes = 0;
         let mut found = ranged.kvs.into_iter().peekable();
@@ -96,7 +106,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
             let Some(last) = next.key.0.strip_prefix(self.base.as_bytes()) else {
                 return Err(error::not_etcd(self.shared.client.authority()));
             };
-            bytes += last.len();
+            bytes = usize::saturating_add(bytes, last.len());
             // Keys that are not UTF-8 belong to other users of the cluster: no caller can have written them.
             page.keys.extend(std::str::from_utf8(last).map(str::to_string));
             let ends = found.peek().is_none();
@@ -112,7 +122,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     fn end(&self) -> Bytes {
         let mut end = self.base.clone().into_bytes();
         if let Some(last) = end.last_mut() {
-            *last += 1;
+            *last = last.saturating_add(1);
         }
         Bytes(end)
     }

@@ -2,12 +2,18 @@
 //!
 //! Source: <https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/> and, for the messages, `rpc.proto` of etcd 3.4 and
 //! 3.5. Bytes are base64; 64-bit numbers are strings; a field with its default value (0, false, empty) is left out.
+//!
+//! An answer is no larger than its call accepts, but what is decoded from it could be many times as large. So lists have a
+//! bound as well, which no answer to these requests reaches, and an allocation that fails is an error.
+#![deny(clippy::arithmetic_side_effects)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde::de::{self, DeserializeOwned, Deserializer, Visitor};
+use kvfuse_core::limits::PAGE_KEYS;
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 
 pub const RANGE: &str = "/v3/kv/range";
 pub const PUT: &str = "/v3/kv/put";
@@ -43,7 +49,10 @@ impl<'de> Deserialize<'de> for Bytes {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
-                STANDARD.decode(text).map(Bytes).map_err(|_| E::custom("not base64"))
+                let mut bytes = Vec::new();
+                bytes.try_reserve_exact(base64::decoded_len_estimate(text.len())).map_err(|_| E::custom(NO_MEMORY))?;
+                STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("not base64"))?;
+                Ok(Bytes(bytes))
             }
         }
         deserializer.deserialize_str(Text)
@@ -84,6 +93,36 @@ impl<'de> Deserialize<'de> for Number {
         }
         deserializer.deserialize_any(Text)
     }
+}
+
+const NO_MEMORY: &str = "there is no memory for it";
+
+/// The most items of a list in an answer: a page of keys, or the operations of a transaction.
+pub const MAX_ITEMS: usize = PAGE_KEYS;
+
+/// A list of up to [`MAX_ITEMS`].
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct Items<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of up to {MAX_ITEMS} items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() >= MAX_ITEMS {
+                    return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
+                }
+                list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(Items(PhantomData))
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -189,6 +228,7 @@ pub struct KeyValue {
 #[serde(default)]
 pub struct Ranged {
     pub header: Option<Header>,
+    #[serde(deserialize_with = "bounded")]
     pub kvs: Vec<KeyValue>,
     pub more: bool,
     pub count: Number,
@@ -207,7 +247,7 @@ pub struct TxnDone {
     pub header: Header,
     #[serde(default)]
     pub succeeded: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounded")]
     pub responses: Vec<OperationDone>,
 }
 
@@ -253,9 +293,19 @@ pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
     serde_json::from_slice(answer).ok()
 }
 
+/// The largest error answer that is read, in bytes. Those of etcd have a few hundred.
+const MAX_REFUSAL: usize = 64 << 10;
+
+/// An error answer; without any text if it is not one of etcd.
+pub fn refusal(answer: &[u8]) -> Refusal {
+    if answer.len() > MAX_REFUSAL { Refusal::default() } else { decode(answer).unwrap_or_default() }
+}
+
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
 mod tests {
     use super::*;
+    use kvfuse_servers::allocated::Allocated;
 
     fn text(request: &impl Serialize) -> String {
         String::from_utf8(encode(request)).unwrap()
@@ -312,6 +362,34 @@ mod tests {
             let refusal: Refusal = decode(answer).unwrap();
             assert_eq!((refusal.text(), refusal.code), ("etcdserver: permission denied", 7));
         }
+    }
+
+    #[test]
+    fn what_is_decoded_is_bounded_by_the_answer_and_by_the_number_of_items() {
+        let items = |before: &str, item: &str, after: &str, count: usize| {
+            format!("{before}{}{after}", vec![item; count].join(","))
+        };
+        let kvs = |count| items(r#"{"kvs":["#, "{}", "]}", count);
+        assert_eq!(decode::<Ranged>(kvs(MAX_ITEMS).as_bytes()).unwrap().kvs.len(), MAX_ITEMS);
+        assert!(decode::<Ranged>(kvs(MAX_ITEMS + 1).as_bytes()).is_none());
+        let nested = items(r#"{"header":{},"responses":["#, r#"{"response_range":{"kvs":[{}]}}"#, "]}", MAX_ITEMS + 1);
+        assert!(decode::<TxnDone>(nested.as_bytes()).is_none());
+
+        let value = items(r#"{"kvs":[{"value":""#, &"QUJD".repeat(1 << 20), r#""}]}"#, 1);
+        for answer in [kvs(1 << 20), value, items(r#"{"unknown":["#, "{}", "]}", 1 << 20)] {
+            Allocated::forget_peak();
+            let before = Allocated::now();
+            drop(decode::<Ranged>(answer.as_bytes()));
+            let peak = Allocated::peak() - before;
+            assert!(peak <= answer.len() + (1 << 20), "{peak} bytes for an answer of {}", answer.len());
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_too_long_is_not_read() {
+        let long = format!(r#"{{"message":"{}","code":7}}"#, "x".repeat(MAX_REFUSAL));
+        assert_eq!(refusal(long.as_bytes()).text(), "");
+        assert_eq!(refusal(br#"{"message":"m","code":7}"#).text(), "m");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use common::{OwnEtcd, connect};
 use kvfuse_core::{Bucket, Kind, Store, Swap};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::process::wait_until;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_suite::swaps::add_one_by_swaps;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -44,6 +45,7 @@ fn load(bucket: &dyn Bucket, name: usize, stop: &AtomicBool, progress: &AtomicUs
 
 #[test]
 fn nothing_acknowledged_is_missing_and_counters_are_exact_when_leaders_are_killed_under_load() {
+    let _watchdog = Watchdog::of_the_test();
     let mut etcd = Etcd::start(3, &[]);
     let (stop, progress) = (AtomicBool::new(false), AtomicUsize::new(0));
     let endpoints = etcd.endpoints();
@@ -130,6 +132,7 @@ fn without_a_majority_operations_fail_in_time_and_the_same_instance_works_once_i
 
 #[test]
 fn counters_and_swaps_of_several_instances_lose_no_update() {
+    let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(3, &[]);
     let endpoints = etcd.endpoints();
     thread::scope(|scope| {

@@ -10,6 +10,7 @@ use kvfuse_servers::faults::every_fault_at_every_byte;
 use kvfuse_servers::process::{free_port, wait_until};
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
+use kvfuse_servers::watchdog::Watchdog;
 
 fn store(port: u16, time_limit: &str) -> NativeStore {
     connect(&format!("http://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
@@ -36,7 +37,23 @@ fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
 }
 
 #[test]
+fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
+    let _watchdog = Watchdog::of_the_test();
+    let etcd = Etcd::start(1, &[]);
+    let proxy = Proxy::start(etcd.ports()[0]);
+    let bucket = store(proxy.port(), "200").open("b").unwrap();
+    wait_until("the store works", || bucket.set("a", b"1").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    wait_until("the store works again", || bucket.get("a").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    let error = bucket.set("a", b"2").unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+}
+
+#[test]
 fn answers_that_arrive_byte_by_byte_are_read() {
+    let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(1, &[]);
     let proxy = Proxy::start(etcd.ports()[0]);
     proxy.trickle(true);
@@ -49,6 +66,7 @@ fn answers_that_arrive_byte_by_byte_are_read() {
 
 #[test]
 fn a_login_cut_off_at_any_byte_is_repeated() {
+    let _watchdog = Watchdog::of_the_test();
     let mut etcd = Etcd::start(1, &[]);
     etcd.enable_logins();
     let proxy = Proxy::start(etcd.ports()[0]);
@@ -64,6 +82,7 @@ fn a_login_cut_off_at_any_byte_is_repeated() {
 
 #[test]
 fn a_missing_server_is_unavailable() {
+    let _watchdog = Watchdog::of_the_test();
     let bucket = store(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -73,6 +92,7 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_other_than_etcd_is_reported_as_such() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     let bucket = store(redis.port(), "100").open("b").unwrap();
     let error = bucket.get("a").unwrap_err();

@@ -8,10 +8,12 @@ use kvfuse_core::{Kind, Store, Swap};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::http::StdHttp;
 use kvfuse_servers::process::wait_until;
+use kvfuse_servers::watchdog::Watchdog;
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_login_opens_what_its_roles_allow_and_a_wrong_or_missing_one_is_access_denied() {
+    let _watchdog = Watchdog::of_the_test();
     let mut etcd = Etcd::start(1, &[]);
     etcd.enable_logins();
     let with = |user, password| {
@@ -40,6 +42,7 @@ fn a_login_opens_what_its_roles_allow_and_a_wrong_or_missing_one_is_access_denie
 
 #[test]
 fn a_token_that_expired_is_renewed() {
+    let _watchdog = Watchdog::of_the_test();
     // Tokens expire a second after their last use.
     let mut etcd = Etcd::start(1, &["--auth-token-ttl", "1"]);
     etcd.enable_logins();
@@ -64,6 +67,7 @@ fn a_token_that_expired_is_renewed() {
 
 #[test]
 fn an_unnecessary_login_is_harmless() {
+    let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(1, &[]);
     let login = [("KEYVALUE_ETCD_USERNAME", "ann"), ("KEYVALUE_ETCD_PASSWORD", "hunter2")];
     let bucket = connect(&etcd.endpoints(), &login).open("b").unwrap();
@@ -73,6 +77,7 @@ fn an_unnecessary_login_is_harmless() {
 
 #[test]
 fn round_trips_are_as_documented() {
+    let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(1, &[]);
     let http = StdHttp::default();
     let store = connect_counting(&etcd.endpoints(), &[], http.clone());

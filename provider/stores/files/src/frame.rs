@@ -16,6 +16,7 @@
 //! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame,
 //! zeros of a power cut or the beginning of another frame, never happens to complete it. Otherwise a write that was lost
 //! could come back.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::hash::Checks;
 use kvfuse_transport::files::MAX_APPEND;
@@ -32,7 +33,7 @@ const LENGTHS: std::ops::Range<usize> = 4..12;
 pub fn close(checks: &Checks, frame: &mut [u8], blobs: u32) {
     let head = frame.len().saturating_sub(HEADER) as u32;
     let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        if let Some(place) = frame.get_mut(at..at.saturating_add(bytes.len())) {
             place.copy_from_slice(bytes);
         }
     };
@@ -42,7 +43,7 @@ pub fn close(checks: &Checks, frame: &mut [u8], blobs: u32) {
     let lengths = checks.sum(frame.get(LENGTHS).unwrap_or_default()) as u32;
     let sum = checks.sum(frame.get(HEADER..).unwrap_or_default());
     let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(place) = frame.get_mut(at..at + bytes.len()) {
+        if let Some(place) = frame.get_mut(at..at.saturating_add(bytes.len())) {
             place.copy_from_slice(bytes);
         }
     };
@@ -70,8 +71,13 @@ pub struct Frame<'a> {
 impl Frame<'_> {
     /// In bytes, header included.
     pub fn size(&self) -> usize {
-        OVERHEAD + self.head.len() + self.blobs.len()
+        size(self.head.len(), self.blobs.len())
     }
+}
+
+/// Bytes of a frame with so many of head and of blobs.
+fn size(head: usize, blobs: usize) -> usize {
+    OVERHEAD.saturating_add(head).saturating_add(blobs)
 }
 
 /// What some bytes begin with.
@@ -93,7 +99,7 @@ pub fn lengths(checks: &Checks, bytes: &[u8]) -> Option<(usize, usize)> {
         return None;
     }
     let (head, blobs) = (number::<4>(bytes, 4)? as usize, number::<4>(bytes, 8)? as usize);
-    (OVERHEAD.saturating_add(head).saturating_add(blobs) <= MAX_FRAME).then_some((head, blobs))
+    (size(head, blobs) <= MAX_FRAME).then_some((head, blobs))
 }
 
 /// Reads the frame that `bytes` begin with.
@@ -105,14 +111,14 @@ pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
     }
     let Some((head, blobs)) = lengths(checks, bytes) else { return Read::Not };
     let rest = bytes.get(HEADER..).unwrap_or_default();
-    let Some((head, rest)) = rest.split_at_checked(head) else { return Read::Short(OVERHEAD + head + blobs) };
+    let Some((head, rest)) = rest.split_at_checked(head) else { return Read::Short(size(head, blobs)) };
     if number::<8>(bytes, 16) != Some(checks.sum(head)) {
         return Read::Not;
     }
     match rest.split_at_checked(blobs) {
         Some((blobs, [end, ..])) if *end == checks.end() => Read::Whole(Frame { head, blobs }),
         Some((_, [_, ..])) => Read::Not,
-        _ => Read::Short(OVERHEAD + head.len() + blobs),
+        _ => Read::Short(size(head.len(), blobs)),
     }
 }
 
@@ -130,6 +136,7 @@ fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
 mod tests {
     use super::*;
     use crate::hash::Keys;

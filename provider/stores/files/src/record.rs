@@ -17,6 +17,7 @@
 //! | key | length 2, bytes; or `65535`, digest 16, length 4, file name 25 |
 //! | value | tag and length 4 (the two highest bits are the tag): `0` bytes; `1` check 8, the bytes are the next blob; `2` size 8, checked 1, check 8, file name 25; `3` pieces 1, of each: offset 4, length 4, check 8 |
 //! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::hash::Checks;
 use crate::name::{Node, ValueName};
@@ -359,7 +360,7 @@ impl<'a> Bytes<'a> {
             }
             3 => {
                 let count = usize::from(self.u8()?);
-                let pieces = Pieces(self.take(count * PIECE)?);
+                let pieces = Pieces(self.take(count.checked_mul(PIECE)?)?);
                 let total = pieces.iter().try_fold(0u32, |sum, piece| sum.checked_add(piece.length))?;
                 (total == length).then_some(Value::Pieces(pieces))
             }
@@ -369,9 +370,10 @@ impl<'a> Bytes<'a> {
 
     fn directory(&mut self) -> Option<Directory<'a>> {
         let count = usize::from(self.u16()?);
-        let parts = self.take(count * 6)?;
-        let pages: usize = Directory { parts, lengths: &[] }.parts().map(|(_, pages)| usize::from(pages)).sum();
-        Some(Directory { parts, lengths: self.take(pages * 2)? })
+        let parts = self.take(count.checked_mul(6)?)?;
+        let counted = Directory { parts, lengths: &[] };
+        let pages = counted.parts().map(|(_, pages)| usize::from(pages)).try_fold(0, usize::checked_add)?;
+        Some(Directory { parts, lengths: self.take(pages.checked_mul(2)?)? })
     }
 }
 
@@ -427,7 +429,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         }
         2 => {
             let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
-            let length: usize = pages.lengths().map(usize::from).sum();
+            let length = pages.lengths().map(usize::from).try_fold(0, usize::checked_add)?;
             // Checked here: otherwise what was appended behind a torn record could complete it.
             (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
@@ -446,7 +448,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
             let (run, seen, next) = (bytes.u64()?, bytes.seen()?, bytes.u64()?);
             let (base, dead_file_bytes) = ((bytes.u32()?, bytes.u32()?), bytes.u64()?);
             let count = usize::from(bytes.u16()?);
-            let dead = bytes.take(count * 25)?;
+            let dead = bytes.take(count.checked_mul(25)?)?;
             let directory = bytes.directory()?;
             let index = Index { run, seen, next, base, dead_file_bytes, dead, directory, last: bytes.0 };
             (blobs.is_empty() && next > 0).then_some(Record::Index(index))

@@ -39,13 +39,15 @@ pub struct Run {
     lengths: Box<[u16]>,
 }
 
+#[deny(clippy::arithmetic_side_effects)]
 impl Run {
     pub fn new(id: u64, directory: &Directory<'_>) -> Self {
         let mut first = 0;
         let mut parts = Vec::new();
         for (at, pages) in directory.parts() {
             parts.push((first, at));
-            first += u32::from(pages);
+            // A directory has fewer than 2^32 pages: 2^16 - 1 times as many.
+            first = u32::saturating_add(first, u32::from(pages));
         }
         Self { id, parts: parts.into(), lengths: directory.lengths().collect() }
     }
@@ -62,7 +64,7 @@ impl Run {
 
     /// An estimate of the memory it takes, in bytes.
     pub fn memory(&self) -> usize {
-        self.parts.len() * size_of::<(u32, u32)>() + self.lengths.len() * 2
+        size_of_val(&*self.parts).saturating_add(size_of_val(&*self.lengths))
     }
 
     /// Offset and length of a page.
@@ -70,7 +72,8 @@ impl Run {
         let part = self.parts.partition_point(|(first, _)| *first <= page).checked_sub(1)?;
         let (first, at) = *self.parts.get(part)?;
         let before = self.lengths.get(first as usize..page as usize)?;
-        let at = u64::from(at) + before.iter().map(|length| u64::from(*length)).sum::<u64>();
+        let before = before.iter().map(|length| u64::from(*length)).sum::<u64>();
+        let at = u64::from(at).saturating_add(before);
         Some((at, usize::from(*self.lengths.get(page as usize)?)))
     }
 }

@@ -52,7 +52,13 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
                 config.time_limit.as_millis()
             ),
         ),
-        Cause::Malformed | Cause::TooLarge => Error::new(
+        Cause::TooLarge => Error::new(
+            Kind::Unavailable,
+            format!(
+                "Redis at {address} sent more than can be taken ({fault}); ask for fewer or smaller values at once"
+            ),
+        ),
+        Cause::Malformed => Error::new(
             Kind::Unavailable,
             format!("the server at {address} does not speak the Redis protocol ({fault}); check KEYVALUE_REDIS_URL"),
         ),

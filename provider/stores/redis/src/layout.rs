@@ -51,9 +51,13 @@ impl Space {
 
     /// The key that a Redis key or field holds. `None` for those of other users of the database, and for those that are
     /// not UTF-8.
-    pub fn key_of(&self, name: &[u8]) -> Option<String> {
-        let key = if self.is_hash() { name } else { name.strip_prefix(self.base.as_slice())? };
-        String::from_utf8(key.to_vec()).ok()
+    pub fn key_of(&self, mut name: Vec<u8>) -> Option<String> {
+        if !self.is_hash() {
+            // In place: the name may be as long as the server likes.
+            name.strip_prefix(self.base.as_slice())?;
+            name.drain(..self.base.len());
+        }
+        String::from_utf8(name).ok()
     }
 
     /// The glob pattern that matches the bucket's Redis keys; `None` if every key belongs to it.
@@ -171,8 +175,8 @@ mod tests {
         let other = space(Layout::Prefix, "", "a");
         assert_ne!(one.key("c"), other.key("b:c"));
         assert_ne!(one.key("c"), space(Layout::Prefix, "", "a%3Ab").key("c"));
-        assert_eq!(one.key_of(&one.key("c")).as_deref(), Some("c"));
-        assert_eq!(one.key_of(&other.key("b:c")), None);
+        assert_eq!(one.key_of(one.key("c").into_owned()).as_deref(), Some("c"));
+        assert_eq!(one.key_of(other.key("b:c").into_owned()), None);
     }
 
     #[test]

@@ -32,3 +32,8 @@ mod swaps;
 pub mod wasi;
 
 pub use store::RedisStore;
+
+// Tests about bounds look at what was allocated.
+#[cfg(test)]
+#[global_allocator]
+static COUNTING: kvfuse_servers::allocated::Counting = kvfuse_servers::allocated::Counting;

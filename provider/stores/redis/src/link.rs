@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{self, Failure};
-use crate::protocol::{Bounds, Decoder, Progress, Reply, Request};
+use crate::protocol::{Bounds, Decoder, Malformed, Progress, Reply, Request};
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::{Connection, Network};
@@ -111,6 +111,9 @@ impl<C: Connection> Link<C> {
                     Ok(Progress::Complete(reply)) if replies.len() < count => replies.push(reply),
                     Ok(Progress::Complete(_)) => {
                         return Err(Fault::new(Cause::Malformed, "there are more replies than commands"));
+                    }
+                    Err(too_large @ (Malformed::TooLarge | Malformed::NoMemory)) => {
+                        return Err(Fault::new(Cause::TooLarge, too_large.to_string()));
                     }
                     Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
                 }

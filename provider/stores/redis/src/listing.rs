@@ -3,12 +3,13 @@
 //! A position in a scan is only meaningful to the server process that issued it: another process hashes keys
 //! differently. So a cursor also says which process it belongs to, and after a restart the scan starts over. The keys
 //! that were returned are remembered, so the listing continues.
+#![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::MAIN;
 use crate::error::{self, Failure};
 use crate::layout::Space;
 use crate::protocol::{Reply, Request};
-use crate::runs::{Run, fingerprint};
+use crate::runs::{Marks, Run, Runs, fingerprint};
 use crate::store::RedisBucket;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::{Error, Page, Result};
@@ -73,6 +74,7 @@ impl Position {
 struct Draft {
     keys: Vec<String>,
     bytes: usize,
+    marks: Marks,
 }
 
 /// Why a page is finished.
@@ -86,14 +88,14 @@ enum End {
 impl Draft {
     /// Adds the keys of one step of the scan that were not returned before. Returns whether all of them fit; otherwise
     /// the next page has to repeat the step.
-    fn add(&mut self, names: Vec<Vec<u8>>, space: &Space, run: &mut Run) -> bool {
+    fn add(&mut self, names: Vec<Vec<u8>>, space: &Space, runs: &Runs, run: &mut Run) -> bool {
         let mut fits = true;
-        for key in names.iter().filter_map(|name| space.key_of(name)) {
-            let is_full = self.keys.len() >= PAGE_KEYS + EXCESS || self.bytes >= PAGE_BYTES;
-            if is_full && run.can_remember() {
-                fits = fits && run.has_returned(key.as_bytes());
-            } else if run.insert(key.as_bytes()) {
-                self.bytes += key.len();
+        for key in names.into_iter().filter_map(|name| space.key_of(name)) {
+            let is_full = self.keys.len() >= PAGE_KEYS.saturating_add(EXCESS) || self.bytes >= PAGE_BYTES;
+            if is_full && self.marks.can_remember(runs, run) {
+                fits = fits && self.marks.has_returned(run, key.as_bytes());
+            } else if self.marks.insert(runs, run, key.as_bytes()) {
+                self.bytes = self.bytes.saturating_add(key.len());
                 self.keys.push(key);
             }
         }
@@ -103,8 +105,8 @@ impl Draft {
     /// How many more keys fit, if they are as long as those so far.
     fn room(&self) -> usize {
         let average = self.bytes.checked_div(self.keys.len()).unwrap_or(1).max(1);
-        let keys = PAGE_KEYS.saturating_sub(self.keys.len() + SMALL_REST);
-        keys.min(PAGE_BYTES.saturating_sub(self.bytes) / average)
+        let keys = PAGE_KEYS.saturating_sub(self.keys.len().saturating_add(SMALL_REST));
+        keys.min(PAGE_BYTES.saturating_sub(self.bytes).checked_div(average).unwrap_or(0))
     }
 }
 
@@ -123,9 +125,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         };
         let mut draft = Draft::default();
         let end = self.fill(&mut draft, &mut position, &mut run);
-        if end.is_err() {
-            // The page is not returned, so its keys are still to come.
-            run.forget(&draft.keys);
+        if end.is_ok() {
+            draft.marks.commit(&mut run);
         }
         if !matches!(end, Ok(End::Bucket)) {
             self.runs.keep(run);
@@ -140,6 +141,8 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     /// Scans from a position until the page is full or the bucket ends, and moves the position along.
     fn fill(&self, draft: &mut Draft, position: &mut Position, run: &mut Run) -> Result<End> {
         let begun = self.client.clock.now();
+        // After half of the time limit.
+        let is_late = || self.client.clock.now().since(begun).saturating_mul(2) > self.client.config.time_limit;
         let mut count = FIRST_COUNT;
         loop {
             let scanned = self.scan(position.scan, count)?;
@@ -150,9 +153,12 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
                     return Err(restarted());
                 }
                 position.scan = 0;
+                if is_late() {
+                    return Ok(End::Page);
+                }
                 continue;
             }
-            if !draft.add(scanned.names, &self.space, run) {
+            if !draft.add(scanned.names, &self.space, &self.runs, run) {
                 return Ok(End::Page);
             }
             position.scan = scanned.next;
@@ -160,8 +166,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
                 return Ok(End::Bucket);
             }
             count = draft.room();
-            let is_late = self.client.clock.now().since(begun) > self.client.config.time_limit / 2;
-            if count < SMALL_REST || is_late {
+            if count < SMALL_REST || is_late() {
                 return Ok(End::Page);
             }
         }

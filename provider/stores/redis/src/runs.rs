@@ -2,6 +2,7 @@
 //!
 //! Redis promises that a scan returns every key that is there all the time, and may return one twice (when its table
 //! shrinks meanwhile). So the instance that returned a key remembers its fingerprint.
+#![deny(clippy::arithmetic_side_effects)]
 
 use siphasher::sip128::SipHasher13;
 use std::cell::{Cell, RefCell};
@@ -9,13 +10,19 @@ use std::collections::{HashSet, VecDeque};
 
 /// Listings in progress that an instance remembers.
 const RUNS: usize = 8;
-/// Keys that it remembers of each, in a table of up to 140 MiB. In a larger bucket, later keys may be returned twice.
-const REMEMBERED: usize = 4 << 20;
+/// Keys that it remembers, of all listings together: what a table of 4 Mi places holds, which is filled to 7/8. It takes
+/// 17 bytes a place, so at most 68 MiB, and half as much again while a table grows. A listing that needs more takes it
+/// from the oldest ones; in a bucket with more keys, later ones may be returned twice.
+const REMEMBERED: usize = (4 << 20) / 8 * 7;
+/// Keys that a table has room for at first: a full page and more.
+const FIRST: usize = (4 << 10) / 8 * 7;
 
 /// The listings in progress, oldest first.
 pub struct Runs {
     last: Cell<u64>,
     kept: RefCell<VecDeque<Run>>,
+    /// [`REMEMBERED`], but for tests.
+    remembered: usize,
 }
 
 /// One listing in progress.
@@ -24,24 +31,27 @@ pub struct Run {
     /// Whether this instance has returned every page so far, and so knows every key that was returned.
     pub is_complete: bool,
     returned: HashSet<u128>,
+    /// The keys that its table has room for.
+    room: usize,
 }
 
 impl Runs {
     /// The seed keeps the runs of different instances apart.
     pub fn new(seed: u64) -> Self {
-        Self { last: Cell::new(fingerprint(&seed.to_le_bytes()) as u64), kept: RefCell::default() }
+        let last = Cell::new(fingerprint(&seed.to_le_bytes()) as u64);
+        Self { last, kept: RefCell::default(), remembered: REMEMBERED }
     }
 
     pub fn begin(&self) -> Run {
         self.last.set(self.last.get().wrapping_add(1));
-        Run { id: self.last.get(), is_complete: true, returned: HashSet::new() }
+        Run::new(self.last.get(), true)
     }
 
     /// The run with this id, of which another instance may have returned the pages so far.
     pub fn resume(&self, id: u64) -> Run {
         let mut kept = self.kept.borrow_mut();
         let known = kept.iter().position(|run| run.id == id).and_then(|at| kept.remove(at));
-        known.unwrap_or_else(|| Run { id, is_complete: false, returned: HashSet::new() })
+        known.unwrap_or_else(|| Run::new(id, false))
     }
 
     /// Keeps a run for its next page, in place of the oldest one if there are too many.
@@ -52,27 +62,65 @@ impl Runs {
         }
         kept.push_back(run);
     }
+
+    /// Makes room in a run for `more` keys. Returns false if it cannot remember as many.
+    fn make_room(&self, run: &mut Run, more: usize) -> bool {
+        let needed = run.returned.len().saturating_add(more);
+        let mut room = run.room.max(FIRST.min(self.remembered));
+        while room < needed {
+            room = room.saturating_mul(2);
+        }
+        if room == run.room {
+            return true;
+        }
+        if room > self.remembered {
+            return false;
+        }
+        let mut kept = self.kept.borrow_mut();
+        while kept.iter().fold(room, |sum, run| sum.saturating_add(run.room)) > self.remembered {
+            kept.pop_front();
+        }
+        let reserved = run.returned.try_reserve(room.saturating_sub(run.returned.len()));
+        if reserved.is_ok() {
+            run.room = room;
+        }
+        reserved.is_ok()
+    }
 }
 
 impl Run {
-    pub fn can_remember(&self) -> bool {
-        self.returned.len() < REMEMBERED
+    fn new(id: u64, is_complete: bool) -> Self {
+        Self { id, is_complete, returned: HashSet::new(), room: 0 }
+    }
+}
+
+/// The keys of a page that is being filled, beside those that its run has returned.
+#[derive(Default)]
+pub struct Marks(HashSet<u128>);
+
+impl Marks {
+    /// Whether there is room for one more key.
+    pub fn can_remember(&self, runs: &Runs, run: &mut Run) -> bool {
+        runs.make_room(run, self.0.len().saturating_add(1))
     }
 
-    pub fn has_returned(&self, key: &[u8]) -> bool {
-        self.returned.contains(&fingerprint(key))
+    pub fn has_returned(&self, run: &Run, key: &[u8]) -> bool {
+        let key = fingerprint(key);
+        run.returned.contains(&key) || self.0.contains(&key)
     }
 
-    /// Remembers a key as returned. Returns whether it is the first time.
-    pub fn insert(&mut self, key: &[u8]) -> bool {
-        if self.can_remember() { self.returned.insert(fingerprint(key)) } else { !self.has_returned(key) }
-    }
-
-    /// Forgets keys of a page that was not returned after all.
-    pub fn forget(&mut self, keys: &[String]) {
-        for key in keys {
-            self.returned.remove(&fingerprint(key.as_bytes()));
+    /// Marks a key as returned. Returns whether it is the first time.
+    pub fn insert(&mut self, runs: &Runs, run: &mut Run, key: &[u8]) -> bool {
+        if !self.can_remember(runs, run) {
+            return !self.has_returned(run, key);
         }
+        let key = fingerprint(key);
+        !run.returned.contains(&key) && self.0.insert(key)
+    }
+
+    /// The page is returned: the run remembers its keys, for which there is room.
+    pub fn commit(self, run: &mut Run) {
+        run.returned.extend(self.0);
     }
 }
 
@@ -82,36 +130,49 @@ pub fn fingerprint(bytes: &[u8]) -> u128 {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
 mod tests {
     use super::*;
+    use kvfuse_servers::allocated::Allocated;
+
+    /// Returns a page of these keys. Gives those that were returned before.
+    fn page(runs: &Runs, run: &mut Run, keys: &[&str]) -> Vec<String> {
+        let mut marks = Marks::default();
+        let again = keys.iter().filter(|key| !marks.insert(runs, run, key.as_bytes()));
+        let again = again.map(ToString::to_string).collect();
+        marks.commit(run);
+        again
+    }
 
     #[test]
     fn a_run_returns_each_key_once_and_old_runs_are_forgotten() {
         let runs = Runs::new(1);
         let mut first = runs.begin();
-        assert!(first.insert(b"a") && first.insert(b"b") && !first.insert(b"a"));
+        assert_eq!(page(&runs, &mut first, &["a", "b", "a"]), ["a"]);
         let id = first.id;
         runs.keep(first);
         for _ in 1..RUNS {
             runs.keep(runs.begin());
         }
         let mut first = runs.resume(id);
-        assert!(first.is_complete && !first.insert(b"b"));
+        assert!(first.is_complete);
+        assert_eq!(page(&runs, &mut first, &["b", "c"]), ["b"]);
         runs.keep(first);
         for _ in 0..RUNS {
             runs.keep(runs.begin());
         }
         let mut first = runs.resume(id);
-        assert!(!first.is_complete && first.insert(b"b"));
+        assert!(!first.is_complete);
+        assert_eq!(page(&runs, &mut first, &["b"]), [""; 0]);
     }
 
     #[test]
     fn the_keys_of_a_page_that_failed_are_still_to_come() {
-        let mut run = Runs::new(1).begin();
-        run.insert(b"before");
-        run.insert(b"failed");
-        run.forget(&["failed".to_string()]);
-        assert!(run.has_returned(b"before") && run.insert(b"failed"));
+        let runs = Runs::new(1);
+        let mut run = runs.begin();
+        page(&runs, &mut run, &["before"]);
+        assert!(Marks::default().insert(&runs, &mut run, b"failed"));
+        assert_eq!(page(&runs, &mut run, &["before", "failed"]), ["before"]);
     }
 
     #[test]
@@ -120,5 +181,58 @@ mod tests {
         let id = Runs::new(1).begin().id;
         runs.keep(runs.resume(id));
         assert!(!runs.resume(id).is_complete);
+    }
+
+    /// Returns pages of a thousand of these keys.
+    fn list(runs: &Runs, run: &mut Run, keys: std::ops::Range<usize>) {
+        for first in keys.clone().step_by(1000) {
+            let mut marks = Marks::default();
+            for key in first..(first + 1000).min(keys.end) {
+                assert!(marks.insert(runs, run, &key.to_le_bytes()), "{key}");
+            }
+            marks.commit(run);
+        }
+    }
+
+    #[test]
+    fn the_listings_of_an_instance_take_the_memory_that_is_written_here_and_no_more() {
+        let limit = 68 << 20;
+        let before = Allocated::now();
+        Allocated::forget_peak();
+        let runs = Runs::new(1);
+        // A few that are large and then a larger one, which takes their place.
+        for _ in 0..RUNS {
+            let mut run = runs.begin();
+            list(&runs, &mut run, 0..60_000);
+            runs.keep(run);
+            assert!(Allocated::now() - before <= limit + (1 << 20), "{}", Allocated::now() - before);
+        }
+        let mut run = runs.begin();
+        list(&runs, &mut run, 0..REMEMBERED + 10_000);
+        runs.keep(run);
+        let (taken, peak) = (Allocated::now() - before, Allocated::peak() - before);
+        // And what a page takes.
+        assert!(limit / 2 < taken && taken <= limit + (1 << 20), "{taken}");
+        assert!(peak <= limit / 2 * 3 + (1 << 20), "{peak}");
+    }
+
+    #[test]
+    fn a_large_listing_takes_the_room_of_the_oldest_ones() {
+        let runs = Runs { remembered: 4 * FIRST, ..Runs::new(1) };
+        let ids: Vec<u64> = (0..3)
+            .map(|_| {
+                let mut run = runs.begin();
+                list(&runs, &mut run, 0..10);
+                let id = run.id;
+                runs.keep(run);
+                id
+            })
+            .collect();
+        let mut large = runs.begin();
+        list(&runs, &mut large, 0..FIRST + 1);
+        assert_eq!(ids.iter().map(|id| runs.resume(*id).is_complete).collect::<Vec<_>>(), [false, true, true]);
+        // With all of it, the run remembers as many as there is room for, and returns the rest without.
+        list(&runs, &mut large, FIRST + 1..6 * FIRST);
+        assert_eq!(large.returned.len(), 4 * FIRST);
     }
 }

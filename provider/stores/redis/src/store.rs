@@ -39,6 +39,10 @@ impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
         let space = Space::new(&self.client.config, bucket);
         Ok(Rc::new(RedisBucket { client: self.client.clone(), runs: self.runs.clone(), space }))
     }
+
+    fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
+        if self.client.config.layout == Layout::Raw { "" } else { bucket }
+    }
 }
 
 pub(crate) struct RedisBucket<N: Network, C> {

@@ -7,8 +7,9 @@ use common::{NativeStore, OwnRedis, connect};
 use kvfuse_core::{Kind, Store};
 use kvfuse_servers::faults::every_fault_at_every_byte;
 use kvfuse_servers::process::{free_port, wait_until};
-use kvfuse_servers::proxy::{Fault, Proxy};
+use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
+use kvfuse_servers::watchdog::Watchdog;
 
 fn prefix(port: u16, time_limit: &str) -> NativeStore {
     connect(&format!("redis://127.0.0.1:{port}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
@@ -55,7 +56,23 @@ fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
 }
 
 #[test]
+fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    let bucket = prefix(proxy.port(), "200").open("b").unwrap();
+    wait_until("the store works", || bucket.set("a", b"1").is_ok());
+    proxy.plan(Direction::Reply, Fault::PUSHES, 0);
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    wait_until("the store works again", || bucket.get("a").is_ok());
+    proxy.plan(Direction::Reply, Fault::PUSHES, 0);
+    let error = bucket.set("a", b"2").unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+}
+
+#[test]
 fn replies_that_arrive_byte_by_byte_are_read() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
     proxy.trickle(true);
@@ -68,6 +85,7 @@ fn replies_that_arrive_byte_by_byte_are_read() {
 
 #[test]
 fn a_missing_server_is_unavailable() {
+    let _watchdog = Watchdog::of_the_test();
     let bucket = prefix(free_port(), "100").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
@@ -77,10 +95,11 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_that_does_not_speak_the_protocol_is_reported_as_such() {
+    let _watchdog = Watchdog::of_the_test();
     // The proxy sends nonsense from the first byte on.
     let redis = Redis::start(&[]);
     let proxy = Proxy::start(redis.port());
-    proxy.plan(kvfuse_servers::proxy::Direction::Reply, Fault::Nonsense, 0);
+    proxy.plan(Direction::Reply, Fault::Nonsense, 0);
     let error = prefix(proxy.port(), "5000").open("b").unwrap().get("a").unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable);
     assert!(error.message().contains("does not speak the Redis protocol"), "{error}");

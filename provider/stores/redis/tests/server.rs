@@ -7,6 +7,7 @@ use common::{OwnRedis, connect, connect_counting};
 use kvfuse_core::{Bucket, Kind, Store, Swap};
 use kvfuse_servers::net::StdNetwork;
 use kvfuse_servers::redis::Redis;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_suite::swaps::add_one_by_swaps;
 use std::collections::HashMap;
 
@@ -15,6 +16,7 @@ const OLD: [&str; 3] = ["--rename-command", "HELLO", ""];
 
 #[test]
 fn a_password_opens_and_a_wrong_or_missing_one_is_access_denied() {
+    let _watchdog = Watchdog::of_the_test();
     for more in [&[][..], &OLD] {
         let redis = Redis::start(&[&["--requirepass", "hunter2,@"], more].concat());
         let bucket = connect(&redis.url(), &[("KEYVALUE_REDIS_PASSWORD", "hunter2,@")]).open("b").unwrap();
@@ -33,6 +35,7 @@ fn a_password_opens_and_a_wrong_or_missing_one_is_access_denied() {
 
 #[test]
 fn an_acl_user_can_do_what_is_allowed_and_nothing_else() {
+    let _watchdog = Watchdog::of_the_test();
     let redis =
         Redis::start(&"--user ann on >hunter2 ~b:* +@all -@scripting -del -info".split(' ').collect::<Vec<_>>());
     let login = [("KEYVALUE_REDIS_USERNAME", "ann"), ("KEYVALUE_REDIS_PASSWORD", "hunter2")];
@@ -53,6 +56,7 @@ fn an_acl_user_can_do_what_is_allowed_and_nothing_else() {
 
 #[test]
 fn a_database_number_selects_the_database() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     for number in ["", "/0", "/7"] {
         let bucket = connect(&format!("{}{number}", redis.url()), &[]).open("b").unwrap();
@@ -65,6 +69,7 @@ fn a_database_number_selects_the_database() {
 
 #[test]
 fn each_layout_reads_what_its_peers_write_and_the_other_way_round() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     for (layout, bucket, set, get) in [
         ("prefix", "users", &["SET", "users:ann:1", "hello"][..], &["GET", "users:bob"][..]),
@@ -85,6 +90,7 @@ fn each_layout_reads_what_its_peers_write_and_the_other_way_round() {
 
 #[test]
 fn other_data_in_the_same_database_is_not_listed() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     for command in
         [&["SET", "b", "x"][..], &["SET", "c:a", "x"], &["SADD", "b:set", "x"], &["HSET", "b:hash", "f", "x"]]
@@ -101,6 +107,7 @@ fn other_data_in_the_same_database_is_not_listed() {
 
 #[test]
 fn a_full_server_exceeds_the_quota_and_keeps_the_old_value() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&["--maxmemory", "3mb", "--maxmemory-policy", "noeviction"]);
     let bucket = connect(&redis.url(), &[]).open("b").unwrap();
     bucket.set("a", b"old").unwrap();
@@ -121,6 +128,7 @@ fn round_trips(network: &StdNetwork, operation: impl FnOnce()) -> usize {
 
 #[test]
 fn round_trips_are_as_documented() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     for layout in ["prefix", "raw", "hash"] {
         let network = StdNetwork::default();
@@ -155,6 +163,7 @@ fn round_trips_are_as_documented() {
 
 #[test]
 fn one_connection_serves_everything_but_several_open_snapshots() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
     let network = StdNetwork::default();
     let store = connect_counting(&redis.url(), &[], network.clone());
@@ -207,6 +216,7 @@ fn at_once(url: &str, layout: &'static str, work: impl Fn(&dyn Bucket) + Sync) {
 
 #[test]
 fn counters_of_several_instances_are_exact_with_scripts_and_without() {
+    let _watchdog = Watchdog::of_the_test();
     for arguments in [&[][..], &NO_SCRIPTS] {
         for layout in ["prefix", "hash"] {
             let redis = Redis::start(arguments);
@@ -224,6 +234,7 @@ fn counters_of_several_instances_are_exact_with_scripts_and_without() {
 
 #[test]
 fn swaps_of_several_instances_lose_no_update_with_scripts_and_without() {
+    let _watchdog = Watchdog::of_the_test();
     for arguments in [&[][..], &NO_SCRIPTS] {
         for layout in ["prefix", "hash"] {
             let redis = Redis::start(arguments);
@@ -268,6 +279,7 @@ fn a_listing_across_growth_shrinking_and_a_restart_returns_every_key_once() {
         let mut times: HashMap<String, u32> = HashMap::new();
         let mut cursor: Option<String> = None;
         for page_number in 0.. {
+            assert!(page_number < 10_000, "{layout}: the listing does not end");
             let page = bucket.list(cursor.as_deref()).unwrap();
             page.keys.into_iter().for_each(|key| *times.entry(key).or_default() += 1);
             cursor = page.cursor;
@@ -292,6 +304,7 @@ fn a_listing_across_growth_shrinking_and_a_restart_returns_every_key_once() {
 
 #[test]
 fn a_cursor_from_before_a_restart_is_rejected_by_another_instance() {
+    let _watchdog = Watchdog::of_the_test();
     let mut redis = Redis::start(&[]);
     let pairs: Vec<(String, &[u8])> = (0..3000).map(|n| (n.to_string(), &b"v"[..])).collect();
     let pairs: Vec<(&str, &[u8])> = pairs.iter().map(|(key, value)| (key.as_str(), *value)).collect();
@@ -312,6 +325,7 @@ fn a_cursor_from_before_a_restart_is_rejected_by_another_instance() {
 
 #[test]
 fn a_server_without_free_connections_is_retried_and_then_reported() {
+    let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&["--maxclients", "1"]);
     let first = connect(&redis.url(), &[]).open("b").unwrap();
     first.set("a", b"1").unwrap();

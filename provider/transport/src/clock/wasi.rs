@@ -1,7 +1,6 @@
 //! `wasi:clocks/monotonic-clock`.
 
-use super::{Clock, Moment};
-use std::cell::RefCell;
+use super::{Clock, Moment, Polled};
 use wasip2::clocks::monotonic_clock;
 use wasip2::io::poll::{self, Pollable};
 
@@ -19,35 +18,18 @@ impl Clock for WasiClock {
     }
 }
 
-/// Waits for a pollable, with a deadline.
-///
-/// The timer is kept from one wait to the next, and most waits do not create one. A timer that fires before the
-/// deadline is good enough: the wait then continues with a new one.
-#[derive(Default)]
-pub struct Waiter {
-    timer: RefCell<Option<(Moment, Pollable)>>,
-}
+/// Waits of one instance, on the host's pollables.
+pub type Waiter = super::Waiter<Pollable>;
 
-impl Waiter {
-    /// Returns whether `what` became ready before the deadline.
-    pub fn wait(&self, what: &Pollable, deadline: Moment) -> bool {
-        let mut timer = self.timer.borrow_mut();
-        loop {
-            let (until, pollable) = match timer.take() {
-                Some((until, pollable)) if until <= deadline => (until, pollable),
-                _ => (deadline, monotonic_clock::subscribe_instant(deadline.0)),
-            };
-            let ready = poll::poll(&[what, &pollable]);
-            if !ready.contains(&1) {
-                *timer = Some((until, pollable));
-                return true;
-            }
-            if ready.contains(&0) {
-                return true;
-            }
-            if until >= deadline {
-                return false;
-            }
-        }
+impl super::Pollable for Pollable {
+    type Timer = Pollable;
+
+    fn timer(&self, at: Moment) -> Pollable {
+        monotonic_clock::subscribe_instant(at.0)
+    }
+
+    fn poll(&self, timer: &Pollable) -> Polled {
+        let indices = poll::poll(&[self, timer]);
+        Polled { ready: indices.contains(&0), fired: indices.contains(&1) }
     }
 }

@@ -1,6 +1,7 @@
 //! `wasi:http/outgoing-handler`.
+#![deny(clippy::arithmetic_side_effects)]
 
-use super::{HttpClient, HttpFault, Request, Response, Scheme};
+use super::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, read_to_end};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
 use wasip2::clocks::monotonic_clock;
@@ -9,7 +10,8 @@ use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
     Scheme as WasiScheme,
 };
-use wasip2::io::streams::StreamError;
+use wasip2::io::poll::Pollable;
+use wasip2::io::streams::{InputStream, StreamError};
 
 /// The most bytes of a response to read at once.
 const PIECE: u64 = 64 << 10;
@@ -114,23 +116,27 @@ impl WasiHttp {
         let body = response.consume().map_err(other)?;
         let stream = body.stream().map_err(other)?;
         let ready = stream.subscribe();
-        let mut bytes = Vec::new();
-        loop {
-            match stream.read(PIECE) {
-                Ok(piece) if piece.is_empty() => {
-                    if !self.waiter.wait(&ready, deadline) {
-                        return Err(Fault::timed_out());
-                    }
-                }
-                Ok(piece) if bytes.len().saturating_add(piece.len()) > max => {
-                    return Err(Fault::new(Cause::TooLarge, "the answer is larger than the limit"));
-                }
-                Ok(piece) if bytes.is_empty() => bytes = piece,
-                Ok(piece) => bytes.extend_from_slice(&piece),
-                Err(StreamError::Closed) => return Ok(bytes),
-                Err(error) => return Err(stream_fault(error)),
-            }
+        read_to_end(&mut Arriving { ready, stream: &stream, waiter: &self.waiter }, max, deadline)
+    }
+}
+
+struct Arriving<'a> {
+    ready: Pollable,
+    stream: &'a InputStream,
+    waiter: &'a Waiter,
+}
+
+impl Pieces for Arriving<'_> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        match self.stream.read(PIECE) {
+            Ok(piece) => Ok(Some(piece)),
+            Err(StreamError::Closed) => Ok(None),
+            Err(error) => Err(stream_fault(error)),
         }
+    }
+
+    fn wait(&mut self, deadline: Moment) -> bool {
+        self.waiter.wait(&self.ready, deadline)
     }
 }
 

@@ -1,4 +1,5 @@
 //! `wasi:sockets`.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::{Connection, Network, WriteFault};
 use crate::clock::{Moment, wasi::Waiter};
@@ -22,8 +23,6 @@ const PIECE: usize = 64 << 10;
 /// The size of a request, in bytes, from which its reply is read in large pieces: it asks for many bytes or has sent
 /// many, and the larger buffer costs little in comparison.
 const LARGE_REQUEST: usize = 1 << 10;
-/// The most bytes that the host writes and flushes in one call, by the interface's limit.
-const ONE_CALL: usize = 4096;
 
 /// The network of the instance.
 #[derive(Default)]
@@ -42,8 +41,6 @@ pub struct WasiConnection {
     waiter: Rc<Waiter>,
     /// The most bytes to read next.
     piece: usize,
-    /// Whether the server has answered everything that was sent.
-    answered: bool,
 }
 
 impl Network for WasiNetwork {
@@ -124,7 +121,6 @@ impl WasiNetwork {
             _socket: socket,
             waiter: self.waiter.clone(),
             piece: FIRST_PIECE,
-            answered: true,
         })
     }
 }
@@ -133,11 +129,8 @@ impl Connection for WasiConnection {
     fn write(&mut self, mut bytes: &[u8], deadline: Moment) -> Result<(), WriteFault> {
         let partly = |fault| WriteFault { complete: false, fault };
         self.piece = if bytes.len() < LARGE_REQUEST { FIRST_PIECE } else { PIECE };
-        if std::mem::take(&mut self.answered) && bytes.len() <= ONE_CALL {
-            // Nothing else is being sent, so there is room for these bytes, and this does not wait.
-            let written = self.output.blocking_write_and_flush(bytes);
-            return written.map_err(|error| WriteFault { complete: true, fault: stream_fault(error) });
-        }
+        // Not the host's function that writes and flushes in one call: it waits for as long as it takes, and a server
+        // that answers without reading would keep it forever.
         while !bytes.is_empty() {
             let room = self.output.check_write().map_err(|error| partly(stream_fault(error)))?;
             if room == 0 {
@@ -163,7 +156,6 @@ impl Connection for WasiConnection {
             match self.input.read(self.piece as u64) {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => {
-                    self.answered = true;
                     self.piece = if bytes.len() < self.piece { FIRST_PIECE } else { PIECE };
                     return Ok(bytes);
                 }

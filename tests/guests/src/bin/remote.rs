@@ -6,6 +6,10 @@
 //! set K V        =
 //! incr K N       = the counter
 //! get-many K…    = how many of them exist
+//! exists K       = true or false
+//! delete K       =
+//! cas K          = the value that a swap would start from
+//! list           = how many keys there are
 //! ```
 //! The answer to a command that fails is `! ` and the error.
 
@@ -40,6 +44,13 @@ fn obey(bucket: &Bucket, words: &[&str]) -> Result<String, Error> {
             let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
             Ok(batch::get_many(bucket, &keys)?.iter().filter(|(_, value)| value.is_some()).count().to_string())
         }
+        ["exists", key] => Ok(bucket.exists(key)?.to_string()),
+        ["delete", key] => bucket.delete(key).map(|()| String::new()),
+        ["cas", key] => {
+            let current = atomics::Cas::new(bucket, key)?.current()?;
+            Ok(current.map(|value| String::from_utf8_lossy(&value).into_owned()).unwrap_or_default())
+        }
+        ["list"] => Ok(bucket.list_keys(None)?.keys.len().to_string()),
         other => panic!("unknown command {other:?}"),
     }
 }

@@ -7,6 +7,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::http::StdHttp;
 use kvfuse_servers::settings;
+use kvfuse_servers::watchdog::Watchdog;
 use std::rc::Rc;
 
 pub type NativeStore = EtcdStore<StdHttp, SystemClock>;
@@ -23,12 +24,13 @@ pub fn connect_counting(endpoints: &str, variables: &[(&str, &str)], http: StdHt
 pub struct OwnEtcd {
     store: NativeStore,
     pub server: Etcd,
+    _watchdog: Watchdog,
 }
 
 impl OwnEtcd {
     pub fn start(members: usize, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let server = Etcd::start(members, arguments);
-        Self { store: connect(&server.endpoints(), variables), server }
+        Self { store: connect(&server.endpoints(), variables), server, _watchdog: Watchdog::of_the_test() }
     }
 }
 

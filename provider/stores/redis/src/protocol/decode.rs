@@ -1,4 +1,8 @@
 //! Replies from bytes, in pieces of any size.
+//!
+//! Every length here is a claim of the server. So what is allocated is counted against [`Bounds`] first, grows with the
+//! bytes that arrive, and an allocation that fails is an error.
+#![deny(clippy::arithmetic_side_effects)]
 
 use super::Reply;
 use std::fmt;
@@ -6,11 +10,11 @@ use std::fmt;
 /// The limits of a reply. A reply that exceeds them is malformed, before anything is allocated for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// A line (a status, error, number or length), in bytes.
+    /// A line (a status, error, number or length), in bytes. Errors in the form of strings count as lines.
     pub line: usize,
     /// One string, in bytes.
     pub bulk: usize,
-    /// All strings of one reply together, in bytes.
+    /// The whole reply in memory, in bytes: its lines, strings and arrays.
     pub total: usize,
     /// The elements of one array; a map of n pairs has 2 n.
     pub elements: usize,
@@ -36,6 +40,8 @@ pub enum Malformed {
     Text,
     /// Beyond [`Bounds`].
     TooLarge,
+    /// More than there is memory for.
+    NoMemory,
     /// A push or an attribute in the wrong place.
     Misplaced,
 }
@@ -47,6 +53,7 @@ impl fmt::Display for Malformed {
             Self::Number => f.write_str("invalid number in reply"),
             Self::Text => f.write_str("invalid line or string in reply"),
             Self::TooLarge => f.write_str("reply larger or more deeply nested than expected"),
+            Self::NoMemory => f.write_str("reply does not fit into memory"),
             Self::Misplaced => f.write_str("push message inside a reply"),
         }
     }
@@ -70,7 +77,7 @@ pub struct Decoder {
     bulk: Option<Bulk>,
     /// Arrays that are not complete, outermost first.
     open: Vec<Open>,
-    /// The bytes of all strings in the reply so far.
+    /// What counts towards [`Bounds::total`] so far.
     total: usize,
 }
 
@@ -84,6 +91,8 @@ struct Open {
     elements: Vec<Reply>,
     missing: usize,
     role: Role,
+    /// The total before it.
+    before: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,10 +145,10 @@ impl Decoder {
     fn begin_next(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Malformed> {
         let end = input.iter().position(|byte| *byte == b'\n');
         let (head, rest) = match end {
-            Some(at) => input.split_at_checked(at + 1).unwrap_or((input, &[])),
+            Some(at) => input.split_at_checked(at.saturating_add(1)).unwrap_or((input, &[])),
             None => (*input, &[][..]),
         };
-        if self.line.len() + head.len() > self.bounds.line {
+        if self.line.len().saturating_add(head.len()) > self.bounds.line {
             return Err(Malformed::TooLarge);
         }
         *input = rest;
@@ -147,7 +156,7 @@ impl Decoder {
             // The common case: nothing is copied.
             return self.begin(without_end(head)?).map(Some);
         }
-        self.line.extend_from_slice(head);
+        append(&mut self.line, head, 0)?;
         if end.is_none() {
             return Ok(None);
         }
@@ -158,16 +167,14 @@ impl Decoder {
     fn continue_bulk(&mut self, mut bulk: Bulk, input: &mut &[u8]) -> Result<Item, Malformed> {
         let (head, rest) = input.split_at_checked(bulk.missing).unwrap_or((input, &[]));
         *input = rest;
-        bulk.missing -= head.len();
+        bulk.missing = bulk.missing.saturating_sub(head.len());
         if bulk.missing == 0 && bulk.bytes.is_empty() {
             // The common case: the string is complete, and takes one allocation of exactly its size.
-            return whole_bulk(bulk.kind, without_end(head)?.to_vec());
+            let mut bytes = Vec::new();
+            append(&mut bytes, without_end(head)?, 0)?;
+            return whole_bulk(bulk.kind, bytes);
         }
-        if bulk.bytes.is_empty() {
-            // The length is only a claim: no more than this is allocated before bytes arrive.
-            bulk.bytes.reserve_exact((head.len() + bulk.missing).min(1 << 20));
-        }
-        bulk.bytes.extend_from_slice(head);
+        append(&mut bulk.bytes, head, bulk.missing)?;
         if bulk.missing > 0 {
             self.bulk = Some(bulk);
             return Ok(Item::Begun);
@@ -178,10 +185,20 @@ impl Decoder {
         whole_bulk(kind, bytes)
     }
 
+    /// Counts bytes that are about to be allocated.
+    fn count(&mut self, bytes: usize) -> Result<(), Malformed> {
+        self.total = self.total.saturating_add(bytes);
+        if self.total > self.bounds.total { Err(Malformed::TooLarge) } else { Ok(()) }
+    }
+
     /// What a line is, or begins.
     fn begin(&mut self, line: &[u8]) -> Result<Item, Malformed> {
         let (kind, rest) = line.split_first().ok_or(Malformed::Text)?;
         let text = std::str::from_utf8(rest);
+        if matches!(kind, b'+' | b'-' | b',' | b'(') {
+            let of_each = if *kind == b'-' { LOSSY } else { 1 };
+            self.count(rest.len().saturating_mul(of_each))?;
+        }
         Ok(Item::Whole(match kind {
             b'+' => Reply::Status(text.map_err(|_| Malformed::Text)?.to_string()),
             b'-' => Reply::Error(String::from_utf8_lossy(rest).into_owned()),
@@ -212,11 +229,15 @@ impl Decoder {
     }
 
     fn begin_bulk(&mut self, kind: u8, length: usize) -> Result<Item, Malformed> {
-        self.total = self.total.saturating_add(length);
-        if length > self.bounds.bulk || self.total > self.bounds.total {
+        let (longest, counted) = match kind {
+            b'!' => (self.bounds.line, length.saturating_mul(LOSSY)),
+            _ => (self.bounds.bulk, length),
+        };
+        if length > longest {
             return Err(Malformed::TooLarge);
         }
-        self.bulk = Some(Bulk { bytes: Vec::new(), missing: length + 2, kind });
+        self.count(counted)?;
+        self.bulk = Some(Bulk { bytes: Vec::new(), missing: length.saturating_add(2), kind });
         Ok(Item::Begun)
     }
 
@@ -235,7 +256,12 @@ impl Decoder {
             return Ok(Item::Whole(Reply::Array(Vec::new())));
         }
         if missing > 0 {
-            self.open.push(Open { elements: Vec::with_capacity(missing.min(1024)), missing, role });
+            let before = self.total;
+            // Those of an aside are dropped one by one.
+            if role == Role::Reply {
+                self.count(missing.saturating_mul(size_of::<Reply>()))?;
+            }
+            self.open.push(Open { elements: Vec::new(), missing, role, before });
         }
         Ok(Item::Begun)
     }
@@ -243,10 +269,15 @@ impl Decoder {
     /// Adds a complete reply to the innermost open array. Returns the reply that is then complete, if any.
     fn close(&mut self, mut reply: Reply) -> Result<Option<Reply>, Malformed> {
         while let Some(mut array) = self.open.pop() {
-            if array.role == Role::Reply {
-                array.elements.push(reply);
+            array.missing = array.missing.saturating_sub(1);
+            match array.role {
+                Role::Reply => {
+                    reserve(&mut array.elements, 1, array.missing)?;
+                    array.elements.push(reply);
+                }
+                // What is dropped counts no more.
+                Role::Aside => self.total = array.before,
             }
-            array.missing -= 1;
             if array.missing > 0 {
                 self.open.push(array);
                 return Ok(None);
@@ -259,6 +290,30 @@ impl Decoder {
         }
         Ok(Some(reply))
     }
+}
+
+/// The bytes that a byte can take up once it is text: three, of U+FFFD, in a buffer that doubles.
+const LOSSY: usize = 4;
+
+/// What may be allocated in one step for what has only been announced.
+const STEP: usize = 1 << 20;
+
+/// Adds bytes, of which `missing` more are announced.
+fn append(bytes: &mut Vec<u8>, more: &[u8], missing: usize) -> Result<(), Malformed> {
+    reserve(bytes, more.len(), missing)?;
+    bytes.extend_from_slice(more);
+    Ok(())
+}
+
+/// Makes room for `more` items, of which `missing` are announced beyond those. The buffer at most doubles, so that what it
+/// takes is in proportion to what arrived, and never exceeds what was announced.
+fn reserve<T>(items: &mut Vec<T>, more: usize, missing: usize) -> Result<(), Malformed> {
+    if items.capacity().saturating_sub(items.len()) >= more {
+        return Ok(());
+    }
+    let step = STEP.checked_div(size_of::<T>()).unwrap_or(1);
+    let ahead = items.len().max(step).min(missing);
+    items.try_reserve_exact(more.saturating_add(ahead)).map_err(|_| Malformed::NoMemory)
 }
 
 fn whole_bulk(kind: u8, mut bytes: Vec<u8>) -> Result<Item, Malformed> {
@@ -303,4 +358,5 @@ fn is_number(kind: u8, text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
 mod tests;

@@ -6,6 +6,6 @@ mod decode;
 mod encode;
 mod reply;
 
-pub use decode::{Bounds, Decoder, Progress};
+pub use decode::{Bounds, Decoder, Malformed, Progress};
 pub use encode::Request;
 pub use reply::Reply;

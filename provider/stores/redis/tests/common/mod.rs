@@ -7,6 +7,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::net::StdNetwork;
 use kvfuse_servers::redis::Redis;
 use kvfuse_servers::settings;
+use kvfuse_servers::watchdog::Watchdog;
 use std::rc::Rc;
 
 pub type NativeStore = RedisStore<StdNetwork, SystemClock>;
@@ -23,6 +24,7 @@ pub fn connect_counting(url: &str, variables: &[(&str, &str)], network: StdNetwo
 pub struct OwnRedis {
     store: NativeStore,
     pub server: Redis,
+    _watchdog: Watchdog,
 }
 
 impl OwnRedis {
@@ -35,7 +37,7 @@ impl OwnRedis {
     }
 
     fn on(server: Redis, variables: &[(&str, &str)]) -> Self {
-        Self { store: connect(&server.url(), variables), server }
+        Self { store: connect(&server.url(), variables), server, _watchdog: Watchdog::of_the_test() }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The expected values are the examples of the protocol's specification, where it has one.
 
 use super::*;
+use kvfuse_servers::allocated::Allocated;
 
 fn decoder() -> Decoder {
     Decoder::new(Bounds::default())
@@ -141,20 +142,66 @@ fn what_is_not_a_reply_is_malformed() {
     }
 }
 
-#[test]
-fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
-    let bounds = Bounds { line: 16, bulk: 8, total: 12, elements: 4, depth: 2 };
-    let refused = |bytes: &[u8]| {
-        let mut input = bytes;
-        let mut decoder = Decoder::new(bounds);
+/// The first reply in these pieces.
+fn feed<'a>(bounds: Bounds, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Progress, Malformed> {
+    let mut decoder = Decoder::new(bounds);
+    for mut input in pieces {
         while !input.is_empty() {
             match decoder.push(&mut input) {
                 Ok(Progress::Incomplete) => {}
                 other => return other,
             }
         }
-        Ok(Progress::Incomplete)
-    };
+    }
+    Ok(Progress::Incomplete)
+}
+
+#[test]
+fn what_is_allocated_for_a_reply_stays_within_the_bounds() {
+    let bounds = Bounds { total: 16 << 20, ..Bounds::default() };
+    // What a server may send: how it begins, and what it then repeats.
+    for (first, again) in [
+        (&b"*1000000\r\n"[..], &b"*1000\r\n"[..]),
+        (b"*300000\r\n", b"*1\r\n*1\r\n:1\r\n"),
+        (b"*300000\r\n", b"*0\r\n"),
+        (b"*300000\r\n", b"+a line of some length, which is a string in memory\r\n"),
+        (b"*300000\r\n", b"-\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\r\n"),
+        (b"*300000\r\n", b"!16\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\r\n"),
+        (b"*300000\r\n", b"$16\r\n0123456789abcdef\r\n"),
+        (b"*300000\r\n", b"|1\r\n+key\r\n+value\r\n:1\r\n"),
+        (b"$16000000\r\n", b"0123456789abcdef"),
+        (b">300000\r\n", b"$16\r\n0123456789abcdef\r\n"),
+        (b"", b">2\r\n+pubsub\r\n+nothing\r\n"),
+    ] {
+        Allocated::forget_peak();
+        let before = Allocated::now();
+        // A kibibyte at a time, 64 MiB in all.
+        let piece = again.repeat((1 << 10) / again.len());
+        let pieces = std::iter::once(first).chain(std::iter::repeat_n(&piece[..], 64 << 10));
+        drop(feed(bounds, pieces));
+        let peak = Allocated::peak() - before - piece.len();
+        // A buffer that grows exists twice for a moment.
+        let limit = bounds.total / 2 * 3 + bounds.line;
+        assert!(peak <= limit, "{peak} bytes for {} {}", first.escape_ascii(), again.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_only_announced_is_not_allocated() {
+    for announced in [&b"$536870912\r\nabc"[..], b"*16777216\r\n:1\r\n", b"%8388608\r\n*16777216\r\n:1\r\n"] {
+        Allocated::forget_peak();
+        let before = Allocated::now();
+        assert_eq!(feed(Bounds::default(), std::iter::once(announced)), Ok(Progress::Incomplete));
+        let peak = Allocated::peak() - before;
+        assert!(peak <= 3 << 20, "{peak} bytes for {}", announced.escape_ascii());
+    }
+}
+
+#[test]
+fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
+    // Room for two elements and 12 bytes.
+    let bounds = Bounds { line: 16, bulk: 8, total: 12 + 2 * size_of::<Reply>(), elements: 4, depth: 2 };
+    let refused = |bytes: &[u8]| feed(bounds, std::iter::once(bytes));
     assert_eq!(refused(b"+aaaaaaaaaaaaaaaaaaa"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"$9\r\n"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"$99999999999999999999999\r\n"), Err(Malformed::TooLarge), "more than a machine word");
@@ -162,6 +209,18 @@ fn a_reply_beyond_the_bounds_is_refused_before_it_is_stored() {
     assert_eq!(refused(b"%3\r\n"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"*1\r\n*1\r\n*1\r\n"), Err(Malformed::TooLarge));
     assert_eq!(refused(b"*2\r\n$8\r\n12345678\r\n$8\r\n"), Err(Malformed::TooLarge));
+    let long_error = b"!65537\r\n";
+    assert_eq!(feed(Bounds::default(), std::iter::once(&long_error[..])), Err(Malformed::TooLarge));
+    // Lines count as strings do, and the elements of all arrays count.
+    assert_eq!(refused(b"*2\r\n+1234567\r\n+1234567\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"*2\r\n(1234567\r\n(1234567\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"*2\r\n-1234567\r\n"), Err(Malformed::TooLarge), "an error that is not UTF-8 grows");
+    assert_eq!(refused(b"*1\r\n*2\r\n"), Err(Malformed::TooLarge));
+    assert_eq!(refused(b"*3\r\n"), Err(Malformed::TooLarge));
+    // What is not kept does not count any more.
+    let pushes = b">2\r\n+1234567890\r\n+1234567890\r\n".repeat(10);
+    let reply = Ok(Progress::Complete(bulk("12345678")));
+    assert_eq!(refused(&[&pushes[..], b"$8\r\n12345678\r\n"].concat()), reply);
     // The limits apply to each reply by itself.
     let mut decoder = Decoder::new(bounds);
     let mut input = &b"$8\r\n12345678\r\n$8\r\n12345678\r\n"[..];
