@@ -39,10 +39,9 @@ pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
 /// there.
 pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
-    let mut torn = begun(checks, before);
-    // One that was cut within its marker cannot be found, but its beginning is known.
     let marker = checks.marker();
-    torn.extend((1..marker.len()).filter_map(|length| marker.get(..length)));
+    let mut torn = begun(checks, &marker, before);
+    torn.extend(cut_markers(&marker));
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         let piece = piece(checks, rest);
@@ -57,8 +56,12 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
     // Two hosts may have cut two records at the same time.
-    if let Some(place) = torn.iter().rposition(|begun| holds_rest(checks, begun, piece)) {
+    // Of one that was cut within its marker it is not known where; the front of the other is the shortest possible then.
+    let held =
+        torn.iter().enumerate().rev().filter_map(|(place, begun)| Some((place, holds_rest(checks, begun, piece)?)));
+    if let Some((place, left)) = held.min_by_key(|(_, left)| left.map_or(0, <[u8]>::len)) {
         torn.remove(place);
+        torn.extend(left);
         return Gap::Torn;
     }
     // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
@@ -119,9 +122,14 @@ fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
     if torn.iter().any(cut) { Gap::Unclear } else { Gap::Damaged }
 }
 
+/// Records that were cut within their marker: these cannot be found, but their beginnings are known.
+fn cut_markers(marker: &[u8]) -> impl Iterator<Item = &[u8]> {
+    (1..marker.len()).filter_map(|length| marker.get(..length))
+}
+
 /// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.
-fn begun<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<&'a [u8]> {
-    let mut begun = Vec::new();
+fn begun<'a>(checks: &Checks, marker: &'a [u8], bytes: &'a [u8]) -> Vec<&'a [u8]> {
+    let mut begun: Vec<_> = cut_markers(marker).collect();
     let mut rest = bytes;
     while !rest.is_empty() {
         let piece = piece(checks, rest);
@@ -148,23 +156,25 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     record::decode(checks, frame.head, frame.blobs).is_some()
 }
 
-/// Whether the rest of a torn record stands within another record, which is as it was written but for that.
-fn holds_rest(checks: &Checks, begun: &[u8], piece: &[u8]) -> bool {
+/// Whether the rest of a torn record stands within another record, which is as it was written but for that; or behind the
+/// front of one that lacks its own rest, which is what this gives.
+fn holds_rest<'a>(checks: &Checks, begun: &[u8], piece: &'a [u8]) -> Option<Option<&'a [u8]>> {
     let marker = checks.marker();
     // Of the one cut first there may be less than its marker.
     if !(begun.starts_with(&marker) || marker.starts_with(begun)) || !piece.starts_with(&marker) {
-        return false;
+        return None;
     }
     let known = missing(checks, begun, &[]);
     let holds = |at: usize| {
         let (front, rest) = piece.split_at(at);
         let missing =
-            known.or_else(|| missing(checks, begun, rest)).filter(|missing| (1..rest.len()).contains(missing))?;
+            known.or_else(|| missing(checks, begun, rest)).filter(|missing| (1..=rest.len()).contains(missing))?;
         let (rest, back) = rest.split_at(missing);
-        let ends = rest.last() == Some(&checks.end());
-        Some(ends && completes(checks, front, back) && completes(checks, begun, rest))
+        let cut = back.is_empty() && (front.len() < HEADER || self::missing(checks, front, &[]) > Some(0));
+        let whole = rest.last() == Some(&checks.end()) && (cut || completes(checks, front, back));
+        (whole && completes(checks, begun, rest)).then_some(cut.then_some(front))
     };
-    (1..piece.len()).take(MOST_PLACES).any(|at| holds(at) == Some(true))
+    (1..piece.len()).take(MOST_PLACES).find_map(holds)
 }
 
 /// Whether zeros reach to the end of a sector.
@@ -245,6 +255,20 @@ mod tests {
                 let ((begun, rest), (front, back)) = (one.split_at(first), two.split_at(second));
                 let gap = [front, rest, back].concat();
                 assert_eq!(judge_behind(&checks(), begun, &gap, 0), Gap::Torn, "{first} {second}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_records_cut_at_the_same_time_the_rest_of_the_second_may_come_later() {
+        let (one, two) = (record(1, b"one"), record(2, b"another one"));
+        for first in 1..one.len() {
+            for second in 4..two.len() {
+                let ((begun, rest), (front, back)) = (one.split_at(first), two.split_at(second));
+                let gap = [begun, front, rest].concat();
+                assert_eq!(judge(&checks(), &gap, 0), Gap::Torn, "{first} {second}");
+                let before = [&gap[..], &record(3, b"whole")].concat();
+                assert_eq!(judge_behind(&checks(), &before, back, 0), Gap::Torn, "{first} {second}, the rest");
             }
         }
     }
