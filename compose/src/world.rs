@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{
-    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldId, WorldItem, WorldKey,
+    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldId, WorldItem,
+    WorldKey,
 };
 
 /// A component seen from outside.

@@ -64,12 +64,8 @@ const IO: Package = Package {
     in_proxy: &["error", "poll", "streams"],
     ..CLI
 };
-const RANDOM: Package = Package {
-    name: "wasi:random",
-    interfaces: &["random", "insecure", "insecure-seed"],
-    in_proxy: &["random"],
-    ..CLI
-};
+const RANDOM: Package =
+    Package { name: "wasi:random", interfaces: &["random", "insecure", "insecure-seed"], in_proxy: &["random"], ..CLI };
 const FILESYSTEM: Package =
     Package { name: "wasi:filesystem", interfaces: &["types", "preopens"], in_proxy: &[], ..CLI };
 const SOCKETS: Package = Package {
@@ -150,9 +146,9 @@ pub fn provided(import: &Item, serve: bool) -> Provided {
     // A host knows no labels: what is imported under one has to be connected.
     let Some((package, interface)) = split_name(&import.name) else { return Provided::Never };
     let (name, version) = package.split_once('@').unwrap_or((&package, ""));
-    let known = PACKAGES.iter().find(|known| {
-        known.name == name && matches(version, known.version) && known.interfaces.contains(&interface)
-    });
+    let known = PACKAGES
+        .iter()
+        .find(|known| known.name == name && matches(version, known.version) && known.interfaces.contains(&interface));
     match known {
         None => Provided::Never,
         Some(known) if serve && !known.served => Provided::Never,
@@ -188,7 +184,9 @@ mod tests {
     #[test]
     fn an_interface_is_provided_in_the_versions_that_wasmtime_has() {
         let run = |name: &str| provided(&import(name), false);
-        for name in ["wasi:io/poll@0.2.0", "wasi:io/poll@0.2.99", "wasi:cli/exit@0.3.0", "wasi:clocks/system-clock@0.3.2"] {
+        for name in
+            ["wasi:io/poll@0.2.0", "wasi:io/poll@0.2.99", "wasi:cli/exit@0.3.0", "wasi:clocks/system-clock@0.3.2"]
+        {
             assert_eq!(run(name), Provided::Always, "{name}");
         }
         assert_eq!(run("wasi:config/store@0.2.0-rc.1"), Provided::With("config"));

@@ -186,7 +186,11 @@ impl Summary {
             None if !self.unknown_imports.is_empty() => {
                 row(&mut out, "run", "on a host that provides what wasmtime does not")?;
             }
-            None => row(&mut out, "run", "a library without a function to call: another component or a host uses its exports")?,
+            None => row(
+                &mut out,
+                "run",
+                "a library without a function to call: another component or a host uses its exports",
+            )?,
         }
         for note in &self.run_notes {
             row(&mut out, "", note)?;

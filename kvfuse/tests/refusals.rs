@@ -413,7 +413,10 @@ fn an_invalid_command_line_has_an_exit_code_of_its_own() {
 fn an_interface_of_another_family_or_an_asynchronous_one_is_named_as_such() {
     let folder = Folder::new();
     let refused = |wit: &str, imports: &str, what: &str, note: &str| {
-        folder.write("app.wasm", component(&format!("package test:it; {wit} world w {{ {imports} export run: func(); }}")));
+        folder.write(
+            "app.wasm",
+            component(&format!("package test:it; {wit} world w {{ {imports} export run: func(); }}")),
+        );
         let help = "build it against a generation of wasi:keyvalue that kvfuse stores lists, or give your own provider: \
                     --provider my.wasm";
         let message = format!(

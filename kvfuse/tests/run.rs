@@ -68,7 +68,12 @@ fn only_the_variables_of_the_store_are_passed_on() {
 fn explain_prints_the_line_that_does_the_same() {
     let folder = demo();
     let said = folder.kvfuse(&["run", "--explain", "app.wasm", "--", "set", "a key", "1"]).ok();
-    assert_eq!(said, format!("kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run {LEAN} --dir data::/ app.fused.wasm set 'a key' 1\n"));
+    assert_eq!(
+        said,
+        format!(
+            "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run {LEAN} --dir data::/ app.fused.wasm set 'a key' 1\n"
+        )
+    );
     assert_eq!(folder.names(), ["app.wasm"], "nothing was run");
 
     // And it does: the printed lines are executed.
@@ -164,7 +169,10 @@ fn labelled_imports_run() {
     let store = support::store_wit("@0.2.0-draft2", "string");
     folder.write("app.wasm", component(&format!("package test:it; {store} {CLI} {world}")));
     let said = folder.kvfuse(&["fuse", "app.wasm"]).ok();
-    assert!(said.contains("wasmtime run -S p3=n -W concurrency-support=n,component-model-implements --dir data::/"), "{said}");
+    assert!(
+        said.contains("wasmtime run -S p3=n -W concurrency-support=n,component-model-implements --dir data::/"),
+        "{said}"
+    );
     // It is instantiated with both imports connected; that its body is `unreachable` shows that it was called.
     assert_eq!(folder.kvfuse(&["run", "app.fused.wasm"]).code, Some(134));
     let arguments = ["run", "-W", "component-model-implements", "--dir", "data::/", "app.fused.wasm"];

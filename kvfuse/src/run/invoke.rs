@@ -20,7 +20,8 @@ pub(super) async fn invoke(
 ) -> Result<ExitCode> {
     let refused = |what: &str, reason: String| Box::new(not_run(subject, what).note(reason));
     let cannot_parse = |e: &dyn std::fmt::Display| {
-        refused("the call cannot be read", e.to_string()).help("a call is a function's name with its arguments: 'f(1, \"a\")'")
+        refused("the call cannot be read", e.to_string())
+            .help("a call is a function's name with its arguments: 'f(1, \"a\")'")
     };
     let parsed = UntypedFuncCall::parse(call).map_err(|e| Box::new(cannot_parse(&e)))?;
     let (index, ty) = find(ready.component(), ready.engine(), parsed.name())
@@ -29,7 +30,8 @@ pub(super) async fn invoke(
     let arguments: Vec<Val> = parsed.to_wasm_params(&types).map_err(|e| Box::new(cannot_parse(&e)))?;
 
     let instance = entered(subject, ready.instantiate_async(&mut store).await)?;
-    let function = instance.get_func(&mut store, index).ok_or_else(|| refused("the call is not possible", call.into()))?;
+    let function =
+        instance.get_func(&mut store, index).ok_or_else(|| refused("the call is not possible", call.into()))?;
     let mut results = vec![Val::Bool(false); ty.results().len()];
     let called = if concurrent {
         let call = async |store: &Accessor<Host>| function.call_concurrent(store, &arguments, &mut results).await;
