@@ -154,7 +154,7 @@ impl<'a> Line<'a> {
 
 impl Line<'_> {
     /// Whether it runs without the machinery for asynchronous calls, which makes every call between the parts cheaper.
-    /// `wasmtime serve` needs it. Before wasmtime 46 the option does not exist, or code for such calls does not compile.
+    /// `wasmtime serve` needs it. Before wasmtime 46 the options do not exist (36), or some components do not compile (43 to 45).
     fn sequential(&self) -> bool {
         !self.needs.concurrent && self.subject.kind != Kind::Handler
     }

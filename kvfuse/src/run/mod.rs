@@ -73,7 +73,7 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
     let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
     let mut config = Config::new();
     config.wasm_component_model_implements(true);
-    // Without the machinery for asynchronous calls, a call between the parts costs a third.
+    // Without the machinery for asynchronous calls, a call between the parts costs half.
     config.concurrency_support(options.concurrent);
     if options.keep {
         // A component that contains an interpreter takes ten seconds to compile. Without a cache, it does so each time.
