@@ -44,6 +44,8 @@ impl Bench<'_> {
         let (get, set) = (run(Guest::Ours, &[], "get")?, run(Guest::Ours, &[], "set")?);
         let (floor_get, floor_set) = (run(Guest::Floor, &[], "get")?, run(Guest::Floor, &[], "set")?);
         let (host_get, host_set) = (run(Guest::Host, &[], "get")?, run(Guest::Host, &[], "set")?);
+        let lean = [run(Guest::OursLean, &[], "get")?, run(Guest::OursLean, &[], "set")?];
+        let lean_floor = [run(Guest::FloorLean, &[], "get")?, run(Guest::FloorLean, &[], "set")?];
         let (read, append) =
             (self.time(Guest::Calls, &[], &["read", &times])?, self.time(Guest::Calls, &[], &["append", &times])?);
         step("native peers");
@@ -85,6 +87,19 @@ impl Bench<'_> {
         self.rows.push(Row::at_least("set", told, wal.set / set, 3.0, "3 × faster than sqlite-wal"));
         let told = format!("{:.1} times faster than files", files.set / set);
         self.rows.push(Row::at_least("set", told, files.set / set, 30.0, "30 × faster than files"));
+
+        let names = ["get, without concurrency", "set, without concurrency"];
+        for (n, (ours, floor)) in [(get, floor_get), (set, floor_set)].into_iter().enumerate() {
+            let told = format!(
+                "{}, with wasmtime's defaults {}; the floor {} and {}",
+                us(lean[n]),
+                us(ours),
+                us(lean_floor[n]),
+                us(floor)
+            );
+            let row = Row::at_most(names[n], told, lean[n], ours, "faster than with the defaults");
+            self.rows.push(row.pictured([(KVFUSE, lean[n]), (FLOOR, lean_floor[n])]));
+        }
 
         step("full durability");
         let few = self.times(4_000).to_string();

@@ -16,8 +16,12 @@ pub struct Guests {
 pub enum Guest {
     /// `bench` over the file provider.
     Ours,
+    /// The same, without the machinery for asynchronous calls: with the options that `kvfuse inspect` prints.
+    OursLean,
     /// `bench` over a provider that answers from memory and does nothing else.
     Floor,
+    /// The same with these options.
+    FloorLean,
     /// `bench` alone: wasmtime's own `-S keyvalue` answers.
     Host,
     /// `swap` over the file provider.
@@ -47,8 +51,8 @@ impl Guests {
 
     fn path(&self, guest: Guest) -> PathBuf {
         let name = match guest {
-            Guest::Ours => "ours",
-            Guest::Floor => "floor",
+            Guest::Ours | Guest::OursLean => "ours",
+            Guest::Floor | Guest::FloorLean => "floor",
             Guest::Host => "host",
             Guest::Swap => "swap",
             Guest::Calls => "calls",
@@ -67,6 +71,9 @@ impl Guests {
         command.arg("run").arg(format!("--dir={}::/", store.display()));
         if matches!(guest, Guest::Host) {
             command.args(["-S", "keyvalue"]);
+        }
+        if matches!(guest, Guest::OursLean | Guest::FloorLean) {
+            command.args(["-S", "p3=n", "-W", "concurrency-support=n"]);
         }
         for setting in settings {
             command.args(["--env", setting]);

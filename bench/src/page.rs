@@ -18,7 +18,9 @@ How to read it: kvfuse is a component fused with the file provider and run by th
 itself. SQLite, redb, one file per key and the native clients run natively, without any boundary to wasm. The **floor** is
 a provider that answers from memory and does nothing else; the **bare exchange** and the bare host calls are a guest that
 does only those. Where nothing else is said there are 1,000 keys with values of 100 bytes. A figure here is the median
-over slices of a hundred operations. Compare figures within a run, never between machines.
+over slices of a hundred operations. Compare figures within a run, never between machines. *Without concurrency* is the
+same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; everything else runs with
+wasmtime's defaults.
 
 *Share* is the figure divided by its target: up to 1.00 it is reached.
 ";

@@ -36,4 +36,4 @@ pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};
 pub use retarget::renames;
-pub use world::{Functions, Item, Signature, World, split_name};
+pub use world::{Functions, Item, ItemKind, Signature, World, split_name};

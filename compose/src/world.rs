@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{
-    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey,
+    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldId, WorldItem,
+    WorldKey,
 };
 
 /// A component seen from outside.
@@ -24,10 +25,26 @@ pub struct Item {
     pub name: String,
     /// For a labelled import (`import sessions: wasi:keyvalue/store@0.2.0-draft2`): the interface it stands for.
     pub implements: Option<String>,
+    /// Whether it is an interface or something by itself.
+    pub kind: ItemKind,
     /// Its functions.
     pub functions: Functions,
+    /// The resources that it defines. One that it uses from another interface belongs to that one.
+    pub resources: Vec<String>,
     /// The interfaces whose types it uses, sorted: `wasi:io/streams@0.2.0`.
     pub uses: Vec<String>,
+}
+
+/// What an import or export is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ItemKind {
+    /// An interface, of a package or of the component itself.
+    #[default]
+    Interface,
+    /// A function that belongs to no interface.
+    Function,
+    /// A type that belongs to no interface.
+    Type,
 }
 
 /// The functions of an interface by their names in the binary format (`[method]bucket.get`). An interface that only
@@ -55,6 +72,11 @@ impl Item {
     /// ```
     pub fn interface(&self) -> &str {
         self.implements.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether it only carries types: nobody has to provide it.
+    pub fn only_types(&self) -> bool {
+        self.functions.is_empty() && self.resources.is_empty()
     }
 }
 
@@ -98,11 +120,25 @@ impl Item {
             WorldItem::Function(f) => Some(BTreeMap::from([(f.name.clone(), Signature::of(resolve, f))])),
             WorldItem::Type { .. } => None,
         };
+        let kind = match item {
+            WorldItem::Interface { .. } => ItemKind::Interface,
+            WorldItem::Function(_) => ItemKind::Function,
+            WorldItem::Type { .. } => ItemKind::Type,
+        };
+        let resources = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| {
+                let defined = |id: &TypeId| resolve.types.get(*id).is_some_and(|def| def.kind == TypeDefKind::Resource);
+                interface.types.iter().filter(|(_, id)| defined(id)).map(|(name, _)| name.clone()).collect()
+            }),
+            _ => None,
+        };
         let uses = match item {
             WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| uses(resolve, interface)),
             _ => None,
         };
         Self {
+            kind,
+            resources: resources.unwrap_or_default(),
             uses: uses.unwrap_or_default(),
             name: resolve.name_world_key(key),
             implements: resolve.implements_value(key, item),

@@ -24,6 +24,11 @@ impl Provider {
         self.store.map(|store| store.variables.iter().chain(COMMON).collect()).unwrap_or_default()
     }
 
+    /// Whether it needs the asynchronous part of the component model. The built-in ones do not.
+    pub fn asynchronous(&self) -> bool {
+        self.store.is_none() && crate::input::is_asynchronous(&self.bytes)
+    }
+
     /// Its name in a sentence.
     pub fn title(&self) -> String {
         match self.store {

@@ -141,6 +141,13 @@ pub struct Run {
     /// The address on which an HTTP handler is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub addr: std::net::SocketAddr,
+    /// How many requests an instance of an HTTP handler answers before it is replaced. With more than 1, its memory and the
+    /// store's connection live on from request to request. [default: 1 for a handler of WASI 0.2, 128 for one of 0.3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub reuse: Option<u32>,
+    /// Call one of a library's functions, with arguments in WAVE: 'count("visits", 3)'. Prints the result.
+    #[arg(long, value_name = "CALL")]
+    pub invoke: Option<String>,
     /// Set an environment variable, or pass on one of your own.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,

@@ -1,7 +1,46 @@
 //! The published generations of the interface in plain words.
 
-use kvfuse_compose::Item;
+use kvfuse_compose::{Item, Signature, is_keyvalue, split_name};
 use kvfuse_table::{GENERATIONS, Mark};
+
+/// A package of a key-value interface that no store has: of another family than wasi:keyvalue, or asynchronous.
+pub struct Other {
+    pub package: String,
+    pub about: &'static str,
+}
+
+const ASYNCHRONOUS: &str = "an asynchronous interface, of WASI 0.3; the stores have the synchronous generations";
+
+/// The families by their package and, where the package has other interfaces as well, the interface.
+const FAMILIES: &[(&str, Option<&str>, &str)] = &[
+    ("wasmcloud:keyvalue", None, "wasmCloud's own interface: asynchronous, of WASI 0.3"),
+    ("fermyon:spin", Some("key-value"), "Spin's own interface"),
+    ("spin:key-value", None, "Spin's own interface: asynchronous, of WASI 0.3"),
+];
+
+/// The key-value interfaces among these imports that no store has, each package once.
+pub fn others(imports: &[Item]) -> Vec<Other> {
+    let mut others: Vec<Other> = Vec::new();
+    for item in imports {
+        let Some((package, interface)) = split_name(item.interface()) else { continue };
+        let name = package.split('@').next().unwrap_or(&package);
+        let of_family =
+            |known: &&(&str, Option<&str>, &str)| known.0 == name && known.1.is_none_or(|only| only == interface);
+        let family = FAMILIES.iter().find(of_family).map(|known| known.2);
+        let asynchronous = is_keyvalue(item.interface()) && item.functions.values().any(is_asynchronous);
+        let about = family.or(asynchronous.then_some(ASYNCHRONOUS));
+        if let (Some(about), false) = (about, others.iter().any(|other| other.package == package)) {
+            others.push(Other { package, about });
+        }
+    }
+    others
+}
+
+/// By the words before its parameters.
+fn is_asynchronous(signature: &Signature) -> bool {
+    let head = signature.text.split('(').next().unwrap_or_default();
+    head.split(' ').any(|word| word == "async")
+}
 
 /// What is known of a package: by the interfaces that are used, because versions were used for more than one generation.
 pub fn words(package: &str, items: &[&Item]) -> Option<&'static str> {

@@ -5,6 +5,7 @@ use crate::refusal::{Refusal, Result, chain};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
+use wasmparser::{Payload, Validator, WasmFeatures};
 
 /// Larger than any component a compiler makes (those that carry a Python interpreter have 20 to 60 MB).
 const LARGEST: u64 = 1 << 30;
@@ -31,6 +32,10 @@ pub fn read_component(path: &Path) -> Result<Vec<u8>> {
 
     let mut bytes = Vec::new();
     (&mut file).take(8).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.strip_prefix(MAGIC) == Some(MODULE) {
+        file.take(LARGEST).read_to_end(&mut bytes).map_err(failed)?;
+        return core_module(path, &bytes).err();
+    }
     recognise(path, &bytes)?;
     if metadata.len() > LARGEST {
         return Refusal::new(
@@ -68,16 +73,6 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
         }
         .err();
     };
-    if version == MODULE {
-        return Refusal::new(place, "this is a core WebAssembly module, not a component")
-            .note("only a component declares which key-value functions it imports")
-            .help(
-                "Rust: build with --target wasm32-wasip2\n\
-                 a module that wit-bindgen made: wasm-tools component new app.wasm -o app.component.wasm\n\
-                 a module for WASI preview 1: the same with --adapt wasi_snapshot_preview1.command.wasm",
-            )
-            .err();
-    }
     if version == COMPONENT {
         return Ok(());
     }
@@ -90,8 +85,45 @@ fn recognise(path: &Path, start: &[u8]) -> Result<()> {
         .err()
 }
 
+/// How a core module becomes a component.
+fn core_module(path: &Path, module: &[u8]) -> Refusal {
+    let refusal = Refusal::new(path.display(), "this is a core WebAssembly module, not a component")
+        .note("only a component declares which key-value functions it imports");
+    let (mut world, mut preview1, mut command) = (false, false, false);
+    // What cannot be parsed is not looked at: the tool that makes a component of it says what is wrong.
+    for payload in wasmparser::Parser::new(0).parse_all(module).map_while(Result::ok) {
+        match payload {
+            Payload::CustomSection(section) => world |= section.name().starts_with("component-type"),
+            Payload::ImportSection(section) => {
+                let mut imports = section.into_imports().map_while(Result::ok);
+                preview1 |= imports.any(|import| import.module == "wasi_snapshot_preview1");
+            }
+            Payload::ExportSection(section) => {
+                command |= section.into_iter().map_while(Result::ok).any(|export| export.name == "_start");
+            }
+            _ => {}
+        }
+    }
+    let (file, new) = (path.display().to_string(), path.with_extension("component.wasm").display().to_string());
+    let (file, new) = (crate::needs::quote(&file), crate::needs::quote(&new));
+    if preview1 {
+        let (kind, reason) = if command { ("command", "exports") } else { ("reactor", "does not export") };
+        return refusal.help(format!(
+            "wasm-tools component new {file} --adapt wasi_snapshot_preview1.{kind}.wasm -o {new}\n\
+             it imports WASI preview 1 and {reason} _start: that adapter is for a {kind}, and is among the files of each\n\
+             wasmtime release, https://github.com/bytecodealliance/wasmtime/releases"
+        ));
+    }
+    match world {
+        true => refusal.help(format!("wasm-tools component new {file} -o {new}")),
+        false => refusal
+            .note("it carries no WIT world, so it was not built against a key-value interface")
+            .help("build it for a target that makes components, such as wasm32-wasip2 in Rust"),
+    }
+}
+
 fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut validator = wasmparser::Validator::new_with_features(wasmparser::WasmFeatures::all());
+    let mut validator = Validator::new_with_features(WasmFeatures::all());
     match validator.validate_all(bytes) {
         Ok(_) => last_section(path, bytes),
         Err(e) if e.offset() >= bytes.len() as u64 || e.message().contains("unexpected end") => {
@@ -102,6 +134,17 @@ fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
             .help("build it again; if it came over a network, compare its checksum")
             .err(),
     }
+}
+
+/// Whether anything in a valid component, at any depth, needs the asynchronous part of the component model: without it, it
+/// would not be valid.
+pub fn is_asynchronous(component: &[u8]) -> bool {
+    let asynchronous = WasmFeatures::CM_ASYNC
+        | WasmFeatures::CM_ASYNC_STACKFUL
+        | WasmFeatures::CM_MORE_ASYNC_BUILTINS
+        | WasmFeatures::CM_THREADING
+        | WasmFeatures::CM_ERROR_CONTEXT;
+    Validator::new_with_features(WasmFeatures::all() - asynchronous).validate_all(component).is_err()
 }
 
 // The validator accepts a custom section at the end whose content is incomplete; fusing would move it into the middle of

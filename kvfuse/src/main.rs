@@ -8,6 +8,7 @@
 //! | [`catalogue`] | the providers that are embedded; the stores as data are in [`kvfuse_table`] |
 //! | [`plan`] | the provider that fits, by the shape of the imports |
 //! | [`generation`] | the published generations in words |
+//! | [`host`] | what wasmtime provides |
 //! | [`needs`] | the grants that follow, and the `wasmtime` line |
 //! | [`summary`] | what `inspect` prints |
 //! | [`commands`] | one file per command |
@@ -18,6 +19,7 @@ mod catalogue;
 mod cli;
 mod commands;
 mod generation;
+mod host;
 mod input;
 mod needs;
 mod plan;

@@ -1,8 +1,10 @@
 //! What a fused component needs to be granted when it runs, and the `wasmtime` line that grants it.
 
 use crate::catalogue::Provider;
+use crate::host::{Provided, is_third, provided};
 use crate::subject::{Kind, Subject};
 use crate::table::Role;
+use kvfuse_compose::{Item, ItemKind};
 
 /// The grants follow from what the provider imports. For the consumer's own imports, nothing is granted except that their
 /// interfaces exist.
@@ -16,41 +18,33 @@ pub struct Needs {
     pub interfaces: Vec<&'static str>,
     /// It has labelled imports somewhere inside.
     pub labels: bool,
-    /// Interfaces that no runtime has by itself.
+    /// It has something of WASI 0.3, or something asynchronous, somewhere inside.
+    pub concurrent: bool,
+    /// What no option of wasmtime provides.
     pub unknown: Vec<String>,
 }
 
 impl Needs {
-    pub fn of(subject: &Subject, provider: Option<&Provider>, imports: &[String]) -> Self {
+    pub fn of(subject: &Subject, provider: Option<&Provider>, imports: &[Item]) -> Self {
         let provider_imports =
             |start: &str| provider.is_some_and(|p| p.world.imports.iter().any(|item| item.name.starts_with(start)));
-        let imports_any = |start: &str| imports.iter().any(|name| name.starts_with(start));
         let mut needs = Self {
             directory: provider_imports("wasi:filesystem/"),
             sockets: provider_imports("wasi:sockets/"),
             labels: subject.labelled(),
+            concurrent: subject.asynchronous
+                || provider.is_some_and(Provider::asynchronous)
+                || imports.iter().chain(&subject.world.exports).any(|item| is_third(&item.name)),
             ..Self::default()
         };
-        // By default, `wasmtime serve` provides wasi:http and little else, `wasmtime run` everything but wasi:http.
-        let serve = subject.kind == Kind::Handler;
-        let beyond_proxy =
-            ["wasi:cli/environment", "wasi:cli/exit", "wasi:cli/terminal", "wasi:filesystem/", "wasi:sockets/"];
-        if serve && beyond_proxy.iter().any(|start| imports_any(start)) {
-            needs.interfaces.push("cli");
-        }
-        let off = [("wasi:http/", "http"), ("wasi:config/", "config"), ("wasi:nn/", "nn"), ("wasi:tls/", "tls")];
-        for (start, option) in off {
-            if imports_any(start) && !(serve && option == "http") {
-                needs.interfaces.push(option);
+        for import in imports {
+            match provided(import, subject.kind == Kind::Handler) {
+                Provided::Always => {}
+                Provided::With(option) if needs.interfaces.contains(&option) => {}
+                Provided::With(option) => needs.interfaces.push(option),
+                Provided::Never => needs.unknown.push(import.name.clone()),
             }
         }
-        let known = ["cli", "clocks", "filesystem", "io", "random", "sockets", "http", "config", "nn", "tls"];
-        let provided = |name: &str| {
-            known.iter().any(|package| {
-                name.strip_prefix("wasi:").and_then(|n| n.strip_prefix(package)).is_some_and(|n| n.starts_with('/'))
-            })
-        };
-        needs.unknown = imports.iter().filter(|name| !provided(name)).cloned().collect();
         needs
     }
 }
@@ -68,6 +62,10 @@ pub struct Line<'a> {
     pub variables: &'a [String],
     pub directories: &'a [String],
     pub arguments: &'a [String],
+    /// The call of a library's function.
+    pub call: Option<&'a str>,
+    /// How many requests an instance of a handler answers.
+    pub reuse: Option<u32>,
 }
 
 impl<'a> Line<'a> {
@@ -83,19 +81,33 @@ impl<'a> Line<'a> {
             variables: &[],
             directories: &[],
             arguments: &[],
+            call: None,
+            reuse: None,
         }
     }
 
-    /// `None` for a library, which cannot be run by itself.
+    /// `None` where no line works: wasmtime lacks an import, or a library has no function that can be called from outside.
     ///
     /// Values in the environment may be secret; `--env NAME` passes one on without showing it.
     pub fn render(&self) -> Option<String> {
-        let mut words: Vec<String> = match self.subject.kind {
-            Kind::Command => vec!["wasmtime".into(), "run".into()],
-            Kind::Handler => vec!["wasmtime".into(), "serve".into()],
-            Kind::Library => return None,
+        if !self.needs.unknown.is_empty() {
+            return None;
+        }
+        let mut words = vec!["wasmtime".to_string()];
+        words.push(if self.subject.kind == Kind::Handler { "serve".into() } else { "run".into() });
+        let call = match self.subject.kind {
+            Kind::Library if self.call.is_none() => Some(call(self.subject)?),
+            _ => self.call.map(str::to_string),
         };
+        if let Some(call) = call {
+            words.extend(["--invoke".into(), quote(&call)]);
+        }
         let mut options = self.needs.interfaces.clone();
+        let mut features = Vec::new();
+        if self.sequential() {
+            options.insert(0, "p3=n");
+            features.push("concurrency-support=n");
+        }
         if self.needs.sockets {
             options.extend(["inherit-network", "allow-ip-name-lookup"]);
         }
@@ -103,7 +115,13 @@ impl<'a> Line<'a> {
             words.extend(["-S".into(), options.join(",")]);
         }
         if self.needs.labels {
-            words.extend(["-W".into(), "component-model-implements".into()]);
+            features.push("component-model-implements");
+        }
+        if !features.is_empty() {
+            words.extend(["-W".into(), features.join(",")]);
+        }
+        if let Some(reuse) = self.reuse {
+            words.extend(["--max-instance-reuse-count".into(), reuse.to_string()]);
         }
         if let Some(address) = self.address {
             words.extend(["--addr".into(), address.into()]);
@@ -135,6 +153,38 @@ impl<'a> Line<'a> {
 }
 
 impl Line<'_> {
+    /// Whether it runs without the machinery for asynchronous calls, which makes every call between the parts cheaper.
+    /// `wasmtime serve` needs it. Before wasmtime 46 the options do not exist (36), or some components do not compile (43 to 45).
+    fn sequential(&self) -> bool {
+        !self.needs.concurrent && self.subject.kind != Kind::Handler
+    }
+
+    /// What to know about the line.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.sequential() {
+            notes.push(
+                "p3=n and concurrency-support=n make calls of the store cheaper. They need wasmtime 46: leave them out \
+                 with an older one"
+                    .to_string(),
+            );
+        }
+        if self.needs.labels {
+            notes.push("component-model-implements, for labelled imports, needs wasmtime 46".into());
+        }
+        if self.needs.concurrent {
+            notes.push("WASI 0.3 needs wasmtime 46".into());
+        }
+        if self.subject.kind == Kind::Handler && !self.subject.third() && self.reuse.is_none() {
+            notes.push(
+                "--max-instance-reuse-count 128 keeps an instance for up to 128 requests, one at a time, and with it the \
+                 store's connection: several times faster. The handler's own memory then lives on from request to request"
+                    .into(),
+            );
+        }
+        notes
+    }
+
     /// A variable that the user set, with its value only if that is known not to be secret. `--env NAME` passes it on.
     fn shown<'a>(&self, variable: &'a str) -> &'a str {
         let name = variable.split('=').next().unwrap_or(variable);
@@ -142,6 +192,28 @@ impl Line<'_> {
         let public = known.iter().any(|known| known.name == name && known.role == Role::Setting);
         if public { variable } else { name }
     }
+}
+
+/// A call of one of a library's functions, as `--invoke` takes it: of the first one that takes nothing, or else of the first
+/// one, with dots for its arguments. A method cannot be called from outside.
+pub fn call(library: &Subject) -> Option<String> {
+    let functions = || {
+        library.world.exports.iter().flat_map(|item| {
+            let free = item.functions.iter().filter(|(name, _)| !name.contains('['));
+            free.map(move |(name, signature)| (item, name, signature))
+        })
+    };
+    let takes_nothing = |text: &str| text.contains("func()");
+    let (item, name, signature) =
+        functions().find(|(_, _, signature)| takes_nothing(&signature.text)).or_else(|| functions().next())?;
+    // A name that only one interface has is enough.
+    let alone = functions().filter(|(_, other, _)| *other == name).count() == 1;
+    let qualified = match (alone, item.kind, item.name.split_once('@')) {
+        (true, ..) | (_, ItemKind::Function | ItemKind::Type, _) => name.clone(),
+        (_, _, Some((path, version))) => format!("{path}.{name}@{version}"),
+        (_, _, None) => format!("{}.{name}", item.name),
+    };
+    Some(format!("{qualified}({})", if takes_nothing(&signature.text) { "" } else { "…" }))
 }
 
 /// As a POSIX shell reads it back.

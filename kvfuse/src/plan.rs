@@ -1,9 +1,10 @@
 //! Which provider fits a component, and what fusing the two gives.
 
 use crate::catalogue::Provider;
+use crate::generation::{self, Other};
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::{Subject, packages};
-use kvfuse_compose::{Misfit, Wire, connect, fit, renames};
+use kvfuse_compose::{Item, Misfit, Wire, connect, fit, renames};
 
 pub struct Plan {
     pub provider: Provider,
@@ -44,20 +45,20 @@ impl Plan {
     }
 
     /// What the fused component will import; [`connect`] checks it.
-    pub fn imports_after(&self, subject: &Subject) -> Vec<String> {
+    pub fn imports_after(&self, subject: &Subject) -> Vec<Item> {
         let connected = |name: &str| self.wires.iter().any(|wire| wire.import == name);
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));
-        let mut names: Vec<String> = Vec::new();
+        let mut imports: Vec<Item> = Vec::new();
         // If this fails, fusing fails as well, and gives the reason.
         let renames = renames(&subject.world, &self.provider.world, &self.wires).unwrap_or_default();
         for item in left.chain(&self.provider.world.imports) {
             let renamed = renames.iter().find(|(from, _)| *from == item.name).map(|(_, to)| to);
             let name = renamed.unwrap_or(&item.name);
-            if !names.contains(name) {
-                names.push(name.clone());
+            if !imports.iter().any(|import| import.name == *name) {
+                imports.push(Item { name: name.clone(), ..item.clone() });
             }
         }
-        names
+        imports
     }
 }
 
@@ -67,6 +68,10 @@ fn no_imports(subject: &Subject) -> Refusal {
         return Refusal::new(&place, "this component already has a key-value store")
             .note(format!("it contains {} and imports no key-value interface", provider.title()))
             .help(format!("run it: kvfuse run {place}"));
+    }
+    let others = generation::others(&subject.world.imports);
+    if !others.is_empty() {
+        return of_another_family(place, &others);
     }
     let imports = &subject.world.imports;
     let list = match imports.len() {
@@ -85,10 +90,28 @@ fn no_imports(subject: &Subject) -> Refusal {
         )
 }
 
+/// A key-value interface that no store has, which says more than its functions would.
+fn of_another_family(place: String, others: &[Other]) -> Refusal {
+    let packages: Vec<_> = others.iter().map(|other| other.package.as_str()).collect();
+    let mut refusal = Refusal::new(place, format!("no store has the interface {}", packages.join(" and ")));
+    for other in others {
+        refusal = refusal.note(format!("{} is {}", other.package, other.about));
+    }
+    refusal.help(
+        "build it against a generation of wasi:keyvalue that kvfuse stores lists, or give your own provider: \
+         --provider my.wasm",
+    )
+}
+
 fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
     let wanted = subject.keyvalue();
     let generations = packages(&wanted);
     let place = subject.path.display();
+    let built_in = refused.iter().all(|(provider, _)| provider.store.is_some());
+    let others = generation::others(&subject.world.imports);
+    if built_in && !others.is_empty() {
+        return of_another_family(place.to_string(), &others);
+    }
     // Each generation is available, but not all of them in one provider.
     let covered = |package: &String| refused.iter().any(|(_, misfits)| misfits.iter().all(|m| m.wanted != *package));
     if generations.len() > 1 && generations.iter().all(covered) {

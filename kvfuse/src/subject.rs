@@ -11,6 +11,8 @@ pub struct Subject {
     pub bytes: Vec<u8>,
     pub world: World,
     pub kind: Kind,
+    /// Whether anything in it needs the asynchronous part of the component model.
+    pub asynchronous: bool,
     /// The provider inside, if it was fused already.
     pub inside: Option<Provider>,
 }
@@ -65,7 +67,8 @@ impl Subject {
         let world = input::read_world(path, &bytes)?;
         let kind = Kind::of(&world);
         let inside = provider_inside(&bytes);
-        Ok(Self { path: path.into(), bytes, world, kind, inside })
+        let asynchronous = input::is_asynchronous(&bytes);
+        Ok(Self { path: path.into(), bytes, world, kind, asynchronous, inside })
     }
 
     /// The key-value interfaces that it imports, no matter who published them.
@@ -77,6 +80,12 @@ impl Subject {
     pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
         let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
+    }
+
+    /// Whether it exports what WASI 0.3 runs or serves.
+    pub fn third(&self) -> bool {
+        let entry = |name: &str| name.starts_with("wasi:http/handler@") || name.starts_with("wasi:cli/run@");
+        self.world.exports.iter().any(|item| entry(&item.name) && crate::host::is_third(&item.name))
     }
 
     pub fn labelled(&self) -> bool {

@@ -1,10 +1,11 @@
 //! A component in plain words, and the same for programs.
 
+use crate::catalogue::Provider;
 use crate::generation;
 use crate::needs::{Line, Needs};
 use crate::plan::Plan;
 use crate::subject::{Subject, packages};
-use kvfuse_compose::{Item, split_name};
+use kvfuse_compose::{Item, ItemKind, split_name};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -23,13 +24,19 @@ pub struct Summary {
     pub fused_with: Option<Carried>,
     /// The stores whose providers fit it.
     pub fits: Vec<Fits>,
+    /// Key-value interfaces that it imports and that no store has.
+    pub other_keyvalue: Vec<Generation>,
     /// What it imports now, or will import after fusing with the store chosen.
     pub imports: Vec<String>,
-    /// Interfaces that no wasmtime option provides.
+    #[serde(skip)]
+    items: Vec<Item>,
+    /// Imports that no wasmtime option provides.
     pub unknown_imports: Vec<String>,
     pub fuse: Option<String>,
-    /// The `wasmtime` line that runs it (after fusing). None for a library.
+    /// The `wasmtime` line that runs it (after fusing). None where no line works.
     pub run: Option<String>,
+    /// What to know about that line.
+    pub run_notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -38,6 +45,12 @@ pub struct Generation {
     pub about: Option<&'static str>,
     pub shape: Option<String>,
     pub interfaces: Vec<Interface>,
+}
+
+impl From<generation::Other> for Generation {
+    fn from(other: generation::Other) -> Self {
+        Self { package: other.package, about: Some(other.about), shape: None, interfaces: Vec::new() }
+    }
 }
 
 #[derive(Serialize)]
@@ -62,47 +75,60 @@ pub struct Fits {
 impl Summary {
     /// For a component that is fused, or does not need fusing.
     pub fn plain(subject: &Subject) -> Self {
-        let imports: Vec<_> = subject.world.imports.iter().map(|item| item.name.clone()).collect();
-        let mut needs = Needs::of(subject, subject.inside.as_ref(), &imports);
-        // Labels that were connected are still inside.
-        needs.labels |= labels_inside(&subject.bytes);
         let file = subject.path.display().to_string();
-        let run = Line::plain(subject, subject.inside.as_ref(), &needs, &file).render();
-        Self { imports, unknown_imports: needs.unknown.clone(), run, ..Self::new(subject) }
+        let summary = Self::new(subject, &subject.world.imports);
+        summary.running(subject, subject.inside.as_ref(), subject.world.imports.clone(), &file)
     }
 
     /// For a component that this plan fuses into `output`.
     pub fn planned(subject: &Subject, plan: &Plan, others: Vec<Fits>, output: &str, fuse: String) -> Self {
         let imports = plan.imports_after(subject);
-        let needs = Needs::of(subject, Some(&plan.provider), &imports);
-        let run = Line::plain(subject, Some(&plan.provider), &needs, output).render();
+        let summary = Self { fits: others, fuse: Some(fuse), ..Self::new(subject, &imports) };
+        summary.running(subject, Some(&plan.provider), imports, output)
+    }
+
+    /// With what it imports when it runs, and the line that runs it.
+    fn running(self, subject: &Subject, provider: Option<&Provider>, items: Vec<Item>, file: &str) -> Self {
+        let mut needs = Needs::of(subject, provider, &items);
+        // Labels that were connected are still inside.
+        needs.labels |= labels_inside(&subject.bytes);
+        let line = Line::plain(subject, provider, &needs, file);
+        let run = line.render();
+        let run_notes = if run.is_some() { line.notes() } else { Vec::new() };
         Self {
-            imports,
+            imports: items.iter().map(|item| item.name.clone()).collect(),
             unknown_imports: needs.unknown.clone(),
-            fits: others,
-            fuse: Some(fuse),
+            items,
             run,
-            ..Self::new(subject)
+            run_notes,
+            ..self
         }
     }
 
-    fn new(subject: &Subject) -> Self {
+    /// `left` are the imports that it keeps.
+    fn new(subject: &Subject, left: &[Item]) -> Self {
+        let others = generation::others(left);
+        let mut keyvalue = generations(&subject.keyvalue());
+        keyvalue.retain(|generation| others.iter().all(|other| other.package != generation.package));
         Self {
             file: subject.path.display().to_string(),
             bytes: subject.bytes.len(),
             kind: subject.kind.key(),
             kind_words: subject.kind.words(),
             exports: subject.world.exports.iter().map(|item| item.name.clone()).collect(),
-            keyvalue: generations(&subject.keyvalue()),
+            keyvalue,
             fused_with: subject.inside.as_ref().map(|provider| Carried {
                 provider: provider.file.clone(),
                 store: provider.store.map(|store| store.name),
             }),
+            other_keyvalue: others.into_iter().map(Generation::from).collect(),
             fits: Vec::new(),
             imports: Vec::new(),
+            items: Vec::new(),
             unknown_imports: Vec::new(),
             fuse: None,
             run: None,
+            run_notes: Vec::new(),
         }
     }
 
@@ -122,6 +148,10 @@ impl Summary {
                 )?;
             }
         }
+        for other in &self.other_keyvalue {
+            row(&mut out, "key-value", &other.package)?;
+            row(&mut out, "", &format!("{}; no store has it", other.about.unwrap_or_default()))?;
+        }
         for generation in &self.keyvalue {
             row(&mut out, "key-value", &generation.package)?;
             for words in [generation.about, generation.shape.as_deref()].into_iter().flatten() {
@@ -139,7 +169,7 @@ impl Summary {
             row(&mut out, if index == 0 { "fits" } else { "" }, &format!("{store}({})", fits.provider))?;
         }
         let title = if self.fuse.is_some() { "will import" } else { "imports" };
-        for (index, (package, names)) in grouped(&self.imports).into_iter().enumerate() {
+        for (index, (package, names)) in grouped(&self.items).into_iter().enumerate() {
             row(&mut out, if index == 0 { title } else { "" }, &format!("{package}: {}", names.join(", ")))?;
         }
         if self.imports.is_empty() {
@@ -153,11 +183,17 @@ impl Summary {
         }
         match &self.run {
             Some(run) => row(&mut out, "run", run)?,
+            None if !self.unknown_imports.is_empty() => {
+                row(&mut out, "run", "on a host that provides what wasmtime does not")?;
+            }
             None => row(
                 &mut out,
                 "run",
-                "a library cannot be run by itself: another component or a host calls its exports",
+                "a library without a function to call: another component or a host uses its exports",
             )?,
+        }
+        for note in &self.run_notes {
+            row(&mut out, "", note)?;
         }
         Ok(out)
     }
@@ -167,14 +203,21 @@ fn row(out: &mut String, title: &str, text: &str) -> std::fmt::Result {
     writeln!(out, "  {title:<11} {text}")
 }
 
-/// `wasi:io/poll@0.2.6` and `wasi:io/streams@0.2.6` are `wasi:io@0.2.6: poll, streams`.
-fn grouped(names: &[String]) -> Vec<(String, Vec<&str>)> {
-    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
-    for name in names {
-        let (package, interface) = split_name(name).unwrap_or_else(|| ("functions".into(), name));
-        match groups.iter_mut().find(|(p, _)| *p == package) {
-            Some((_, interfaces)) => interfaces.push(interface),
-            None => groups.push((package, vec![interface])),
+/// `wasi:io/poll@0.2.6` and `wasi:io/streams@0.2.6` are `wasi:io@0.2.6: poll, streams`. What belongs to no package is
+/// listed by what it is.
+fn grouped(items: &[Item]) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for item in items {
+        let (group, name) = match (split_name(item.interface()), item.kind, &item.implements) {
+            (Some((package, interface)), _, None) => (package, interface.to_string()),
+            (Some((package, interface)), _, Some(_)) => (package, format!("{interface} as {}", item.name)),
+            (None, ItemKind::Interface, _) => ("interfaces".into(), item.name.clone()),
+            (None, ItemKind::Function, _) => ("functions".into(), item.name.clone()),
+            (None, ItemKind::Type, _) => ("types".into(), item.name.clone()),
+        };
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((group, vec![name])),
         }
     }
     groups

@@ -8,15 +8,10 @@ use kvfuse_servers::{etcd::Etcd, redis::Redis};
 use std::process::Command;
 use support::{Folder, built, wasmtime};
 
-/// The wasmtime command of the last line that `inspect` prints, in this folder, with one variable for real.
+/// The wasmtime command that `inspect` prints, in this folder, with one variable for real.
 fn line(folder: &Folder, file: &str, variable: (&str, &str)) -> Command {
-    let mut inspect = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
-    let said = folder.run(inspect.args(["inspect", file]).env(variable.0, variable.1)).ok();
-    let line = said.lines().last().and_then(|line| line.strip_prefix("  run         wasmtime ")).unwrap().to_string();
-    // The address is in the environment; the line passes it on by its name.
-    assert!(!line.contains(variable.1) || variable.1.is_empty(), "{line}");
     let mut command = wasmtime();
-    command.args(line.split(' ')).env(variable.0, variable.1);
+    command.args(support::line(folder, file, &[variable])).env(variable.0, variable.1);
     command
 }
 
@@ -107,7 +102,7 @@ fn a_login_is_never_printed() {
     let variables = ["KEYVALUE_REDIS_URL=redis://ann:hunter2@127.0.0.1:1", "KEYVALUE_REDIS_PASSWORD=hunter3"];
     let arguments = ["run", "--store", "redis", "--env", variables[0], "--env", variables[1], "app.wasm"];
     let explained = folder.kvfuse(&[arguments.as_slice(), &["--explain"]].concat()).ok();
-    assert!(explained.contains("-S inherit-network,allow-ip-name-lookup"), "{explained}");
+    assert!(explained.contains("-S p3=n,inherit-network,allow-ip-name-lookup"), "{explained}");
     assert!(explained.contains("--env KEYVALUE_REDIS_URL --env KEYVALUE_REDIS_PASSWORD "), "{explained}");
     let failed = folder.kvfuse(&[arguments.as_slice(), &["--", "get", "a"]].concat());
     assert_ne!(failed.code, Some(0));
@@ -128,4 +123,26 @@ fn etcd_is_reached_over_http_by_run_and_by_wasmtime() {
     assert!(tour.contains("has run 1 time "), "{tour}");
     let mut command = line(&folder, "app.fused.wasm", ("KEYVALUE_ETCD_ENDPOINTS", &endpoints));
     assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+}
+
+#[test]
+fn a_password_with_commas_is_granted_and_works() {
+    let redis = Redis::start(&["--requirepass", "a,b,c"]);
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let url = format!("redis://:a,b,c@127.0.0.1:{}", redis.port());
+    let variable = format!("KEYVALUE_REDIS_URL={url}");
+    let run = |arguments: &[&str]| {
+        let start = ["run", "--store", "redis", "--env", &variable, "app.wasm", "--"];
+        folder.kvfuse(&[&start, arguments].concat())
+    };
+    run(&["set", "key", "value"]).ok();
+    assert_eq!(run(&["get", "key"]).ok(), "value");
+
+    // A character that a URL cannot contain is refused with the reason, before anything runs.
+    let refused = folder.kvfuse(&["run", "--store", "redis", "--env", &variable.replace("a,b", "a#,b"), "app.wasm"]);
+    assert_eq!(refused.code, Some(125));
+    let what = "error: this variable is not a valid URL";
+    assert!(refused.stderr.starts_with(what) && refused.stderr.contains("percent-encode"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("b,c"), "{}", refused.stderr);
 }

@@ -284,7 +284,9 @@ fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
     folder.write("app.wasm", built("kv_demo.wasm"));
     let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
     assert!(said.starts_with("app.wasm: a command of "), "{said}");
-    assert!(said.ends_with("\n  run         wasmtime run --dir data::/ app.fused.wasm\n"), "{said}");
+    let line = "\n  run         wasmtime run -S p3=n -W concurrency-support=n --dir data::/ app.fused.wasm\n";
+    assert!(said.contains(line), "{said}");
+    assert!(said.contains("\n              p3=n and concurrency-support=n make "), "what older ones lack: {said}");
 
     let wit = store_wit("@0.2.0-draft2", "string");
     folder.write(
@@ -303,7 +305,8 @@ fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
     );
     let said = folder.kvfuse(&["inspect", "web.wasm"]).ok();
     assert!(said.starts_with("web.wasm: an HTTP handler of "), "{said}");
-    assert!(said.ends_with("\n  run         wasmtime serve -S cli --dir data::/ web.fused.wasm\n"), "{said}");
+    assert!(said.contains("\n  run         wasmtime serve -S cli --dir data::/ web.fused.wasm\n"), "{said}");
+    assert!(said.contains("\n              --max-instance-reuse-count 128 keeps "), "{said}");
 }
 
 #[test]
@@ -315,7 +318,7 @@ fn json_contains_what_the_text_says() {
     assert_eq!(json["kind"], "command");
     assert_eq!(json["keyvalue"][0]["package"], "wasi:keyvalue@0.2.0-draft2");
     assert_eq!(json["fits"][0]["provider"], "keyvalue.wasm");
-    assert_eq!(json["run"], "wasmtime run --dir data::/ app.fused.wasm");
+    assert_eq!(json["run"], "wasmtime run -S p3=n -W concurrency-support=n --dir data::/ app.fused.wasm");
     let stores: serde_json::Value = serde_json::from_str(&folder.kvfuse(&["stores", "--json"]).ok()).unwrap();
     assert_eq!(stores[0]["store"], "files");
     assert_eq!(stores[0]["needs"][0], "a directory");

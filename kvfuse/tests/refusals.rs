@@ -21,12 +21,57 @@ fn a_core_module_is_refused_with_how_to_make_it_a_component() {
 error: this is a core WebAssembly module, not a component
   --> app.wasm
    = note: only a component declares which key-value functions it imports
-   = help: Rust: build with --target wasm32-wasip2
-           a module that wit-bindgen made: wasm-tools component new app.wasm -o app.component.wasm
-           a module for WASI preview 1: the same with --adapt wasi_snapshot_preview1.command.wasm
+   = help: wasm-tools component new app.wasm -o app.component.wasm
 ";
     folder.refuses(&["fuse", "app.wasm"], 1, message);
     folder.refuses(&["inspect", "app.wasm"], 1, message);
+
+    folder.write("bare.wasm", wat::parse_str("(module)").unwrap());
+    folder.refuses(
+        &["fuse", "bare.wasm"],
+        1,
+        "\
+error: this is a core WebAssembly module, not a component
+  --> bare.wasm
+   = note: only a component declares which key-value functions it imports
+   = note: it carries no WIT world, so it was not built against a key-value interface
+   = help: build it for a target that makes components, such as wasm32-wasip2 in Rust
+",
+    );
+}
+
+#[test]
+fn a_module_for_preview_1_is_refused_with_the_adapter_of_its_kind() {
+    let folder = Folder::new();
+    let module = |export: &str| {
+        let import = "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32)))";
+        wat::parse_str(format!("(module {import} (func (export \"{export}\")))")).unwrap()
+    };
+    folder.write("command.wasm", module("_start")).write("reactor.wasm", module("_initialize"));
+    folder.refuses(
+        &["fuse", "command.wasm"],
+        1,
+        "\
+error: this is a core WebAssembly module, not a component
+  --> command.wasm
+   = note: only a component declares which key-value functions it imports
+   = help: wasm-tools component new command.wasm --adapt wasi_snapshot_preview1.command.wasm -o command.component.wasm
+           it imports WASI preview 1 and exports _start: that adapter is for a command, and is among the files of each
+           wasmtime release, https://github.com/bytecodealliance/wasmtime/releases
+",
+    );
+    folder.refuses(
+        &["fuse", "reactor.wasm"],
+        1,
+        "\
+error: this is a core WebAssembly module, not a component
+  --> reactor.wasm
+   = note: only a component declares which key-value functions it imports
+   = help: wasm-tools component new reactor.wasm --adapt wasi_snapshot_preview1.reactor.wasm -o reactor.component.wasm
+           it imports WASI preview 1 and does not export _start: that adapter is for a reactor, and is among the files of each
+           wasmtime release, https://github.com/bytecodealliance/wasmtime/releases
+",
+    );
 }
 
 #[test]
@@ -362,4 +407,42 @@ fn an_invalid_command_line_has_an_exit_code_of_its_own() {
     assert_eq!(folder.kvfuse(&["fuse"]).code, Some(2));
     assert_eq!(folder.kvfuse(&["melt", "app.wasm"]).code, Some(2));
     assert_eq!(folder.kvfuse(&["fuse", "app.wasm", "--store", "files", "--provider", "p.wasm"]).code, Some(2));
+}
+
+#[test]
+fn an_interface_of_another_family_or_an_asynchronous_one_is_named_as_such() {
+    let folder = Folder::new();
+    let refused = |wit: &str, imports: &str, what: &str, note: &str| {
+        folder.write(
+            "app.wasm",
+            component(&format!("package test:it; {wit} world w {{ {imports} export run: func(); }}")),
+        );
+        let help = "build it against a generation of wasi:keyvalue that kvfuse stores lists, or give your own provider: \
+                    --provider my.wasm";
+        let message = format!(
+            "error: no store has the interface {what}\n  --> app.wasm\n   = note: {what} is {note}\n   = help: {help}\n"
+        );
+        folder.refuses(&["fuse", "app.wasm"], 1, &message);
+        let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+        let row = format!("  key-value   {what}\n              {note}; no store has it\n");
+        assert!(said.contains(&row), "{said}");
+        assert_eq!(said.matches("  key-value   ").count(), 1, "{said}");
+    };
+    let wasmcloud = "package wasmcloud:keyvalue@0.2.0 {
+        interface store { get: async func(key: string) -> option<list<u8>>; }
+        interface atomics { increment: async func(key: string) -> s64; }
+    }";
+    let imports = "import wasmcloud:keyvalue/store@0.2.0; import wasmcloud:keyvalue/atomics@0.2.0;";
+    let own = "wasmCloud's own interface: asynchronous, of WASI 0.3";
+    refused(wasmcloud, imports, "wasmcloud:keyvalue@0.2.0", own);
+
+    let spin = "package fermyon:spin@2.0.0 { interface key-value { get: func(key: string) -> option<list<u8>>; } }";
+    refused(spin, "import fermyon:spin/key-value@2.0.0;", "fermyon:spin@2.0.0", "Spin's own interface");
+    let spin = "package spin:key-value@3.0.0 { interface key-value { get: async func(key: string) -> string; } }";
+    let own = "Spin's own interface: asynchronous, of WASI 0.3";
+    refused(spin, "import spin:key-value/key-value@3.0.0;", "spin:key-value@3.0.0", own);
+
+    let next = "package wasi:keyvalue@0.3.0 { interface store { get: async func(key: string) -> string; } }";
+    let note = "an asynchronous interface, of WASI 0.3; the stores have the synchronous generations";
+    refused(next, "import wasi:keyvalue/store@0.3.0;", "wasi:keyvalue@0.3.0", note);
 }

@@ -4,9 +4,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::Write;
 use std::process::{Command, Stdio};
-use support::{Folder, built, component, consumer_of, wasmtime};
+use support::server::Server;
+use support::{Folder, built, component, consumer_of, example, wasmtime};
+
+/// What the line has for a component of WASI 0.2.
+const LEAN: &str = "-S p3=n -W concurrency-support=n";
 
 fn demo() -> Folder {
     let folder = Folder::new();
@@ -64,13 +68,19 @@ fn only_the_variables_of_the_store_are_passed_on() {
 fn explain_prints_the_line_that_does_the_same() {
     let folder = demo();
     let said = folder.kvfuse(&["run", "--explain", "app.wasm", "--", "set", "a key", "1"]).ok();
-    assert_eq!(said, "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run --dir data::/ app.fused.wasm set 'a key' 1\n");
+    assert_eq!(
+        said,
+        format!(
+            "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run {LEAN} --dir data::/ app.fused.wasm set 'a key' 1\n"
+        )
+    );
     assert_eq!(folder.names(), ["app.wasm"], "nothing was run");
 
     // And it does: the printed lines are executed.
     folder.kvfuse(&["fuse", "app.wasm"]).ok();
     std::fs::create_dir(folder.path("data")).unwrap();
-    folder.run(wasmtime().args(["run", "--dir", "data::/", "app.fused.wasm", "set", "a key", "1"])).ok();
+    let line = ["--dir", "data::/", "app.fused.wasm", "set", "a key", "1"];
+    folder.run(wasmtime().arg("run").args(LEAN.split(' ')).args(line)).ok();
     assert_eq!(folder.kvfuse(&["run", "app.wasm", "--", "get", "a key"]).ok(), "1");
 }
 
@@ -86,17 +96,17 @@ fn a_value_given_on_the_command_line_is_shown_only_if_it_is_not_secret() {
 }
 
 #[test]
-fn a_library_is_not_run() {
+fn a_library_is_run_by_a_call_of_one_of_its_functions() {
     let folder = Folder::new();
     folder.write("lib.wasm", consumer_of(&["draft2"]));
     folder.refuses(
         &["run", "lib.wasm"],
         125,
         "\
-error: a library cannot be run by itself
+error: a library does not run by itself
   --> lib.wasm
-   = note: it exports neither wasi:cli/run nor wasi:http/incoming-handler
-   = help: fuse it, and let another component or a host call its exports: kvfuse fuse
+   = note: it exports neither wasi:cli/run nor a handler of wasi:http
+   = help: call one of its functions: --invoke 'run()'
 ",
     );
 }
@@ -159,52 +169,15 @@ fn labelled_imports_run() {
     let store = support::store_wit("@0.2.0-draft2", "string");
     folder.write("app.wasm", component(&format!("package test:it; {store} {CLI} {world}")));
     let said = folder.kvfuse(&["fuse", "app.wasm"]).ok();
-    assert!(said.contains("wasmtime run -W component-model-implements --dir data::/ app.fused.wasm"), "{said}");
+    assert!(
+        said.contains("wasmtime run -S p3=n -W concurrency-support=n,component-model-implements --dir data::/"),
+        "{said}"
+    );
     // It is instantiated with both imports connected; that its body is `unreachable` shows that it was called.
     assert_eq!(folder.kvfuse(&["run", "app.fused.wasm"]).code, Some(134));
     let arguments = ["run", "-W", "component-model-implements", "--dir", "data::/", "app.fused.wasm"];
     let ran = folder.run(wasmtime().args(arguments));
     assert!(ran.stderr.contains("unreachable"), "{}", ran.stderr);
-}
-
-/// Serves a component on a free port until dropped.
-struct Server {
-    child: std::process::Child,
-    stderr: BufReader<std::process::ChildStderr>,
-    address: String,
-}
-
-impl Server {
-    fn start(folder: &Folder, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_kvfuse"))
-            .args(["run", "--addr", "127.0.0.1:0"])
-            .args(arguments)
-            .current_dir(folder.path(""))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        stderr.read_line(&mut line).unwrap();
-        let address = line.trim().rsplit("http://").next().unwrap().trim_end_matches('/').to_string();
-        Self { child, stderr, address }
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut connection = std::net::TcpStream::connect(&self.address).unwrap();
-        // HTTP/1.0 has no chunks.
-        write!(connection, "GET {path} HTTP/1.0\r\nHost: here\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        answer
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
 }
 
 const HTTP: &str = "package wasi:http@0.2.0 {
@@ -220,35 +193,21 @@ fn a_handler_that_traps_fails_one_request_and_not_the_server() {
     let folder = Folder::new();
     let wit = format!("package test:it; {HTTP} world w {{ export wasi:http/incoming-handler@0.2.0; }}");
     folder.write("web.wasm", component(&wit));
-    let mut server = Server::start(&folder, &["web.wasm"]);
+    let server = Server::start(&folder, &["web.wasm"]);
     for _ in 0..2 {
-        assert!(server.get("/").starts_with("HTTP/1.0 500 "));
-        let mut said = String::new();
-        while !said.contains("unreachable") {
-            assert_ne!(server.stderr.read_line(&mut said).unwrap(), 0, "{said}");
-        }
-        assert!(said.contains("error: a request failed\n  --> web.wasm\n"), "{said}");
+        assert!(server.get().starts_with("HTTP/1.0 500 "));
+        let said = server.said("unreachable");
+        assert!(said.contains("error: the component trapped\n  --> web.wasm\n"), "{said}");
     }
-}
-
-/// The handler of the tests' consumers that counts its visitors.
-fn visitors() -> Vec<u8> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| support::root().join("target"), Into::into);
-    let path = target.join("wasm32-unknown-unknown/guest/examples/visitors.wasm");
-    let module = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make consumers builds it", path.display()));
-    let mut encoder = wit_component::ComponentEncoder::default();
-    encoder.module(&module).unwrap();
-    encoder.validate(true).encode().unwrap()
 }
 
 #[test]
 fn a_handler_is_served_with_each_request_in_an_instance_of_its_own() {
     let folder = Folder::new();
-    folder.write("web.wasm", visitors());
-    let count = |server: &Server| server.get("/").split("\r\n\r\n").nth(1).and_then(|body| body.parse::<u32>().ok());
+    folder.write("web.wasm", example("visitors"));
     let server = Server::start(&folder, &["web.wasm"]);
     for visitor in 1..=20 {
-        assert_eq!(count(&server), Some(visitor));
+        assert_eq!(server.count(), visitor);
     }
     drop(server);
 
@@ -257,7 +216,7 @@ fn a_handler_is_served_with_each_request_in_an_instance_of_its_own() {
     let said = folder.kvfuse(&["run", "--explain", "web.fused.wasm"]).ok();
     assert_eq!(said, "wasmtime serve -S cli --addr 127.0.0.1:8080 --dir data::/ web.fused.wasm\n");
     let server = Server::start(&folder, &["web.fused.wasm"]);
-    assert_eq!(count(&server), Some(21));
+    assert_eq!(server.count(), 21);
 }
 
 #[test]
@@ -278,4 +237,51 @@ error: cannot listen: Address already in use
 "
         ),
     );
+}
+
+#[test]
+fn wasi_config_is_there_as_far_as_the_printed_line_has_it() {
+    let folder = Folder::new();
+    let config = |version: &str| {
+        let wit = format!(
+            "package test:it; package wasi:config@{version} {{
+                interface store {{
+                    variant error {{ upstream(string), io(string) }}
+                    get: func(key: string) -> result<option<string>, error>;
+                    get-all: func() -> result<list<tuple<string, string>>, error>;
+                }}
+             }}"
+        );
+        component(&format!("{wit} {CLI} world w {{ import wasi:config/store@{version}; export wasi:cli/run@0.2.0; }}"))
+    };
+    folder.write("app.wasm", config("0.2.0-rc.1"));
+    // That its body is `unreachable` shows that it was started.
+    assert_eq!(folder.kvfuse(&["run", "app.wasm"]).code, Some(134));
+    let line = support::line(&folder, "app.wasm", &[]);
+    assert!(line.contains(&"p3=n,config".to_string()), "{line:?}");
+    assert!(folder.run(wasmtime().args(line)).stderr.contains("unreachable"));
+
+    // Another version is another interface, which neither has.
+    folder.write("app.wasm", config("0.2.0-draft"));
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.contains("  beware      wasmtime does not provide wasi:config/store@0.2.0-draft\n"), "{said}");
+    assert!(said.ends_with("  run         on a host that provides what wasmtime does not\n"), "{said}");
+    assert_eq!(folder.kvfuse(&["run", "app.wasm"]).code, Some(125));
+    let ran = folder.run(wasmtime().args(["run", "-S", "config", "app.wasm"]));
+    assert!(ran.stderr.contains("wasi:config/store@0.2.0-draft"), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn without_descriptors_it_says_so_waits_and_goes_on() {
+    let folder = Folder::new();
+    folder.write("web.wasm", example("visitors"));
+    // Compiled before, so that the server needs few descriptors to start.
+    drop(Server::start(&folder, &["web.wasm"]));
+    let limited = "ulimit -n 40; exec \"$0\" run --addr 127.0.0.1:0 web.wasm";
+    let server = Server::spawn(&folder, Command::new("sh").args(["-c", limited, env!("CARGO_BIN_EXE_kvfuse")]));
+    let clients: Vec<_> = (0..60).map(|_| std::net::TcpStream::connect(&server.address).unwrap()).collect();
+    server.said("error: no connection can be accepted at the moment: Too many open files");
+    drop(clients);
+    assert_eq!(server.count(), 1);
 }

@@ -3,10 +3,11 @@
 use super::{default_output, print, print_json};
 use crate::catalogue;
 use crate::cli::Inspect;
+use crate::generation;
 use crate::needs::quote;
 use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, chain};
-use crate::subject::Subject;
+use crate::subject::{Subject, packages};
 use crate::summary::{Fits, Summary};
 use crate::table::STORES;
 use kvfuse_compose::fit;
@@ -30,11 +31,17 @@ pub fn inspect(options: &Inspect) -> Result<ExitCode> {
 }
 
 fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
-    // A component that needs no store is described as well; only `fuse` refuses it.
-    if subject.keyvalue().is_empty() {
+    let providers = options.chosen.providers()?;
+    // A component that needs no store, or one that no store has, is described as well; only `fuse` refuses it.
+    let nothing = providers.iter().all(|provider| subject.wanted(&provider.world.exports).is_empty());
+    let others = generation::others(&subject.world.imports);
+    let of_keyvalue = subject.keyvalue();
+    let unserved = options.chosen.provider.is_none()
+        && packages(&of_keyvalue).iter().any(|package| others.iter().any(|other| other.package == *package));
+    if nothing || unserved {
         return Ok(Summary::plain(subject));
     }
-    let plan = Plan::new(subject, options.chosen.providers()?)?;
+    let plan = Plan::new(subject, providers)?;
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
     Ok(Summary::planned(subject, &plan, fitting(subject, &plan)?, &output, fuse))

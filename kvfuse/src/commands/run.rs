@@ -3,7 +3,7 @@
 use super::{default_output, print};
 use crate::catalogue::Provider;
 use crate::cli::Run;
-use crate::needs::{Line, Needs, quote};
+use crate::needs::{Line, Needs, call, quote};
 use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
@@ -16,12 +16,7 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 
 fn prepare(options: &Run) -> Result<ExitCode> {
     let subject = Subject::read(&options.component)?;
-    if subject.kind == Kind::Library {
-        return Refusal::new(options.component.display(), "a library cannot be run by itself")
-            .note("it exports neither wasi:cli/run nor wasi:http/incoming-handler")
-            .help("fuse it, and let another component or a host call its exports: kvfuse fuse")
-            .err();
-    }
+    check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
         true => None,
@@ -29,7 +24,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     };
     let imports = match &plan {
         Some(plan) => plan.imports_after(&subject),
-        None => subject.world.imports.iter().map(|item| item.name.clone()).collect(),
+        None => subject.world.imports.clone(),
     };
     let provider = plan.as_ref().map(|plan| &plan.provider).or(subject.inside.as_ref());
     let mut needs = Needs::of(&subject, provider, &imports);
@@ -40,6 +35,29 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     match plan {
         Some(plan) => start(options, &subject, &plan.fuse(&subject)?, Some(&plan.provider), &needs),
         None => start(options, &subject, &subject.bytes, subject.inside.as_ref(), &needs),
+    }
+}
+
+/// Whether the options suit the kind of component.
+fn check(options: &Run, subject: &Subject) -> Result<()> {
+    let refuse = |what: &str| Refusal::new(options.component.display(), what);
+    match (subject.kind, &options.invoke) {
+        (Kind::Library, None) => {
+            let refusal = refuse("a library does not run by itself")
+                .note("it exports neither wasi:cli/run nor a handler of wasi:http");
+            match call(subject) {
+                Some(call) => refusal.help(format!("call one of its functions: --invoke {}", quote(&call))),
+                None => refusal.help("fuse it, and let another component or a host use its exports: kvfuse fuse"),
+            }
+            .err()
+        }
+        (Kind::Handler, Some(_)) => refuse("--invoke is for libraries, and this is an HTTP handler")
+            .help("leave it out to serve the handler")
+            .err(),
+        (kind, _) if kind != Kind::Handler && options.reuse.is_some() => {
+            refuse("--reuse is for HTTP handlers, and this is not one").help("leave it out").err()
+        }
+        _ => Ok(()),
     }
 }
 
@@ -64,6 +82,13 @@ fn explain(
         variables: &options.env,
         directories: &options.dir,
         arguments: &options.arguments,
+        call: options.invoke.as_deref(),
+        reuse: options.reuse,
+    };
+    let Some(line) = line.render() else {
+        return Refusal::new(&file, "no wasmtime line runs this component")
+            .note(format!("wasmtime does not provide {}", needs.unknown.join(", ")))
+            .err();
     };
     let mut text = String::new();
     if unfused {
@@ -72,7 +97,7 @@ fn explain(
     if needs.directory && !options.data.is_dir() {
         text.push_str(&format!("mkdir -p {}\n", quote(&data)));
     }
-    text.push_str(&line.render().unwrap_or_default());
+    text.push_str(&line);
     text.push('\n');
     print(&text)
 }
@@ -86,7 +111,14 @@ fn start(
     needs: &Needs,
 ) -> Result<ExitCode> {
     let grants = crate::run::Grants::new(options, provider, needs)?;
-    crate::run::run(subject, fused, grants, &crate::run::Options { address: options.addr, keep: !options.no_cache })
+    let how = crate::run::Options {
+        address: options.addr,
+        keep: !options.no_cache,
+        concurrent: needs.concurrent || subject.kind == Kind::Handler,
+        reuse: options.reuse,
+        call: options.invoke.clone(),
+    };
+    crate::run::run(subject, fused, grants, &how)
 }
 
 #[cfg(not(feature = "run"))]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
 
 #[derive(Clone)]
@@ -126,6 +127,8 @@ impl Grants {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: self.endpoints.clone(),
+            // As with `wasmtime run -S config`: the interface exists, and no value is set.
+            config: WasiConfigVariables::new(),
             table: ResourceTable::new(),
         })
     }

@@ -3,9 +3,11 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`grants`] | what the component may reach: from the store's configuration and the user's flags |
-//! | [`serve`] | an HTTP handler, each request in a fresh instance |
+//! | [`serve`] | an HTTP handler behind a server |
+//! | [`invoke`] | a call of a library's function |
 
 mod grants;
+mod invoke;
 mod serve;
 
 pub use grants::Grants;
@@ -14,10 +16,10 @@ use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
-use wasmtime_wasi::p2::bindings::Command;
-use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView, p2, p3};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The host's state for one instance.
@@ -25,6 +27,7 @@ struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: grants::Endpoints,
+    config: WasiConfigVariables,
     table: ResourceTable,
 }
 
@@ -46,6 +49,12 @@ pub struct Options {
     pub address: SocketAddr,
     /// Whether to use the cache of compiled components, which is that of the wasmtime command line.
     pub keep: bool,
+    /// Whether it has something of WASI 0.3 or something asynchronous, or is served.
+    pub concurrent: bool,
+    /// How many requests an instance of a handler answers; `None` for what is usual.
+    pub reuse: Option<u32>,
+    /// The call of a library's function.
+    pub call: Option<String>,
 }
 
 /// Runs a fused component to its end, or serves it until the process is stopped.
@@ -64,36 +73,43 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
     let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
     let mut config = Config::new();
     config.wasm_component_model_implements(true);
+    // Without the machinery for asynchronous calls, a call between the parts costs half.
+    config.concurrency_support(options.concurrent);
     if options.keep {
         // A component that contains an interpreter takes ten seconds to compile. Without a cache, it does so each time.
         config.cache(Cache::new(CacheConfig::new()).ok());
     }
     let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
     let compiled = Component::new(&engine, component).map_err(|e| failed("this component cannot be compiled", e))?;
-    let mut linker = Linker::<Host>::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-        .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
-        .map_err(|e| failed("the runtime does not start", e))?;
+    let linker = linker(&engine, options.concurrent).map_err(|e| failed("the runtime does not start", e))?;
     let unlinked = |e: wasmtime::Error| {
-        Box::new(
-            not_run(subject, "this component cannot be started")
-                .note(reasons(&e))
-                .help("kvfuse run provides WASI 0.2 with wasi:http; kvfuse inspect prints a line for wasmtime itself"),
-        )
+        Box::new(not_run(subject, "this component cannot be started").note(reasons(&e)).help(
+            "kvfuse run provides WASI 0.2 and 0.3 with wasi:http and wasi:config; kvfuse inspect prints a line for \
+             wasmtime itself",
+        ))
     };
     let ready = linker.instantiate_pre(&compiled).map_err(unlinked)?;
 
     if subject.kind == Kind::Handler {
-        return serve::serve(subject, ready, grants, options.address).await;
+        return serve::serve(subject, ready, grants, options).await;
     }
     let mut store = Store::new(&engine, grants.host(&subject.path)?);
-    let command = wasmtime_wasi::p2::bindings::CommandPre::new(ready).map_err(unlinked)?;
-    let command: Command =
-        command.instantiate_async(&mut store).await.map_err(|e| ended(subject, &e)).map_err(|e| match e {
-            Ended::Exit(code) => Box::new(not_run(subject, format!("it exited with code {code} before it was run"))),
-            Ended::Trap(refusal) => refusal,
-        })?;
-    match command.wasi_cli_run().call_run(&mut store).await {
+    if let Some(call) = &options.call {
+        return invoke::invoke(subject, &ready, store, call, options.concurrent).await;
+    }
+    let ran = match p3::bindings::CommandPre::new(ready.clone()) {
+        Ok(command) if options.concurrent => {
+            let command = entered(subject, command.instantiate_async(&mut store).await)?;
+            let run = async |store: &Accessor<Host>| command.wasi_cli_run().call_run(store).await;
+            store.run_concurrent(run).await.flatten()
+        }
+        _ => {
+            let command = p2::bindings::CommandPre::new(ready).map_err(unlinked)?;
+            let command = entered(subject, command.instantiate_async(&mut store).await)?;
+            command.wasi_cli_run().call_run(&mut store).await
+        }
+    };
+    match ran {
         Ok(Ok(())) => Ok(ExitCode::SUCCESS),
         Ok(Err(())) => Ok(ExitCode::FAILURE),
         Err(e) => match ended(subject, &e) {
@@ -102,6 +118,27 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
             Ended::Trap(refusal) => Err(refusal),
         },
     }
+}
+
+/// Everything that is provided. What it may reach is in [`Host`].
+fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host>> {
+    let mut linker = Linker::<Host>::new(engine);
+    p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    if concurrent {
+        p3::add_to_linker(&mut linker)?;
+        wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
+    }
+    wasmtime_wasi_config::add_to_linker(&mut linker, |host| WasiConfig::from(&host.config))?;
+    Ok(linker)
+}
+
+/// The outcome of what runs the component's code without being its program.
+fn entered<T>(subject: &Subject, outcome: wasmtime::Result<T>) -> Result<T> {
+    outcome.map_err(|e| match ended(subject, &e) {
+        Ended::Exit(code) => Box::new(not_run(subject, format!("it exited with code {code} before it was run"))),
+        Ended::Trap(refusal) => refusal,
+    })
 }
 
 enum Ended {
@@ -124,4 +161,32 @@ fn not_run(subject: &Subject, what: impl Into<String>) -> Refusal {
 
 fn reasons(e: &wasmtime::Error) -> String {
     e.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "test code")]
+mod tests {
+    use super::*;
+    use crate::host::PACKAGES;
+    use wasmtime::component::ResourceType;
+
+    #[test]
+    fn what_inspect_takes_for_provided_is_provided() {
+        let mut linker = linker(&Engine::default(), true).unwrap();
+        // A name that is defined cannot be defined once more.
+        let mut defined = |name: &str| linker.root().resource(name, ResourceType::host::<()>(), |_, _| Ok(())).is_err();
+        for package in PACKAGES.iter().filter(|package| package.embedded) {
+            // The releases that this wasmtime was made with.
+            let version = match package.version {
+                "0.2" => "0.2.12",
+                "0.3" => "0.3.0",
+                exact => exact,
+            };
+            for interface in package.interfaces {
+                let name = format!("{}/{interface}@{version}", package.name);
+                assert!(defined(&name), "{name}");
+            }
+        }
+        assert!(!defined("wasi:config/store@0.2.0-draft"));
+    }
 }

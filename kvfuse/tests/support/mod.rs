@@ -4,6 +4,7 @@
 #![allow(dead_code)] // each test file takes what it needs
 
 pub mod node;
+pub mod server;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -109,6 +110,26 @@ pub fn wasmtime() -> Command {
     let path = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Command::new(path.trim())
+}
+
+/// The arguments of the wasmtime command that `inspect` prints for a component, with these settings in the environment.
+#[track_caller]
+pub fn line(folder: &Folder, file: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    let mut inspect = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
+    let said = folder.run(inspect.args(["inspect", "--json", file]).envs(variables.iter().copied())).ok();
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let line = json["run"].as_str().unwrap_or_else(|| panic!("no line runs it: {said}"));
+    // The values are in the environment; the line passes them on by their names.
+    assert!(variables.iter().all(|(_, value)| value.is_empty() || !line.contains(value)), "{line}");
+    line.strip_prefix("wasmtime ").unwrap().split(' ').map(|word| word.trim_matches('\'').to_string()).collect()
+}
+
+/// An example of the tests' consumers, as a component.
+pub fn example(name: &str) -> Vec<u8> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into);
+    let path = target.join("wasm32-unknown-unknown/guest/examples").join(format!("{name}.wasm"));
+    let module = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make consumers builds it", path.display()));
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
 
 /// A component of this world whose functions do nothing. The text may have several packages; the world is `w` of the

@@ -93,6 +93,13 @@ impl Redis {
         self.try_command(words).expect("redis-server answers")
     }
 
+    /// A number of `INFO stats`, such as `total_connections_received`.
+    pub fn statistic(&self, name: &str) -> u64 {
+        let all = self.command(&["INFO", "stats"]);
+        let value = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no number {name} in {all}"))
+    }
+
     fn try_command(&self, words: &[&str]) -> Option<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         let mut text = format!("*{}\r\n", words.len());

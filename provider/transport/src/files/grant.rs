@@ -14,8 +14,8 @@ pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)
     if granted.is_empty() {
         return Err(Error::new(
             Kind::Unavailable,
-            "no directory was granted to store data in; grant one: wasmtime run --dir data::/ …, or use the bucket \
-             :memory:, whose data is lost when the instance ends",
+            "no directory was granted to store data in; grant one (with wasmtime, add --dir data::/; on Node, through \
+             jco, it is a preopen), or use the bucket :memory:, whose data is lost when the instance ends",
         ));
     }
     let Some(wanted) = settings.get(VARIABLE) else {
@@ -79,7 +79,9 @@ mod tests {
         let error = run(&[], "").unwrap_err();
         assert_eq!(error.kind(), Kind::Unavailable);
         assert!(error.message().contains("no directory was granted"), "{error}");
-        assert!(error.message().contains("wasmtime run --dir data::/"), "{error}");
+        for host in ["with wasmtime, add --dir data::/", "on Node, through jco, it is a preopen"] {
+            assert!(error.message().contains(host), "{error}");
+        }
         assert!(error.message().contains(":memory:"), "{error}");
     }
 

@@ -1,0 +1,63 @@
+//! Consumers built for WASI 0.3 over the stores, whose providers are of 0.2.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
+
+mod support;
+
+use kvfuse_servers::redis::Redis;
+use std::collections::BTreeSet;
+use support::server::Server;
+use support::{Folder, example, line, wasmtime};
+
+#[test]
+fn a_command_of_wasi_0_3_is_fused_and_run_by_kvfuse_and_by_wasmtime() {
+    let folder = Folder::new();
+    folder.write("app.wasm", example("runs_p3"));
+    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
+    assert!(said.starts_with("app.wasm: a command of "), "{said}");
+    assert_eq!(folder.kvfuse(&["run", "app.wasm"]).ok(), "1\n");
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    assert_eq!(folder.kvfuse(&["run", "app.fused.wasm"]).ok(), "2\n");
+    // What makes calls cheaper for 0.2 is not for it.
+    let line = line(&folder, "app.wasm", &[]);
+    assert_eq!(line, ["run", "--dir", "data::/", "app.fused.wasm"]);
+    assert_eq!(folder.run(wasmtime().args(line)).ok(), "3\n");
+}
+
+/// 32 clients, 10 requests each: every answer is another number, and together they are all of them.
+#[track_caller]
+fn counts_every_visitor(server: &Server) {
+    let first = server.count();
+    let clients = || (0..10).map(|_| server.count()).collect::<Vec<_>>();
+    let counts: Vec<u32> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..32).map(|_| scope.spawn(clients)).collect();
+        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+    });
+    assert_eq!(counts.len(), 320);
+    assert_eq!(counts.into_iter().collect::<BTreeSet<_>>(), (first + 1..=first + 320).collect());
+    assert_eq!(server.count(), first + 321);
+}
+
+#[test]
+fn a_handler_of_wasi_0_3_is_served_on_files_by_kvfuse_and_by_wasmtime() {
+    let folder = Folder::new();
+    folder.write("web.wasm", example("visitors_p3"));
+    let said = folder.kvfuse(&["inspect", "web.wasm"]).ok();
+    assert!(said.starts_with("web.wasm: an HTTP handler of "), "{said}");
+    assert!(!said.contains("--max-instance-reuse-count"), "an instance is kept without being asked: {said}");
+    counts_every_visitor(&Server::start(&folder, &["web.wasm"]));
+
+    folder.kvfuse(&["fuse", "web.wasm"]).ok();
+    counts_every_visitor(&Server::wasmtime(&folder, "web.fused.wasm", &[], &[]));
+}
+
+#[test]
+fn a_handler_of_wasi_0_3_is_served_on_redis_and_its_connections_live_on() {
+    let redis = Redis::start(&[]);
+    let folder = Folder::new();
+    folder.write("web.wasm", example("visitors_p3"));
+    let url = format!("KEYVALUE_REDIS_URL={}", redis.url());
+    counts_every_visitor(&Server::start(&folder, &["--store", "redis", "--env", &url, "web.wasm"]));
+    let connections = redis.statistic("total_connections_received");
+    assert!(connections < 322, "{connections} connections for 322 requests");
+}
