@@ -60,7 +60,7 @@ impl Contender for Fused<'_> {
         let settings: Vec<String> = self.memory.iter().map(|bytes| format!("KEYVALUE_MEMORY={bytes}")).collect();
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let arguments = ["session", &shape.keys.to_string(), shape.sizes];
-        let mut command = self.guests.command(Guest::Ours, folder, &settings, &arguments)?;
+        let mut command = self.guests.command(Guest::OursLean, folder, &settings, &arguments)?;
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("its input")?;
         let output = BufReader::new(child.stdout.take().context("its output")?);

@@ -19,8 +19,8 @@ itself. SQLite, redb, one file per key and the native clients run natively, with
 a provider that answers from memory and does nothing else; the **bare exchange** and the bare host calls are a guest that
 does only those. Where nothing else is said there are 1,000 keys with values of 100 bytes. A figure here is the median
 over slices of a hundred operations. Compare figures within a run, never between machines. *Without concurrency* is the
-same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; everything else runs with
-wasmtime's defaults.
+same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; the curve over sizes is
+measured with them too, and everything else with wasmtime's defaults.
 
 *Share* is the figure divided by its target: up to 1.00 it is reached.
 ";
@@ -34,7 +34,8 @@ key are those of all files, keys of 12 bytes and (after the rounds) counters inc
 SQLite: WAL, synchronous=NORMAL, prepared statements, its default cache of 2 MB, each operation a transaction of its own.
 As with kvfuse's default, a write outlives its process and may be lost in a power cut. redb: its default cache of 1 GiB;
 single writes are committed with `Durability::None`, so that they do not outlive their process, and every 10,000th
-durably. Both run natively. kvfuse has its default memory, or `KEYVALUE_MEMORY=512M` where that is said.
+durably. Both run natively. kvfuse is run with the options that `kvfuse inspect` prints, and has its default memory, or
+`KEYVALUE_MEMORY=512M` where that is said.
 
 `make bench-sizes` adds 10,000,000 keys. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
 same curve in a minute, with the store linked natively.
