@@ -6,9 +6,6 @@ use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher13Wide;
 use std::hash::Hasher;
 
-/// Bits of a key's hash.
-pub const HASH_BITS: u32 = 63;
-
 /// What a bucket's random number gives.
 #[derive(Clone)]
 pub struct Keys {

@@ -1,12 +1,13 @@
 //! Names of files. No key and no bucket name is ever used as it is.
 
-use crate::hash::HASH_BITS;
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
 /// Deepest node: beyond it segments are compacted and no more split.
 pub const MAX_DEPTH: u8 = 15;
-/// Bits of the hash that one level takes.
+/// Bits of a key's hash: see `Keys::place`.
+const HASH_BITS: u32 = 63;
+/// Bits of it that one level takes.
 const LEVEL_BITS: u32 = 4;
 /// Children of a node.
 pub const CHILDREN: u64 = 1 << LEVEL_BITS;

@@ -13,22 +13,7 @@ use crate::v2::record::{self, Record};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 
-/// The state of a node. Ordered: it only ever grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NodeState {
-    pub split: bool,
-    pub generation: u64,
-    /// The seal that led there: of the generation before, or of this one if the node has split. 0 in a node's first
-    /// generation, whose seal is its parent's.
-    pub seal: u64,
-}
-
-impl NodeState {
-    /// Whether a generation of the node is over and what follows it complete.
-    pub fn is_past(&self, generation: u64) -> bool {
-        self.split || self.generation > generation
-    }
-}
+pub use crate::v2::record::NodeState;
 
 /// Bytes of one record.
 const RECORD: usize = OVERHEAD + 18;

@@ -1,8 +1,8 @@
 //! Writing the two records of format 2 that are still written: seals, and states of nodes. Pure.
 
 use super::frame::{self, HEADER, OVERHEAD};
+use super::record::NodeState;
 use crate::hash::Checks;
-use crate::nodelog::NodeState;
 use crate::record::Plan;
 
 fn frame(checks: &Checks, kind: u8, number: u64, flag: bool, more: &[u8]) -> Vec<u8> {

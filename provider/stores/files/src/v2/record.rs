@@ -16,7 +16,6 @@
 //! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
 
 use crate::hash::Checks;
-use crate::nodelog::NodeState;
 use crate::record::{Bytes, FileValue, Key, Plan, Seal, TAG_SHIFT};
 
 /// The format that this module reads.
@@ -71,6 +70,23 @@ pub struct Pair<'a> {
     pub version: u64,
     pub key: Key<'a>,
     pub value: Value<'a>,
+}
+
+/// The state of a node. Ordered: it only ever grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeState {
+    pub split: bool,
+    pub generation: u64,
+    /// The seal that led there: of the generation before, or of this one if the node has split. 0 in a node's first
+    /// generation, whose seal is its parent's.
+    pub seal: u64,
+}
+
+impl NodeState {
+    /// Whether a generation of the node is over and what follows it complete.
+    pub fn is_past(&self, generation: u64) -> bool {
+        self.split || self.generation > generation
+    }
 }
 
 #[derive(Clone, Debug)]
