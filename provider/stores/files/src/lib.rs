@@ -17,7 +17,7 @@
 //! | `policy` | when a segment is sealed, and for what |
 //! | `tail`, `heap`, `item` | the state that the last records of a segment give; pure |
 //! | `run` | pages in order of places |
-//! | `frame`, `record`, `encode`, `gap` | bytes of records, and what lies between them; pure |
+//! | `frame`, `record`, `part`, `encode`, `gap` | bytes of records, and what lies between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
 //! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
 //! | `body` | values that pass as host streams |
@@ -46,6 +46,7 @@ mod item;
 mod lookup;
 mod name;
 mod nodelog;
+mod part;
 mod policy;
 mod read;
 mod record;
