@@ -13,8 +13,20 @@ pub enum Durability {
     Full,
 }
 
+/// What can be set. Only the first two are settings; the others are for tests, which need small files.
+///
+/// ```
+/// use kvfuse_core::Settings;
+/// use kvfuse_files::{Config, Durability};
+///
+/// let settings = Settings::new([("KEYVALUE_DURABILITY".to_string(), "full".to_string())]);
+/// assert_eq!(Config::from_settings(&settings)?.durability, Durability::Full);
+/// assert_eq!(Config::default().durability, Durability::Relaxed);
+/// # Ok::<(), kvfuse_core::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
+    /// What an acknowledged write survives.
     pub durability: Durability,
     /// About how many bytes of the store are kept in memory. One segment always is.
     pub memory: usize,
@@ -28,6 +40,7 @@ pub struct Config {
     pub small: usize,
     /// Bytes of the longest value that is kept in its segment; above, it has a file of its own.
     pub blob: usize,
+    /// A deliberate mistake.
     #[cfg(feature = "flaws")]
     pub flaw: Option<Flaw>,
 }

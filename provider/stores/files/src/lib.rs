@@ -26,6 +26,29 @@
 //! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
 //! | `v2` | segments in format 2 |
+//!
+//! # Example
+//!
+//! ```
+//! use kvfuse_core::{Bucket, Store};
+//! use kvfuse_files::{Config, FileStore, survey};
+//! use kvfuse_transport::files::native::{Native, ReadWrite};
+//!
+//! # let folder = std::env::temp_dir().join(format!("kvfuse-files-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! let store = FileStore::new(Ok(ReadWrite::open(&folder)?), Config::default());
+//! let bucket = store.open("stock")?;
+//! bucket.set("apples", b"7")?;
+//! assert_eq!(bucket.increment("apples", -2, 0)?, 5);
+//!
+//! // What a tool sees that looks into the directory.
+//! let stock = survey::bucket(&std::rc::Rc::new(Native::open(&folder)?), "b-stock")?;
+//! assert_eq!((stock.segments[0].keys, stock.damage.len()), (1, 0));
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod anchor;
 mod body;
@@ -71,6 +94,11 @@ mod write;
 pub use config::{Config, Durability};
 #[cfg(feature = "flaws")]
 pub use flaw::Flaw;
+
+/// Its example is a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Writing what only someone with the directory could write, for tests.
 #[cfg(feature = "flaws")]

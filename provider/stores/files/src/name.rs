@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// Deepest node: beyond it segments are compacted and no more split.
+/// The deepest node: its segments are only compacted, never split.
 pub const MAX_DEPTH: u8 = 15;
 /// Bits of a key's hash: see `Keys::place`.
 const HASH_BITS: u32 = 63;

@@ -20,6 +20,22 @@ const KEPT: usize = 8;
 /// A bucket that is open.
 type Opened<D> = Rc<FileBucket<Steady<D>>>;
 
+/// A store in a directory. Any number of them, in any number of processes, can share one.
+///
+/// ```
+/// use kvfuse_core::{Bucket, Store};
+/// use kvfuse_files::{Config, FileStore};
+/// use kvfuse_transport::files::native::ReadWrite;
+///
+/// # let folder = std::env::temp_dir().join(format!("kvfuse-files-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let store = || std::io::Result::Ok(FileStore::new(Ok(ReadWrite::open(&folder)?), Config::default()));
+/// let (one, other) = (store()?.open("stock")?, store()?.open("stock")?);
+/// one.set("apples", b"7")?;
+/// assert_eq!(other.get("apples")?.as_deref(), Some(&b"7"[..]));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct FileStore<D: Directory> {
     /// If there is none, opening a bucket fails with this error.
     directory: Result<Rc<Steady<D>>>,

@@ -23,6 +23,21 @@ impl<D: Directory> FileStore<D> {
     /// Moves all segments of the bucket that has the directory of this name on to the present format. `progress` is told
     /// now and then which part is done, from 0 to 1.
     ///
+    /// ```
+    /// use kvfuse_core::{Bucket, Store};
+    /// use kvfuse_files::{Config, FileStore, upgrade::Upgraded};
+    /// use kvfuse_transport::files::native::ReadWrite;
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("kvfuse-files-upgrade-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder)?;
+    /// let store = FileStore::new(Ok(ReadWrite::open(&folder)?), Config::default());
+    /// store.open("stock")?.set("apples", b"7")?;
+    /// // It is in the present format already.
+    /// assert_eq!(store.upgrade("b-stock", &mut |_| {})?, Upgraded { segments: 0, bytes: 0 });
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Of reading and writing. What was done until then stays, and doing it again does the rest.
     pub fn upgrade(&self, directory: &str, progress: &mut dyn FnMut(f64)) -> Result<Upgraded> {

@@ -72,6 +72,26 @@ impl Repaired {
 /// Copies what can be read of the bucket that has this directory to the same directory of another store. `progress` is
 /// told now and then how many keys were copied.
 ///
+/// ```
+/// use kvfuse_core::{Bucket, Store};
+/// use kvfuse_files::{Config, FileStore, repair};
+/// use kvfuse_transport::files::native::{Native, ReadWrite};
+/// use std::rc::Rc;
+///
+/// # let folder = std::env::temp_dir().join(format!("kvfuse-files-repair-{}", std::process::id()));
+/// # let (damaged, copy) = (folder.join("damaged"), folder.join("copy"));
+/// # std::fs::create_dir_all(&damaged)?;
+/// # std::fs::create_dir_all(&copy)?;
+/// # FileStore::new(Ok(ReadWrite::open(&damaged)?), Config::default()).open("stock")?.set("apples", b"7")?;
+/// let from = Rc::new(Native::open(&damaged)?);
+/// let to = FileStore::new(Ok(ReadWrite::open(&copy)?), Config::default());
+/// let repaired = repair::bucket(&from, "b-stock", &to, &mut |_| {})?;
+/// assert!(repaired.is_whole() && repaired.keys == 1);
+/// assert_eq!(to.open("stock")?.get("apples")?.as_deref(), Some(&b"7"[..]));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// [`Kind::Unsupported`] for another format, those of reading but for damage, and those of writing.
 pub fn bucket<S: Directory, T: Directory>(

@@ -1,25 +1,22 @@
 //! What all files of a store's directory hold, for a tool that looks at it while nobody or anybody works there. Changes
 //! nothing. Damage is part of the answer, and what is not damaged is counted.
 
+mod segment;
+
 use crate::config::Config;
-use crate::frame::{self, MAX_FRAME, Read};
-use crate::gap::Gap;
-use crate::hash::Keys;
-use crate::item::{Item, Stored};
+use crate::item::Item;
 use crate::name::{ANCHOR, Node, bucket_directory};
 use crate::nodelog::{self, NodeState};
-use crate::record::{self, Key};
-use crate::segment::{CHUNK, Segment};
-use crate::sweep::Sweep;
 use crate::tree::Tree;
-use crate::{anchor, error::failed, value};
+use crate::{anchor, error::failed};
 use kvfuse_core::{Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
+use percent_encoding::percent_decode_str;
+use segment::{part, verified};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// Most lines of damage for one segment.
-const LINES: usize = 20;
+pub use segment::Part;
 
 /// What a store's directory has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +32,9 @@ pub struct Store {
 /// Some files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Files {
+    /// How many there are.
     pub count: u64,
+    /// Their sizes together.
     pub bytes: u64,
 }
 
@@ -63,59 +62,45 @@ pub struct Bucket {
     pub damage: Vec<String>,
 }
 
-/// A live segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// Its file.
-    pub name: String,
-    pub keys: u64,
-    pub bytes: u64,
-    /// Bytes that the live pairs would take in a fresh segment.
-    pub live: u64,
-    /// Bytes of records that are cut off: their writers died, or are writing.
-    pub torn: u64,
-    /// Bytes that something other than this store changed.
-    pub damaged: u64,
-    pub sealed: bool,
-}
-
-impl Part {
-    /// Bytes that compaction would give back.
-    pub fn dead(&self) -> u64 {
-        self.bytes.saturating_sub(self.live)
-    }
-}
-
 /// What a bucket's directory says of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
+    /// The name.
     Plain(String),
     /// Only a hash of it, and its beginning as the directory has it.
     Hashed,
 }
 
 /// The name of the bucket whose directory this is; `None` if it is not the directory of a bucket.
+///
+/// ```
+/// use kvfuse_files::survey::{Name, bucket_name};
+///
+/// assert_eq!(bucket_name("b-eu%2fstock"), Some(Name::Plain("eu/stock".into())));
+/// assert_eq!(bucket_name("pictures"), None);
+/// ```
 pub fn bucket_name(directory: &str) -> Option<Name> {
     if let Some((_, hash)) = directory.strip_prefix("h-").and_then(|rest| rest.rsplit_once('-')) {
         return (hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit())).then_some(Name::Hashed);
     }
-    let mut bytes = Vec::new();
-    let mut rest = directory.strip_prefix("b-")?.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => digit(rest.next()?)? << 4 | digit(rest.next()?)?,
-            byte => byte,
-        });
-    }
-    let name = String::from_utf8(bytes).ok()?;
-    (bucket_directory(&name) == directory).then_some(Name::Plain(name))
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).map(|digit| digit as u8)
+    let name = percent_decode_str(directory.strip_prefix("b-")?).decode_utf8().ok()?;
+    (bucket_directory(&name) == directory).then(|| Name::Plain(name.into_owned()))
 }
 
 /// Looks at a directory's entries.
+///
+/// ```
+/// use kvfuse_files::survey;
+/// use kvfuse_transport::files::native::Native;
+///
+/// # let folder = std::env::temp_dir().join(format!("kvfuse-files-survey-{}", std::process::id()));
+/// # std::fs::create_dir_all(folder.join("b-stock"))?;
+/// # std::fs::create_dir_all(folder.join("pictures"))?;
+/// let store = survey::store(&Native::open(&folder)?)?;
+/// assert_eq!((store.buckets, store.foreign), (vec!["b-stock".to_string()], vec!["pictures".to_string()]));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// Of listing.
@@ -139,7 +124,7 @@ pub fn store<D: Directory>(root: &D) -> Result<Store> {
     Ok(store)
 }
 
-/// Looks at all files of the bucket that has this directory.
+/// Looks at all files of the bucket that has this directory. The [crate's documentation](crate) has an example.
 ///
 /// # Errors
 /// [`Kind::Unsupported`] for another format, and those of reading. Damage is not an error: it is part of the answer.
@@ -147,7 +132,22 @@ pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
     twice(root, directory, false)
 }
 
-/// The same, and reads all value files as well.
+/// The same, and reads all value files as well: only their contents show whether they are as they were written.
+///
+/// ```
+/// use kvfuse_core::{Bucket, Store};
+/// use kvfuse_files::{Config, FileStore, survey};
+/// use kvfuse_transport::files::native::{Native, ReadWrite};
+///
+/// # let folder = std::env::temp_dir().join(format!("kvfuse-files-verify-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder)?;
+/// let store = FileStore::new(Ok(ReadWrite::open(&folder)?), Config::default());
+/// store.open("stock")?.set("picture", &[0; 200_000])?;
+/// let stock = survey::verify(&std::rc::Rc::new(Native::open(&folder)?), "b-stock")?;
+/// assert_eq!((stock.verified.count, stock.verified.bytes), (1, 200_000));
+/// # std::fs::remove_dir_all(&folder)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// As of [`bucket`].
@@ -275,140 +275,6 @@ fn files<D: Directory>(directory: &D) -> Result<BTreeMap<String, u64>, FileError
 
 fn size<D: Directory>(directory: &D, name: &str) -> Result<u64, FileError> {
     directory.open(name, Open::Read)?.size()
-}
-
-/// Reads all of a segment. What cannot be read is told in `damage`, and the rest is counted.
-fn part<F: File>(
-    mut segment: Segment<F>,
-    keys: &Keys,
-    named: &mut BTreeMap<String, u64>,
-    bucket: &mut Bucket,
-    files: &dyn Fn(&Item, &mut Bucket) -> Result<()>,
-) -> Result<Part> {
-    let bytes = segment.file.size().map_err(|error| segment.failed(error))?;
-    let mut part =
-        Part { name: segment.name(), keys: 0, bytes, live: 0, torn: 0, damaged: 0, sealed: segment.sealed().is_some() };
-    if segment.old.is_none() {
-        // What is behind a seal is nothing at all.
-        let end = if part.sealed { segment.position } else { bytes };
-        gaps(&segment, keys, end, &mut part)?;
-    }
-    if part.damaged > 0 {
-        let line = format!("the file {} has {} bytes that are not as they were written", part.name, part.damaged);
-        bucket.damage.push(line);
-    }
-    let mut lines = 0;
-    let mut tell = |bucket: &mut Bucket, result: Result<()>| match result {
-        Err(error) if error.kind() == Kind::Damaged => {
-            lines += 1;
-            if lines <= LINES {
-                bucket.damage.push(error.message().to_string());
-            }
-            Ok(())
-        }
-        other => other,
-    };
-    let mut sweep = Sweep::whole(segment.config.memory / 8);
-    for slice in 0..segment.slices() {
-        let items = match segment.slice(keys, slice, &mut sweep) {
-            Ok(slice) => slice.items,
-            Err(error) => {
-                tell(bucket, Err(error))?;
-                continue;
-            }
-        };
-        for item in &items {
-            part.keys += 1;
-            part.live += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
-            named.extend(files_of(item));
-            if let Stored::Pieces(pieces) = &item.found.value {
-                tell(bucket, segment.pieces(pieces).map(drop))?;
-            }
-            let read = files(item, bucket);
-            tell(bucket, read)?;
-        }
-    }
-    Ok(part)
-}
-
-/// Reads the files of a pair and compares their checks. Missing files are found without reading.
-fn verified<D: Directory>(tree: &Tree<D>, item: &Item, bucket: &mut Bucket) -> Result<()> {
-    if let Key::Far { length, .. } = item.key.borrow()
-        && tree.key_text(item)?.is_some()
-    {
-        bucket.verified.add(u64::from(length));
-    }
-    match &item.found.value {
-        Stored::File(file) if file.check.is_none() => bucket.unchecked.add(file.size),
-        Stored::File(file) if value::read(&tree.directory, &tree.keys, file)?.is_some() => {
-            bucket.verified.add(file.size)
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-/// Counts the bytes of a segment that are not a whole record.
-fn gaps<F: File>(segment: &Segment<F>, keys: &Keys, end: u64, part: &mut Part) -> Result<()> {
-    let (mut at, mut window, mut gap) = (0, Vec::new(), Vec::new());
-    let old = keys.checks(b's', segment.node, segment.generation).marker();
-    let mut count = |gap: &mut Vec<u8>, end: u64| -> Result<()> {
-        let begin = end - gap.len() as u64;
-        match segment.judge(gap, begin)? {
-            _ if gap.is_empty() => {}
-            // Begun in format 2 by a writer that died, before there was a base.
-            _ if begin == 0 && gap.starts_with(&old) => part.torn += gap.len() as u64,
-            Gap::Torn | Gap::Lost | Gap::Unclear => part.torn += gap.len() as u64,
-            Gap::Damaged => part.damaged += gap.len() as u64,
-        }
-        gap.clear();
-        Ok(())
-    };
-    while at < end {
-        let next = at + window.len() as u64;
-        let more = if window.len() < MAX_FRAME && next < end {
-            let want = (end - next).min(CHUNK as u64) as usize;
-            segment.file.read(next, want).map_err(|error| segment.failed(error))?
-        } else {
-            Vec::new()
-        };
-        let ended = more.is_empty();
-        window.extend_from_slice(&more);
-        if window.len() < MAX_FRAME && !ended {
-            continue;
-        }
-        let mut done = 0;
-        while let Some(rest) = window.get(done..).filter(|rest| rest.len() >= MAX_FRAME || ended && !rest.is_empty()) {
-            match frame::read(&segment.checks, rest) {
-                Read::Whole(frame) if record::decode(&segment.checks, frame.head, frame.blobs).is_some() => {
-                    count(&mut gap, at + done as u64)?;
-                    done += frame.size();
-                }
-                _ => {
-                    gap.extend(rest.first());
-                    done += 1;
-                }
-            }
-        }
-        window.drain(..done);
-        at += done as u64;
-        if ended && window.is_empty() {
-            break;
-        }
-    }
-    count(&mut gap, at)
-}
-
-fn files_of(item: &Item) -> impl Iterator<Item = (String, u64)> + use<> {
-    let key = match item.key.borrow() {
-        Key::Far { length, file, .. } => Some((file.path(), u64::from(length))),
-        Key::Whole(_) => None,
-    };
-    let value = match &item.found.value {
-        Stored::File(file) => Some((file.name.path(), file.size)),
-        Stored::Bytes(_) | Stored::Pieces(_) => None,
-    };
-    key.into_iter().chain(value)
 }
 
 #[cfg(test)]
