@@ -72,7 +72,7 @@ test: build servers test-guests conformance-guests consumers lint ## everything 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: conformance-check test-languages additions package ## what takes longer than `make test`
+test-full: test-languages additions package ## what takes longer than `make test`
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=1
 
@@ -152,13 +152,11 @@ conformance-guests: toolchain
 	@$(foreach guest,$(CONFORMANCE_GUESTS),$(XTASK) componentize $(LEAN)/examples/$(guest).wasm \
 	  components/conformance/$(guest).wasm $(guest) "Cases of the conformance suite of wasi:keyvalue";)
 
-# The whole matrix, without writing it down.
-conformance-check: providers servers conformance-guests native
+conformance-check: providers servers conformance-guests ## the conformance of every artefact, a part of `make test`
 	$(call say,conformance)
-	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
-	  --json components/conformance.json
+	@cargo test $(NATIVE) --test conformance
 
-conformance: providers servers conformance-guests native ## every generation against every artefact, and against wasmtime's own host
+conformance: providers servers conformance-guests native ## the same, and that of wasmtime's own host, with its tables in the documentation
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
@@ -174,7 +172,7 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-core kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
+PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
 	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \

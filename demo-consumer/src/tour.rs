@@ -71,7 +71,7 @@ fn crud(bucket: &store::Bucket) -> Step {
     expect(value.as_deref() == Some(b"Hello, components"), "what was set is read")?;
     bucket.delete("tour/greeting")?;
     let exists = bucket.exists("tour/greeting")?;
-    println!("   after delete, exists says {exists}, and deleting it once more is no error");
+    println!("   after delete, exists says {exists}, and deleting it again is not an error");
     expect(!exists, "a deleted key does not exist")?;
     Ok(bucket.delete("tour/greeting")?)
 }

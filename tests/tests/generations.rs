@@ -2,9 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;
+use kvfuse_compose::World;
 use kvfuse_table::{Artefact, GENERATIONS, artefacts};
 use kvfuse_tests::lean::{Instance, example};
-use kvfuse_tests::{component, root};
+use kvfuse_tests::{Command, Program, component, root};
+use std::collections::BTreeSet;
 use wac_graph::{CompositionGraph, EncodeOptions, types::BorrowedPackageKey, types::Package};
 use wasmtime::component::Val;
 
@@ -83,5 +85,66 @@ fn what_is_written_through_one_generation_is_read_through_every_other_in_the_sam
     let mut instance = Instance::new(&fused, &[], folder.path())?;
     instance.call("wasi:cli/run@0.2.12", "run", &[])?;
     assert_eq!(instance.output(), "36 of 36 agree\n");
+    Ok(())
+}
+
+#[test]
+fn a_call_whose_signature_has_no_error_cannot_fail_except_for_get_keys_which_traps() -> Result<()> {
+    // Of each interface. What the cache's functions come to is in their futures, which have an error; all others make a
+    // resource, or give what the instance knows already.
+    const KNOWN: &[&str] = &[
+        "batch get-keys",
+        "cache [method]future-exists-result.listen-to-future-exists-result",
+        "cache [method]future-get-or-set-result.listen-to-future-get-or-set-result",
+        "cache [method]future-get-result.listen-to-future-get-result",
+        "cache [method]future-result.listen-to-future-result",
+        "cache [method]vacancy.vacancy-fill",
+        "cache delete",
+        "cache exists",
+        "cache get",
+        "cache get-or-set",
+        "cache set",
+        "types [method]incoming-value.size",
+        "types [static]outgoing-value.new-outgoing-value",
+        "wasi-cloud-error [method]error.trace",
+        "wasi-keyvalue-error [method]error.trace",
+    ];
+    let mut found = BTreeSet::new();
+    for artefact in artefacts() {
+        for item in World::of(&component(&artefact.name())?)?.exports {
+            let interface = item.name.split_once('/').map_or(&*item.name, |(_, name)| name);
+            let interface = interface.split('@').next().unwrap_or_default().to_string();
+            let without = item.functions.iter().filter(|(_, signature)| !signature.shape.contains("result<"));
+            found.extend(without.map(|(name, _)| format!("{interface} {name}")));
+        }
+    }
+    assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), KNOWN);
+    Ok(())
+}
+
+#[test]
+fn get_keys_of_a_bucket_that_cannot_be_listed_traps_and_says_why_on_standard_error() -> Result<()> {
+    let fused = kvfuse_compose::compose(&example("unversioned")?, &provider("unversioned")?)?;
+    let program = Program::new(&fused)?;
+    let folder = tempfile::tempdir()?;
+    let run = |case| program.run(&Command::new(&["bucket", case]).dir(folder.path(), "/"));
+    assert_eq!(run("set gives a key that is there a new value")?.text(), "passed\n");
+
+    for entry in std::fs::read_dir(folder.path().join("b-bucket"))? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("s.")) {
+            // A byte in the middle: what lies behind it shows that it is no write that was cut short.
+            let mut bytes = std::fs::read(&path)?;
+            let middle = bytes.len() / 2;
+            bytes[middle] = !bytes[middle];
+            std::fs::write(&path, bytes)?;
+        }
+    }
+    // The case passes if the answer is that there are no keys.
+    let ended = run("an empty bucket lists no keys")?;
+    assert_eq!((ended.status, ended.text()), (None, String::new()), "{}", ended.stderr);
+    let reason = ended.stderr.lines().next().unwrap_or_default();
+    assert!(reason.starts_with("wasi:keyvalue: get-keys: ") && reason.contains("s.0"), "{}", ended.stderr);
+    assert!(reason.ends_with("; this generation of the interface has no error for get-keys, so it traps"), "{reason}");
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The conformance suite bites: on a provider with one thing broken, some case of each generation fails; and each case
-//! fails on some broken provider, so none holds whatever happens.
+//! fails on some broken provider, so none holds whatever happens. A run is bad if anything is not as it was promised.
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_compose::World;
@@ -73,6 +73,57 @@ fn check(generation: &Generation) -> Result<()> {
     Ok(())
 }
 
+/// How a run of the mutant ends, with what a store of the project promises: each line that is not as promised.
+fn unexpected(mutant: &str, promised_by: &str) -> Result<Vec<String>> {
+    const GENERATION: &str = "v0_1";
+    let provider = from_core(&target().join("wasm32-unknown-unknown/guest/keyvalue_mutant.wasm"))?;
+    let file = tempfile::Builder::new().suffix(".wasm").tempfile()?;
+    std::fs::write(file.path(), provider)?;
+    let promise =
+        Target::all()?.into_iter().find(|target| target.name == promised_by).context("no such store")?.promise;
+    let variables = [("KVFUSE_MUTANT".to_string(), mutant.to_string())];
+    let target = Target::of_arguments(&file.path().to_string_lossy(), &variables, &[Grant::Directory], "");
+    let guest = GENERATIONS.iter().find(|known| known.name == GENERATION).context(GENERATION)?;
+    let run = kvfuse_conformance::run(guest, &example(GENERATION)?, &Target { promise, ..target })?;
+    ensure!(run.is_bad() != run.unexpected.is_empty(), "a run is bad if something is unexpected");
+    Ok(run.unexpected)
+}
+
+/// The files store streams values, and Redis does not.
+const PROMISES: &[(&str, fn() -> Result<()>)] = &[
+    ("a_run_in_which_everything_is_as_promised_is_good", || {
+        let lines = unexpected("", "files")?;
+        ensure!(lines.is_empty(), "{lines:#?}");
+        Ok(())
+    }),
+    ("a_case_that_fails_makes_the_run_bad", || {
+        let lines = unexpected("delete does nothing", "files")?;
+        let line = lines.iter().find(|line| line.starts_with("delete removes the key and its value: it failed: "));
+        ensure!(line.is_some(), "{lines:#?}");
+        Ok(())
+    }),
+    ("a_case_that_is_supported_against_the_promise_makes_the_run_bad", || {
+        let lines = unexpected("", "redis")?;
+        ensure!(
+            lines.len() == 8 && lines.iter().all(|line| line.ends_with("it passed, and is listed as not supported"))
+        );
+        Ok(())
+    }),
+    ("a_case_that_is_not_supported_against_the_promise_makes_the_run_bad", || {
+        let lines = unexpected("streams are refused", "files")?;
+        let refused = |line: &String| line.contains(": it is not supported, and not listed as that: ");
+        ensure!(lines.len() == 6 && lines.iter().all(refused), "{lines:#?}");
+        Ok(())
+    }),
+    ("an_error_of_a_stream_is_no_refusal_and_makes_the_run_bad", || {
+        let lines = unexpected("streams cannot be made", "redis")?;
+        let failed =
+            lines.iter().filter(|line| line.ends_with("a stream into a value gave the error: no stream today"));
+        ensure!(failed.count() == 6, "{lines:#?}");
+        Ok(())
+    }),
+];
+
 fn main() {
     // A second shape is the same generation to a store.
     let first = GENERATIONS.iter().filter(|generation| generation.instead_of.is_none());
@@ -80,5 +131,6 @@ fn main() {
         let name = format!("the_guest_of_{}_notices_every_mutant", generation.name);
         Trial::test(name, move || Ok(check(generation).context(generation.name)?))
     });
+    let trials = trials.chain(PROMISES.iter().map(|(name, holds)| Trial::test(*name, move || Ok(holds()?))));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }

@@ -13,6 +13,10 @@ impl Provider for Floor {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T {
         STORE.with(|store| f(store))
     }
+
+    fn trap(_reason: &str) -> ! {
+        std::process::abort()
+    }
 }
 
 type Draft = kvfuse_facade::draft::Facade<Floor>;

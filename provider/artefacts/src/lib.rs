@@ -13,7 +13,7 @@ macro_rules! provider {
 
         const _: () = {
             use $crate::kvfuse_gate::Gate;
-            use $crate::kvfuse_transport::{clock::WasiClock, environment, timers};
+            use $crate::kvfuse_transport::{clock::WasiClock, environment, last_words, timers};
             use std::cell::OnceCell;
 
             thread_local! {
@@ -29,6 +29,10 @@ macro_rules! provider {
                             Gate::new(&settings, store, WasiClock)
                         }))
                     })
+                }
+
+                fn trap(reason: &str) -> ! {
+                    last_words::trap(reason)
                 }
             }
 

@@ -48,7 +48,7 @@ pub trait Store {
     /// # Errors
     /// [`Unsupported`](crate::Kind::Unsupported) for stores that accept whole values only, which is the default.
     fn create_body(&self) -> Result<Box<dyn Body>> {
-        Err(Error::unsupported("this store does not accept values as streams; pass the value as a byte list"))
+        Err(Error::unsupported("this store does not support values as streams; pass the value as a byte list"))
     }
 }
 
@@ -146,7 +146,7 @@ pub trait Bucket {
     /// # Errors
     /// [`Unsupported`](crate::Kind::Unsupported) if another store made the body, or if this store has no streams.
     fn set_body(&self, _key: &str, _body: &mut dyn Body) -> Result<()> {
-        Err(Error::unsupported("this bucket does not accept values as streams; pass the value as a byte list"))
+        Err(Error::unsupported("this bucket does not support values as streams; pass the value as a byte list"))
     }
 
     /// The value of a key as a host stream, or `None` if the key does not exist.
@@ -154,6 +154,6 @@ pub trait Bucket {
     /// # Errors
     /// [`Unsupported`](crate::Kind::Unsupported) if this store has no streams. [`get`](Self::get) works in that case.
     fn get_body(&self, _key: &str) -> Result<Option<BodyReader>> {
-        Err(Error::unsupported("this bucket does not return values as streams; read the value as a byte list"))
+        Err(Error::unsupported("this bucket does not support values as streams; read the value as a byte list"))
     }
 }

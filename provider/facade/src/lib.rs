@@ -44,6 +44,11 @@ pub use kvfuse_core::Store;
 pub trait Provider: 'static {
     /// Calls `f` with the store of this instance. It is the same store every time.
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T;
+
+    /// Writes the reason to standard error and traps.
+    ///
+    /// For a call that failed and whose signature has no place for an error: any answer would be made up.
+    fn trap(reason: &str) -> !;
 }
 
 /// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:

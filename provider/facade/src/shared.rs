@@ -32,6 +32,11 @@ pub fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>> {
     Ok(keys)
 }
 
+/// What is said before a trap, where a call failed and its signature has no place for the error.
+pub fn no_place_for(call: &str, error: &Error) -> String {
+    format!("wasi:keyvalue: {call}: {error}; this generation of the interface has no error for {call}, so it traps")
+}
+
 /// Adds to a counter, in a generation that counts in `u64`.
 pub fn increment(bucket: &dyn Bucket, key: &str, delta: u64) -> Result<u64> {
     Ok(bucket.increment(key, signed(delta)?, 0)?.unsigned_abs())

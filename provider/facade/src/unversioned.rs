@@ -1,5 +1,6 @@
 //! `wasi:keyvalue` without a version (2023-11 to 2024-01), the interface of Golem's tutorial: like
-//! [`v0_1`](crate::v0_1), except that a missing key is an error.
+//! [`v0_1`](crate::v0_1), except that a missing key is an error, and that `get-keys` has no place for one: it traps when
+//! the bucket cannot be listed, with the reason on standard error.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/unversioned"],
@@ -14,7 +15,7 @@ wit_bindgen::generate!({
 });
 
 use crate::caching::{Cache, Entry, FutureDone, FutureEntry, FutureExists, FutureGet, Vacancy};
-use crate::shared::{all_keys, strs};
+use crate::shared::{all_keys, no_place_for, strs};
 use crate::values::{Bucket, Incoming, Outgoing, found};
 use exports::wasi::keyvalue::{batch, cache, readwrite, types};
 use std::marker::PhantomData;
@@ -57,8 +58,10 @@ impl<P: crate::Caching> batch::Guest for Facade<P> {
     }
 
     fn get_keys(bucket: types::BucketBorrow<'_>) -> Vec<String> {
-        // The signature cannot return an error, and a guest does not trap.
-        all_keys(&*bucket.get::<Bucket<P>>().0).unwrap_or_default()
+        match all_keys(&*bucket.get::<Bucket<P>>().0) {
+            Ok(keys) => keys,
+            Err(error) => P::trap(&no_place_for("get-keys", &error)),
+        }
     }
 
     crate::classic_batch!();

@@ -67,7 +67,7 @@ impl<P: Provider> Outgoing<P> {
     pub fn stream(&self) -> Result<OutputStream> {
         let mut state = self.state.borrow_mut();
         if self.written.is_some() {
-            return Err(Error::unsupported("the cache does not accept values as streams; write the bytes as a list"));
+            return Err(Error::unsupported("the cache does not support values as streams; write the bytes as a list"));
         }
         if !matches!(&*state, State::Whole(value) if value.is_empty()) {
             return Err(Error::invalid("this value already has its bytes; create another value for a stream"));
@@ -96,7 +96,7 @@ impl<P: Provider> Outgoing<P> {
         match &*self.state.borrow() {
             State::Whole(value) => f(value),
             State::Stream(_) => {
-                Err(Error::unsupported("the cache does not accept values as streams; write the bytes as a list"))
+                Err(Error::unsupported("the cache does not support values as streams; write the bytes as a list"))
             }
             State::Stored => Err(stored()),
         }
@@ -168,7 +168,7 @@ impl Incoming {
             Content::Stream(stream) => own(stream),
             Content::Whole(value) => {
                 self.content.set(Some(Content::Whole(value)));
-                Err(Error::unsupported("this store does not return values as streams; consume the value as a list"))
+                Err(Error::unsupported("this store does not support values as streams; consume the value as a list"))
             }
         }
     }

@@ -3,6 +3,13 @@
 use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store};
 
 /// A provider component that is built and shipped.
+///
+/// ```
+/// let shape = kvfuse_table::artefacts().find(|artefact| artefact.name() == "keyvalue-draft2-optional-pairs").unwrap();
+/// let exported: Vec<_> = shape.generations().iter().map(|generation| generation.name).collect();
+/// assert!(exported.contains(&"draft2_optional_pairs") && !exported.contains(&"draft2"));
+/// assert!(shape.imports().contains(&"wasi:filesystem/types@0.2.12"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Artefact {
     /// Whose it is.
@@ -57,7 +64,11 @@ impl Store {
     }
 }
 
-/// All artefacts of all stores.
+/// All artefacts of all stores, store by store.
+///
+/// ```
+/// assert_eq!(kvfuse_table::artefacts().next().unwrap().file(), "keyvalue.wasm");
+/// ```
 pub fn artefacts() -> impl Iterator<Item = Artefact> {
     STORES.iter().flat_map(Store::artefacts)
 }

@@ -17,3 +17,8 @@ pub mod stores;
 pub use artefacts::{Artefact, artefacts};
 pub use generations::{GENERATIONS, Generation, Mark};
 pub use stores::{COMMON, COMMON_IMPORTS, Grant, Role, STORES, Store, Variable};
+
+/// Its example is a test, too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -59,6 +59,13 @@ pub enum Grant {
 
 impl Store {
     /// What it has to be given, by what it imports.
+    ///
+    /// ```
+    /// use kvfuse_table::{Grant, STORES};
+    ///
+    /// let etcd = STORES.iter().find(|store| store.name == "etcd").unwrap();
+    /// assert_eq!(etcd.grants(), [Grant::Http]);
+    /// ```
     pub fn grants(&self) -> Vec<Grant> {
         let kinds =
             [("wasi:filesystem/", Grant::Directory), ("wasi:sockets/", Grant::Network), ("wasi:http/", Grant::Http)];
@@ -97,6 +104,8 @@ pub const COMMON_IMPORTS: &[&str] = &[
     "wasi:io/poll@0.2.12",
     // The configuration.
     "wasi:cli/environment@0.2.12",
+    // The reason of a trap, where the signature of a call has no place for an error.
+    "wasi:cli/stderr@0.2.12",
 ];
 
 /// All stores; the first is the one that is taken when none is named.

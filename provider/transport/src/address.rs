@@ -59,6 +59,14 @@ impl fmt::Display for Invalid {
 impl Address {
     /// Parses one address.
     ///
+    /// ```
+    /// use kvfuse_transport::address::{Address, Invalid};
+    ///
+    /// let address = Address::parse("db.example:6380").unwrap();
+    /// assert_eq!((address.scheme, address.host.as_str(), address.port), (None, "db.example", Some(6380)));
+    /// assert_eq!(Address::parse("redis://:secret@"), Err(Invalid::Host));
+    /// ```
+    ///
     /// # Errors
     /// [`Invalid`], with the first thing that is wrong.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
@@ -106,6 +114,14 @@ impl Address {
 
     /// Parses a list of addresses, separated by commas. A text that is one address as a whole is one, whatever commas
     /// its password has.
+    ///
+    /// ```
+    /// use kvfuse_transport::address::Address;
+    ///
+    /// let addresses = Address::parse_list("http://one:2379, http://two:2379").unwrap();
+    /// assert_eq!(addresses.iter().map(|address| address.host.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    /// assert_eq!(Address::parse_list("redis://:a,b@one").unwrap()[0].password.as_deref(), Some("a,b"));
+    /// ```
     ///
     /// # Errors
     /// [`Invalid`] for the first of them that is invalid; for the whole text if its commas are those of one login.

@@ -97,6 +97,15 @@ impl<T> Waiter<T> {
 
 /// The time limit of one operation, from `KEYVALUE_TIMEOUT_MS`: 1 to 3,600,000 milliseconds, 5,000 if it is not set.
 ///
+/// ```
+/// use kvfuse_core::Settings;
+/// use kvfuse_transport::clock::time_limit;
+/// use std::time::Duration;
+///
+/// assert_eq!(time_limit(&Settings::default())?, Duration::from_secs(5));
+/// # Ok::<(), kvfuse_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) if the variable is not such a number.
 pub fn time_limit(settings: &Settings) -> Result<Duration> {
@@ -110,6 +119,14 @@ pub fn time_limit(settings: &Settings) -> Result<Duration> {
 
 /// Pauses between the attempts at one operation. They double from [`FIRST`](Self::FIRST) to [`LONGEST`](Self::LONGEST),
 /// and each is shortened at random by up to a half, so that instances that failed together do not retry together.
+///
+/// ```
+/// use kvfuse_transport::clock::Backoff;
+///
+/// let mut backoff = Backoff::new(7);
+/// assert!(backoff.pause() <= Backoff::FIRST);
+/// assert!((0..100).all(|_| backoff.pause() <= Backoff::LONGEST));
+/// ```
 pub struct Backoff {
     pause: Duration,
     random: u64,

@@ -94,6 +94,9 @@ pub trait Directory: Sized + 'static {
     fn open(&self, path: &str, how: Open) -> Result<Self::File>;
 
     /// Opens a directory below this one.
+    ///
+    /// # Errors
+    /// [`NotFound`](FileError::NotFound), [`WrongType`](FileError::WrongType), and others.
     fn directory(&self, path: &str) -> Result<Self>;
 
     /// Creates a directory below this one.
@@ -104,15 +107,27 @@ pub trait Directory: Sized + 'static {
 
     /// Calls `each` with the name of every entry, in any order. Entries that are added or removed meanwhile may be
     /// missed.
+    ///
+    /// # Errors
+    /// Of reading; some names may have been given.
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Deletes a file.
+    ///
+    /// # Errors
+    /// [`NotFound`](FileError::NotFound), and others.
     fn unlink(&self, path: &str) -> Result<()>;
 
     /// Renames a file, replacing the one that `to` names, if any.
+    ///
+    /// # Errors
+    /// [`NotFound`](FileError::NotFound) if there is no file `from`, and others.
     fn rename(&self, from: &str, to: &str) -> Result<()>;
 
     /// Makes the entries of this directory durable: they survive a power cut.
+    ///
+    /// # Errors
+    /// Then any of them may be lost, even if a later call succeeds.
     fn sync(&self) -> Result<()>;
 
     /// Unpredictable random bits.
@@ -123,27 +138,48 @@ pub trait Directory: Sized + 'static {
 pub trait File: 'static {
     /// Reads up to `length` bytes at `offset`. The host may return fewer at any time; only an empty result means the
     /// end of the file.
+    ///
+    /// # Errors
+    /// Of the host.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>>;
 
     /// Puts bytes at the file's end, whoever else does so at the same time. Up to [`MAX_APPEND`] they usually stay in
-    /// one piece; a host may cut them, and after an error a first part of them may be there.
+    /// one piece; a host may cut them.
+    ///
+    /// # Errors
+    /// A first part of the bytes may be there, or all of them.
     fn append(&self, bytes: &[u8]) -> Result<()>;
 
     /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// Any part of the bytes may be there.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
     /// The size of the file in bytes.
+    ///
+    /// # Errors
+    /// Of the host.
     fn size(&self) -> Result<u64>;
 
     /// Makes the content of the file, but not its name, durable: it survives a power cut.
+    ///
+    /// # Errors
+    /// Then any of it may be lost, even if a later call succeeds.
     fn sync(&self) -> Result<()>;
 
-    /// A host stream that writes from `offset` on; [`FileError::Unsupported`] if there are none.
+    /// A host stream that writes from `offset` on.
+    ///
+    /// # Errors
+    /// [`Unsupported`](FileError::Unsupported) if there are none, and others.
     fn output_stream(&self, _offset: u64) -> Result<Box<dyn Any>> {
         Err(FileError::Unsupported)
     }
 
     /// A host stream that reads from `offset` to the end of the file.
+    ///
+    /// # Errors
+    /// [`Unsupported`](FileError::Unsupported) if there are none, and others.
     fn input_stream(&self, _offset: u64) -> Result<Box<dyn Any>> {
         Err(FileError::Unsupported)
     }

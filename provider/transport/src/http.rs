@@ -12,6 +12,9 @@ use crate::fault::{Cause, Fault};
 /// An HTTP client. On WASI: `wasi:http/outgoing-handler`.
 pub trait HttpClient {
     /// Sends a request and waits for the complete response, whatever its status.
+    ///
+    /// # Errors
+    /// [`HttpFault`], after the deadline at the latest.
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault>;
 }
 

@@ -13,6 +13,7 @@
 //! | [`fault`] | why a request to a server can fail |
 //! | [`files`] | directories and files; on `wasi:filesystem`, and natively, read-only |
 //! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler` |
+//! | `last_words` | the reason of a trap; on `wasi:cli/stderr` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables for timers; on `wasi:clocks` |
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
@@ -24,6 +25,8 @@ pub mod environment;
 pub mod fault;
 pub mod files;
 pub mod http;
+#[cfg(target_arch = "wasm32")]
+pub mod last_words;
 pub mod sockets;
 #[cfg(target_arch = "wasm32")]
 pub mod timers;

@@ -14,15 +14,24 @@ pub trait Network {
     type Connection: Connection;
 
     /// Connects to a name or an IP address (IPv6 without brackets); the addresses of a name are tried in turn.
+    ///
+    /// # Errors
+    /// Why there is no connection to any of them; after the deadline at the latest.
     fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<Self::Connection, Fault>;
 }
 
 /// A byte stream to a server. It is unusable after a fault.
 pub trait Connection {
     /// Hands all bytes to the host.
+    ///
+    /// # Errors
+    /// [`WriteFault`], after the deadline at the latest.
     fn write(&mut self, bytes: &[u8], deadline: Moment) -> Result<(), WriteFault>;
 
     /// Waits for bytes and returns those that have arrived. An empty result means that the server closed its side.
+    ///
+    /// # Errors
+    /// Why none arrived; after the deadline at the latest.
     fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault>;
 
     /// Whether the server has closed the connection or sent something unasked between two requests, so that the

@@ -8,11 +8,13 @@
 //! | [`target`] | what the guests run against |
 //! | [`fused`] | one case in a fused component, in wasmtime as a library |
 //! | [`command`] | one case under a host's command line |
+//! | [`expected`] | what the project's own artefacts promise |
 //! | [`report`] | the results: for people, as JSON, and as the tables of the documentation |
 
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod command;
+pub mod expected;
 pub mod fused;
 pub mod guests;
 pub mod report;

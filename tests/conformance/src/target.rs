@@ -1,5 +1,6 @@
 //! What the guests run against.
 
+use crate::expected::{Expected, Promise};
 use anyhow::{Context, Result};
 use kvfuse_table::Artefact;
 use serde::Deserialize;
@@ -18,9 +19,9 @@ pub struct Target {
     /// What it is, and how it is run.
     #[serde(flatten)]
     pub kind: Kind,
-    /// The guests in which no case may fail. The others are run as well, for the record.
-    #[serde(default)]
-    pub must_pass: Vec<String>,
+    /// What it promises. Everything is run, whatever that is.
+    #[serde(skip)]
+    pub promise: Promise,
     /// The bucket that a case works on; `{case}` becomes something that no other case and no other run has. A case needs an
     /// empty bucket, so a target that keeps data between cases must use it.
     #[serde(default)]
@@ -74,7 +75,7 @@ impl Target {
             title: name.to_string(),
             store: None,
             kind,
-            must_pass: Vec::new(),
+            promise: Promise::Nothing,
             bucket: String::new(),
             explained: BTreeMap::new(),
         }
@@ -84,13 +85,13 @@ impl Target {
     /// components begin at the top of the repository.
     ///
     /// # Errors
-    /// If the list of hosts is malformed.
+    /// If the list of hosts, or that of what is not supported, is malformed.
     pub fn all() -> Result<Vec<Self>> {
         let hosts: Vec<Self> = serde_json::from_str(include_str!("../hosts.json")).context("hosts.json")?;
-        Ok(kvfuse_table::artefacts().map(Self::of_artefact).chain(hosts).collect())
+        kvfuse_table::artefacts().map(Self::of_artefact).chain(hosts.into_iter().map(Ok)).collect()
     }
 
-    fn of_artefact(artefact: Artefact) -> Self {
+    fn of_artefact(artefact: Artefact) -> Result<Self> {
         let store = artefact.store;
         let shape = artefact.shape.map(|shape| format!("-{}", shape.kebab())).unwrap_or_default();
         let pairs = store.tested_with.iter().map(|(name, value)| (name.to_string(), value.to_string()));
@@ -101,7 +102,7 @@ impl Target {
         };
         // A server keeps its data from case to case.
         let bucket = if store.tested_with.is_empty() { String::new() } else { "t-{case}".into() };
-        Self {
+        Ok(Self {
             name: format!("{}{shape}", store.name),
             title: artefact.file(),
             store: Some(store.name),
@@ -110,10 +111,10 @@ impl Target {
                 environment: pairs.collect(),
                 grants: store.grants().into_iter().map(grant).collect(),
             },
-            must_pass: artefact.generations().iter().map(|generation| generation.name.to_string()).collect(),
+            promise: Promise::Exactly(Expected::of(&artefact)?),
             bucket,
             explained: BTreeMap::new(),
-        }
+        })
     }
 
     /// The title of its column in the table of generations.
@@ -126,11 +127,13 @@ impl Target {
         self.bucket.replace("{case}", &format!("{}-{case}-{}", std::process::id(), unique()))
     }
 
-    /// Replaces `${NAME}` in the command and in the environment by this process's variables.
+    /// Replaces `${NAME}` in the command and in the environment by what `variable` gives for the name, such as
+    /// `|name| std::env::var(name).ok()`.
     ///
     /// # Errors
     /// The name of a variable that is not set: then the target cannot be run here.
-    pub fn expanded(mut self) -> Result<Self, String> {
+    pub fn expanded(mut self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let expand = |text: &mut String| expand(text, &variable);
         match &mut self.kind {
             Kind::Component { environment, .. } => environment.values_mut().try_for_each(expand)?,
             Kind::Command { command } => command.iter_mut().try_for_each(expand)?,
@@ -138,14 +141,14 @@ impl Target {
         Ok(self)
     }
 
-    /// A provider component that is named on the command line.
+    /// A provider component that is named on the command line. No case may fail.
     pub fn of_arguments(component: &str, environment: &[(String, String)], grants: &[Grant], bucket: &str) -> Self {
         let kind = Kind::Component {
             component: component.to_string(),
             environment: environment.iter().cloned().collect(),
             grants: grants.to_vec(),
         };
-        Self { bucket: bucket.to_string(), ..Self::new(component, kind) }
+        Self { bucket: bucket.to_string(), promise: Promise::NoFailure, ..Self::new(component, kind) }
     }
 }
 
@@ -158,12 +161,12 @@ fn unique() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn expand(text: &mut String) -> Result<(), String> {
+fn expand(text: &mut String, variable: &impl Fn(&str) -> Option<String>) -> Result<(), String> {
     while let Some((before, name, after)) = text.split_once("${").and_then(|(before, rest)| {
         let (name, after) = rest.split_once('}')?;
         Some((before.to_string(), name.to_string(), after.to_string()))
     }) {
-        let value = std::env::var(&name).map_err(|_| format!("the variable {name} is not set"))?;
+        let value = variable(&name).ok_or_else(|| format!("the variable {name} is not set"))?;
         *text = format!("{before}{value}{after}");
     }
     Ok(())
@@ -190,7 +193,12 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_named() {
-        let target = Target::of_arguments("x.wasm", &[("URL".into(), "http://${KVFUSE_NOT_SET}/".into())], &[], "");
-        assert_eq!(target.expanded().unwrap_err(), "the variable KVFUSE_NOT_SET is not set");
+        let target = Target::of_arguments("x.wasm", &[("URL".into(), "http://${HOST}/".into())], &[], "");
+        assert_eq!(target.clone().expanded(|_| None).unwrap_err(), "the variable HOST is not set");
+        let Kind::Component { environment, .. } = target.expanded(|name| Some(name.to_lowercase())).unwrap().kind
+        else {
+            panic!("a component")
+        };
+        assert_eq!(environment.get("URL").unwrap(), "http://host/");
     }
 }

@@ -44,6 +44,10 @@ impl Provider for Provided {
     fn with_store<T>(f: impl FnOnce(&dyn Store) -> T) -> T {
         Files::with_store(|store| f(&BrokenStore(store, Mutant::get())))
     }
+
+    fn trap(reason: &str) -> ! {
+        Files::trap(reason)
+    }
 }
 
 impl Caching for Provided {
@@ -89,6 +93,9 @@ impl Store for BrokenStore<'_> {
     fn create_body(&self) -> Result<Box<dyn Body>> {
         if self.1.is("streams cannot be made") {
             return Err(Error::invalid("no stream today"));
+        }
+        if self.1.is("streams are refused") {
+            return Err(Error::unsupported("this store does not support values as streams"));
         }
         self.0.create_body()
     }

@@ -49,6 +49,7 @@ pub const ALL: &[&str] = &[
     "a batch ends after 100 keys",
     "a batch ends after 300 keys",
     "streams cannot be made",
+    "streams are refused",
     "a streamed value is not set",
     "a streamed value is set empty",
     "a value has no stream out",

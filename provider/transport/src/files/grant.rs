@@ -8,6 +8,15 @@ pub const VARIABLE: &str = "KEYVALUE_DIR";
 /// Chooses among granted directories, given their names. Returns the index of one of them and the path inside it (empty
 /// for the directory itself).
 ///
+/// ```
+/// use kvfuse_core::Settings;
+/// use kvfuse_transport::files::grant::choose;
+///
+/// let settings = Settings::new([("KEYVALUE_DIR".to_string(), "/data/app".to_string())]);
+/// assert_eq!(choose(&["/cache".into(), "/data".into()], &settings)?, (1, "app".into()));
+/// # Ok::<(), kvfuse_core::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Unavailable`](Kind::Unavailable), with what to grant or set.
 pub fn choose(granted: &[String], settings: &Settings) -> Result<(usize, String)> {

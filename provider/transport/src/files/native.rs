@@ -18,6 +18,15 @@ pub struct Native(PathBuf);
 impl Native {
     /// Opens a directory.
     ///
+    /// ```
+    /// use kvfuse_transport::files::native::Native;
+    /// use kvfuse_transport::files::{Directory, FileError, Open};
+    ///
+    /// let directory = Native::open(&std::env::temp_dir())?;
+    /// assert_eq!(directory.open("there is no such file", Open::Read).err(), Some(FileError::NotFound));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of listing it, for example if it is not a directory.
     pub fn open(path: &Path) -> std::io::Result<Self> {

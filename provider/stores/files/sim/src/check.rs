@@ -96,7 +96,7 @@ fn counter(bytes: &[u8]) -> Option<i64> {
             number.checked_mul(10)?.checked_add(i128::from(digit.checked_sub(b'0').filter(|digit| *digit < 10)?))?;
     }
     let number = i64::try_from(sign * number).ok()?;
-    // What is written in another way is no counter.
+    // Anything written in another way is not a counter.
     (number.to_string().as_bytes() == bytes).then_some(number)
 }
 

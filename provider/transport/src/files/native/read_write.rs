@@ -14,6 +14,20 @@ pub struct ReadWrite(Native);
 impl ReadWrite {
     /// Opens a directory.
     ///
+    /// ```
+    /// use kvfuse_transport::files::native::ReadWrite;
+    /// use kvfuse_transport::files::{Directory, File, Open};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("kvfuse-transport-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// let directory = ReadWrite::open(&folder).unwrap();
+    /// let file = directory.open("log", Open::Create).unwrap();
+    /// file.append(b"one ").unwrap();
+    /// file.append(b"two").unwrap();
+    /// assert_eq!(file.read(0, 100).unwrap(), b"one two");
+    /// # std::fs::remove_dir_all(&folder).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// Those of listing it, for example if it is not a directory.
     pub fn open(path: &Path) -> std::io::Result<Self> {

@@ -1,7 +1,7 @@
 //! Values as resources, their streams, and compare-and-swap.
 
 use super::{Classic, value};
-use crate::check::{holds, ok, same};
+use crate::check::{holds, not_supported, ok, same};
 use crate::{Case, Failure, Subject, Verdict};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -133,7 +133,7 @@ fn swap_missing<C: Classic>(subject: &Subject) -> Verdict {
 /// A stream into a new value, if the implementation supports it.
 fn stream<C: Classic>() -> Result<(C::Outgoing, OutputStream), Failure> {
     let value = C::outgoing();
-    let stream = C::write_stream(&value).map_err(Failure::Unsupported)?;
+    let stream = C::write_stream(&value).map_err(|error| not_supported("a stream into a value", error))?;
     Ok((value, stream))
 }
 
@@ -156,7 +156,7 @@ fn read(stream: &InputStream) -> Result<Vec<u8>, Failure> {
 }
 
 fn out<C: Classic>(bucket: &C::Bucket, key: &str) -> Result<InputStream, Failure> {
-    C::consume_stream(found::<C>(bucket, key)?).map_err(Failure::Unsupported)
+    C::consume_stream(found::<C>(bucket, key)?).map_err(|error| not_supported("a stream out of a value", error))
 }
 
 fn pattern(length: usize) -> Vec<u8> {

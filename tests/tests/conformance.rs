@@ -1,0 +1,60 @@
+//! The conformance matrix: every generation against every artefact, with real servers. Exactly what
+//! `tests/conformance/not-supported.json` lists is not supported, and the tables in the documentation say so.
+
+use anyhow::{Context, Result, ensure};
+use kvfuse_conformance::guests::{GUESTS, Guest, component};
+use kvfuse_conformance::report::{cell, cell_of};
+use kvfuse_conformance::target::{Kind, Target};
+use kvfuse_servers::all::Servers;
+use kvfuse_tests::root;
+use libtest_mimic::{Arguments, Trial};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The artefacts, with the variables of the servers and the paths of their components.
+fn artefacts(servers: Option<&Servers>) -> Result<Vec<Target>> {
+    let variables: HashMap<_, _> = servers.map(Servers::variables).unwrap_or_default().into_iter().collect();
+    let mut targets = Target::all()?;
+    targets.retain(|target| target.store.is_some());
+    let expanded = targets.into_iter().map(|mut target| {
+        if let Kind::Component { component, .. } = &mut target.kind {
+            *component = root().join(&*component).display().to_string();
+        }
+        // To list the tests it takes no servers.
+        let variable = |name: &str| servers.map_or(Some(String::new()), |_| variables.get(name).cloned());
+        target.expanded(variable).map_err(anyhow::Error::msg)
+    });
+    expanded.collect()
+}
+
+fn check(target: &Target, guest: &Guest) -> Result<()> {
+    let run = kvfuse_conformance::run(guest, &component(guest, None)?, target)?;
+    ensure!(run.unexpected.is_empty(), "not as it is promised:\n{}", run.unexpected.join("\n"));
+    if run.not_offered.is_some() {
+        return Ok(());
+    }
+    for name in ["README.md", "docs/conformance.md"] {
+        let text = std::fs::read_to_string(root().join(name))?;
+        let written = cell_of(&text, guest.title, &target.column());
+        let (written, cell) = (written.with_context(|| format!("{name} has no such cell"))?, cell(&run));
+        ensure!(written == cell, "{name} says {written:?} and it is {cell:?}; make conformance writes the tables");
+    }
+    Ok(())
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::from_args();
+    let servers = if arguments.list { None } else { Some(Servers::start()) };
+    let mut trials = Vec::new();
+    for target in artefacts(servers.as_ref())?.into_iter().map(Arc::new) {
+        for guest in GUESTS {
+            let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
+            let target = target.clone();
+            trials.push(Trial::test(name, move || Ok(check(&target, guest)?)));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // They stop when this is dropped, and leaving the process drops nothing.
+    drop(servers);
+    conclusion.exit()
+}
