@@ -89,8 +89,11 @@ fn unexpected(mutant: &str, promised_by: &str) -> Result<Vec<String>> {
     Ok(run.unexpected)
 }
 
-/// The files store streams values, and Redis does not.
-const PROMISES: &[(&str, fn() -> Result<()>)] = &[
+/// A test's name, and the test.
+type Named = (&'static str, fn() -> Result<()>);
+
+/// The store on files passes values as streams, and Redis does not.
+const PROMISES: &[Named] = &[
     ("a_run_in_which_everything_is_as_promised_is_good", || {
         let lines = unexpected("", "files")?;
         ensure!(lines.is_empty(), "{lines:#?}");
