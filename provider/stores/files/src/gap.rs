@@ -90,7 +90,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
         // The rest of a cut record can be cut off as well. That is not certain, but there is a torn record.
-        let may_be_rest = |torn: &&[u8]| missing(checks, torn, &[]).is_some_and(|missing| missing > begun.len());
+        let lacks = |torn: &[u8]| missing(checks, torn, &[]).or_else(|| missing(checks, torn, begun));
+        let may_be_rest = |torn: &&[u8]| lacks(torn).is_some_and(|missing| missing > begun.len());
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
         }
@@ -269,6 +270,20 @@ mod tests {
                 assert_eq!(judge(&checks(), &gap, 0), Gap::Torn, "{first} {second}");
                 let before = [&gap[..], &record(3, b"whole")].concat();
                 assert_eq!(judge_behind(&checks(), &before, back, 0), Gap::Torn, "{first} {second}, the rest");
+            }
+        }
+    }
+
+    #[test]
+    fn the_rest_of_a_record_that_was_cut_can_be_cut_off_as_well() {
+        let one = record(1, b"one");
+        for length in 1..one.len() {
+            let (begun, rest) = one.split_at(length);
+            let before = [begun, &record(2, b"whole")].concat();
+            // At first there may be so little that it tells nothing.
+            let least = HEADER.saturating_sub(length).max(1);
+            for end in least..rest.len() {
+                assert!(judge_behind(&checks(), &before, &rest[..end], 0) <= Gap::Lost, "{length} {end}");
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::error::failed;
 use crate::frame::{MAX_FRAME, OVERHEAD};
 use crate::hash::Checks;
 use crate::name::Node;
-use crate::record::{Bytes, Directory, Key, Pair, Seen};
+use crate::part::{Bytes, Directory, Key, Pair, Seen};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::File;
 
