@@ -68,11 +68,11 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test test-full native
-test: build servers test-guests conformance-guests consumers lint ## everything that must hold: formatting, lints, every test
+test: build servers test-guests conformance-guests consumers ## every test, and the conformance of every artefact
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: test-languages additions package ## what takes longer than `make test`
+test-full: lint test-languages additions ## what CI runs after `make test`: lints, other languages, a store and a generation added, a soak
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=1
 

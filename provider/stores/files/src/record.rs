@@ -21,7 +21,7 @@ use crate::name::ValueName;
 use crate::run;
 
 pub(crate) use crate::part::{Bytes, FAR_KEY, TAG_SHIFT};
-pub use crate::part::{Directory, FileValue, Key, Pair, Piece, Seen, Value};
+pub use crate::part::{Directory, FileValue, Key, Piece, Seen, Value};
 
 /// The format that this code writes. It reads format 2 as well: see [`v2`](crate::v2).
 pub const FORMAT: u16 = 3;
