@@ -105,8 +105,14 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         }
         None => HEADER,
     };
-    if piece.len() < whole {
-        torn.push(piece);
+    // Behind it the next one may have begun. One byte of that may be the end, changed, unless they differ in several bits.
+    let marker = checks.marker();
+    let several = marker.first().is_some_and(|first| (first ^ checks.end()).count_ones() > 1);
+    let next = cut_markers(&marker).filter(|cut| cut.len() > 1 || several);
+    let next = next.filter(|cut| piece.ends_with(cut)).map(<[u8]>::len).max().unwrap_or(0);
+    let begun = piece.get(..piece.len() - next).unwrap_or_default();
+    if begun.len() < whole {
+        torn.push(begun);
         // Where a page went behind a torn record, the records on it went as well.
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
@@ -284,6 +290,20 @@ mod tests {
             let least = HEADER.saturating_sub(length).max(1);
             for end in least..rest.len() {
                 assert!(judge_behind(&checks(), &before, &rest[..end], 0) <= Gap::Lost, "{length} {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn behind_a_torn_record_the_next_one_may_be_torn_within_its_marker() {
+        let (one, marker) = (record(1, b"one"), checks().marker());
+        for length in HEADER..one.len() {
+            for cut in 1..marker.len() {
+                assert_eq!(
+                    judge(&checks(), &[&one[..length], &marker[..cut]].concat(), 0),
+                    Gap::Torn,
+                    "{length} {cut}"
+                );
             }
         }
     }
