@@ -1,9 +1,11 @@
 //! The three ways to fuse give components that behave alike.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kvfuse_compose::Interfaces;
+use kvfuse_tests::lean::{Instance, example};
 use kvfuse_tests::{Command, Program, component};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
+use wasmtime::component::Val;
 
 /// What `wac plug` does, in-process.
 fn wac_plug(socket: Vec<u8>, plug: Vec<u8>) -> Result<Vec<u8>> {
@@ -52,6 +54,39 @@ fn wac_and_wasm_compose_make_components_that_behave_alike() -> Result<()> {
     let keys = |outcome: &kvfuse_tests::Outcome| sorted(outcome.text().lines().map(str::to_string).collect());
     assert_eq!(keys(&ours[2]), keys(&plugged[2]));
     Ok(())
+}
+
+/// Calls of a consumer that exports functions which take and give buckets and errors of the store.
+fn uses_exported_types(fused: &[u8]) -> Result<()> {
+    const API: &str = "kvfuse:exporting/api";
+    let folder = tempfile::tempdir()?;
+    let mut instance = Instance::new(fused, &[], folder.path())?;
+    let text = |text: &str| Val::String(text.into());
+    let bytes = |bytes: &[u8]| Val::List(bytes.iter().map(|byte| Val::U8(*byte)).collect());
+    let open = |instance: &mut Instance, name: &str| instance.call(API, "open", &[text(name)]);
+    let ok = |value: Option<Val>| Val::Result(Ok(value.map(Box::new)));
+    let some = |value: Val| Val::Option(Some(Box::new(value)));
+    let Val::Result(Ok(Some(bucket))) = open(&mut instance, "bucket")? else { anyhow::bail!("no bucket") };
+    let set = instance.call(API, "set", &[(*bucket).clone(), text("key"), bytes(b"value")])?;
+    assert_eq!(set, ok(None));
+    let Val::Result(Ok(Some(again))) = open(&mut instance, "bucket")? else { anyhow::bail!("no bucket") };
+    instance.call("kvfuse:exporting/watcher", "on-set", &[*again, text("key"), bytes(b"seen")])?;
+    for (key, value) in [("key", &b"value"[..]), ("seen key", b"seen")] {
+        let got = instance.call(API, "get", &[(*bucket).clone(), text(key)])?;
+        assert_eq!(got, ok(Some(some(bytes(value)))), "{key}");
+    }
+    let error = open(&mut instance, ":reserved:")?;
+    ensure!(
+        matches!(&error, Val::Result(Err(Some(error))) if matches!(&**error, Val::Variant(case, _) if case == "other"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_consumer_that_exports_functions_on_the_stores_types_runs_fused_by_either() -> Result<()> {
+    let consumer = example("exporting")?;
+    uses_exported_types(&kvfuse_compose::compose(&consumer, &component("keyvalue")?)?).context("wasm-compose")?;
+    uses_exported_types(&wac_plug(consumer, component("keyvalue")?)?).context("wac")
 }
 
 #[test]
