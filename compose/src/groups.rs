@@ -1,0 +1,46 @@
+//! Which imports have to be satisfied by one and the same instance of a provider.
+
+use crate::world::Item;
+
+/// Imports that share their resources, so that one instance of a provider has to satisfy all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group<'a> {
+    /// The label, if this is one labelled import by itself. `None` for those that were imported by their names.
+    pub label: Option<&'a str>,
+    /// The imports, in the order of the component.
+    pub items: Vec<&'a Item>,
+}
+
+/// Splits imports into groups, the one without a label first.
+///
+/// Imports by name are one group: they are views of one store. A labelled import is a group of its own, because its
+/// resources are types that no other import knows. The exception is one that takes resources of another interface: in
+/// WIT these are those of the import by name, so it belongs to that group.
+///
+/// ```
+/// use kvfuse_compose::{Item, groups};
+///
+/// let store = "wasi:keyvalue/store@0.2.0-draft2";
+/// let batch = "wasi:keyvalue/batch@0.2.0-draft2";
+/// let item = |name: &str, implements: Option<&str>, uses: &[&str]| Item {
+///     name: name.into(),
+///     implements: implements.map(str::to_string),
+///     uses: uses.iter().map(|name| name.to_string()).collect(),
+///     ..Item::default()
+/// };
+/// let (plain, sessions, bulk) =
+///     (item(store, None, &[]), item("sessions", Some(store), &[]), item("bulk", Some(batch), &[store]));
+/// let groups = groups(&[&sessions, &plain, &bulk]);
+/// assert_eq!(groups[0].label, None);
+/// assert_eq!(groups[0].items, [&plain, &bulk]);
+/// assert_eq!(groups[1].label, Some("sessions"));
+/// assert_eq!(groups[1].items, [&sessions]);
+/// ```
+pub fn groups<'a>(imports: &[&'a Item]) -> Vec<Group<'a>> {
+    let named = |name: &String| imports.iter().any(|item| item.implements.is_none() && item.name == *name);
+    let apart = |item: &&&Item| item.implements.is_some() && !item.uses.iter().any(named);
+    let together: Vec<&Item> = imports.iter().filter(|item| !apart(item)).copied().collect();
+    let labelled = imports.iter().filter(apart).map(|item| Group { label: Some(&item.name), items: vec![item] });
+    let together = Some(Group { label: None, items: together }).filter(|group| !group.items.is_empty());
+    together.into_iter().chain(labelled).collect()
+}
