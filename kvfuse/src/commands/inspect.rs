@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::Subject;
 use crate::summary::{Fits, Summary};
-use crate::table::STORES;
+use crate::table::{STORES, Store};
 use kvfuse_compose::fit;
 use std::process::ExitCode;
 
@@ -34,20 +34,28 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
     if subject.keyvalue().is_empty() {
         return Ok(Summary::plain(subject));
     }
-    let plan = Plan::new(subject, options.chosen.providers()?)?;
+    let plan = Plan::new(subject, &options.chosen.choice()?)?;
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
     Ok(Summary::planned(subject, &plan, fitting(subject, &plan)?, &output, fuse))
 }
 
-/// The chosen provider first, then one from every other store that fits.
+/// What was chosen first, then one provider from every other store that fits.
 fn fitting(subject: &Subject, plan: &Plan) -> Result<Vec<Fits>> {
-    let chosen = plan.provider.store.map(|store| store.name);
-    let mut fits = vec![Fits { store: chosen, provider: plan.provider.file.clone() }];
-    for store in STORES.iter().filter(|store| Some(store.name) != chosen) {
+    let mut fits = Vec::new();
+    for part in &plan.parts {
+        let stores = part.provider.stores.iter().map(|store| Some(store.name));
+        let stores = if part.provider.stores.is_empty() { vec![None] } else { stores.collect() };
+        for store in stores {
+            let (provider, label) = (part.provider.file.clone(), part.label.clone());
+            fits.push(Fits { store, provider, label });
+        }
+    }
+    let chosen = |store: &Store| plan.provider.stores.iter().any(|known| known.name == store.name);
+    for store in STORES.iter().filter(|store| !chosen(store)) {
         let wanted = subject.keyvalue();
         let first = catalogue::providers(store)?.into_iter().find(|p| fit(&wanted, &p.world.exports).is_ok());
-        fits.extend(first.map(|provider| Fits { store: Some(store.name), provider: provider.file }));
+        fits.extend(first.map(|provider| Fits { store: Some(store.name), provider: provider.file, label: None }));
     }
     Ok(fits)
 }
