@@ -90,6 +90,41 @@ fn a_consumer_that_exports_functions_on_the_stores_types_runs_fused_by_either() 
 }
 
 #[test]
+fn a_fused_library_is_plugged_into_an_application_as_any_other_component() -> Result<()> {
+    // What platforms do with the dependencies of an application, and with components that stand side by side.
+    let library = kvfuse_compose::compose(&example("shelf")?, &component("keyvalue")?)?;
+    let application = wac_plug(example("reader")?, library)?;
+    let imports = Interfaces::of(&application)?.imports;
+    assert!(imports.iter().all(|name| name.starts_with("wasi:") && !name.contains("keyvalue")), "{imports:?}");
+    let folder = tempfile::tempdir()?;
+    let run = |books: &[&str]| -> Result<String> {
+        let mut instance = Instance::new(&application, books, folder.path())?;
+        instance.call("wasi:cli/run@0.2.12", "run", &[])?;
+        Ok(instance.output())
+    };
+    assert_eq!(run(&["emma", "ulysses", "emma"])?, "emma 1\nulysses 1\nemma 2\n");
+    assert_eq!(run(&["emma"])?, "emma 3\n");
+    Ok(())
+}
+
+#[test]
+fn a_provider_of_every_store_is_plugged_in_and_goes_by_its_environment() -> Result<()> {
+    let plugged = wac_plug(component("kv_demo")?, component("keyvalue-stores")?)?;
+    let (program, folder) = (Program::new(&plugged)?, tempfile::tempdir()?);
+    let command = |words: &[&str]| Command::new(words).dir(folder.path(), "/").network();
+    let set = program.run(&command(&["--bucket", "carts", "set", "key", "value"]))?;
+    set.succeeded()?;
+    let routed = command(&["--bucket", "carts", "get", "key"]).env("KEYVALUE_ROUTES", "carts=redis");
+    let refused = program.run(&routed)?;
+    assert!(refused.stderr.contains("no server is configured"), "{}", refused.stderr);
+    assert_eq!(program.run(&command(&["--bucket", "carts", "get", "key"]))?.text(), "value");
+    // A label keeps what is written under it apart, whoever composed it.
+    let labelled = command(&["--bucket", "carts", "get", "key"]).env("KEYVALUE_LABEL", "shop");
+    assert_eq!(program.run(&labelled)?.status, Some(1));
+    Ok(())
+}
+
+#[test]
 fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() -> Result<()> {
     let fused = Interfaces::of(&component("kv_demo.fused")?)?;
     assert!(!fused.imports.iter().any(|name| name.contains("keyvalue")), "{:?}", fused.imports);
@@ -103,7 +138,7 @@ fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() 
 
 #[test]
 fn every_artefact_imports_exactly_its_list() -> Result<()> {
-    for artefact in kvfuse_table::artefacts() {
+    for artefact in kvfuse_table::shipped() {
         let list = artefact.imports().join("\n");
         kvfuse_compose::Allowed::parse(&list).check(&component(&artefact.name())?).context(artefact.name())?;
     }
