@@ -259,3 +259,60 @@ fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Imports a counter under two names.
+    const CONSUMER: &str = r#"(component
+        (import "acme:store/one" (instance $one (export "next" (func (result u32)))))
+        (import "acme:store/two" (instance $two (export "next" (func (result u32)))))
+        (alias export $one "next" (func $next))
+        (export "run" (func $next)))"#;
+
+    /// A counter, and what it imports.
+    fn provider(imports: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(component
+                {imports}
+                (core module $code (func (export "next") (result i32) i32.const 7))
+                (core instance $code (instantiate $code))
+                (func $next (result u32) (canon lift (core func $code "next")))
+                (instance $counter (export "next" (func $next)))
+                (export "acme:store/counter" (instance $counter)))"#
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    const ENVIRONMENT: &str = r#"(import "wasi:cli/environment@0.2.6" (instance
+        (export "get-environment" (func (result (list (tuple string string)))))))"#;
+
+    fn supply<'a>(provider: &'a [u8], import: &str, label: &str) -> Supply<'a> {
+        let wire = Wire { import: format!("acme:store/{import}"), export: "acme:store/counter".into() };
+        let settings = Settings::default().with_fixed("LABEL", label);
+        Supply { provider, wires: vec![wire], settings }
+    }
+
+    #[test]
+    fn instances_of_one_provider_share_its_code_and_have_settings_of_their_own() {
+        let (consumer, provider) = (wat::parse_str(CONSUMER).unwrap(), provider(ENVIRONMENT));
+        let fused = connect_all(&consumer, &[supply(&provider, "one", "a"), supply(&provider, "two", "b")]).unwrap();
+        assert_eq!(Interfaces::of(&fused).unwrap().imports, ["wasi:cli/environment@0.2.6"]);
+        let copies = nested(&fused).unwrap().into_iter().filter(|part| fused[part.range.clone()] == provider).count();
+        assert_eq!(copies, 1);
+        let labels = Settings::inside(&fused).unwrap();
+        assert_eq!(labels.iter().map(|settings| settings.get("LABEL")).collect::<Vec<_>>(), [Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn a_provider_that_cannot_read_its_settings_gets_none() {
+        let consumer = wat::parse_str(CONSUMER).unwrap();
+        let more = ENVIRONMENT.replace("(instance\n", "(instance (export \"get-arguments\" (func))\n");
+        for imports in ["", &more] {
+            let provider = provider(imports);
+            let error = connect_all(&consumer, &[supply(&provider, "one", "a")]).unwrap_err();
+            assert!(matches!(error, Error::Settings(_)), "{error}");
+        }
+    }
+}

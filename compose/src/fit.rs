@@ -177,7 +177,7 @@ mod tests {
             let name = text.split(':').next().unwrap().to_string();
             (name, Signature { text: text.to_string(), shape: text.to_string() })
         });
-        Item { name: name.into(), implements: None, functions: functions.collect(), uses: Vec::new() }
+        Item { name: name.into(), functions: functions.collect(), ..Item::default() }
     }
 
     fn offered() -> Vec<Item> {

@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{
-    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, WorldId, WorldItem, WorldKey,
+    Function, FunctionKind, Handle, Interface, Resolve, Type, TypeDef, TypeDefKind, TypeId, WorldId, WorldItem,
+    WorldKey,
 };
 
 /// A component seen from outside.
@@ -28,6 +29,8 @@ pub struct Item {
     pub functions: Functions,
     /// The interfaces whose types it uses, sorted: `wasi:io/streams@0.2.0`.
     pub uses: Vec<String>,
+    /// Those of them whose resources it uses, sorted.
+    pub borrows: Vec<String>,
 }
 
 /// The functions of an interface by their names in the binary format (`[method]bucket.get`). An interface that only
@@ -98,12 +101,16 @@ impl Item {
             WorldItem::Function(f) => Some(BTreeMap::from([(f.name.clone(), Signature::of(resolve, f))])),
             WorldItem::Type { .. } => None,
         };
-        let uses = match item {
-            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| uses(resolve, interface)),
+        let interface = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id),
             _ => None,
         };
+        let uses = |kind: fn(&Resolve, TypeId) -> bool| {
+            interface.map(|interface| uses(resolve, interface, kind)).unwrap_or_default()
+        };
         Self {
-            uses: uses.unwrap_or_default(),
+            borrows: uses(is_resource),
+            uses: uses(|_, _| true),
             name: resolve.name_world_key(key),
             implements: resolve.implements_value(key, item),
             functions: functions.unwrap_or_default(),
@@ -111,12 +118,22 @@ impl Item {
     }
 }
 
-fn uses(resolve: &Resolve, interface: &Interface) -> Vec<String> {
-    let mut names: Vec<String> =
-        interface.types.values().filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
+/// The interfaces whose types of some kind an interface uses.
+fn uses(resolve: &Resolve, interface: &Interface, kind: fn(&Resolve, TypeId) -> bool) -> Vec<String> {
+    let of_kind = interface.types.values().filter(|id| kind(resolve, **id));
+    let mut names: Vec<String> = of_kind.filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
     names.sort();
     names.dedup();
     names
+}
+
+fn is_resource(resolve: &Resolve, id: TypeId) -> bool {
+    match resolve.types.get(id).map(|def| &def.kind) {
+        Some(TypeDefKind::Resource) => true,
+        // What `use` brings in.
+        Some(TypeDefKind::Type(Type::Id(used))) => is_resource(resolve, *used),
+        _ => false,
+    }
 }
 
 impl Signature {

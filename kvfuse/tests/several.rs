@@ -93,6 +93,23 @@ fn a_label_whose_buckets_are_those_of_another_import_has_its_store() {
 }
 
 #[test]
+fn a_label_of_a_generation_without_handles_is_always_a_store_of_its_own() {
+    // These share the type of an error with the import by name, and no bucket.
+    let wit = std::fs::read_to_string(support::root().join("wit/wrpc/keyvalue.wit")).unwrap();
+    let (package, rest) = wit.split_once(';').unwrap();
+    let name = package.lines().last().unwrap().strip_prefix("package ").unwrap();
+    let consumer = component(&format!(
+        "package test:it; package {name} {{ {rest} }}
+         world w {{ import counts: wrpc:keyvalue/atomics@0.2.0-draft; export run: func(); }}"
+    ));
+    let folder = Folder::new();
+    folder.write("app.wasm", &consumer);
+    let said = folder.kvfuse(&["inspect", "app.wasm", "--store", "counts=redis"]).ok();
+    assert!(said.contains("redis (keyvalue-redis.wasm) for counts\n"), "{said}");
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "counts=redis"]).ok();
+}
+
+#[test]
 fn a_provider_of_ones_own_that_exports_the_labels_is_connected_label_by_label() {
     let provider = |exports: &str| {
         let wit = store_wit("@0.2.0-draft2", "string");
