@@ -25,7 +25,9 @@ fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store
         .collect();
     let target = Target::of_arguments("", &environment, &[Grant::Directory, Grant::Network, Grant::Http], "");
     std::thread::scope(|scope| {
-        let start = |generation| scope.spawn(|| check(generation, &target).context(generation.title));
+        let target = &target;
+        let start =
+            |generation: &'static Generation| scope.spawn(move || check(generation, target).context(generation.title));
         let running: Vec<_> = GENERATIONS.iter().map(start).collect();
         running.into_iter().try_for_each(|check| check.join().expect("no panic"))
     })
