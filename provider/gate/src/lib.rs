@@ -20,8 +20,8 @@ mod guarded;
 mod label;
 mod names;
 mod recent;
-mod seen;
 mod routes;
+mod seen;
 
 use guarded::Guarded;
 use kvfuse_core::store::CACHE;
@@ -34,8 +34,8 @@ use std::rc::Rc;
 
 pub use label::{Labelled, MAX_LABEL};
 pub use names::{DEFAULT, MAX_NAME, MEMORY};
-pub use seen::{BUDGET, LARGEST};
 pub use routes::{Make, Routes};
+pub use seen::{BUDGET, LARGEST};
 
 /// A store behind the checks that all providers share.
 ///
