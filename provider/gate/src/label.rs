@@ -89,7 +89,7 @@ mod tests {
 
     fn gate(store: &Shared, settings: &[(&str, &str)]) -> Gate<Labelled<Shared>> {
         let settings = Settings::new(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-        Gate::new(&settings, Labelled::new(&settings, Ok(store.clone())), kvfuse_servers::clock::SystemClock::default())
+        Gate::new(&settings, Labelled::new(&settings, Ok(store.clone())), kvfuse_servers::clock::SystemClock)
     }
 
     #[test]

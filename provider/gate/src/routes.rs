@@ -199,7 +199,7 @@ mod tests {
 
     fn routes(settings: &[(&str, &str)]) -> Gate<Routes> {
         let settings = Settings::new(settings.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-        Gate::new(&settings, Ok(Routes::new(&settings, STORES)), kvfuse_servers::clock::SystemClock::default())
+        Gate::new(&settings, Ok(Routes::new(&settings, STORES)), kvfuse_servers::clock::SystemClock)
     }
 
     fn error(settings: &[(&str, &str)], bucket: &str) -> Error {
