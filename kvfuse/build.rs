@@ -29,7 +29,7 @@ fn embed() -> Result<(), String> {
     let default = if repository { root.join("components") } else { here.join("embedded") };
     let folder = given.clone().unwrap_or(default);
 
-    let files: Vec<String> = kvfuse_table::artefacts().map(|artefact| artefact.file()).collect();
+    let files: Vec<String> = kvfuse_table::shipped().map(|artefact| artefact.file()).collect();
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }

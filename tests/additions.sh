@@ -92,6 +92,10 @@ grep -q 'the toy' inspected.txt || die "kvfuse inspect does not know the generat
 for store in files toy; do
   "$kvfuse" fuse --quiet --store "$store" app.wasm --output "$store.wasm"
 done
+# The store has a place among the others behind one provider, which asks the host for no more than the two need.
+"$kvfuse" fuse --store files --bucket scratch=toy app.wasm --output both.wasm >fused.txt
+grep -q 'inside: the stores files and toy (keyvalue-stores.wasm)$' fused.txt || die "the store cannot be routed to: $(cat fused.txt)"
+! grep -q 'wasi:sockets\|wasi:http' fused.txt || die "more is imported than the stores need: $(cat fused.txt)"
 
 if $runtime; then
   say "conformance"

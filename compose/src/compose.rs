@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Part, Source};
 use crate::fit::Wire;
-use crate::retarget::{rename_imports, renames};
-use crate::{Interfaces, World, nested};
-use wasm_compose::graph::{Component, CompositionGraph, EncodeOptions};
+use crate::retarget::{relabel, rename_imports, renames};
+use crate::{Interfaces, Item, Settings, World, nested};
+use std::borrow::Cow;
+use wasm_compose::graph::{Component, ComponentId, CompositionGraph, EncodeOptions, InstanceId};
 use wasmparser::{Validator, WasmFeatures};
 
 /// Fuses a consumer with a provider: what the consumer imports and the provider exports under the same name is connected
@@ -82,64 +83,236 @@ pub fn compose(consumer: &[u8], provider: &[u8]) -> Result<Vec<u8>, Error> {
 /// [`Error::TwoVersions`] as [`renames`](crate::renames) says, [`Error::Mismatch`] if an interface differs in the two,
 /// and [`Error::Unsound`] if the result fails its check.
 pub fn connect(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u8>, Error> {
-    let consumer_world = World::of(consumer).map_err(Part::Consumer.cannot_be_read())?;
-    let provider_world = World::of(provider).map_err(Part::Provider.cannot_be_read())?;
-    let renames = renames(&consumer_world, &provider_world, wires)?;
-    let renamed = if renames.is_empty() { None } else { Some(rename_imports(provider, &renames)?) };
-    let provider = renamed.as_deref().unwrap_or(provider);
+    connect_all(consumer, &[Supply { provider, wires: wires.to_vec(), settings: Settings::default() }])
+}
 
-    let fused = encode(consumer, provider, wires)?;
-    verify(consumer, provider, wires, &fused).map_err(Error::Unsound)?;
+/// An instance of a provider in a composition.
+#[derive(Clone, Debug)]
+pub struct Supply<'a> {
+    /// The provider. Several instances of one provider share its code.
+    pub provider: &'a [u8],
+    /// What the consumer gets from this instance.
+    pub wires: Vec<Wire>,
+    /// What this instance finds in its environment beside the host's variables. With any, the provider has to import
+    /// `wasi:cli/environment`.
+    pub settings: Settings,
+}
+
+/// Fuses a consumer with several instances of providers, each with connections of its own; otherwise as [`connect`].
+///
+/// # Errors
+/// Those of [`connect`], and [`Error::Settings`] if a provider has settings and cannot read them.
+pub fn connect_all(consumer: &[u8], supplies: &[Supply]) -> Result<Vec<u8>, Error> {
+    let consumer_world = World::of(consumer).map_err(Part::Consumer.cannot_be_read())?;
+    let parts: Vec<Instance> =
+        supplies.iter().map(|supply| Instance::of(&consumer_world, supply)).collect::<Result<_, _>>()?;
+    let fused = encode(consumer, &parts)?;
+    let labelled = consumer_world.imports.iter().chain(&consumer_world.exports).any(|item| item.implements.is_some());
+    let fused = if labelled { relabel(&fused, &consumer_world)? } else { fused };
+    verify(consumer, &consumer_world, &parts, &fused).map_err(Error::Unsound)?;
     Ok(fused)
 }
 
-fn encode(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u8>, Error> {
+/// What a supply becomes.
+struct Instance<'a> {
+    /// The provider, with its imports renamed.
+    provider: Cow<'a, [u8]>,
+    world: World,
+    wires: &'a [Wire],
+    /// The component that stands between it and the host's environment, and the name by which both import that.
+    settings: Option<(Vec<u8>, String)>,
+}
+
+impl<'a> Instance<'a> {
+    fn of(consumer: &World, supply: &'a Supply) -> Result<Self, Error> {
+        let unreadable = Part::Provider.cannot_be_read();
+        let world = World::of(supply.provider).map_err(&unreadable)?;
+        let renames = renames(consumer, &world, &supply.wires)?;
+        let (provider, world) = match renames.is_empty() {
+            true => (Cow::Borrowed(supply.provider), world),
+            false => {
+                let renamed = rename_imports(supply.provider, &renames)?;
+                let world = World::of(&renamed).map_err(&unreadable)?;
+                (Cow::Owned(renamed), world)
+            }
+        };
+        let settings = match supply.settings.is_empty() {
+            true => None,
+            false => {
+                let name = environment(&world)?;
+                Some((supply.settings.component(&name)?, name))
+            }
+        };
+        Ok(Self { provider, world, wires: &supply.wires, settings })
+    }
+}
+
+/// The name by which a provider imports the environment.
+fn environment(world: &World) -> Result<String, Error> {
+    let is_environment = |item: &&Item| item.name.starts_with("wasi:cli/environment@");
+    let item = world.imports.iter().find(is_environment).ok_or_else(|| {
+        Error::Settings("the provider does not import wasi:cli/environment, so it cannot read them".into())
+    })?;
+    match item.functions.keys().find(|name| *name != "get-environment") {
+        Some(other) => Err(Error::Settings(format!("the provider imports {other} of {} as well", item.name))),
+        None => Ok(item.name.clone()),
+    }
+}
+
+fn encode<'a>(consumer: &'a [u8], parts: &'a [Instance]) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
     // Types are compared only within one validator.
     let mut validator = Validator::new_with_features(WasmFeatures::all());
-    let mut add = |name, bytes| {
+    // Each component once, and as many instances as there are supplies.
+    let mut known: Vec<(&'a [u8], ComponentId)> = Vec::new();
+    let mut add = |graph: &mut CompositionGraph<'a>, what: &str, bytes: &'a [u8]| {
+        if let Some((_, id)) = known.iter().find(|(known, _)| *known == bytes) {
+            return Ok(*id);
+        }
+        let name = match known.len() {
+            0 | 1 => what.to_string(),
+            more => format!("{what}-{more}"),
+        };
         let id = graph.add_component(Component::from_bytes(&mut validator, name, bytes)?)?;
-        Ok::<_, Source>((id, graph.instantiate(id)?))
+        known.push((bytes, id));
+        Ok::<_, Source>(id)
     };
-    let (consumer, to) = add("consumer", consumer).map_err(Error::Mismatch)?;
-    let (provider, from) = add("keyvalue-provider", provider).map_err(Error::Mismatch)?;
-    for wire in wires {
-        let export = graph.get_component(provider).and_then(|part| part.export_by_name(&wire.export));
-        let import = graph.get_component(consumer).and_then(|part| part.import_by_name(&wire.import));
-        let missing = |part, name: &String| Error::NoSuchName { part, name: name.clone() };
-        let (export, ..) = export.ok_or_else(|| missing(Part::Provider, &wire.export))?;
-        let (import, _) = import.ok_or_else(|| missing(Part::Consumer, &wire.import))?;
-        graph.connect(from, Some(export), to, import).map_err(|e| Error::Mismatch(e.into()))?;
+    let mismatch = |e: Source| Error::Mismatch(e);
+    let consumer = add(&mut graph, "consumer", consumer).map_err(mismatch)?;
+    let to = graph.instantiate(consumer).map_err(|e| Error::Mismatch(e.into()))?;
+    for part in parts {
+        let provider = add(&mut graph, "keyvalue-provider", &part.provider).map_err(mismatch)?;
+        let from = graph.instantiate(provider).map_err(|e| Error::Mismatch(e.into()))?;
+        for wire in part.wires {
+            let missing = |part, name: &String| Error::NoSuchName { part, name: name.clone() };
+            wire_up(&mut graph, (provider, from, &wire.export), (consumer, to, &wire.import), missing)?;
+        }
+        if let Some((settings, name)) = &part.settings {
+            let settings = add(&mut graph, "keyvalue-settings", settings).map_err(mismatch)?;
+            let through = graph.instantiate(settings).map_err(|e| Error::Mismatch(e.into()))?;
+            let missing = |_, name: &String| Error::Settings(format!("{name} cannot be connected"));
+            wire_up(&mut graph, (settings, through, name), (provider, from, name), missing)?;
+        }
     }
     let options = EncodeOptions { define_components: true, export: Some(to), validate: false };
     graph.encode(options).map_err(|e| Error::Mismatch(e.into()))
 }
 
-/// The promises of fusing, checked on the result itself. Gives the first one that is broken.
-fn verify(consumer: &[u8], provider: &[u8], wires: &[Wire], fused: &[u8]) -> Result<(), String> {
-    Validator::new_with_features(WasmFeatures::all()).validate_all(fused).map_err(|e| e.to_string())?;
-    let world = |component| World::of(component).map_err(|e| e.to_string());
-    let (consumer_world, provider_world, fused_world) = (world(consumer)?, world(provider)?, world(fused)?);
+/// A component of the graph, an instance of it, and the name of an export or import.
+type End<'a> = (ComponentId, InstanceId, &'a String);
 
-    let connected = |name: &str| wires.iter().any(|wire| wire.import == name);
-    let expected: Vec<_> =
-        consumer_world.imports.iter().filter(|item| !connected(&item.name)).chain(&provider_world.imports).collect();
+fn wire_up(
+    graph: &mut CompositionGraph,
+    (provider, from, export): End,
+    (consumer, to, import): End,
+    missing: impl Fn(Part, &String) -> Error,
+) -> Result<(), Error> {
+    let exported = graph.get_component(provider).and_then(|part| part.export_by_name(export));
+    let imported = graph.get_component(consumer).and_then(|part| part.import_by_name(import));
+    let (exported, ..) = exported.ok_or_else(|| missing(Part::Provider, export))?;
+    let (imported, _) = imported.ok_or_else(|| missing(Part::Consumer, import))?;
+    graph.connect(from, Some(exported), to, imported).map_err(|e| Error::Mismatch(e.into()))
+}
+
+/// The promises of fusing, checked on the result itself. Gives the first one that is broken.
+fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[u8]) -> Result<(), String> {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(fused).map_err(|e| e.to_string())?;
+    let fused_world = World::of(fused).map_err(|e| e.to_string())?;
+
+    let connected = |name: &str| parts.iter().any(|part| part.wires.iter().any(|wire| wire.import == name));
+    let left = consumer_world.imports.iter().filter(|item| !connected(&item.name));
+    let expected: Vec<_> = left.chain(parts.iter().flat_map(|part| &part.world.imports)).collect();
     let added = |name: &str| !expected.iter().any(|item| item.name == name);
-    let lost = |name: &str| !fused_world.imports.iter().any(|item| item.name == name);
+    let same = |one: &Item, other: &Item| one.name == other.name && one.implements == other.implements;
+    let lost = |item: &Item| !fused_world.imports.iter().any(|import| same(import, item));
     if let Some(item) = fused_world.imports.iter().find(|item| added(&item.name)) {
-        return Err(format!("it imports {}, which neither part does", item.name));
+        return Err(format!("it imports {}, which no part does", item.name));
     }
-    if let Some(item) = expected.iter().find(|item| lost(&item.name)) {
+    if let Some(item) = expected.iter().find(|item| lost(item)) {
         return Err(format!("it lost the import {}", item.name));
     }
-    if consumer_world.exports != fused_world.exports {
+    // An export that used types of what is connected now defines them itself, or uses those of an export before it. It may
+    // call them otherwise than they were called where they came from, so what counts is the functions as they are written.
+    let still_imported = |name: &&String| fused_world.imports.iter().any(|import| import.name == **name);
+    let texts = |item: &Item| item.functions.iter().map(|(name, f)| (name.clone(), f.text.clone())).collect::<Vec<_>>();
+    let kept = |(item, fused): (&Item, &Item)| {
+        same(item, fused)
+            && texts(item) == texts(fused)
+            && item.uses.iter().filter(still_imported).eq(fused.uses.iter().filter(still_imported))
+    };
+    let (before, after) = (&consumer_world.exports, &fused_world.exports);
+    if before.len() != after.len() || !before.iter().zip(after).all(kept) {
         return Err("its exports are not those of the consumer".into());
     }
-    let parts = nested(fused).map_err(|e| e.to_string())?;
-    for (what, part) in [(Part::Consumer, consumer), (Part::Provider, provider)] {
-        if !parts.iter().any(|nested| fused.get(nested.range.clone()) == Some(part)) {
-            return Err(format!("the {what} is not in it byte for byte"));
+    let inside = nested(fused).map_err(|e| e.to_string())?;
+    let holds = |part: &[u8]| inside.iter().any(|nested| fused.get(nested.range.clone()) == Some(part));
+    if !holds(consumer) {
+        return Err(format!("the {} is not in it byte for byte", Part::Consumer));
+    }
+    for part in parts {
+        if !holds(&part.provider) {
+            return Err(format!("the {} is not in it byte for byte", Part::Provider));
+        }
+        if part.settings.as_ref().is_some_and(|(settings, _)| !holds(settings)) {
+            return Err("the settings are not in it".into());
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Imports a counter under two names.
+    const CONSUMER: &str = r#"(component
+        (import "acme:store/one" (instance $one (export "next" (func (result u32)))))
+        (import "acme:store/two" (instance $two (export "next" (func (result u32)))))
+        (alias export $one "next" (func $next))
+        (export "run" (func $next)))"#;
+
+    /// A counter, and what it imports.
+    fn provider(imports: &str) -> Vec<u8> {
+        let text = format!(
+            r#"(component
+                {imports}
+                (core module $code (func (export "next") (result i32) i32.const 7))
+                (core instance $code (instantiate $code))
+                (func $next (result u32) (canon lift (core func $code "next")))
+                (instance $counter (export "next" (func $next)))
+                (export "acme:store/counter" (instance $counter)))"#
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    const ENVIRONMENT: &str = r#"(import "wasi:cli/environment@0.2.6" (instance
+        (export "get-environment" (func (result (list (tuple string string)))))))"#;
+
+    fn supply<'a>(provider: &'a [u8], import: &str, label: &str) -> Supply<'a> {
+        let wire = Wire { import: format!("acme:store/{import}"), export: "acme:store/counter".into() };
+        let settings = Settings::default().with_fixed("LABEL", label);
+        Supply { provider, wires: vec![wire], settings }
+    }
+
+    #[test]
+    fn instances_of_one_provider_share_its_code_and_have_settings_of_their_own() {
+        let (consumer, provider) = (wat::parse_str(CONSUMER).unwrap(), provider(ENVIRONMENT));
+        let fused = connect_all(&consumer, &[supply(&provider, "one", "a"), supply(&provider, "two", "b")]).unwrap();
+        assert_eq!(Interfaces::of(&fused).unwrap().imports, ["wasi:cli/environment@0.2.6"]);
+        let copies = nested(&fused).unwrap().into_iter().filter(|part| fused[part.range.clone()] == provider).count();
+        assert_eq!(copies, 1);
+        let labels = Settings::inside(&fused).unwrap();
+        assert_eq!(labels.iter().map(|settings| settings.get("LABEL")).collect::<Vec<_>>(), [Some("a"), Some("b")]);
+    }
+
+    #[test]
+    fn a_provider_that_cannot_read_its_settings_gets_none() {
+        let consumer = wat::parse_str(CONSUMER).unwrap();
+        let more = ENVIRONMENT.replace("(instance\n", "(instance (export \"get-arguments\" (func))\n");
+        for imports in ["", &more] {
+            let provider = provider(imports);
+            let error = connect_all(&consumer, &[supply(&provider, "one", "a")]).unwrap_err();
+            assert!(matches!(error, Error::Settings(_)), "{error}");
+        }
+    }
 }

@@ -46,6 +46,9 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// Settings cannot be fused in: malformed, or too many.
+    #[error("these settings cannot be fused in: {0}")]
+    Settings(String),
     /// The two have no interface in common, so nothing would be connected.
     #[error(
         "the provider exports nothing that the consumer imports\n  the consumer imports: {}\n  the provider exports: {}",

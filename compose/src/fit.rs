@@ -55,6 +55,7 @@ fn package_name(package: &str) -> &str {
 ///
 /// The shape of the functions decides. Interfaces of one package are connected to one package, because they share their
 /// types; the package of the same name and version is tried first, and another one serves if every function is the same.
+/// A labelled import is connected to the export with its label, or else to the one that has no label.
 ///
 /// [`connect`](crate::connect) has an example of a provider that fits. This one does not:
 ///
@@ -116,7 +117,11 @@ fn judge(wanted: &[&Item], offered: &[&Item]) -> (Vec<Wire>, Vec<Difference>) {
     let mut differences = Vec::new();
     for item in wanted {
         let name = interface_name(item);
-        match offered.iter().find(|export| interface_name(export) == name) {
+        let same = |export: &&&Item| interface_name(export) == name;
+        let labelled = |export: &&&Item| same(export) && export.implements.is_some() && export.name == item.name;
+        let plain = |export: &&&Item| same(export) && export.implements.is_none();
+        let export = offered.iter().filter(|_| item.implements.is_some()).find(labelled);
+        match export.or_else(|| offered.iter().find(plain)) {
             Some(export) => {
                 let found = differing(name, &item.functions, &export.functions);
                 if found.is_empty() {
@@ -211,6 +216,23 @@ mod tests {
         wanted.implements = Some(std::mem::replace(&mut wanted.name, "sessions".into()));
         let wires = fit(&[&wanted], &offered()).unwrap();
         assert_eq!(wires, [Wire { import: "sessions".into(), export: "wasi:keyvalue/store@0.2.0-draft2".into() }]);
+    }
+
+    #[test]
+    fn a_label_is_connected_to_the_export_of_that_label_and_to_no_other_one() {
+        let labelled = |label: &str| Item {
+            name: label.into(),
+            implements: Some("wasi:keyvalue/store@0.2.0-draft2".into()),
+            ..item("", &["get: func(k: string)"])
+        };
+        let (carts, plain) = (labelled("carts"), item("wasi:keyvalue/store@0.2.0-draft2", &["get: func(k: string)"]));
+        let offered = [labelled("sessions"), labelled("carts")];
+        assert_eq!(fit(&[&carts], &offered).unwrap(), [Wire { import: "carts".into(), export: "carts".into() }]);
+        assert!(fit(&[&labelled("baskets")], &offered).is_err());
+        assert!(fit(&[&plain], &offered).is_err());
+        let offered = [labelled("sessions"), plain.clone()];
+        let wire = Wire { import: "carts".into(), export: plain.name };
+        assert_eq!(fit(&[&carts], &offered).unwrap(), [wire]);
     }
 
     #[test]

@@ -7,7 +7,10 @@
 //! | `componentize` | makes a component of a guest's core module; checks what it imports |
 //! | `world` | what a component imports and exports, function by function |
 //! | `fit` | which of a provider's exports meet a consumer's imports, and where they differ |
-//! | `compose` | makes one component of a consumer and a provider |
+//! | `groups` | which imports have to be satisfied by one instance |
+//! | `compose` | makes one component of a consumer and providers |
+//! | `settings` | environment variables that are fused into a component |
+//! | `absent` | a component without some of its imports, which it will never call |
 //! | `retarget` | renames a provider's WASI imports to the consumer's version where they share resources |
 //! | `nested` | the components inside a component |
 //! | `interfaces` | only the names of what a component imports and exports |
@@ -17,23 +20,29 @@
 
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+mod absent;
 mod componentize;
 mod compose;
 mod describe;
 mod error;
 mod fit;
+mod groups;
 mod interfaces;
 mod nested;
 mod retarget;
 mod sections;
+mod settings;
 mod world;
 
+pub use absent::without_imports;
 pub use componentize::{About, Allowed, componentize};
-pub use compose::{compose, connect};
+pub use compose::{Supply, compose, connect, connect_all};
 pub use describe::describe;
 pub use error::{Error, Part, Source};
 pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};
+pub use groups::{Group, groups};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};
 pub use retarget::renames;
+pub use settings::Settings;
 pub use world::{Functions, Item, ItemKind, Signature, World, split_name};

@@ -8,9 +8,10 @@ use crate::error::Error;
 use crate::fit::Wire;
 use crate::sections::{Rebuilt, sections};
 use crate::world::{Item, World, split_name};
+use std::convert::Infallible;
 use wasm_encoder::reencode::{ReencodeComponent, RoundtripReencoder};
-use wasm_encoder::{ComponentExternName, ComponentImportSection};
-use wasmparser::{ComponentImportSectionReader, Payload};
+use wasm_encoder::{ComponentExportSection, ComponentExternName, ComponentImportSection};
+use wasmparser::Payload;
 
 /// The imports of the provider that [`connect`](crate::connect) renames for these connections, each as its old and its
 /// new name, such as `wasi:io/streams@0.2.12` and `wasi:io/streams@0.2.0`.
@@ -97,32 +98,59 @@ fn track(package: &str) -> Option<String> {
 
 /// The component with these imports renamed, and every other section as it was.
 pub(crate) fn rename_imports(component: &[u8], renames: &[(String, String)]) -> Result<Vec<u8>, Error> {
+    with_names(component, false, |name| {
+        if let Some((_, to)) = renames.iter().find(|(from, _)| *from == name.name) {
+            name.name = to.clone().into();
+        }
+    })
+}
+
+/// The component with what the labels of this world stand for: a composer only keeps their names.
+pub(crate) fn relabel(component: &[u8], world: &World) -> Result<Vec<u8>, Error> {
+    with_names(component, true, |name| {
+        let labelled = world.imports.iter().chain(&world.exports).find(|item| item.name == name.name);
+        if let Some(interface) = labelled.and_then(|item| item.implements.clone()) {
+            name.implements = Some(interface.into());
+        }
+    })
+}
+
+/// The component with the names of its imports, and of its exports if asked for, changed, and every other section as it was.
+fn with_names(
+    component: &[u8],
+    exports_too: bool,
+    change: impl Fn(&mut ComponentExternName),
+) -> Result<Vec<u8>, Error> {
     let mut renamed = Rebuilt::like(component);
+    let invalid = |e: wasm_encoder::reencode::Error<Infallible>| Error::Invalid(e.into());
     for section in sections(component)? {
         match &section.payload {
-            Payload::ComponentImportSection(imports) => renamed.add(&with_new_names(imports.clone(), renames)?),
+            Payload::ComponentImportSection(imports) => {
+                let mut new = ComponentImportSection::new();
+                for import in imports.clone() {
+                    let import = import?;
+                    let mut name = ComponentExternName::from(import.name);
+                    change(&mut name);
+                    new.import(name, RoundtripReencoder.component_type_ref(import.ty).map_err(invalid)?);
+                }
+                renamed.add(&new);
+            }
+            Payload::ComponentExportSection(exports) if exports_too => {
+                let mut new = ComponentExportSection::new();
+                for export in exports.clone() {
+                    let export = export?;
+                    let mut name = ComponentExternName::from(export.name);
+                    change(&mut name);
+                    let ty =
+                        export.ty.map(|ty| RoundtripReencoder.component_type_ref(ty)).transpose().map_err(invalid)?;
+                    new.export(name, export.kind.into(), export.index, ty);
+                }
+                renamed.add(&new);
+            }
             _ => renamed.keep(&section),
         }
     }
     Ok(renamed.finish())
-}
-
-fn with_new_names(
-    old: ComponentImportSectionReader,
-    renames: &[(String, String)],
-) -> Result<ComponentImportSection, Error> {
-    let mut new = ComponentImportSection::new();
-    for import in old {
-        let import = import?;
-        let to = renames.iter().find(|(from, _)| from == import.name.name).map(|(_, to)| to);
-        let mut name = ComponentExternName::from(import.name);
-        if let Some(to) = to {
-            name.name = to.into();
-        }
-        let ty = RoundtripReencoder.component_type_ref(import.ty).map_err(|e| Error::Invalid(e.into()))?;
-        new.import(name, ty);
-    }
-    Ok(new)
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub struct Item {
     pub resources: Vec<String>,
     /// The interfaces whose types it uses, sorted: `wasi:io/streams@0.2.0`.
     pub uses: Vec<String>,
+    /// Those of them whose resources it uses, sorted.
+    pub borrows: Vec<String>,
 }
 
 /// What an import or export is.
@@ -125,21 +127,18 @@ impl Item {
             WorldItem::Function(_) => ItemKind::Function,
             WorldItem::Type { .. } => ItemKind::Type,
         };
-        let resources = match item {
-            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| {
-                let defined = |id: &TypeId| resolve.types.get(*id).is_some_and(|def| def.kind == TypeDefKind::Resource);
-                interface.types.iter().filter(|(_, id)| defined(id)).map(|(name, _)| name.clone()).collect()
-            }),
+        let interface = match item {
+            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id),
             _ => None,
         };
-        let uses = match item {
-            WorldItem::Interface { id, .. } => resolve.interfaces.get(*id).map(|interface| uses(resolve, interface)),
-            _ => None,
+        let uses = |kind: fn(&Resolve, TypeId) -> bool| {
+            interface.map(|interface| uses(resolve, interface, kind)).unwrap_or_default()
         };
         Self {
             kind,
-            resources: resources.unwrap_or_default(),
-            uses: uses.unwrap_or_default(),
+            resources: interface.map(|interface| resources(resolve, interface)).unwrap_or_default(),
+            borrows: uses(is_resource),
+            uses: uses(|_, _| true),
             name: resolve.name_world_key(key),
             implements: resolve.implements_value(key, item),
             functions: functions.unwrap_or_default(),
@@ -147,12 +146,28 @@ impl Item {
     }
 }
 
-fn uses(resolve: &Resolve, interface: &Interface) -> Vec<String> {
-    let mut names: Vec<String> =
-        interface.types.values().filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
+/// The resources that an interface defines.
+fn resources(resolve: &Resolve, interface: &Interface) -> Vec<String> {
+    let defined = |id: &TypeId| resolve.types.get(*id).is_some_and(|def| def.kind == TypeDefKind::Resource);
+    interface.types.iter().filter(|(_, id)| defined(id)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The interfaces whose types of some kind an interface uses.
+fn uses(resolve: &Resolve, interface: &Interface, kind: fn(&Resolve, TypeId) -> bool) -> Vec<String> {
+    let of_kind = interface.types.values().filter(|id| kind(resolve, **id));
+    let mut names: Vec<String> = of_kind.filter_map(|id| resolve.id_of(resolve.type_interface_dep(*id)?)).collect();
     names.sort();
     names.dedup();
     names
+}
+
+fn is_resource(resolve: &Resolve, id: TypeId) -> bool {
+    match resolve.types.get(id).map(|def| &def.kind) {
+        Some(TypeDefKind::Resource) => true,
+        // What `use` brings in.
+        Some(TypeDefKind::Type(Type::Id(used))) => is_resource(resolve, *used),
+        _ => false,
+    }
 }
 
 impl Signature {

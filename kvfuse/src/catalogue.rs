@@ -1,40 +1,99 @@
 //! The stores that this program carries, and what their providers export.
 
 use crate::refusal::{Refusal, Result, chain};
-use crate::table::{COMMON, STORES, Store, Variable};
+use crate::table::{COMMON, ROUTING, STORES, Store, TOGETHER, Variable};
 use kvfuse_compose::World;
 use kvfuse_table::Artefact;
 use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
-/// A provider component: a built-in one, or one of the user's.
+/// A provider component: a built-in one, or one of the user's. Or several of them together, as a fused component has
+/// them.
+#[derive(Clone)]
 pub struct Provider {
     /// The name of its file.
     pub file: String,
-    /// `None` for one of the user's.
-    pub store: Option<&'static Store>,
+    /// The stores that it is used for. Empty for one of the user's.
+    pub stores: Vec<&'static Store>,
     pub bytes: Vec<u8>,
+    /// What it exports, and what of its imports is left to the host.
     pub world: World,
 }
 
 impl Provider {
     /// The environment variables that it is known to read.
     pub fn variables(&self) -> Vec<&'static Variable> {
-        self.store.map(|store| store.variables.iter().chain(COMMON).collect()).unwrap_or_default()
+        let mut variables: Vec<&Variable> = Vec::new();
+        let routing = if self.routes() { ROUTING } else { &[] };
+        let common = if self.stores.is_empty() { &[] } else { COMMON };
+        for variable in self.stores.iter().flat_map(|store| store.variables).chain(routing).chain(common) {
+            if !variables.iter().any(|known| known.name == variable.name) {
+                variables.push(variable);
+            }
+        }
+        variables
+    }
+
+    /// Its store, if it is used for one.
+    pub fn store(&self) -> Option<&'static Store> {
+        match self.stores.as_slice() {
+            [store] => Some(store),
+            _ => None,
+        }
+    }
+
+    /// Whether it holds several stores, and goes by the bucket's name.
+    pub fn routes(&self) -> bool {
+        self.file.split(", ").any(|file| file.starts_with(TOGETHER.artefact))
     }
 
     /// Whether it needs the asynchronous part of the component model. The built-in ones do not.
     pub fn asynchronous(&self) -> bool {
-        self.store.is_none() && crate::input::is_asynchronous(&self.bytes)
+        self.stores.is_empty() && crate::input::is_asynchronous(&self.bytes)
     }
 
     /// Its name in a sentence.
     pub fn title(&self) -> String {
-        match self.store {
-            Some(store) => format!("the store {} ({})", store.name, self.file),
-            None => self.file.clone(),
+        let names: Vec<_> = self.stores.iter().map(|store| store.name).collect();
+        match names.as_slice() {
+            [] => self.file.clone(),
+            [name] => format!("the store {name} ({})", self.file),
+            [first @ .., last] => format!("the stores {} and {last} ({})", first.join(", "), self.file),
         }
+    }
+
+    /// The same with only these stores of those that it holds. What the others import, no host is asked for.
+    pub fn only(mut self, stores: Vec<&'static Store>) -> Self {
+        let wanted = |name: &str| {
+            let named = |imports: &[&str]| imports.contains(&name);
+            stores.iter().any(|store| named(store.imports)) || !STORES.iter().any(|store| named(store.imports))
+        };
+        self.world.imports.retain(|item| wanted(&item.name));
+        Self { stores, ..self }
+    }
+
+    /// What several of them are together. `None` of none.
+    pub fn union(providers: impl IntoIterator<Item = Self>) -> Option<Self> {
+        providers.into_iter().reduce(|mut all, one| {
+            if !all.file.split(", ").any(|file| file == one.file) {
+                all.file = format!("{}, {}", all.file, one.file);
+            }
+            for store in one.stores {
+                if !all.stores.iter().any(|known| known.name == store.name) {
+                    all.stores.push(store);
+                }
+            }
+            for (all, one) in [(&mut all.world.imports, one.world.imports), (&mut all.world.exports, one.world.exports)]
+            {
+                for item in one {
+                    if !all.iter().any(|known| known.name == item.name) {
+                        all.push(item);
+                    }
+                }
+            }
+            all
+        })
     }
 
     /// Reads one of the user's.
@@ -42,7 +101,7 @@ impl Provider {
         let bytes = crate::input::read_component(path)?;
         let world = crate::input::read_world(path, &bytes)?;
         let exports: Vec<_> = world.exports.iter().map(|item| item.name.as_str()).collect();
-        if !exports.iter().any(|name| name.contains('/')) {
+        if !world.exports.iter().any(|item| item.interface().contains('/')) {
             return Refusal::new(path.display(), "this provider exports no interface")
                 .note(format!("it exports {}", if exports.is_empty() { "nothing".into() } else { exports.join(", ") }))
                 .help("--provider takes a component that exports key-value interfaces")
@@ -50,16 +109,16 @@ impl Provider {
         }
         let file =
             path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { file, store: None, bytes, world })
+        Ok(Self { file, stores: Vec::new(), bytes, world })
     }
 }
 
-/// A store by its name.
-pub fn store(name: &str) -> Result<&'static Store> {
+/// A store by its name, as an option of the command line has it.
+pub fn store(option: &str, name: &str) -> Result<&'static Store> {
     STORES.iter().find(|store| store.name == name).ok_or_else(|| {
         let names: Vec<_> = STORES.iter().map(|store| store.name).collect();
         Box::new(
-            Refusal::new("--store", format!("there is no store called {name:?}"))
+            Refusal::new(option, format!("there is no store called {name:?}"))
                 .note(format!("the stores are: {}", names.join(", ")))
                 .help("kvfuse stores describes them; --provider takes a provider component of your own"),
         )
@@ -71,10 +130,15 @@ pub fn providers(store: &'static Store) -> Result<Vec<Provider>> {
     store.artefacts().map(|artefact| provider(store, &artefact.file())).collect()
 }
 
+/// The providers that hold every store, of which these are used, in the order in which they are tried.
+pub fn together(stores: &[&'static Store]) -> Result<Vec<Provider>> {
+    Ok(providers(&TOGETHER)?.into_iter().map(|provider| provider.only(stores.to_vec())).collect())
+}
+
 fn provider(store: &'static Store, file: &str) -> Result<Provider> {
     let bytes = FILES.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()).unwrap_or_default();
     match World::of(&bytes) {
-        Ok(world) => Ok(Provider { file: file.into(), store: Some(store), bytes, world }),
+        Ok(world) => Ok(Provider { file: file.into(), stores: vec![store], bytes, world }),
         Err(e) => Refusal::new(PathBuf::from(file).display(), "a built-in provider cannot be read")
             .note(chain(&e))
             .help("this build of kvfuse is broken: build it again")
@@ -85,5 +149,5 @@ fn provider(store: &'static Store, file: &str) -> Result<Provider> {
 /// The built-in provider that has these bytes.
 pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
-    kvfuse_table::artefacts().find(|artefact| artefact.file() == *file)
+    kvfuse_table::shipped().find(|artefact| artefact.file() == *file)
 }

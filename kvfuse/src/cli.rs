@@ -41,9 +41,13 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Chosen {
-    /// The store to use; `kvfuse stores` lists them.
-    #[arg(long, value_name = "STORE", default_value = "files", conflicts_with = "provider")]
-    pub store: String,
+    /// The store to use, one of those that `kvfuse stores` lists; or that of a labelled import: --store sessions=redis. May
+    /// be repeated. [default: files]
+    #[arg(long, value_name = "[LABEL=]STORE", conflicts_with = "provider")]
+    pub store: Vec<String>,
+    /// The store of one bucket, beside the store of the others: --bucket sessions=redis. May be repeated.
+    #[arg(long, value_name = "BUCKET=STORE", conflicts_with = "provider")]
+    pub bucket: Vec<String>,
     /// A provider component to use instead of a built-in store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub provider: Option<PathBuf>,

@@ -6,7 +6,9 @@
 //! | [`input`] | reads a file that should be a component, and explains what it is if not |
 //! | [`subject`] | the user's component: its kind, its imports, the provider inside |
 //! | [`catalogue`] | the providers that are embedded; the stores as data are in [`kvfuse_table`] |
-//! | [`plan`] | the provider that fits, by the shape of the imports |
+//! | [`choice`] | the stores that the command line names |
+//! | [`plan`] | the providers that fit, by the shape of the imports |
+//! | [`misfit`] | why none does |
 //! | [`generation`] | the published generations in words |
 //! | [`host`] | what wasmtime provides |
 //! | [`needs`] | the grants that follow, and the `wasmtime` line |
@@ -16,11 +18,13 @@
 //! | [`refusal`] | the errors that users see |
 
 mod catalogue;
+mod choice;
 mod cli;
 mod commands;
 mod generation;
 mod host;
 mod input;
+mod misfit;
 mod needs;
 mod plan;
 mod refusal;

@@ -1,65 +1,215 @@
-//! Which provider fits a component, and what fusing the two gives.
+//! Which providers fit a component, and what fusing them gives.
 
-use crate::catalogue::Provider;
-use crate::generation::{self, Other};
+use crate::catalogue::{self, Provider};
+use crate::choice::{Choice, Stores};
+use crate::generation;
+use crate::misfit::{misfit, of_another_family};
 use crate::refusal::{Refusal, Result, chain};
-use crate::subject::{Subject, packages};
-use kvfuse_compose::{Item, Misfit, Wire, connect, fit, renames};
+use crate::subject::Subject;
+use kvfuse_compose::{Group, Item, Misfit, Settings, Supply, Wire, connect_all, fit, groups, renames, without_imports};
+use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES};
 
 pub struct Plan {
+    /// All that will be inside, as one.
     pub provider: Provider,
-    pub wires: Vec<Wire>,
+    pub parts: Vec<Part>,
+}
+
+/// An instance of a provider, for the imports without a label or for one label.
+pub struct Part {
+    pub label: Option<String>,
+    pub provider: Provider,
+    wires: Vec<Wire>,
+    settings: Settings,
 }
 
 impl Plan {
-    /// The first provider that exports every key-value interface that the component imports.
-    pub fn new(subject: &Subject, providers: Vec<Provider>) -> Result<Self> {
-        if providers.iter().all(|provider| subject.wanted(&provider.world.exports).is_empty()) {
-            return no_imports(subject).err();
+    /// For each import, the first provider of its store that exports what is imported.
+    pub fn new(subject: &Subject, choice: &Choice) -> Result<Self> {
+        let parts = match choice {
+            Choice::Provider(provider) => own(subject, provider)?,
+            Choice::Stores(stores) => built_in(subject, stores)?,
+        };
+        match Provider::union(parts.iter().map(|part| part.provider.clone())) {
+            Some(provider) => Ok(Self { provider, parts }),
+            None => no_imports(subject).err(),
         }
-        if subject.world.exports.is_empty() {
-            return Refusal::new(subject.path.display(), "this component exports nothing, so it cannot be used")
-                .note("a file that was cut off between two sections looks like this")
-                .help("build it again; if it came over a network, fetch it again")
-                .err();
-        }
-        let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
-        for provider in providers {
-            let wanted = subject.wanted(&provider.world.exports);
-            match fit(&wanted, &provider.world.exports) {
-                Ok(wires) => return Ok(Self { provider, wires }),
-                Err(misfits) => refused.push((provider, misfits)),
-            }
-        }
-        misfit(subject, &refused).err()
     }
 
     pub fn fuse(&self, subject: &Subject) -> Result<Vec<u8>> {
-        connect(&subject.bytes, &self.provider.bytes, &self.wires).map_err(|e| {
+        let failed = |e: kvfuse_compose::Error| {
             Box::new(
                 Refusal::new(subject.path.display(), format!("fusing with {} failed", self.provider.title()))
                     .note(chain(&e))
                     .help("please report this: every function fits, so it should have worked"),
             )
-        })
+        };
+        let providers = self.parts.iter().map(|part| without_imports(&part.provider.bytes, &part.absent()));
+        let providers = providers.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let supplies: Vec<_> = self
+            .parts
+            .iter()
+            .zip(&providers)
+            .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
+            .collect();
+        connect_all(&subject.bytes, &supplies).map_err(failed)
     }
 
-    /// What the fused component will import; [`connect`] checks it.
+    /// What the fused component will import; [`connect_all`] checks it.
     pub fn imports_after(&self, subject: &Subject) -> Vec<Item> {
-        let connected = |name: &str| self.wires.iter().any(|wire| wire.import == name);
+        let connected = |name: &str| self.parts.iter().any(|part| part.wires.iter().any(|wire| wire.import == name));
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));
-        let mut imports: Vec<Item> = Vec::new();
-        // If this fails, fusing fails as well, and gives the reason.
-        let renames = renames(&subject.world, &self.provider.world, &self.wires).unwrap_or_default();
-        for item in left.chain(&self.provider.world.imports) {
-            let renamed = renames.iter().find(|(from, _)| *from == item.name).map(|(_, to)| to);
-            let name = renamed.unwrap_or(&item.name);
-            if !imports.iter().any(|import| import.name == *name) {
-                imports.push(Item { name: name.clone(), ..item.clone() });
+        let mut imports: Vec<Item> = left.cloned().collect();
+        for part in &self.parts {
+            // If this fails, fusing fails as well, and gives the reason.
+            let renames = renames(&subject.world, &part.provider.world, &part.wires).unwrap_or_default();
+            for item in &part.provider.world.imports {
+                let renamed = renames.iter().find(|(from, _)| *from == item.name).map(|(_, to)| to);
+                let name = renamed.unwrap_or(&item.name);
+                if !imports.iter().any(|import| import.name == *name) {
+                    imports.push(Item { name: name.clone(), ..item.clone() });
+                }
             }
         }
         imports
     }
+}
+
+impl Part {
+    /// What the provider imports for stores that it is not used for.
+    fn absent(&self) -> Vec<String> {
+        if !self.provider.routes() {
+            return Vec::new();
+        }
+        let used = |name: &str| self.provider.world.imports.iter().any(|item| item.name == name);
+        let all = crate::table::STORES.iter().flat_map(|store| store.imports);
+        let mut absent: Vec<_> = all.filter(|name| !used(name)).map(ToString::to_string).collect();
+        absent.sort_unstable();
+        absent.dedup();
+        absent
+    }
+}
+
+/// With the stores that this program carries.
+fn built_in(subject: &Subject, stores: &Stores) -> Result<Vec<Part>> {
+    let wanted = subject.keyvalue();
+    if wanted.is_empty() {
+        return no_imports(subject).err();
+    }
+    useful(subject)?;
+    let groups = groups(&wanted);
+    check_labels(subject, stores, &groups)?;
+    groups.iter().map(|group| part(subject, stores, group)).collect()
+}
+
+fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
+    let own = stores.labels.iter().find(|(label, _)| Some(label.as_str()) == group.label).map(|(_, store)| *store);
+    let used = own.map_or_else(|| stores.routed(), |store| vec![store]);
+    let mut settings = Settings::default();
+    let providers = match used.as_slice() {
+        [store] => catalogue::providers(store)?,
+        several => {
+            let names: Vec<_> = several.iter().map(|store| store.name).collect();
+            settings = settings.with_default(DEFAULT_STORE, stores.default.name).with_default(ROUTES, &stores.routes());
+            settings = settings.with_fixed(FUSED_STORES, &names.join(","));
+            catalogue::together(several)?
+        }
+    };
+    if let Some(label) = group.label {
+        settings = settings.with_fixed(LABEL, label);
+    }
+    let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
+    for provider in providers {
+        match fit(&group.items, &provider.world.exports) {
+            Ok(wires) => {
+                return Ok(Part { label: group.label.map(str::to_string), provider, wires, settings });
+            }
+            Err(misfits) => refused.push((provider, misfits)),
+        }
+    }
+    misfit(subject, &group.items, &refused).err()
+}
+
+/// With a provider of the user's, of which there is one instance.
+fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
+    let wanted = subject.wanted(&provider.world.exports);
+    if wanted.is_empty() {
+        return no_imports(subject).err();
+    }
+    useful(subject)?;
+    match fit(&wanted, &provider.world.exports) {
+        Ok(wires) => {
+            kept_apart(subject, provider, &groups(&wanted), &wires)?;
+            let (provider, settings) = (provider.clone(), Settings::default());
+            Ok(vec![Part { label: None, provider, wires, settings }])
+        }
+        Err(misfits) => misfit(subject, &subject.keyvalue(), &[(provider.clone(), misfits)]).err(),
+    }
+}
+
+/// That no two labels get the same export: their buckets of one name would be one bucket.
+fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &[Wire]) -> Result<()> {
+    let exports = |group: &Group| -> Vec<&str> {
+        let of_group = |wire: &&Wire| group.items.iter().any(|item| item.name == wire.import);
+        wires.iter().filter(of_group).map(|wire| wire.export.as_str()).collect()
+    };
+    let mut taken: Vec<&str> = Vec::new();
+    for group in groups {
+        let exports = exports(group);
+        if let Some(shared) = exports.iter().find(|export| taken.contains(export)) {
+            let labels: Vec<_> = groups.iter().filter_map(|group| group.label).collect();
+            let lines: Vec<_> = labels.iter().map(|label| format!("export {label}: {shared};")).collect();
+            return Refusal::new(subject.path.display(), "this provider cannot keep the labelled imports apart")
+                .note(format!("{} has one {shared} for all of: {}", provider.title(), labels.join(", ")))
+                .help(format!(
+                    "let it export the labels, in its WIT world:\n{}\nor leave out --provider: the built-in stores keep \
+                     labels apart",
+                    lines.join("\n")
+                ))
+                .err();
+        }
+        taken.extend(exports);
+    }
+    Ok(())
+}
+
+/// That every label and bucket of the command line is one that matters.
+fn check_labels(subject: &Subject, stores: &Stores, groups: &[Group]) -> Result<()> {
+    let known: Vec<_> = groups.iter().filter_map(|group| group.label).collect();
+    let list = || if known.is_empty() { "none".into() } else { known.join(", ") };
+    for (label, store) in &stores.labels {
+        if known.contains(&label.as_str()) {
+            continue;
+        }
+        let refusal = Refusal::new(subject.path.display(), format!("no store can be given to the label {label:?}"));
+        let labelled = |item: &Item| item.name == *label && item.implements.is_some();
+        return match subject.world.imports.iter().any(labelled) {
+            true => refusal
+                .note("this import takes its buckets from the imports without a label, so it has their store")
+                .help(format!("--store {} is for all of them", store.name)),
+            false => refusal.note(format!("labelled key-value imports with a store of their own: {}", list())),
+        }
+        .err();
+    }
+    let all_named =
+        groups.iter().all(|group| stores.labels.iter().any(|(label, _)| Some(label.as_str()) == group.label));
+    if all_named && !stores.buckets.is_empty() {
+        return Refusal::new("--bucket", "no import is left for it")
+            .note("every labelled import was given a store by --store LABEL=STORE, and that is for all its buckets")
+            .err();
+    }
+    Ok(())
+}
+
+/// A component without exports is of no use to anybody.
+fn useful(subject: &Subject) -> Result<()> {
+    if subject.world.exports.is_empty() {
+        return Refusal::new(subject.path.display(), "this component exports nothing, so it cannot be used")
+            .note("a file that was cut off between two sections looks like this")
+            .help("build it again; if it came over a network, fetch it again")
+            .err();
+    }
+    Ok(())
 }
 
 fn no_imports(subject: &Subject) -> Refusal {
@@ -88,78 +238,4 @@ fn no_imports(subject: &Subject) -> Refusal {
             "import one in your WIT world, such as: import wasi:keyvalue/store@0.2.0-draft2;\n\
              a compiler leaves out imports that the program never calls",
         )
-}
-
-/// A key-value interface that no store has, which says more than its functions would.
-fn of_another_family(place: String, others: &[Other]) -> Refusal {
-    let packages: Vec<_> = others.iter().map(|other| other.package.as_str()).collect();
-    let mut refusal = Refusal::new(place, format!("no store has the interface {}", packages.join(" and ")));
-    for other in others {
-        refusal = refusal.note(format!("{} is {}", other.package, other.about));
-    }
-    refusal.help(
-        "build it against a generation of wasi:keyvalue that kvfuse stores lists, or give your own provider: \
-         --provider my.wasm",
-    )
-}
-
-fn misfit(subject: &Subject, refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
-    let wanted = subject.keyvalue();
-    let generations = packages(&wanted);
-    let place = subject.path.display();
-    let built_in = refused.iter().all(|(provider, _)| provider.store.is_some());
-    let others = generation::others(&subject.world.imports);
-    if built_in && !others.is_empty() {
-        return of_another_family(place.to_string(), &others);
-    }
-    // Each generation is available, but not all of them in one provider.
-    let covered = |package: &String| refused.iter().any(|(_, misfits)| misfits.iter().all(|m| m.wanted != *package));
-    if generations.len() > 1 && generations.iter().all(covered) {
-        let mut refusal =
-            Refusal::new(place, "no single provider has all the generations of key-value that this component imports");
-        for (provider, misfits) in refused {
-            let lacks: Vec<_> = misfits.iter().map(|m| m.wanted.as_str()).collect();
-            refusal = refusal.note(format!("{} lacks {}", provider.title(), lacks.join(", ")));
-        }
-        return refusal.help("two shapes under one version cannot be exported at once: move your code to one of them");
-    }
-    // Otherwise the nearest provider explains most.
-    let distance = |misfits: &[Misfit]| misfits.iter().map(|m| m.differences.len()).sum::<usize>();
-    let nearest = refused.iter().min_by_key(|(_, misfits)| distance(misfits));
-    let Some((provider, misfits)) = nearest else {
-        return Refusal::new(place, "there is no provider to fuse with");
-    };
-    let one = format!("this component imports {}, which {} does not have", generations.join(" and "), provider.title());
-    let many = format!(
-        "this component imports {} in a shape that no known generation has",
-        misfits.iter().map(|m| m.wanted.as_str()).collect::<Vec<_>>().join(" and ")
-    );
-    let mut refusal = Refusal::new(place, if provider.store.is_none() { one } else { many });
-    for misfit in misfits {
-        refusal = refusal.note(differences(misfit));
-    }
-    let help = if provider.store.is_none() {
-        "use a provider for this generation, or leave out --provider for a built-in store"
-    } else {
-        "build it against a generation that kvfuse stores lists, or give your own provider: --provider my.wasm"
-    };
-    refusal.help(help)
-}
-
-fn differences(misfit: &Misfit) -> String {
-    let mut text = match &misfit.nearest {
-        Some(nearest) => format!("compared with {nearest}, function by function:"),
-        None => format!("no package called {} is known; the component imports", misfit.wanted),
-    };
-    for difference in &misfit.differences {
-        let wanted = format!("\n  {}/{}", difference.interface, difference.wanted);
-        match (&difference.offered, &misfit.nearest) {
-            (Some(offered), _) => {
-                text.push_str(&format!("{wanted}\n  {}/{offered}   <- what the provider has", difference.interface));
-            }
-            (None, Some(_)) => text.push_str(&format!("{wanted}\n  (the provider does not have it)")),
-            (None, None) => text.push_str(&wanted),
-        }
-    }
-    text
 }

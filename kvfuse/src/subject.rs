@@ -3,7 +3,9 @@
 use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
-use kvfuse_compose::{Item, World, is_keyvalue, nested, split_name};
+use crate::table::{STORES, Store};
+use kvfuse_compose::{Item, Nested, Settings, World, is_keyvalue, nested, split_name};
+use kvfuse_core::settings::FUSED_STORES;
 use std::path::{Path, PathBuf};
 
 pub struct Subject {
@@ -93,23 +95,53 @@ impl Subject {
     }
 }
 
-/// The first component inside that exports a key-value interface. It was fused in by this program or by another
+/// The components inside that export key-value interfaces, as one. They were fused in by this program or by another
 /// composer: both keep the parts as they were.
 fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     let parts = nested(bytes).ok()?;
-    let part = parts.into_iter().find(|part| part.exports.iter().any(|name| is_keyvalue(name)))?;
-    let bytes = bytes.get(part.range)?.to_vec();
-    let world = World::of(&bytes).ok()?;
-    let known = catalogue::recognise(&bytes);
-    // A provider from another version of kvfuse, or one whose imports follow the consumer's version of WASI, is recognised
-    // by its name.
-    let named = |name: &String| kvfuse_table::artefacts().find(|artefact| artefact.name() == *name);
-    let known = known.or(part.name.as_ref().and_then(named));
-    let (store, file) = match known {
-        Some(artefact) => (Some(artefact.store), artefact.file()),
-        None => (None, part.name.unwrap_or_else(|| "a provider without a name".into())),
+    let exporting: Vec<_> = parts.iter().filter(|part| part.exports.iter().any(|name| is_keyvalue(name))).collect();
+    // One that was made of others is described by them.
+    let holds = |part: &Nested| {
+        exporting.iter().any(|other| {
+            other.range != part.range && part.range.start <= other.range.start && other.range.end <= part.range.end
+        })
     };
-    Some(Provider { file, store, bytes, world })
+    let innermost: Vec<_> = exporting.iter().filter(|part| !holds(part)).collect();
+    let read = |part: &Nested| {
+        let bytes = bytes.get(part.range.clone())?.to_vec();
+        let world = World::of(&bytes).ok()?;
+        let known = catalogue::recognise(&bytes);
+        // A provider from another version of kvfuse, or one whose imports follow the consumer's version of WASI, is
+        // recognised by its name.
+        let named = |name: &String| kvfuse_table::shipped().find(|artefact| artefact.name() == *name);
+        let known = known.or(part.name.as_ref().and_then(named));
+        Some(match known {
+            Some(artefact) => Provider { file: artefact.file(), stores: vec![artefact.store], bytes, world },
+            None => {
+                let file = part.name.clone().unwrap_or_else(|| "a provider without a name".into());
+                Provider { file, stores: Vec::new(), bytes, world }
+            }
+        })
+    };
+    let found: Vec<Provider> = innermost.iter().filter_map(|part| read(part)).collect();
+    let known = found.iter().any(|provider| !provider.stores.is_empty());
+    let taken = match known {
+        true => found.into_iter().filter(|provider| !provider.stores.is_empty()).collect(),
+        false => found.into_iter().take(1).collect::<Vec<_>>(),
+    };
+    Provider::union(
+        taken.into_iter().map(|provider| if provider.routes() { provider.only(fused(bytes)) } else { provider }),
+    )
+}
+
+/// The stores that a provider of every store was fused with; all of them where nothing says which.
+fn fused(component: &[u8]) -> Vec<&'static Store> {
+    let settings = Settings::inside(component).unwrap_or_default();
+    let find = |name: &str| STORES.iter().find(|store| store.name == name);
+    match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {
+        Some(names) => names.split(',').filter_map(find).collect(),
+        None => STORES.iter().collect(),
+    }
 }
 
 /// The packages of some interfaces, each once, in order.

@@ -63,13 +63,19 @@ pub struct Interface {
 #[derive(Serialize)]
 pub struct Carried {
     pub provider: String,
+    /// If there is one.
     pub store: Option<&'static str>,
+    pub stores: Vec<&'static str>,
+    #[serde(skip)]
+    pub title: String,
 }
 
 #[derive(Serialize)]
 pub struct Fits {
     pub store: Option<&'static str>,
     pub provider: String,
+    /// The labelled import that it is chosen for.
+    pub label: Option<String>,
 }
 
 impl Summary {
@@ -119,7 +125,9 @@ impl Summary {
             keyvalue,
             fused_with: subject.inside.as_ref().map(|provider| Carried {
                 provider: provider.file.clone(),
-                store: provider.store.map(|store| store.name),
+                store: provider.store().map(|store| store.name),
+                stores: provider.stores.iter().map(|store| store.name).collect(),
+                title: provider.title(),
             }),
             other_keyvalue: others.into_iter().map(Generation::from).collect(),
             fits: Vec::new(),
@@ -138,8 +146,7 @@ impl Summary {
         writeln!(out, "{}: {} of {} bytes", self.file, self.kind_words, self.bytes)?;
         row(&mut out, "exports", &exports)?;
         if let Some(inside) = &self.fused_with {
-            let store = inside.store.map(|store| format!("the store {store} ({})", inside.provider));
-            row(&mut out, "key-value", &format!("inside: {}", store.unwrap_or_else(|| inside.provider.clone())))?;
+            row(&mut out, "key-value", &format!("inside: {}", inside.title))?;
             if !self.keyvalue.is_empty() {
                 row(
                     &mut out,
@@ -166,7 +173,8 @@ impl Summary {
         }
         for (index, fits) in self.fits.iter().enumerate() {
             let store = fits.store.map(|store| format!("{store} ")).unwrap_or_default();
-            row(&mut out, if index == 0 { "fits" } else { "" }, &format!("{store}({})", fits.provider))?;
+            let label = fits.label.as_ref().map(|label| format!(" for {label}")).unwrap_or_default();
+            row(&mut out, if index == 0 { "fits" } else { "" }, &format!("{store}({}){label}", fits.provider))?;
         }
         let title = if self.fuse.is_some() { "will import" } else { "imports" };
         for (index, (package, names)) in grouped(&self.items).into_iter().enumerate() {

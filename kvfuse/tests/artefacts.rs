@@ -6,7 +6,7 @@
 mod support;
 
 use kvfuse_compose::World;
-use kvfuse_table::{Artefact, Generation, artefacts};
+use kvfuse_table::{Artefact, Generation};
 use std::path::PathBuf;
 use support::{Folder, built, consumer_of, root};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
@@ -39,7 +39,8 @@ fn is_fused(composed: &[u8], artefact: &Artefact) {
 
 #[test]
 fn wasm_tools_compose_takes_every_artefact_as_it_is_called() {
-    let cases = artefacts().flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
+    let cases = kvfuse_table::shipped()
+        .flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
     for (artefact, folder) in cases {
         // wasm-tools compose app.wasm -d components/ARTEFACT.wasm
         let config = Config { definitions: vec![shipped(&artefact)], ..Config::default() };
@@ -50,7 +51,8 @@ fn wasm_tools_compose_takes_every_artefact_as_it_is_called() {
 
 #[test]
 fn wac_plug_takes_every_artefact_as_it_is_called() {
-    let cases = artefacts().flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
+    let cases = kvfuse_table::shipped()
+        .flat_map(|artefact| consumers(&artefact).into_iter().map(move |folder| (artefact, folder)));
     for (artefact, folder) in cases {
         // wac plug --plug components/ARTEFACT.wasm app.wasm, which names the packages by the files.
         let mut graph = CompositionGraph::new();

@@ -9,7 +9,7 @@ use std::process::Command;
 use support::{Folder, Ran};
 
 fn files() -> Vec<String> {
-    kvfuse_table::artefacts().map(|artefact| artefact.file()).collect()
+    kvfuse_table::shipped().map(|artefact| artefact.file()).collect()
 }
 
 /// A clone with kvfuse/, components/ and provider/, and a folder for programs in place of the PATH.

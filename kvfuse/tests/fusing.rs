@@ -94,19 +94,72 @@ fn a_version_nobody_published_is_served_by_the_generation_of_its_shape() {
 }
 
 #[test]
-fn labelled_imports_are_connected_to_one_store() {
-    let world = "world w {
-        import sessions: wasi:keyvalue/store@0.2.0-draft2;
-        import carts: wasi:keyvalue/store@0.2.0-draft2;
-        export run: func();
-    }";
-    let consumer = component(&format!("package test:it; {} {world}", store_wit("@0.2.0-draft2", "string")));
+fn a_component_whose_exports_use_types_of_the_store_is_fused_and_keeps_its_exports() {
+    let store = store_wit("@0.2.0-draft2", "string");
+    let interfaces = "
+        interface watcher {
+            use store.{bucket};
+            on-set: func(bucket: bucket, key: string, value: list<u8>);
+            on-delete: func(bucket: bucket, key: string);
+        }
+        interface atomics {
+            use store.{bucket, error};
+            increment: func(bucket: borrow<bucket>, key: string, delta: s64) -> result<s64, error>;
+        }";
+    let store = format!("{}{interfaces} }}", store.trim_end().strip_suffix('}').unwrap());
+    let worlds = [
+        ("use wasi:keyvalue/store@0.2.0-draft2.{error}; f: func() -> result<_, error>;", "export api;"),
+        ("use wasi:keyvalue/store@0.2.0-draft2.{bucket}; f: func(bucket: borrow<bucket>) -> bucket;", "export api;"),
+        ("use wasi:keyvalue/store@0.2.0-draft2.{bucket as b, error as e}; f: func() -> result<b, e>;", "export api;"),
+        ("f: func();", "export wasi:keyvalue/watcher@0.2.0-draft2;"),
+        // A middleware: the same interface is imported and exported.
+        (
+            "f: func();",
+            "import wasi:keyvalue/atomics@0.2.0-draft2; export wasi:keyvalue/atomics@0.2.0-draft2;
+             export wasi:keyvalue/watcher@0.2.0-draft2;",
+        ),
+    ];
+    for (api, exports) in worlds {
+        let consumer = component(&format!(
+            "package test:it; {store} interface api {{ {api} }}
+             world w {{ import wasi:keyvalue/store@0.2.0-draft2; {exports} }}"
+        ));
+        let folder = Folder::new();
+        folder.write("app.wasm", &consumer);
+        let ran = folder.kvfuse(&["fuse", "-q", "app.wasm"]);
+        assert_eq!(ran.code, Some(0), "{api} {exports}\n{}", ran.stderr);
+        let exports = |bytes: &[u8]| -> Vec<_> {
+            let exports = kvfuse_compose::World::of(bytes).unwrap().exports;
+            let texts =
+                |item: &kvfuse_compose::Item| item.functions.values().map(|f| f.text.clone()).collect::<Vec<_>>();
+            exports.into_iter().map(|item| (texts(&item), item.name)).collect()
+        };
+        assert_eq!(exports(&folder.read("app.fused.wasm")), exports(&consumer));
+    }
+}
+
+#[test]
+fn labels_of_other_imports_and_of_exports_stay_labels() {
+    let consumer = component(&format!(
+        "package test:it; {}
+         interface settings {{ get: func() -> string; }}
+         interface api {{ f: func(); }}
+         world w {{
+            import wasi:keyvalue/store@0.2.0-draft2;
+            import mine: settings;
+            export yours: api;
+         }}",
+        store_wit("@0.2.0-draft2", "string")
+    ));
     let folder = Folder::new();
-    folder.write("app.wasm", &consumer);
-    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
-    assert!(said.contains("store as sessions: "), "{said}");
-    assert!(said.contains("store as carts: "), "{said}");
-    assert_eq!(fused_with(&consumer), "keyvalue.wasm");
+    folder.write("app.wasm", consumer);
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    let world = kvfuse_compose::World::of(&folder.read("app.fused.wasm")).unwrap();
+    let label = |items: &[kvfuse_compose::Item], name: &str| {
+        items.iter().find(|item| item.name == name).and_then(|item| item.implements.clone())
+    };
+    assert_eq!(label(&world.imports, "mine").as_deref(), Some("test:it/settings"));
+    assert_eq!(label(&world.exports, "yours").as_deref(), Some("test:it/api"));
 }
 
 #[test]

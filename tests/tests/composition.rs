@@ -1,9 +1,11 @@
 //! The three ways to fuse give components that behave alike.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kvfuse_compose::Interfaces;
+use kvfuse_tests::lean::{Instance, example};
 use kvfuse_tests::{Command, Program, component};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
+use wasmtime::component::Val;
 
 /// What `wac plug` does, in-process.
 fn wac_plug(socket: Vec<u8>, plug: Vec<u8>) -> Result<Vec<u8>> {
@@ -54,6 +56,74 @@ fn wac_and_wasm_compose_make_components_that_behave_alike() -> Result<()> {
     Ok(())
 }
 
+/// Calls of a consumer that exports functions which take and give buckets and errors of the store.
+fn uses_exported_types(fused: &[u8]) -> Result<()> {
+    const API: &str = "kvfuse:exporting/api";
+    let folder = tempfile::tempdir()?;
+    let mut instance = Instance::new(fused, &[], folder.path())?;
+    let text = |text: &str| Val::String(text.into());
+    let bytes = |bytes: &[u8]| Val::List(bytes.iter().map(|byte| Val::U8(*byte)).collect());
+    let open = |instance: &mut Instance, name: &str| instance.call(API, "open", &[text(name)]);
+    let ok = |value: Option<Val>| Val::Result(Ok(value.map(Box::new)));
+    let some = |value: Val| Val::Option(Some(Box::new(value)));
+    let Val::Result(Ok(Some(bucket))) = open(&mut instance, "bucket")? else { anyhow::bail!("no bucket") };
+    let set = instance.call(API, "set", &[(*bucket).clone(), text("key"), bytes(b"value")])?;
+    assert_eq!(set, ok(None));
+    let Val::Result(Ok(Some(again))) = open(&mut instance, "bucket")? else { anyhow::bail!("no bucket") };
+    instance.call("kvfuse:exporting/watcher", "on-set", &[*again, text("key"), bytes(b"seen")])?;
+    for (key, value) in [("key", &b"value"[..]), ("seen key", b"seen")] {
+        let got = instance.call(API, "get", &[(*bucket).clone(), text(key)])?;
+        assert_eq!(got, ok(Some(some(bytes(value)))), "{key}");
+    }
+    let error = open(&mut instance, ":reserved:")?;
+    ensure!(
+        matches!(&error, Val::Result(Err(Some(error))) if matches!(&**error, Val::Variant(case, _) if case == "other"))
+    );
+    Ok(())
+}
+
+#[test]
+fn a_consumer_that_exports_functions_on_the_stores_types_runs_fused_by_either() -> Result<()> {
+    let consumer = example("exporting")?;
+    uses_exported_types(&kvfuse_compose::compose(&consumer, &component("keyvalue")?)?).context("wasm-compose")?;
+    uses_exported_types(&wac_plug(consumer, component("keyvalue")?)?).context("wac")
+}
+
+#[test]
+fn a_fused_library_is_plugged_into_an_application_as_any_other_component() -> Result<()> {
+    // What platforms do with the dependencies of an application, and with components that stand side by side.
+    let library = kvfuse_compose::compose(&example("shelf")?, &component("keyvalue")?)?;
+    let application = wac_plug(example("reader")?, library)?;
+    let imports = Interfaces::of(&application)?.imports;
+    assert!(imports.iter().all(|name| name.starts_with("wasi:") && !name.contains("keyvalue")), "{imports:?}");
+    let folder = tempfile::tempdir()?;
+    let run = |books: &[&str]| -> Result<String> {
+        let mut instance = Instance::new(&application, books, folder.path())?;
+        instance.call("wasi:cli/run@0.2.12", "run", &[])?;
+        Ok(instance.output())
+    };
+    assert_eq!(run(&["emma", "ulysses", "emma"])?, "emma 1\nulysses 1\nemma 2\n");
+    assert_eq!(run(&["emma"])?, "emma 3\n");
+    Ok(())
+}
+
+#[test]
+fn a_provider_of_every_store_is_plugged_in_and_goes_by_its_environment() -> Result<()> {
+    let plugged = wac_plug(component("kv_demo")?, component("keyvalue-stores")?)?;
+    let (program, folder) = (Program::new(&plugged)?, tempfile::tempdir()?);
+    let command = |words: &[&str]| Command::new(words).dir(folder.path(), "/").network();
+    let set = program.run(&command(&["--bucket", "carts", "set", "key", "value"]))?;
+    set.succeeded()?;
+    let routed = command(&["--bucket", "carts", "get", "key"]).env("KEYVALUE_ROUTES", "carts=redis");
+    let refused = program.run(&routed)?;
+    assert!(refused.stderr.contains("no server is configured"), "{}", refused.stderr);
+    assert_eq!(program.run(&command(&["--bucket", "carts", "get", "key"]))?.text(), "value");
+    // A label keeps what is written under it apart, whoever composed it.
+    let labelled = command(&["--bucket", "carts", "get", "key"]).env("KEYVALUE_LABEL", "shop");
+    assert_eq!(program.run(&labelled)?.status, Some(1));
+    Ok(())
+}
+
 #[test]
 fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() -> Result<()> {
     let fused = Interfaces::of(&component("kv_demo.fused")?)?;
@@ -68,7 +138,7 @@ fn the_fused_component_imports_no_key_value_and_nothing_that_its_parts_do_not() 
 
 #[test]
 fn every_artefact_imports_exactly_its_list() -> Result<()> {
-    for artefact in kvfuse_table::artefacts() {
+    for artefact in kvfuse_table::shipped() {
         let list = artefact.imports().join("\n");
         kvfuse_compose::Allowed::parse(&list).check(&component(&artefact.name())?).context(artefact.name())?;
     }

@@ -2,7 +2,7 @@
 //! lines between two marks in others.
 
 use anyhow::{Context, Result, bail};
-use kvfuse_table::{Artefact, GENERATIONS, Generation, STORES, artefacts};
+use kvfuse_table::{Artefact, GENERATIONS, Generation, STORES, Store, shipped};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
     for entry in std::fs::read_dir(&examples)? {
         files.insert(entry?.path(), None);
     }
-    for artefact in artefacts() {
+    for artefact in shipped() {
         files.insert(examples.join(format!("{}.rs", artefact.name())), Some(example(&artefact)));
     }
     let parts = [
@@ -76,12 +76,18 @@ fn example(artefact: &Artefact) -> String {
         artefact.generations().into_iter().partition(|generation| generation.instead_of.is_some());
     let names = |generations: &[&Generation]| generations.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
     let shapes = if shapes.is_empty() { String::new() } else { format!("; {}", names(&shapes)) };
-    format!(
-        "//! {}.\n//!\n//! Written by `make generate`.\n\nkvfuse_artefacts::artefact!(kvfuse_{}: {}{shapes});\n",
-        artefact.about(),
-        artefact.store.name.replace('-', "_"),
-        names(&generations)
-    )
+    let about = artefact.about();
+    let begins = format!("//! {about}.\n//!\n//! Written by `make generate`.\n\nkvfuse_artefacts::artefact!(");
+    let crate_of = |store: &Store| format!("kvfuse_{}", store.name.replace('-', "_"));
+    let generations = format!("{}{shapes}", names(&generations));
+    if artefact.is_together() {
+        let stores: String =
+            STORES.iter().map(|store| format!("    {:?} = {},\n", store.name, crate_of(store))).collect();
+        let stores = stores.strip_suffix(",\n").unwrap_or(&stores);
+        format!("{begins}\n{stores}:\n    {generations}\n);\n")
+    } else {
+        format!("{begins}{}: {generations});\n", crate_of(artefact.store))
+    }
 }
 
 fn stanza(example: &str) -> String {
@@ -90,7 +96,7 @@ fn stanza(example: &str) -> String {
 
 fn artefacts_manifest() -> String {
     let crates = STORES.iter().map(|s| format!("[dependencies.kvfuse-{0}]\npath = \"../stores/{0}\"\n\n", s.name));
-    crates.chain(artefacts().map(|artefact| stanza(&artefact.name()))).collect()
+    crates.chain(shipped().map(|artefact| stanza(&artefact.name()))).collect()
 }
 
 fn modules(are: fn(&Generation) -> bool) -> String {

@@ -31,7 +31,7 @@ fn root() -> std::path::PathBuf {
 /// Makes every artefact, and removes those that were artefacts once: what begins with `keyvalue` is a provider.
 fn providers(modules: &str, components: &str) -> Result<()> {
     let mut files = Vec::new();
-    for artefact in kvfuse_table::artefacts() {
+    for artefact in kvfuse_table::shipped() {
         let name = artefact.name();
         // Cargo writes the file of a library with the name of its crate.
         let core = format!("{modules}/{}.wasm", name.replace('-', "_"));

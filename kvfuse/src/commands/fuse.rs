@@ -23,7 +23,7 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
             .err();
         }
     }
-    let plan = Plan::new(&subject, options.chosen.providers()?)?;
+    let plan = Plan::new(&subject, &options.chosen.choice()?)?;
     let fused = plan.fuse(&subject)?;
     write(&output, &fused)?;
 

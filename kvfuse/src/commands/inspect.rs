@@ -2,6 +2,7 @@
 
 use super::{default_output, print, print_json};
 use crate::catalogue;
+use crate::choice::Choice;
 use crate::cli::Inspect;
 use crate::generation;
 use crate::needs::quote;
@@ -9,7 +10,7 @@ use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::{Subject, packages};
 use crate::summary::{Fits, Summary};
-use crate::table::STORES;
+use crate::table::{STORES, Store};
 use kvfuse_compose::fit;
 use std::process::ExitCode;
 
@@ -31,30 +32,42 @@ pub fn inspect(options: &Inspect) -> Result<ExitCode> {
 }
 
 fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
-    let providers = options.chosen.providers()?;
+    let choice = options.chosen.choice()?;
     // A component that needs no store, or one that no store has, is described as well; only `fuse` refuses it.
-    let nothing = providers.iter().all(|provider| subject.wanted(&provider.world.exports).is_empty());
-    let others = generation::others(&subject.world.imports);
-    let of_keyvalue = subject.keyvalue();
-    let unserved = options.chosen.provider.is_none()
-        && packages(&of_keyvalue).iter().any(|package| others.iter().any(|other| other.package == *package));
+    let (nothing, unserved) = match &choice {
+        Choice::Provider(provider) => (subject.wanted(&provider.world.exports).is_empty(), false),
+        Choice::Stores(_) => {
+            let of_keyvalue = subject.keyvalue();
+            let others = generation::others(&subject.world.imports);
+            let other = |package: &String| others.iter().any(|other| other.package == *package);
+            (of_keyvalue.is_empty(), packages(&of_keyvalue).iter().any(other))
+        }
+    };
     if nothing || unserved {
         return Ok(Summary::plain(subject));
     }
-    let plan = Plan::new(subject, providers)?;
+    let plan = Plan::new(subject, &choice)?;
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
     Ok(Summary::planned(subject, &plan, fitting(subject, &plan)?, &output, fuse))
 }
 
-/// The chosen provider first, then one from every other store that fits.
+/// What was chosen first, then one provider from every other store that fits.
 fn fitting(subject: &Subject, plan: &Plan) -> Result<Vec<Fits>> {
-    let chosen = plan.provider.store.map(|store| store.name);
-    let mut fits = vec![Fits { store: chosen, provider: plan.provider.file.clone() }];
-    for store in STORES.iter().filter(|store| Some(store.name) != chosen) {
+    let mut fits = Vec::new();
+    for part in &plan.parts {
+        let stores = part.provider.stores.iter().map(|store| Some(store.name));
+        let stores = if part.provider.stores.is_empty() { vec![None] } else { stores.collect() };
+        for store in stores {
+            let (provider, label) = (part.provider.file.clone(), part.label.clone());
+            fits.push(Fits { store, provider, label });
+        }
+    }
+    let chosen = |store: &Store| plan.provider.stores.iter().any(|known| known.name == store.name);
+    for store in STORES.iter().filter(|store| !chosen(store)) {
         let wanted = subject.keyvalue();
         let first = catalogue::providers(store)?.into_iter().find(|p| fit(&wanted, &p.world.exports).is_ok());
-        fits.extend(first.map(|provider| Fits { store: Some(store.name), provider: provider.file }));
+        fits.extend(first.map(|provider| Fits { store: Some(store.name), provider: provider.file, label: None }));
     }
     Ok(fits)
 }

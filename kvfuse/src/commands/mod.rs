@@ -10,8 +10,6 @@ mod store;
 pub mod stores;
 pub mod upgrade;
 
-use crate::catalogue::{self, Provider};
-use crate::cli::Chosen;
 use crate::refusal::{Refusal, Result, code};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,25 +29,6 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<ExitCode> {
     match serde_json::to_string_pretty(value) {
         Ok(text) => print(&(text + "\n")),
         Err(e) => Refusal::new("standard output", e.to_string()).err(),
-    }
-}
-
-impl Chosen {
-    /// The providers to try, in order.
-    pub fn providers(&self) -> Result<Vec<Provider>> {
-        match &self.provider {
-            Some(path) => Ok(vec![Provider::from_file(path)?]),
-            None => catalogue::providers(catalogue::store(&self.store)?),
-        }
-    }
-
-    /// As on the command line; empty for the default.
-    pub fn words(&self) -> String {
-        match &self.provider {
-            Some(path) => format!(" --provider {}", crate::needs::quote(&path.display().to_string())),
-            None if self.store == "files" => String::new(),
-            None => format!(" --store {}", self.store),
-        }
     }
 }
 

@@ -20,7 +20,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
         true => None,
-        false => Some(Plan::new(&subject, options.chosen.providers()?)?),
+        false => Some(Plan::new(&subject, &options.chosen.choice()?)?),
     };
     let imports = match &plan {
         Some(plan) => plan.imports_after(&subject),

@@ -5,7 +5,7 @@ use crate::catalogue;
 use crate::cli::Stores;
 use crate::refusal::Result;
 use crate::subject::packages;
-use crate::table::{COMMON, Role, STORES, Variable};
+use crate::table::{COMMON, ROUTING, Role, STORES, TOGETHER, Variable};
 use kvfuse_compose::is_keyvalue;
 use serde::Serialize;
 use std::process::ExitCode;
@@ -43,7 +43,21 @@ impl From<&Variable> for Described {
 
 pub fn stores(options: &Stores) -> Result<ExitCode> {
     let entries = STORES.iter().map(entry).collect::<Result<Vec<_>>>()?;
-    if options.json { print_json(&entries) } else { print(&text(&entries)) }
+    if options.json {
+        return print_json(&entries);
+    }
+    let mut text = text(&entries);
+    let files: Vec<_> =
+        catalogue::providers(&TOGETHER)?.iter().map(|p| format!("{}, {} bytes", p.file, p.bytes.len())).collect();
+    text.push_str(&format!(
+        "\nSeveral in one component:\n  by the bucket's name: kvfuse fuse app.wasm --store NAME --bucket BUCKET=NAME ({})\n  \
+         for a labelled import: kvfuse fuse app.wasm --store LABEL=NAME\n",
+        files.join("; ")
+    ));
+    for variable in ROUTING {
+        text.push_str(&format!("  variable    {}: {}, such as {}\n", variable.name, variable.about, variable.example));
+    }
+    print(&text)
 }
 
 fn entry(store: &'static crate::table::Store) -> Result<Entry> {

@@ -104,6 +104,21 @@ pub fn built(file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make and make languages build it", path.display()))
 }
 
+/// A consumer of the tests, by its name.
+#[track_caller]
+pub fn consumer(name: &str) -> Vec<u8> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let path = target.join("wasm32-unknown-unknown/guest/examples").join(format!("{name}.wasm"));
+    let module = std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}; make consumers builds it", path.display()));
+    let about = kvfuse_compose::About {
+        name: name.into(),
+        version: "0.1.0".into(),
+        licenses: "Apache-2.0".into(),
+        ..Default::default()
+    };
+    kvfuse_compose::componentize(&module, &about).unwrap()
+}
+
 /// The command line of wasmtime.
 pub fn wasmtime() -> Command {
     let output = Command::new(root().join("tools/wasmtime.sh")).output().unwrap();

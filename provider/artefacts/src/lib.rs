@@ -6,18 +6,36 @@
 pub use {kvfuse_core, kvfuse_facade, kvfuse_facade_shapes, kvfuse_gate, kvfuse_transport, wasip2};
 
 /// Makes a provider of a store: `provider!(struct Redis: kvfuse_redis)`. The crate has the store on WASI as `wasi::store`.
+/// Of several stores, which go by the bucket's name: `provider!(struct All: "files" = kvfuse_files, "redis" = kvfuse_redis)`.
 #[macro_export]
 macro_rules! provider {
     ($visibility:vis struct $name:ident: $store:ident) => {
+        $crate::provider!($visibility struct $name: $crate::kvfuse_gate::Labelled<$store::wasi::Store>, |settings| {
+            $crate::kvfuse_gate::Labelled::new(settings, $store::wasi::store(settings))
+        });
+    };
+    ($visibility:vis struct $name:ident: $($called:literal = $store:ident),+) => {
+        $crate::provider!($visibility struct $name: $crate::kvfuse_gate::Routes, |settings| {
+            Ok($crate::kvfuse_gate::Routes::new(settings, &[
+                $(($called, |settings| Ok(Box::new($store::wasi::store(settings)?)))),+
+            ]))
+        });
+    };
+    ($visibility:vis struct $name:ident: $kind:ty, |$settings:ident| $make:expr) => {
         $visibility struct $name;
 
         const _: () = {
+            use $crate::kvfuse_core::Settings;
             use $crate::kvfuse_gate::Gate;
             use $crate::kvfuse_transport::{clock::WasiClock, environment, last_words, timers};
             use std::cell::OnceCell;
 
             thread_local! {
-                static STORE: OnceCell<Gate<$store::wasi::Store>> = const { OnceCell::new() };
+                static STORE: OnceCell<Gate<$kind>> = const { OnceCell::new() };
+            }
+
+            fn make($settings: &Settings) -> $crate::kvfuse_core::Result<$kind> {
+                $make
             }
 
             impl $crate::kvfuse_facade::Provider for $name {
@@ -25,8 +43,7 @@ macro_rules! provider {
                     STORE.with(|cell| {
                         f(cell.get_or_init(|| {
                             let settings = environment::settings();
-                            let store = $store::wasi::store(&settings);
-                            Gate::new(&settings, store, WasiClock)
+                            Gate::new(&settings, make(&settings), WasiClock)
                         }))
                     })
                 }
@@ -50,11 +67,25 @@ macro_rules! provider {
 }
 
 /// An artefact: a store's crate and the generations that it exports, second shapes behind a semicolon:
-/// `artefact!(kvfuse_redis: draft, v0_1; draft2_optional_pairs)`.
+/// `artefact!(kvfuse_redis: draft, v0_1; draft2_optional_pairs)`. Several stores have their names:
+/// `artefact!("files" = kvfuse_files, "redis" = kvfuse_redis: draft, v0_1)`.
 #[macro_export]
 macro_rules! artefact {
-    ($store:ident: $($generation:ident),* $(; $($shape:ident),*)?) => {
+    ($store:ident: $($generations:tt)*) => {
         $crate::provider!(struct Provided: $store);
+        $crate::generations!($($generations)*);
+    };
+    ($($called:literal = $store:ident),+: $($generations:tt)*) => {
+        $crate::provider!(struct Provided: $($called = $store),+);
+        $crate::generations!($($generations)*);
+    };
+}
+
+/// Exports generations from a component whose provider is called `Provided`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! generations {
+    ($($generation:ident),* $(; $($shape:ident),*)?) => {
         $crate::kvfuse_facade::export!(Provided: $($generation),*);
         $(const _: () = {
             use $crate::kvfuse_facade_shapes as shapes;

@@ -3,6 +3,15 @@
 use crate::error::{Error, Result, quoted};
 use std::ops::RangeInclusive;
 
+/// The label whose buckets an instance has, apart from those of other labels and those without one.
+pub const LABEL: &str = "KEYVALUE_LABEL";
+/// In a provider of several stores: which one has the buckets that are not routed.
+pub const DEFAULT_STORE: &str = "KEYVALUE_STORE";
+/// In a provider of several stores: `bucket=store`, separated by commas.
+pub const ROUTES: &str = "KEYVALUE_ROUTES";
+/// In a provider of several stores: those that it was fused with, separated by commas. The others cannot reach the host.
+pub const FUSED_STORES: &str = "KEYVALUE_FUSED_STORES";
+
 /// The environment variables of an instance, as the transport or a test provides them.
 ///
 /// If a variable occurs more than once, the last one counts. An empty value counts as not set.

@@ -12,8 +12,8 @@ pub const CACHE: &str = ":cache:";
 pub trait Store {
     /// Opens a bucket.
     ///
-    /// Buckets are separate name spaces. A name is any non-empty string. Names that start and end with `:` never reach
-    /// a store, with the exception of [`CACHE`].
+    /// Buckets are separate name spaces. A name is any non-empty string. No consumer can ask for a name that starts and
+    /// ends with `:`, so those are free for [`CACHE`], and for the buckets of labels: `:label/name:`.
     ///
     /// Opening creates nothing that others could see: a bucket is created by its first write, and one that was never
     /// written reads as empty. What can be checked without a round trip (is there an engine, may this bucket be used?)
@@ -49,6 +49,24 @@ pub trait Store {
     /// [`Unsupported`](crate::Kind::Unsupported) for stores that accept whole values only, which is the default.
     fn create_body(&self) -> Result<Box<dyn Body>> {
         Err(Error::unsupported("this store does not support values as streams; pass the value as a byte list"))
+    }
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        (**self).open(bucket)
+    }
+
+    fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
+        (**self).space(bucket)
+    }
+
+    fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
+        (**self).open_cache()
+    }
+
+    fn create_body(&self) -> Result<Box<dyn Body>> {
+        (**self).create_body()
     }
 }
 

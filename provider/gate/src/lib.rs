@@ -7,12 +7,20 @@
 //! - **Bounded staleness**, `KEYVALUE_STALE_MS`. If it is set, reads are answered from what this instance has seen within
 //!   that time. `docs/staleness.md` has the rules.
 //!
-//! A [`Gate`] is itself a [`Store`], so facades do not notice it.
+//! Behind the checks, and still before the store:
+//!
+//! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are apart from all others ([`Labelled`]).
+//! - **Routes.** A provider of several stores takes the one that the bucket's name is routed to ([`Routes`]).
+//!
+//! All of them are a [`Store`], so facades do not notice them. Everything that a consumer or a setting says is about names
+//! as the consumer writes them.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod guarded;
+mod label;
 mod names;
 mod recent;
+mod routes;
 mod seen;
 
 use guarded::Guarded;
@@ -24,7 +32,9 @@ use names::Names;
 use recent::Recent;
 use std::rc::Rc;
 
+pub use label::{Labelled, MAX_LABEL};
 pub use names::{DEFAULT, MAX_NAME, MEMORY};
+pub use routes::{Make, Routes};
 pub use seen::{BUDGET, LARGEST};
 
 /// A store behind the checks that all providers share.

@@ -45,7 +45,7 @@ impl Names {
     }
 }
 
-fn full(identifier: &str) -> &str {
+pub fn full(identifier: &str) -> &str {
     if identifier.is_empty() { DEFAULT } else { identifier }
 }
 

@@ -1,6 +1,7 @@
-//! The artefacts: each store once with every generation, and once more for each shape that takes another's place.
+//! The artefacts: each store once with every generation, and once more for each shape that takes another's place. The same
+//! for all stores together.
 
-use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store};
+use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store, TOGETHER};
 
 /// A provider component that is built and shipped.
 ///
@@ -43,9 +44,21 @@ impl Artefact {
         GENERATIONS.iter().filter(exported).collect()
     }
 
+    /// Whether it holds every store, and not one.
+    pub fn is_together(&self) -> bool {
+        self.store.artefact == TOGETHER.artefact
+    }
+
     /// What it may import: no more and no fewer.
     pub fn imports(&self) -> Vec<&'static str> {
-        self.store.imports.iter().chain(COMMON_IMPORTS).copied().collect()
+        let stores = if self.is_together() { STORES } else { std::slice::from_ref(self.store) };
+        let mut imports: Vec<&str> = Vec::new();
+        for import in stores.iter().flat_map(|store| store.imports).chain(COMMON_IMPORTS) {
+            if !imports.contains(import) {
+                imports.push(import);
+            }
+        }
+        imports
     }
 
     /// What it is, for its metadata.
@@ -64,13 +77,18 @@ impl Store {
     }
 }
 
-/// All artefacts of all stores, store by store.
+/// All artefacts of all stores, store by store, each with one store.
 ///
 /// ```
 /// assert_eq!(kvfuse_table::artefacts().next().unwrap().file(), "keyvalue.wasm");
 /// ```
 pub fn artefacts() -> impl Iterator<Item = Artefact> {
     STORES.iter().flat_map(Store::artefacts)
+}
+
+/// All artefacts that are built and shipped: those, and the ones that hold every store.
+pub fn shipped() -> impl Iterator<Item = Artefact> {
+    artefacts().chain(TOGETHER.artefacts())
 }
 
 #[cfg(test)]
@@ -94,7 +112,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_what_a_shape_replaces_exists() {
-        let all: Vec<_> = artefacts().map(|artefact| artefact.name()).collect();
+        let all: Vec<_> = shipped().map(|artefact| artefact.name()).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{all:?}");
         for generation in GENERATIONS {
             let Some(replaced) = generation.instead_of else { continue };

@@ -14,9 +14,9 @@ pub mod artefacts;
 pub mod generations;
 pub mod stores;
 
-pub use artefacts::{Artefact, artefacts};
+pub use artefacts::{Artefact, artefacts, shipped};
 pub use generations::{GENERATIONS, Generation, Mark};
-pub use stores::{COMMON, COMMON_IMPORTS, Grant, Role, STORES, Store, Variable};
+pub use stores::{COMMON, COMMON_IMPORTS, Grant, ROUTING, Role, STORES, Store, TOGETHER, Variable};
 
 /// Its example is a test, too.
 #[cfg(doctest)]

@@ -91,7 +91,25 @@ pub const COMMON: &[Variable] = &[
     setting("KEYVALUE_BUCKETS", "the only buckets that may be opened, separated by commas", "default,sessions"),
     setting("KEYVALUE_MAX_VALUE", "the largest value passed as a byte list", "16M"),
     setting("KEYVALUE_STALE_MS", "how old what a read returns may be, in milliseconds", "1000"),
+    setting("KEYVALUE_LABEL", "a label whose buckets are apart from all others", "sessions"),
 ];
+
+/// What the artefacts read that hold every store.
+pub const ROUTING: &[Variable] = &[
+    setting("KEYVALUE_STORE", "the store of the buckets that are not routed", "files"),
+    setting("KEYVALUE_ROUTES", "the stores of single buckets, separated by commas", "sessions=redis,carts=etcd"),
+];
+
+/// What the artefacts are named after that hold every store and go by the bucket's name. It is not in [`STORES`]: what it
+/// imports is what all of them do.
+pub static TOGETHER: Store = Store {
+    name: "stores",
+    about: "several stores, by the bucket's name",
+    artefact: "keyvalue-stores",
+    imports: &[],
+    variables: ROUTING,
+    tested_with: &[],
+};
 
 /// What every artefact imports.
 pub const COMMON_IMPORTS: &[&str] = &[

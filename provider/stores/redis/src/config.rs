@@ -1,6 +1,6 @@
 //! The settings.
 
-use kvfuse_core::{Error, Kind, Result, Settings};
+use kvfuse_core::{Error, Kind, Result, Settings, error::quoted, settings::LABEL};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
 use std::fmt;
@@ -61,6 +61,13 @@ impl Config {
         if config.user.is_some() && config.password.is_none() {
             return Err(Error::invalid(format!(
                 "a Redis user without a password is configured: add the password to {URL} or set KEYVALUE_REDIS_PASSWORD"
+            )));
+        }
+        if let (Layout::Raw, Some(label)) = (config.layout, settings.get(LABEL)) {
+            return Err(Error::invalid(format!(
+                "KEYVALUE_REDIS_LAYOUT=raw keeps no buckets apart, so it cannot keep those of the label {} apart from \
+                 others; choose prefix or hash",
+                quoted(label)
             )));
         }
         if settings.get("KEYVALUE_TTL_S").is_some() {
@@ -160,6 +167,14 @@ mod tests {
             config(&[(URL, "redis://h"), ("KEYVALUE_REDIS_USERNAME", "ann"), ("KEYVALUE_REDIS_PASSWORD", "pw")]);
         let config = config.unwrap();
         assert_eq!((config.user.as_deref(), config.password.as_deref()), (Some("ann"), Some("pw")));
+    }
+
+    #[test]
+    fn the_raw_layout_holds_no_label_because_it_keeps_no_buckets_apart() {
+        let with = |layout| config(&[(URL, "redis://h"), ("KEYVALUE_REDIS_LAYOUT", layout), (LABEL, "sessions")]);
+        let error = with("raw").unwrap_err();
+        assert!(error.message().contains("raw") && error.message().contains("\"sessions\""), "{error}");
+        assert!(with("prefix").is_ok() && with("hash").is_ok());
     }
 
     #[test]

@@ -1,0 +1,103 @@
+//! The stores that the command line names.
+
+use crate::catalogue::{self, Provider};
+use crate::cli::Chosen;
+use crate::needs::quote;
+use crate::refusal::{Refusal, Result};
+use crate::table::{STORES, Store};
+
+/// Which store is for which import, and for which bucket.
+pub enum Choice {
+    /// A provider of the user's, for everything.
+    Provider(Box<Provider>),
+    /// Stores that this program carries.
+    Stores(Stores),
+}
+
+pub struct Stores {
+    /// For what is not named.
+    pub default: &'static Store,
+    /// Labels with a store of their own.
+    pub labels: Vec<(String, &'static Store)>,
+    /// Buckets with a store of their own, where the default store is used.
+    pub buckets: Vec<(String, &'static Store)>,
+}
+
+impl Stores {
+    /// The stores of what has no store of its own: the default one, and those of buckets.
+    pub fn routed(&self) -> Vec<&'static Store> {
+        let mut stores = vec![self.default];
+        for (_, store) in &self.buckets {
+            if !stores.iter().any(|known| known.name == store.name) {
+                stores.push(store);
+            }
+        }
+        stores
+    }
+
+    /// The value of `KEYVALUE_ROUTES`.
+    pub fn routes(&self) -> String {
+        self.buckets.iter().map(|(bucket, store)| format!("{bucket}={}", store.name)).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Chosen {
+    pub fn choice(&self) -> Result<Choice> {
+        if let Some(path) = &self.provider {
+            return Ok(Choice::Provider(Box::new(Provider::from_file(path)?)));
+        }
+        let mut default = None;
+        let mut labels: Vec<(String, &Store)> = Vec::new();
+        for text in &self.store {
+            match text.split_once('=') {
+                Some((label, store)) => {
+                    once(&labels, label, "--store", "label")?;
+                    labels.push((label.into(), catalogue::store("--store", store)?));
+                }
+                None if default.is_some() => {
+                    return Refusal::new("--store", "two stores are named for the same imports")
+                        .help("--store LABEL=STORE is for one labelled import, --bucket BUCKET=STORE for one bucket")
+                        .err();
+                }
+                None => default = Some(catalogue::store("--store", text)?),
+            }
+        }
+        let mut buckets: Vec<(String, &Store)> = Vec::new();
+        for text in &self.bucket {
+            // The last one separates: the name of a store has none.
+            let Some((bucket, store)) = text.rsplit_once('=') else {
+                return Refusal::new("--bucket", format!("{text:?} is not a bucket and a store"))
+                    .help("--bucket sessions=redis")
+                    .err();
+            };
+            if bucket.contains(',') || bucket != bucket.trim() || bucket.chars().any(char::is_control) {
+                return Refusal::new("--bucket", format!("the bucket {bucket:?} cannot have a store of its own"))
+                    .note("its name would not survive in KEYVALUE_ROUTES, a list separated by commas")
+                    .help("choose a name without a comma, without spaces around it and on one line")
+                    .err();
+            }
+            let bucket = if bucket.is_empty() { "default" } else { bucket };
+            once(&buckets, bucket, "--bucket", "bucket")?;
+            buckets.push((bucket.into(), catalogue::store("--bucket", store)?));
+        }
+        let first = || catalogue::store("--store", STORES.first().map_or("", |store| store.name));
+        let default = default.map_or_else(first, Ok)?;
+        Ok(Choice::Stores(Stores { default, labels, buckets }))
+    }
+
+    /// As on the command line; empty for the default.
+    pub fn words(&self) -> String {
+        let provider = self.provider.iter().map(|path| format!(" --provider {}", quote(&path.display().to_string())));
+        let stores = self.store.iter().filter(|store| STORES.first().is_none_or(|first| first.name != **store));
+        let stores = stores.map(|store| format!(" --store {}", quote(store)));
+        let buckets = self.bucket.iter().map(|bucket| format!(" --bucket {}", quote(bucket)));
+        provider.chain(stores).chain(buckets).collect()
+    }
+}
+
+fn once(known: &[(String, &'static Store)], name: &str, option: &str, what: &str) -> Result<()> {
+    match known.iter().any(|(known, _)| known == name) {
+        true => Refusal::new(option, format!("the {what} {name:?} is given two stores")).help("name it once").err(),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,10 @@
+//! wasi:keyvalue over several stores, by the bucket's name, with 0.2.0-draft2 (get-many gives optional pairs).
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(
+    "files" = kvfuse_files,
+    "redis" = kvfuse_redis,
+    "etcd" = kvfuse_etcd:
+    draft, wrpc, draft_eventual, v0_1, unversioned; draft2_optional_pairs
+);

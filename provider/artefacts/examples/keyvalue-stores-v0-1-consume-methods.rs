@@ -1,0 +1,10 @@
+//! wasi:keyvalue over several stores, by the bucket's name, with 0.1.0 (values consumed by methods).
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(
+    "files" = kvfuse_files,
+    "redis" = kvfuse_redis,
+    "etcd" = kvfuse_etcd:
+    draft2, draft, wrpc, draft_eventual, unversioned; v0_1_consume_methods
+);

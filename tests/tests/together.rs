@@ -1,0 +1,59 @@
+//! The provider that holds every store: all cases of the conformance suite, of every generation, pass in a bucket that is
+//! routed to any of the stores.
+
+use anyhow::{Context, Result, ensure};
+use kvfuse_conformance::Runner;
+use kvfuse_conformance::fused::Fused;
+use kvfuse_conformance::report::Outcome;
+use kvfuse_conformance::target::{Grant, Target};
+use kvfuse_servers::all::Servers;
+use kvfuse_table::{GENERATIONS, Generation, STORES, TOGETHER};
+use kvfuse_tests::component;
+use kvfuse_tests::lean::example;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store() -> Result<()> {
+    let servers = Servers::start();
+    // The names of all settings are different: one environment serves all stores.
+    let environment: Vec<_> = STORES
+        .iter()
+        .flat_map(|store| store.tested_with)
+        .map(|(name, value)| (name.to_string(), servers.expand(value, "{case}")))
+        .collect();
+    let target = Target::of_arguments("", &environment, &[Grant::Directory, Grant::Network, Grant::Http], "");
+    std::thread::scope(|scope| {
+        let target = &target;
+        let start =
+            |generation: &'static Generation| scope.spawn(move || check(generation, target).context(generation.title));
+        let running: Vec<_> = GENERATIONS.iter().map(start).collect();
+        running.into_iter().try_for_each(|check| check.join().expect("no panic"))
+    })
+}
+
+fn check(generation: &Generation, target: &Target) -> Result<()> {
+    let mut artefacts = TOGETHER.artefacts();
+    let artefact = artefacts.find(|artefact| artefact.generations().iter().any(|g| g.name == generation.name));
+    let provider = component(&artefact.context("no artefact has this generation")?.name())?;
+    let fused = Fused::new(&example(generation.name)?, &provider, target)?;
+    for store in STORES {
+        // The bucket of a case is its first argument, and what `{case}` becomes.
+        let routed = fused.with(("KEYVALUE_ROUTES", &format!("{{case}}={}", store.name)), PATIENCE);
+        let cases = routed.run(&["--list"])?;
+        ensure!(!cases.is_empty(), "no cases are listed");
+        for (number, case) in cases.lines().enumerate() {
+            let outcome = Outcome::parse(&routed.run(&[&format!("b{}-{number}", generation.name), case])?);
+            // What a server cannot do alone, it cannot do here. A stream is that of another store then, which the bucket
+            // refuses only when it is set.
+            let fine = match &outcome {
+                Outcome::Passed => true,
+                Outcome::Unsupported(_) => !store.tested_with.is_empty(),
+                Outcome::Failed(why) => !store.tested_with.is_empty() && why.contains("values as streams"),
+            };
+            ensure!(fine, "{} / {case}: {outcome:?}", store.name);
+        }
+    }
+    Ok(())
+}
