@@ -74,7 +74,7 @@ test: build servers test-guests conformance-guests consumers ## every test, and 
 
 test-full: lint test-languages additions ## what CI runs after `make test`: lints, other languages, a store and a generation added, a soak
 	$(call say,the simulation of the file store for two minutes)
-	@$(MAKE) --no-print-directory soak SOAK=120 SEED=1
+	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
 
 native:
 	@cargo build $(NATIVE)
