@@ -57,7 +57,7 @@ fn a_label_is_given_a_store_of_its_own() {
     // And the line grants what both need.
     let said = three_stores().kvfuse(&["inspect", "app.wasm", "--store", "sessions=redis", "--store", "etcd"]).ok();
     assert!(said.contains("--env KEYVALUE_REDIS_URL=") && said.contains("--env KEYVALUE_ETCD_ENDPOINTS="), "{said}");
-    assert!(said.contains("-S http,inherit-network,allow-ip-name-lookup") && !said.contains("--dir"), "{said}");
+    assert!(said.contains("http,inherit-network,allow-ip-name-lookup") && !said.contains("--dir"), "{said}");
 }
 
 #[test]
