@@ -34,6 +34,8 @@ pub enum Command {
     /// Move a directory of the store `files` on to the present format, in place. The first write to each part does the
     /// same; this does it at once.
     Upgrade(Upgrade),
+    #[command(flatten)]
+    Data(crate::kv::options::Data),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
     Completions { shell: clap_complete::Shell },

@@ -15,6 +15,7 @@
 //! | [`summary`] | what `inspect` prints |
 //! | [`commands`] | one file per command |
 //! | [`run`] | the embedded wasmtime |
+//! | [`kv`] | what reads, writes and moves a store's data |
 //! | [`refusal`] | the errors that users see |
 
 mod catalogue;
@@ -24,6 +25,7 @@ mod commands;
 mod generation;
 mod host;
 mod input;
+mod kv;
 mod misfit;
 mod needs;
 mod plan;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Command::Stat(options) => commands::stat::stat(&options),
         Command::Repair(options) => commands::repair::repair(&options),
         Command::Upgrade(options) => commands::upgrade::upgrade(&options),
+        Command::Data(options) => kv::start(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kvfuse", &mut script);

@@ -8,6 +8,8 @@ pub mod code {
     pub const REFUSED: u8 = 1;
     pub const FILES: u8 = 3;
     pub const DAMAGED: u8 = 4;
+    #[cfg(feature = "run")]
+    pub const NO_KEY: u8 = 5;
     /// `run` exits with the component's own code, except for these two.
     pub const NOT_RUN: u8 = 125;
     #[cfg(feature = "run")]

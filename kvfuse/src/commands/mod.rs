@@ -2,11 +2,11 @@
 
 pub mod fuse;
 pub mod inspect;
-mod progress;
+pub mod progress;
 pub mod repair;
 pub mod run;
 pub mod stat;
-mod store;
+pub mod store;
 pub mod stores;
 pub mod upgrade;
 

@@ -48,6 +48,12 @@ impl Place {
         self.store().map(|store| store.buckets)
     }
 
+    /// The same, and none is none.
+    #[cfg(feature = "run")]
+    pub fn store_or_none(&self) -> Result<Vec<String>> {
+        survey::store(&*self.root).map(|store| store.buckets).map_err(|e| self.failed(None, &e))
+    }
+
     /// What the directory has; refused if there is no bucket.
     pub fn store(&self) -> Result<Store> {
         let store = survey::store(&*self.root).map_err(|e| self.failed(None, &e))?;

@@ -29,8 +29,22 @@ pub struct Grants {
 #[derive(Clone, Default)]
 pub struct Endpoints(Arc<Vec<(String, u16)>>);
 
+/// What the command line grants.
+pub struct Flags<'a> {
+    pub arguments: &'a [String],
+    pub env: &'a [String],
+    pub net: &'a [String],
+    pub dir: &'a [String],
+    pub data: &'a Path,
+}
+
 impl Grants {
     pub fn new(options: &Run, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
+        let Run { arguments, env, net, dir, data, .. } = options;
+        Self::with(&Flags { arguments, env, net, dir, data }, provider, needs)
+    }
+
+    pub fn with(options: &Flags<'_>, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
         let mut variables = Vec::new();
         let mut endpoints = Vec::new();
         for known in provider.map(Provider::variables).unwrap_or_default() {
@@ -38,7 +52,7 @@ impl Grants {
                 variables.push((known.name.to_string(), value));
             }
         }
-        for text in &options.env {
+        for text in options.env {
             match text.split_once('=') {
                 Some((name, value)) => variables.push((name.into(), value.into())),
                 None => variables.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
@@ -65,7 +79,7 @@ impl Grants {
             })?;
             endpoints.extend(addresses.into_iter().filter_map(endpoint));
         }
-        for text in &options.net {
+        for text in options.net {
             match Address::parse(text).ok().and_then(endpoint) {
                 Some(endpoint) => endpoints.push(endpoint),
                 None => {
@@ -78,11 +92,11 @@ impl Grants {
         }
         let mut directories = Vec::new();
         if needs.directory {
-            std::fs::create_dir_all(&options.data).map_err(|e| {
+            std::fs::create_dir_all(options.data).map_err(|e| {
                 let what = format!("the data directory cannot be created: {}", crate::input::reason(&e));
-                Box::new(Refusal::file(&options.data, what).help("--data names another one").with_code(code::NOT_RUN))
+                Box::new(Refusal::file(options.data, what).help("--data names another one").with_code(code::NOT_RUN))
             })?;
-            directories.push((options.data.clone(), "/".into()));
+            directories.push((options.data.to_path_buf(), "/".into()));
         }
         directories.extend(options.dir.iter().map(|text| {
             let (host, guest) = text.split_once("::").unwrap_or((text, text));
@@ -90,7 +104,7 @@ impl Grants {
         }));
         let sockets = needs.sockets || !options.net.is_empty();
         Ok(Self {
-            arguments: options.arguments.clone(),
+            arguments: options.arguments.to_vec(),
             variables,
             directories,
             endpoints: Endpoints(Arc::new(endpoints)),
@@ -99,7 +113,7 @@ impl Grants {
     }
 
     /// The host's state for a fresh instance.
-    pub(super) fn host(&self, component: &Path) -> Result<Host> {
+    pub fn host(&self, component: &Path) -> Result<Host> {
         let mut wasi = WasiCtxBuilder::new();
         let name = component.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         wasi.inherit_stdio().arg(name).args(&self.arguments).envs(&self.variables);

@@ -10,7 +10,7 @@ mod grants;
 mod invoke;
 mod serve;
 
-pub use grants::Grants;
+pub use grants::{Flags, Grants};
 
 use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
@@ -23,7 +23,7 @@ use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The host's state for one instance.
-struct Host {
+pub struct Host {
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: grants::Endpoints,
@@ -159,7 +159,7 @@ fn not_run(subject: &Subject, what: impl Into<String>) -> Refusal {
     Refusal::new(subject.path.display(), what).with_code(code::NOT_RUN)
 }
 
-fn reasons(e: &wasmtime::Error) -> String {
+pub fn reasons(e: &wasmtime::Error) -> String {
     e.chain().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 

@@ -16,6 +16,9 @@ pub struct Store {
     pub imports: &'static [&'static str],
     /// The environment variables that it reads, beside [`COMMON`].
     pub variables: &'static [Variable],
+    /// The most bytes that a value takes with its key and the name of its bucket, where its server refuses more unless it is
+    /// set otherwise. Some less is refused as well: what the settings put in front of keys counts.
+    pub largest: Option<u64>,
     /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` becomes a variable
     /// of the test's own environment, where `kvfuse-servers` says how its servers are reached; `{case}` becomes
     /// something that no other case has.
@@ -108,6 +111,7 @@ pub static TOGETHER: Store = Store {
     artefact: "keyvalue-stores",
     imports: &[],
     variables: ROUTING,
+    largest: None,
     tested_with: &[],
 };
 
@@ -144,6 +148,7 @@ pub const STORES: &[Store] = &[
             setting("KEYVALUE_DURABILITY", "full: what was acknowledged survives a power cut", "full"),
             setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "18M"),
         ],
+        largest: None,
         tested_with: &[],
     },
     Store {
@@ -169,6 +174,7 @@ pub const STORES: &[Store] = &[
             PREFIX,
             TIMEOUT,
         ],
+        largest: Some(512 << 20),
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_URL}"),
             ("KEYVALUE_PREFIX", "{case}/"),
@@ -192,6 +198,7 @@ pub const STORES: &[Store] = &[
             PREFIX,
             TIMEOUT,
         ],
+        largest: Some(1_572_864 - 256),
         tested_with: &[
             ("KEYVALUE_ETCD_ENDPOINTS", "${KVFUSE_ETCD_ENDPOINTS}"),
             ("KEYVALUE_PREFIX", "{case}/"),

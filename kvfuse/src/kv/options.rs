@@ -1,0 +1,198 @@
+//! The command line of what reads, writes and moves a store's data.
+
+use clap::{Args, Subcommand, ValueHint};
+use std::path::PathBuf;
+
+const PLACES: &str = "\
+A store is its name, as `kvfuse stores` lists it, or its name with its place: files:./data, redis://127.0.0.1:6379,
+etcd:http://127.0.0.1:2379. Without a place, it is where `kvfuse run` has it: in ./data, or where KEYVALUE_REDIS_URL or
+KEYVALUE_ETCD_ENDPOINTS says.";
+
+const KV: &str = "\
+A store is its name, as `kvfuse stores` lists it, or its name with its place: files:./data, redis://127.0.0.1:6379,
+etcd:http://127.0.0.1:2379. Without a place, it is where `kvfuse run` has it: in ./data, or where KEYVALUE_REDIS_URL or
+KEYVALUE_ETCD_ENDPOINTS says.
+
+Exit codes: 0 done, found; 5 there is no such key; 1 it failed; 2 invalid command line; 3 a file cannot be read or written.";
+
+#[derive(Subcommand)]
+pub enum Data {
+    /// Read and write the keys of a store.
+    Kv(Kv),
+    /// Copy buckets from one store to another. May be interrupted, and is done by running it again.
+    Copy(Copy),
+    /// Write buckets to a file, with checksums.
+    Dump(Dump),
+    /// Write what a dump has to a store.
+    Load(Load),
+}
+
+#[derive(Args)]
+#[command(after_help = KV)]
+pub struct Kv {
+    #[command(subcommand)]
+    pub command: Keys,
+    /// The store.
+    #[arg(long, global = true, value_name = "STORE", default_value = "files")]
+    pub store: String,
+    /// The bucket.
+    #[arg(long, global = true, value_name = "BUCKET", default_value = "default")]
+    pub bucket: String,
+    /// The directory of a store that keeps files.
+    #[arg(long, global = true, value_name = "DIRECTORY", default_value = "data", value_hint = ValueHint::DirPath)]
+    pub data: PathBuf,
+    /// Set a variable of the store.
+    #[arg(long, global = true, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// Write a key's value to standard output, byte for byte.
+    Get {
+        key: String,
+        /// Write it to a file instead.
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+    /// Set a key to a value: the argument, a file, or standard input.
+    Put {
+        key: String,
+        /// The value. Without it and --file, it is read from standard input.
+        value: Option<String>,
+        /// Read the value from a file; - is standard input.
+        #[arg(short, long, value_name = "FILE", conflicts_with = "value", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Delete keys. One that does not exist is no error.
+    Delete {
+        #[arg(required = true)]
+        keys: Vec<String>,
+    },
+    /// Whether a key exists: the exit code says so.
+    Exists { key: String },
+    /// List the keys, one a line, in the store's order.
+    List {
+        /// Only keys that begin with this.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        prefix: String,
+        /// At most so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Print JSON lines: {"key":"…"}
+        #[arg(long)]
+        json: bool,
+        /// End each key with a zero byte instead of a line feed.
+        #[arg(short = '0', long, conflicts_with = "json")]
+        null: bool,
+    },
+    /// Add to a counter, and print the sum. A key that does not exist counts as 0.
+    Incr {
+        key: String,
+        #[arg(default_value_t = 1, allow_negative_numbers = true)]
+        delta: i64,
+    },
+    /// List the buckets, one a line, where the store knows them.
+    Buckets {
+        /// Print JSON lines: {"bucket":"…"}
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set many keys: JSON lines of {"key":"…","value":"…"}, or with "base64" in place of "value".
+    BulkPut {
+        /// The file; - is standard input.
+        #[arg(default_value = "-", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print keys with their values as JSON lines, as bulk-put takes them. All keys, unless some are named.
+    BulkGet {
+        keys: Vec<String>,
+        /// Only keys that begin with this.
+        #[arg(long, value_name = "TEXT", conflicts_with_all = ["keys", "file"])]
+        prefix: Option<String>,
+        /// Read the keys from JSON lines of {"key":"…"}; - is standard input.
+        #[arg(long = "keys-from", value_name = "FILE", conflicts_with = "keys", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+pub struct Buckets {
+    /// A bucket; may be given several times. Without it, all of them, where the store knows them.
+    #[arg(long = "bucket", value_name = "BUCKET")]
+    pub names: Vec<String>,
+}
+
+#[derive(Args)]
+#[command(after_help = PLACES)]
+pub struct Copy {
+    /// The store to copy from.
+    #[arg(long, value_name = "STORE")]
+    pub from: String,
+    /// The store to copy to.
+    #[arg(long, value_name = "STORE")]
+    pub to: String,
+    #[command(flatten)]
+    pub buckets: Buckets,
+    /// Set a variable of the store that is copied from.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub from_env: Vec<String>,
+    /// Set a variable of the store that is copied to.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub to_env: Vec<String>,
+    #[command(flatten)]
+    pub checks: Checks,
+}
+
+#[derive(Args)]
+pub struct Checks {
+    /// Then read everything back and compare.
+    #[arg(long)]
+    pub verify: bool,
+    /// Write nothing. List the keys that the target would not take, one by one.
+    #[arg(long, conflicts_with = "verify")]
+    pub dry_run: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = PLACES)]
+pub struct Dump {
+    /// The store.
+    #[arg(long, value_name = "STORE", default_value = "files")]
+    pub store: String,
+    #[command(flatten)]
+    pub buckets: Buckets,
+    /// Set a variable of the store.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// The file; - is standard output.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Go on with a dump to this file that was interrupted.
+    #[arg(long)]
+    pub resume: bool,
+    /// Then read the file back and compare.
+    #[arg(long)]
+    pub verify: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = PLACES)]
+pub struct Load {
+    /// The store.
+    #[arg(long, value_name = "STORE", default_value = "files")]
+    pub store: String,
+    /// Set a variable of the store.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    #[command(flatten)]
+    pub buckets: Buckets,
+    /// The dump; - is standard input.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Keep the position in this file, and go on there if it exists. It is removed at the end.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dry_run")]
+    pub progress: Option<PathBuf>,
+    #[command(flatten)]
+    pub checks: Checks,
+}

@@ -1,0 +1,90 @@
+//! The pairs of a bucket, in batches that take a bounded amount of memory.
+
+use super::session::{Failed, Pair, Session, shown};
+use crate::refusal::Result;
+use std::collections::VecDeque;
+
+/// Most keys of a batch.
+pub const KEYS: usize = 500;
+/// Bytes of values that a batch is to have. One that has more makes the next one smaller.
+pub const BYTES: usize = 4 << 20;
+
+/// A listing with the values.
+pub struct Pairs<'a> {
+    session: &'a mut Session,
+    prefix: &'a str,
+    /// Of the page.
+    keys: VecDeque<String>,
+    /// After the page. `None` before the first one and after the last one.
+    cursor: Option<String>,
+    begun: bool,
+    /// Keys of the next batch.
+    next: usize,
+}
+
+/// A part of a bucket.
+pub enum Part {
+    Pairs(Vec<Pair>),
+    /// All pairs before this cursor have been given.
+    Position(String),
+}
+
+impl<'a> Pairs<'a> {
+    pub fn new(session: &'a mut Session, prefix: &'a str, cursor: Option<String>) -> Self {
+        let begun = false;
+        Self { session, prefix, keys: VecDeque::new(), cursor, begun, next: KEYS / 8 }
+    }
+
+    /// The next part; `None` after the last one.
+    pub async fn next(&mut self) -> Result<Option<Part>> {
+        loop {
+            if !self.keys.is_empty() {
+                let pairs = self.batch().await?;
+                if pairs.is_empty() {
+                    continue;
+                }
+                return Ok(Some(Part::Pairs(pairs)));
+            }
+            if self.begun && self.cursor.is_none() {
+                return Ok(None);
+            }
+            let reported = if self.begun { self.cursor.clone() } else { None };
+            let page = self.session.list(self.cursor.as_deref()).await;
+            let page = page.map_err(|e| self.session.failed("its keys cannot be listed", &e))?;
+            self.begun = true;
+            self.cursor = page.cursor;
+            self.keys.extend(page.keys.into_iter().filter(|key| key.starts_with(self.prefix)));
+            if let Some(position) = reported {
+                return Ok(Some(Part::Position(position)));
+            }
+        }
+    }
+
+    /// Some of the page's keys with their values. A key that was deleted meanwhile is left out.
+    async fn batch(&mut self) -> Result<Vec<Pair>> {
+        let keys: Vec<String> = self.keys.drain(..self.next.clamp(1, KEYS).min(self.keys.len())).collect();
+        match self.session.get_many(&keys).await {
+            Ok(found) => {
+                let pairs: Vec<Pair> =
+                    found.into_iter().filter_map(|(key, value)| value.map(|value| (key, value))).collect();
+                let bytes: usize = pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
+                let fitting = BYTES / (bytes / keys.len().max(1)).max(1);
+                self.next = fitting.min(keys.len() * 2).clamp(1, KEYS);
+                Ok(pairs)
+            }
+            // Values that are too many for one answer or for the provider's memory pass one by one, and one that cannot be
+            // read is named.
+            Err(e) => {
+                if let Failed::Trap(_) = e {
+                    self.session.renew().await?;
+                }
+                let [key] = keys.as_slice() else {
+                    keys.into_iter().rev().for_each(|key| self.keys.push_front(key));
+                    self.next = 1;
+                    return Ok(Vec::new());
+                };
+                Err(self.session.failed(&format!("the value of the key {} cannot be read", shown(key)), &e))
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Where a store is, as the command line says it: `files:./data`, `redis://127.0.0.1:6379`, or only its name.
+
+use crate::refusal::{Refusal, Result};
+use crate::table::{COMMON, Grant, Role, STORES, Store};
+use kvfuse_core::{Limits, Settings};
+use kvfuse_transport::address::Address;
+use std::path::{Path, PathBuf};
+
+/// A store and its settings.
+pub struct Place {
+    pub store: &'static Store,
+    /// `NAME=VALUE` or `NAME`, as `kvfuse run --env` takes them.
+    pub env: Vec<String>,
+    pub data: PathBuf,
+    /// For messages: without a login.
+    pub title: String,
+}
+
+impl Place {
+    /// `data` is the directory if the text names none.
+    pub fn parse(option: &str, text: &str, data: &Path, env: &[String]) -> Result<Self> {
+        let (name, place) = text.split_once(':').map_or((text, None), |(name, place)| (name, Some(place)));
+        let Some(store) = STORES.iter().find(|store| store.name == name) else {
+            let names: Vec<_> = STORES.iter().map(|store| store.name).collect();
+            // Not the whole text: it may have a password in it.
+            return Refusal::new(option, format!("there is no store called {name:?}"))
+                .note(format!("the stores are: {}", names.join(", ")))
+                .help("a store is its name, or its name with its place: files:./data, redis://127.0.0.1:6379")
+                .err();
+        };
+        // A read is to ask the store, also a second one.
+        let mut settings = vec!["KEYVALUE_STALE_MS=".to_string()];
+        settings.extend(env.iter().cloned());
+        let mut data = data.to_path_buf();
+        if let Some(place) = place {
+            let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
+            match endpoint {
+                _ if place.is_empty() => {
+                    return Refusal::new(option, format!("no place follows {text:?}")).err();
+                }
+                Some(variable) if place.starts_with("//") => {
+                    let scheme = variable.example.split(':').next().unwrap_or_default();
+                    settings.push(format!("{}={scheme}:{place}", variable.name));
+                }
+                Some(variable) => settings.push(format!("{}={place}", variable.name)),
+                None if store.grants().contains(&Grant::Directory) => data = PathBuf::from(place),
+                None => {
+                    return Refusal::new(option, format!("the store {name} has no place")).help("leave it out").err();
+                }
+            }
+        }
+        let mut place = Self { store, env: settings, data, title: String::new() };
+        place.title = place.shown();
+        Ok(place)
+    }
+
+    pub fn keeps_files(&self) -> bool {
+        self.store.grants().contains(&Grant::Directory)
+    }
+
+    /// The value that a variable of the store has.
+    fn variable(&self, name: &str) -> Option<String> {
+        let given = self.env.iter().rev().find_map(|text| match text.split_once('=') {
+            Some((given, value)) => (given == name).then(|| value.to_string()),
+            None => (text == name).then(|| std::env::var(name).ok()).flatten(),
+        });
+        given.or_else(|| std::env::var(name).ok())
+    }
+
+    /// The limits that hold for every store.
+    pub fn limits(&self) -> Result<Limits> {
+        let value = COMMON.iter().filter_map(|known| Some((known.name.to_string(), self.variable(known.name)?)));
+        Limits::from_settings(&Settings::new(value))
+            .map_err(|e| Box::new(Refusal::new(&self.title, e.message().to_string())))
+    }
+
+    fn shown(&self) -> String {
+        let name = self.store.name;
+        if self.keeps_files() {
+            return format!("{name}:{}", self.data.display());
+        }
+        let endpoint = self.store.variables.iter().find(|variable| variable.role == Role::Endpoint);
+        let addresses = endpoint.and_then(|variable| self.variable(variable.name));
+        let addresses = addresses.and_then(|text| Address::parse_list(&text).ok()).unwrap_or_default();
+        let hosts: Vec<_> = addresses
+            .iter()
+            .map(|address| match address.port_or_default() {
+                Some(port) => format!("{}:{port}", address.host),
+                None => address.host.clone(),
+            })
+            .collect();
+        if hosts.is_empty() { name.into() } else { format!("{name} at {}", hosts.join(", ")) }
+    }
+
+    /// The names of its buckets.
+    pub fn buckets(&self) -> Result<Vec<String>> {
+        if !self.keeps_files() {
+            return Refusal::new(&self.title, "this store does not know its buckets")
+                .note("a bucket is a part of its keys' names there, and nothing lists them")
+                .help("name the buckets: --bucket default")
+                .err();
+        }
+        let known = crate::commands::store::Place::open(&self.directory()?, "kv buckets")?;
+        let mut names = Vec::new();
+        for directory in known.store_or_none()? {
+            match crate::commands::store::Place::bucket(&directory) {
+                Some(name) if name == ":cache:" => {}
+                Some(name) => names.push(name),
+                None => {
+                    return Refusal::new(&self.title, "the name of a bucket is not known")
+                        .note(format!("its directory, {directory}, has only a hash of it, because it is long"))
+                        .help("name the buckets, with --bucket")
+                        .err();
+                }
+            }
+        }
+        Ok(names)
+    }
+
+    /// The directory with the buckets, which `KEYVALUE_DIR` may put inside the one that is granted.
+    fn directory(&self) -> Result<PathBuf> {
+        let inside = self.variable("KEYVALUE_DIR").filter(|text| !text.is_empty());
+        Ok(inside.map_or_else(|| self.data.clone(), |path| self.data.join(path.trim_start_matches('/'))))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_directory_or_the_address_of_a_server() {
+        let parse = |text: &str| Place::parse("--store", text, Path::new("data"), &[]).unwrap();
+        assert_eq!(parse("files").data, Path::new("data"));
+        assert_eq!(parse("files:./other").data, Path::new("./other"));
+        let cases = [
+            ("redis://:secret@cache:7000/1", "KEYVALUE_REDIS_URL=redis://:secret@cache:7000/1", "redis at cache:7000"),
+            ("etcd:http://a,http://b:1", "KEYVALUE_ETCD_ENDPOINTS=http://a,http://b:1", "etcd at a:80, b:1"),
+            ("etcd://a:2379", "KEYVALUE_ETCD_ENDPOINTS=http://a:2379", "etcd at a:2379"),
+        ];
+        for (text, variable, title) in cases {
+            let place = parse(text);
+            assert_eq!((place.env[1].as_str(), place.title.as_str()), (variable, title));
+        }
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_without_its_password() {
+        for text in ["tape", "files:", "postgres://:secret@db", "rediss"] {
+            let refused = Place::parse("--store", text, Path::new("data"), &[]).err().unwrap().to_string();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
+    }
+}
