@@ -4,9 +4,9 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
 const CODES: &str = "\
-Exit codes: 0 success; 1 kvfuse cannot work with the component; 2 invalid command line; 3 a file
-cannot be read or written; 4 a store is damaged, or not all of it could be read. `kvfuse run` exits with the component's own code;
-125 if it could not be run, 134 if it trapped.";
+Exit codes: 0 success; 1 kvfuse cannot work with the component or the store; 2 invalid command line; 3 a file cannot be read or
+written; 4 a store or a dump is damaged, or not all of it could be read or kept; 5 there is no such key. `kvfuse run` exits with
+the component's own code; 125 if it could not be run, 134 if it trapped.";
 
 /// Gives any WebAssembly component a key-value store.
 #[derive(Parser)]
