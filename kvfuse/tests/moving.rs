@@ -11,7 +11,7 @@ use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::redis::Redis;
 use kvfuse_transport::files::native::ReadWrite;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
@@ -313,6 +313,44 @@ fn a_dump_passes_through_a_pipe() {
     has(&*bucket(&folder, "copy", "default"), &strange());
 }
 
+/// The most memory that a process has had, in bytes.
+#[cfg(target_os = "linux")]
+fn peak(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn moving_takes_the_memory_of_a_few_batches() {
+    let folder = Folder::new();
+    let source = bucket(&folder, "data", "default");
+    let size: u64 = 300 << 20;
+    // Small ones first, so that batches have as many keys as they ever do.
+    set(&*source, &many(2000));
+    for n in 0..size >> 17 {
+        source.set(&format!("large {n}"), &vec![n as u8; 128 << 10]).unwrap();
+    }
+    // Compiling the provider takes more.
+    folder.kvfuse(&["kv", "get", "key 1"]).ok();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kvfuse"))
+        .args(["dump", "-"])
+        .current_dir(folder.path(""))
+        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut out = child.stdout.take().unwrap();
+    // All but what a pipe holds, so that it still runs.
+    let read = std::io::copy(&mut out.by_ref().take(size), &mut std::io::sink()).unwrap();
+    let peak = peak(&child);
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(read == size && peak < size * 2 / 3, "{peak} bytes");
+}
+
 #[test]
 fn what_cannot_be_moved_is_refused() {
     let folder = Folder::new();
@@ -322,6 +360,7 @@ fn what_cannot_be_moved_is_refused() {
     says(&copy("files:empty", "files:x"), 1, "there is no bucket in this store");
     set(&*bucket(&folder, "data", "default"), &many(1));
     says(&copy("files:data", "files:./data"), 1, "this is the store that is copied from");
+    says(&copy("redis://h:1/2", "redis://h:1/2"), 1, "this is the store that is copied from");
     says(&copy("files:data", "tape"), 1, "there is no store called \"tape\"");
     says(&copy("files:data", "redis://127.0.0.1:1"), 1, "cannot be reached");
     says(&folder.kvfuse(&["copy", "--from", "files"]), 2, "--to");

@@ -24,7 +24,8 @@ const DATA: &str = "data";
 pub async fn copy(options: &Copy) -> Result<ExitCode> {
     let from = Arc::new(Place::parse("--from", &options.from, Path::new(DATA), &options.from_env)?);
     let to = Place::parse("--to", &options.to, Path::new(DATA), &options.to_env)?;
-    if from.keeps_files() && to.keeps_files() && same(&from.data, &to.data) && options.from_env == options.to_env {
+    let alike = from.store.name == to.store.name && from.env == to.env;
+    if alike && (!from.keeps_files() || same(&from.data, &to.data)) {
         return Refusal::new("--to", "this is the store that is copied from").err();
     }
     let buckets = chosen(&options.buckets, &from)?;

@@ -4,12 +4,12 @@ use super::place::Place;
 use crate::catalogue;
 use crate::needs::Needs;
 use crate::refusal::{Refusal, Result, code};
-use crate::run::{Flags, Grants, Host, reasons};
+use crate::run::{Flags, Grants, Host, linker, reasons};
 use crate::table::Grant;
 use exports::wasi::keyvalue::store::{Error, KeyResponse};
 use std::path::PathBuf;
 use std::sync::Arc;
-use wasmtime::component::{Component, Linker, ResourceAny};
+use wasmtime::component::{Component, ResourceAny};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 
 // Of wit/draft2, the functions that are called. A provider whose functions have other types is refused.
@@ -126,10 +126,7 @@ impl Session {
         config.cache(Cache::new(CacheConfig::new()).ok());
         let engine = Engine::new(&config).map_err(failed)?;
         let component = Component::new(&engine, &provider.bytes).map_err(failed)?;
-        let mut linker = Linker::<Host>::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-            .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
-            .map_err(failed)?;
+        let linker = linker(&engine, false).map_err(failed)?;
         let ready = linker.instantiate_pre(&component).and_then(ProviderPre::new).map_err(failed)?;
         let made = Made { ready, grants, file: PathBuf::from(&provider.file), title: place.title.clone() };
         Arc::new(made).open(bucket).await

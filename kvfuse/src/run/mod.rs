@@ -121,7 +121,7 @@ async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Op
 }
 
 /// Everything that is provided. What it may reach is in [`Host`].
-fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host>> {
+pub fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::<Host>::new(engine);
     p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
