@@ -115,7 +115,7 @@ impl Session {
             sockets: granted.contains(&Grant::Network),
             ..Needs::default()
         };
-        let flags = Flags { arguments: &[], env: &place.env, net: &[], dir: &[], data: &place.data };
+        let flags = Flags { arguments: &[], env: &place.env, net: &[], dir: &[], data: &place.data, alone: true };
         let grants = Grants::with(&flags, Some(provider), &needs).map_err(|refusal| {
             let kept = if place.keeps_files() { code::FILES } else { code::REFUSED };
             Box::new(refusal.with_code(kept))

@@ -23,6 +23,7 @@ pub struct Grants {
     directories: Vec<(PathBuf, String)>,
     endpoints: Endpoints,
     sockets: bool,
+    alone: bool,
 }
 
 /// The servers that may be connected to: a host as it was configured, and a port.
@@ -36,12 +37,15 @@ pub struct Flags<'a> {
     pub net: &'a [String],
     pub dir: &'a [String],
     pub data: &'a Path,
+    /// Files are read and written on the thread that runs the component, which has nothing else to do meanwhile. Without it,
+    /// each call is handed to another thread and back.
+    pub alone: bool,
 }
 
 impl Grants {
     pub fn new(options: &Run, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
         let Run { arguments, env, net, dir, data, .. } = options;
-        Self::with(&Flags { arguments, env, net, dir, data }, provider, needs)
+        Self::with(&Flags { arguments, env, net, dir, data, alone: false }, provider, needs)
     }
 
     pub fn with(options: &Flags<'_>, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
@@ -109,6 +113,7 @@ impl Grants {
             directories,
             endpoints: Endpoints(Arc::new(endpoints)),
             sockets,
+            alone: options.alone,
         })
     }
 
@@ -116,6 +121,7 @@ impl Grants {
     pub fn host(&self, component: &Path) -> Result<Host> {
         let mut wasi = WasiCtxBuilder::new();
         let name = component.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        wasi.allow_blocking_current_thread(self.alone);
         wasi.inherit_stdio().arg(name).args(&self.arguments).envs(&self.variables);
         for (path, guest) in &self.directories {
             wasi.preopened_dir(path, guest, FsPerms::ReadWrite).map_err(|e| {
