@@ -261,8 +261,8 @@ fn a_load_that_is_killed_goes_on_where_it_was() {
         folder.kvfuse(&[&["load", file, "--store", &url, "--progress", "position"], more].concat())
     };
     // The position is of this dump and of this store.
-    set(&*bucket(&folder, "data", "default"), &[("another".into(), b"1".to_vec())]);
-    folder.kvfuse(&["dump", "other"]).ok();
+    set(&*bucket(&folder, "data2", "default"), &many(20_001));
+    folder.kvfuse(&["dump", "other", "--store", "files:data2"]).ok();
     says(&load("other", &[]), 1, "the file of --progress is about another dump");
     let elsewhere = folder.kvfuse(&["load", "d", "--store", "files:x", "--progress", "position"]);
     says(&elsewhere, 1, "into another store");

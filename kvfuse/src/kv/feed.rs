@@ -60,7 +60,7 @@ async fn send_store(
         if send.send(Ok(Event::Bucket(bucket))).await.is_err() {
             return Ok(());
         }
-        let mut pairs = Pairs::new(&mut session, "", cursor.take());
+        let mut pairs = Pairs::new(&mut session, "", cursor.take()).await?;
         while let Some(part) = pairs.next().await? {
             let event = match part {
                 Part::Pairs(pairs) => Event::Pairs(pairs),

@@ -1,23 +1,24 @@
 //! The pairs of a bucket, in batches that take a bounded amount of memory.
 
-use super::session::{Failed, Pair, Session, shown};
+use super::session::{Failed, KeyResponse, Pair, Session, shown};
 use crate::refusal::Result;
 use std::collections::VecDeque;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Most keys of a batch.
 pub const KEYS: usize = 500;
 /// Bytes of values that a batch is to have. One that has more makes the next one smaller.
 pub const BYTES: usize = 4 << 20;
 
-/// A listing with the values.
+/// A listing with the values. The keys are listed ahead, by an instance of their own.
 pub struct Pairs<'a> {
     session: &'a mut Session,
     prefix: &'a str,
+    pages: Receiver<Result<KeyResponse>>,
     /// Of the page.
     keys: VecDeque<String>,
-    /// After the page. `None` before the first one and after the last one.
+    /// After the page, while there is another one.
     cursor: Option<String>,
-    begun: bool,
     /// Keys of the next batch.
     next: usize,
 }
@@ -30,9 +31,10 @@ pub enum Part {
 }
 
 impl<'a> Pairs<'a> {
-    pub fn new(session: &'a mut Session, prefix: &'a str, cursor: Option<String>) -> Self {
-        let begun = false;
-        Self { session, prefix, keys: VecDeque::new(), cursor, begun, next: KEYS / 8 }
+    pub async fn new(session: &'a mut Session, prefix: &'a str, cursor: Option<String>) -> Result<Self> {
+        let (send, pages) = channel(1);
+        tokio::spawn(list(session.another().await?, cursor, send));
+        Ok(Self { session, prefix, pages, keys: VecDeque::new(), cursor: None, next: KEYS / 8 })
     }
 
     /// The next part; `None` after the last one.
@@ -45,18 +47,13 @@ impl<'a> Pairs<'a> {
                 }
                 return Ok(Some(Part::Pairs(pairs)));
             }
-            if self.begun && self.cursor.is_none() {
-                return Ok(None);
-            }
-            let reported = if self.begun { self.cursor.clone() } else { None };
-            let page = self.session.list(self.cursor.as_deref()).await;
-            let page = page.map_err(|e| self.session.failed("its keys cannot be listed", &e))?;
-            self.begun = true;
-            self.cursor = page.cursor;
-            self.keys.extend(page.keys.into_iter().filter(|key| key.starts_with(self.prefix)));
-            if let Some(position) = reported {
+            if let Some(position) = self.cursor.take() {
                 return Ok(Some(Part::Position(position)));
             }
+            let Some(page) = self.pages.recv().await else { return Ok(None) };
+            let page = page?;
+            self.cursor = page.cursor;
+            self.keys.extend(page.keys.into_iter().filter(|key| key.starts_with(self.prefix)));
         }
     }
 
@@ -85,6 +82,18 @@ impl<'a> Pairs<'a> {
                 };
                 Err(self.session.failed(&format!("the value of the key {} cannot be read", shown(key)), &e))
             }
+        }
+    }
+}
+
+/// Lists all keys, until nobody wants them any more.
+async fn list(mut session: Session, mut cursor: Option<String>, send: Sender<Result<KeyResponse>>) {
+    loop {
+        let page = session.list(cursor.as_deref()).await;
+        let page = page.map_err(|e| session.failed("its keys cannot be listed", &e));
+        cursor = page.as_ref().ok().and_then(|page| page.cursor.clone());
+        if send.send(page).await.is_err() || cursor.is_none() {
+            return;
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::needs::Needs;
 use crate::refusal::{Refusal, Result, code};
 use crate::run::{Flags, Grants, Host, linker, reasons};
 use crate::table::Grant;
-use exports::wasi::keyvalue::store::{Error, KeyResponse};
+use exports::wasi::keyvalue::store::Error;
+pub use exports::wasi::keyvalue::store::KeyResponse;
 use std::path::PathBuf;
 use std::sync::Arc;
 use wasmtime::component::{Component, ResourceAny};
@@ -130,6 +131,13 @@ impl Session {
         let ready = linker.instantiate_pre(&component).and_then(ProviderPre::new).map_err(failed)?;
         let made = Made { ready, grants, file: PathBuf::from(&provider.file), title: place.title.clone() };
         Arc::new(made).open(bucket).await
+    }
+
+    /// Another instance, with the same bucket.
+    pub fn another(&self) -> impl Future<Output = Result<Self>> + use<> {
+        // Nothing of this instance may be held while the other one starts.
+        let (made, name) = (self.made.clone(), self.name.clone());
+        async move { made.open(&name).await }
     }
 
     /// Replaces the instance, of which a call trapped.

@@ -199,7 +199,7 @@ async fn bulk_get_all(session: &mut Session, prefix: &str) -> Result<ExitCode> {
     let mut out = Out::new();
     let mut progress = Progress::new();
     let mut total = 0u64;
-    let mut pairs = Pairs::new(session, prefix, None);
+    let mut pairs = Pairs::new(session, prefix, None).await?;
     while let Some(part) = pairs.next().await? {
         let Part::Pairs(pairs) = part else { continue };
         for (key, value) in pairs {
