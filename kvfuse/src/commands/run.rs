@@ -110,7 +110,9 @@ fn start(
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<ExitCode> {
-    let grants = crate::run::Grants::new(options, provider, needs)?;
+    // A handler serves many requests on the same threads.
+    let alone = subject.kind != Kind::Handler;
+    let grants = crate::run::Grants::new(options, provider, needs, alone)?;
     let how = crate::run::Options {
         address: options.addr,
         keep: !options.no_cache,

@@ -43,9 +43,9 @@ pub struct Flags<'a> {
 }
 
 impl Grants {
-    pub fn new(options: &Run, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
+    pub fn new(options: &Run, provider: Option<&Provider>, needs: &Needs, alone: bool) -> Result<Self> {
         let Run { arguments, env, net, dir, data, .. } = options;
-        Self::with(&Flags { arguments, env, net, dir, data, alone: false }, provider, needs)
+        Self::with(&Flags { arguments, env, net, dir, data, alone }, provider, needs)
     }
 
     pub fn with(options: &Flags<'_>, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
