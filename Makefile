@@ -72,7 +72,7 @@ test: build servers test-guests conformance-guests consumers ## every test, and 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: lint test-languages additions ## what CI runs after `make test`: lints, other languages, a store and a generation added, a soak
+test-full: lint test-languages ## what CI runs after `make test`: lints, consumers in other languages, a soak
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
 

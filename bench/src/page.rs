@@ -129,6 +129,7 @@ fn machine() -> Result<String> {
     let folder = scratch.path().display().to_string();
     let system = said("df", &["--output=fstype", &folder]).unwrap_or_else(unknown);
     let kernel = said("uname", &["-sr"]).unwrap_or_else(unknown);
+    let kernel = kernel.split('-').next().unwrap_or_default();
     let date = said("date", &["-u", "+%F"]).unwrap_or_else(unknown);
     let wasmtime = kvfuse_tests::command_line()?.arg("--version").output()?;
     let wasmtime = String::from_utf8_lossy(&wasmtime.stdout);
