@@ -38,7 +38,11 @@ fn every_language_stores_and_reads_through_redis() {
         folder.write("app.wasm", built(&format!("kv_{language}.wasm")));
         folder.kvfuse(&["fuse", "app.wasm", "--store", "redis"]).ok();
         let variable = ("KEYVALUE_REDIS_URL", url.as_str());
-        folder.run(wasmtime().args(["compile", "app.fused.wasm", "-o", "app.cwasm"])).ok();
+        // Code is compiled for the options that it runs with.
+        let options: Vec<_> =
+            line(&folder, "app.fused.wasm", variable).get_args().map(|word| word.to_owned()).collect();
+        let wasm = options.windows(2).filter(|pair| pair[0] == "-W").flatten();
+        folder.run(wasmtime().arg("compile").args(wasm).args(["app.fused.wasm", "-o", "app.cwasm"])).ok();
         for run in 1..=2 {
             let mut command = precompiled(&folder, "app.fused.wasm", "app.cwasm", variable);
             assert_eq!(folder.run(&mut command).ok(), format!("{greeting}: run {run}\n"));

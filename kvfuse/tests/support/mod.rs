@@ -6,13 +6,15 @@
 pub mod node;
 pub mod server;
 
+use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{ManglingAndAbi, Resolve};
 
-/// A folder of its own, in which the program runs, so that messages show plain file names.
-pub struct Folder(tempfile::TempDir);
+/// A folder of its own, in which the program runs, so that messages show plain file names. A test that hangs while it has
+/// one is ended.
+pub struct Folder(tempfile::TempDir, Watchdog);
 
 pub struct Ran {
     pub code: Option<i32>,
@@ -22,7 +24,7 @@ pub struct Ran {
 
 impl Folder {
     pub fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+        Self(tempfile::tempdir().unwrap(), Watchdog::of_the_test())
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
