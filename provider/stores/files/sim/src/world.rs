@@ -247,6 +247,9 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
     Ok(shared.counts)
 }
 
+/// Far more calls than any plan takes.
+const MOST_STEPS: usize = 20_000_000;
+
 /// Runs all instances to their end, or to the step at which the power is cut.
 fn interleave(
     disk: &Disk,
@@ -289,6 +292,9 @@ fn interleave(
         steps += 1;
         if cut.is_some_and(|cut| steps > cut) {
             break;
+        }
+        if steps > MOST_STEPS {
+            return Err(format!("the instances have not come to an end after {MOST_STEPS} calls: they hang"));
         }
         let number = {
             let mut shared = shared.borrow_mut();
