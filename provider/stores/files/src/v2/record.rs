@@ -16,11 +16,11 @@
 //! | file name | depth of the node 1, its bits 8, generation 8, id 8 |
 
 use crate::hash::Checks;
-use crate::record::{Bytes, FileValue, Key, Plan, Seal, TAG_SHIFT};
+use crate::part;
+use crate::record::{Bytes, FileValue, Key, Plan, Seal};
 
 /// The format that this module reads.
 pub const FORMAT: u16 = 2;
-const LENGTH_MASK: u32 = (1 << TAG_SHIFT) - 1;
 
 /// A value as a record has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,27 +111,13 @@ pub struct Base<'a> {
     pub pairs: Pairs<'a>,
 }
 
-/// `blob` is the offset of the next blob, and is moved on.
+/// A value as format 3 has it, but never in pieces. `blob` is the offset of the next blob, and is moved on.
 fn value<'a>(bytes: &mut Bytes<'a>, blob: &mut u32) -> Option<Value<'a>> {
-    let word = bytes.u32()?;
-    let length = word & LENGTH_MASK;
-    match word >> TAG_SHIFT {
-        0 => Some(Value::Small(bytes.take(length as usize)?)),
-        1 => {
-            let at = *blob;
-            *blob = at.checked_add(length)?;
-            Some(Value::Blob { at, length, check: bytes.u64()? })
-        }
-        2 if length == 0 => {
-            let size = bytes.u64()?;
-            let check = match (bytes.u8()?, bytes.u64()?) {
-                (0, 0) => None,
-                (1, check) => Some(check),
-                _ => return None,
-            };
-            Some(Value::File(FileValue { name: bytes.name()?, size, check }))
-        }
-        _ => None,
+    match bytes.value(blob)? {
+        part::Value::Small(bytes) => Some(Value::Small(bytes)),
+        part::Value::Blob { at, length, check } => Some(Value::Blob { at, length, check }),
+        part::Value::File(file) => Some(Value::File(file)),
+        part::Value::Pieces(_) => None,
     }
 }
 
