@@ -76,7 +76,7 @@ impl Frame<'_> {
 }
 
 /// Bytes of a frame with so many of head and of blobs.
-fn size(head: usize, blobs: usize) -> usize {
+pub fn size(head: usize, blobs: usize) -> usize {
     OVERHEAD.saturating_add(head).saturating_add(blobs)
 }
 

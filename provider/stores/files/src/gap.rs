@@ -4,7 +4,7 @@
 //! leaves zeros, to a record's end or to the end of a page. Everything else was changed by something else: above all a
 //! record that has all its bytes, so that the next one begins where this one says it ends, and is not as it was written.
 
-use crate::frame::{self, HEADER, OVERHEAD, Read};
+use crate::frame::{self, HEADER, Read};
 use crate::hash::Checks;
 use crate::record;
 
@@ -98,7 +98,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return if lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) };
     }
     let whole = match frame::lengths(checks, piece) {
-        Some((head, blobs)) => OVERHEAD + head + blobs,
+        Some((head, blobs)) => frame::size(head, blobs),
         None if piece.len() < HEADER => {
             torn.push(piece);
             return Gap::Torn;
@@ -154,7 +154,7 @@ fn begun<'a>(checks: &Checks, marker: &'a [u8], bytes: &'a [u8]) -> Vec<&'a [u8]
 fn missing(checks: &Checks, begun: &[u8], rest: &[u8]) -> Option<usize> {
     let header = [begun, rest.get(..HEADER).unwrap_or(rest)].concat();
     let (head, blobs) = frame::lengths(checks, &header)?;
-    (OVERHEAD + head + blobs).checked_sub(begun.len())
+    frame::size(head, blobs).checked_sub(begun.len())
 }
 
 fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {

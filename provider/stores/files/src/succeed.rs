@@ -113,7 +113,7 @@ impl<D: Directory> Tree<D> {
             match seal.plan {
                 Plan::Compact => {
                     let next = generation.saturating_add(1);
-                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(self.config.memory / 8) };
+                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(&self.config) };
                     let Some(mut new) = self.make(node, next, Some(&mut old), &mut files)? else { return Ok(()) };
                     if new.poisoned {
                         if new.sealed().is_none() {
@@ -125,7 +125,7 @@ impl<D: Directory> Tree<D> {
                     break (vec![new], NodeState { split: false, generation: next, seal: seal.id });
                 }
                 Plan::Split => {
-                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(self.config.memory / 8) };
+                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(&self.config) };
                     let made = self.make_children(&mut old, &mut files)?;
                     break (made, NodeState { split: true, generation, seal: seal.id });
                 }

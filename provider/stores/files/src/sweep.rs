@@ -5,6 +5,7 @@
 //! than read one by one.
 
 use crate::cache::RunKind;
+use crate::config::Config;
 use crate::frame::{self, HEADER};
 use crate::name::Node;
 use crate::run::{self, Marks, Run, first_of, page_of};
@@ -30,9 +31,9 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Through all of a segment, with so many bytes of memory, about.
-    pub fn whole(most: usize) -> Self {
-        Self { most, ..Self::default() }
+    /// Through all of a segment, with an eighth of the memory for records, about.
+    pub fn whole(config: &Config) -> Self {
+        Self { most: config.memory / 8, ..Self::default() }
     }
 
     fn on(&mut self, file: u64) {
@@ -133,7 +134,7 @@ impl<F: File> Segment<F> {
                 if enough { continue } else { return None }
             };
             let (head, blobs) = frame::lengths(&self.checks, window.1.get(from..)?)?;
-            let whole = frame::OVERHEAD + head + blobs;
+            let whole = frame::size(head, blobs);
             if whole <= size {
                 return window.1.get(from..from + whole);
             }

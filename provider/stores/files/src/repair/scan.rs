@@ -1,6 +1,6 @@
 //! All that a damaged segment's file still has, in order. Pure.
 
-use crate::frame::{self, OVERHEAD, Read};
+use crate::frame::{self, Read};
 use crate::gap::{self, Gap};
 use crate::hash::Checks;
 use crate::record::{self, Op, Record, Seen, Value};
@@ -105,7 +105,7 @@ impl<'a> Scan<'a, '_> {
     /// What a damaged record still says, and how long it is.
     fn partly(&self, piece: &'a [u8], at: usize) -> Option<(Event<'a>, usize)> {
         let (head, blobs) = frame::lengths(self.checks, piece)?;
-        let size = OVERHEAD + head + blobs;
+        let size = frame::size(head, blobs);
         if piece.len() < size {
             return None;
         }

@@ -203,7 +203,7 @@ impl<D: Directory> Walk<'_, D> {
 
     /// Takes the part of a segment that a node covers: as the store itself reads it, or else what can be read.
     fn take(&mut self, segment: &mut Segment<D::File>, follows: Option<u64>, node: Node) -> Result<()> {
-        let (mut pairs, mut sweep) = (Vec::new(), Sweep::whole(self.tree.config.memory / 8));
+        let (mut pairs, mut sweep) = (Vec::new(), Sweep::whole(&self.tree.config));
         for slice in segment.slice_of(node.first())..=segment.slice_of(node.last()) {
             match segment.slice(&self.tree.keys, slice, &mut sweep) {
                 Ok(slice) => pairs.extend(slice.items.into_iter().filter(|item| node.covers(item.place))),

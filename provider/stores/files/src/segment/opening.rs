@@ -2,7 +2,7 @@
 
 use super::{BaseAt, CHUNK, IndexAt, MAX_SIZE, Phase, Segment};
 use crate::flaw::Flaw;
-use crate::frame::{self, HEADER, MAX_FRAME, OVERHEAD, Read};
+use crate::frame::{self, HEADER, MAX_FRAME, Read};
 use crate::gap::{self, Gap};
 use crate::hash::Keys;
 use crate::record::{self, Base, Index, Record};
@@ -66,7 +66,7 @@ impl<F: File> Segment<F> {
                 && self.spend(rest)
                 && matches!(frame::read(&self.checks, rest), Read::Whole(frame)
                     if record::decode(&self.checks, frame.head, frame.blobs).is_some());
-            at += if whole { OVERHEAD + head + blobs } else { 1 };
+            at += if whole { frame::size(head, blobs) } else { 1 };
         }
         Ok(roots)
     }

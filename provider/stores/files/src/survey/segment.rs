@@ -74,7 +74,7 @@ pub fn part<F: File>(
         }
         other => other,
     };
-    let mut sweep = Sweep::whole(segment.config.memory / 8);
+    let mut sweep = Sweep::whole(&segment.config);
     for slice in 0..segment.slices() {
         let items = match segment.slice(keys, slice, &mut sweep) {
             Ok(slice) => slice.items,
