@@ -81,12 +81,11 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     if !piece.starts_with(&checks.marker()) {
-        // A torn marker, before zeros or at the very end.
-        let marker_cut = |bytes: &[u8]| bytes.len() < 4 && checks.marker().starts_with(bytes);
+        // A torn marker, alone or among zeros: what was before it can be lost as well as what is behind it.
         let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let before = piece.iter().take_while(|byte| **byte == 0).count();
-        let (begun, rest) = (piece.get(..after).unwrap_or_default(), piece.get(before..).unwrap_or_default());
-        if marker_cut(begun) || marker_cut(rest) {
+        let begun = piece.get(..after).unwrap_or_default();
+        let zeros = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
+        if cut_markers(&checks.marker()).chain([&[][..]]).any(|cut| begun.strip_suffix(cut).is_some_and(zeros)) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
         // The rest of a cut record can be cut off as well. That is not certain, but there is a torn record.
@@ -327,6 +326,16 @@ mod tests {
         bytes[page.clone()].fill(0);
         let end = page.end + bytes[page.end..].windows(4).position(|four| four == checks().marker()).expect("a record");
         assert_eq!(judge(&checks(), &bytes[..end], offset as u64), Gap::Lost);
+    }
+
+    #[test]
+    fn a_lost_record_and_the_next_one_torn_within_its_marker_are_lost() {
+        // A failed sync dropped the first, and of what was appended behind it a power cut left some bytes.
+        let marker = checks().marker();
+        for cut in 1..marker.len() {
+            let bytes = [&[0; 70], &marker[..cut], &[0; 129]].concat();
+            assert_eq!(judge(&checks(), &bytes, 1123), Gap::Lost, "{cut}");
+        }
     }
 
     #[test]
