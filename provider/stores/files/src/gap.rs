@@ -81,13 +81,12 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     if !piece.starts_with(&checks.marker()) {
-        // A torn marker, alone or among zeros: what was before it can be lost as well as what is behind it.
-        let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let begun = piece.get(..after).unwrap_or_default();
-        let zeros = |bytes: &[u8]| bytes.iter().all(|byte| *byte == 0);
-        if cut_markers(&checks.marker()).chain([&[][..]]).any(|cut| begun.strip_suffix(cut).is_some_and(zeros)) {
+        // Torn markers, alone or among zeros: power was cut more than once, or what was before one is lost as well.
+        if only_torn_markers(piece, &checks.marker()) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
+        let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let begun = piece.get(..after).unwrap_or_default();
         // The rest of a cut record can be cut off as well. That is not certain, but there is a torn record.
         let lacks = |torn: &[u8]| missing(checks, torn, &[]).or_else(|| missing(checks, torn, begun));
         let may_be_rest = |torn: &&[u8]| lacks(torn).is_some_and(|missing| missing > begun.len());
@@ -96,14 +95,12 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         }
         return if lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) };
     }
-    let whole = match frame::lengths(checks, piece) {
-        Some((head, blobs)) => frame::size(head, blobs),
-        None if piece.len() < HEADER => {
-            torn.push(piece);
-            return Gap::Torn;
-        }
-        None => HEADER,
-    };
+    let known = frame::lengths(checks, piece).map(|(head, blobs)| frame::size(head, blobs));
+    if known.is_none() && piece.len() < HEADER {
+        torn.push(piece);
+        return Gap::Torn;
+    }
+    let whole = known.unwrap_or(HEADER);
     // Behind it the next one may have begun. One byte of that may be the end, changed, unless they differ in several bits.
     let marker = checks.marker();
     let several = marker.first().is_some_and(|first| (first ^ checks.end()).count_ones() > 1);
@@ -116,7 +113,12 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
     // No single flipped bit makes an end zero.
-    if piece.last() == Some(&0) || lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) }
+    let end = known.map_or(begun.last(), |whole| piece.get(whole - 1));
+    if end == Some(&0) || piece.last() == Some(&0) || lost_page(piece, offset) {
+        Gap::Lost
+    } else {
+        unexplained(checks, torn)
+    }
 }
 
 /// What nothing explains. The rests of records that were cut at the same time can lie in any order.
@@ -126,6 +128,17 @@ fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
             && (begun.len() < HEADER || missing(checks, begun, &[]).is_some_and(|missing| missing > 0))
     };
     if torn.iter().any(cut) { Gap::Unclear } else { Gap::Damaged }
+}
+
+/// Whether bytes are nothing but zeros and cut markers.
+fn only_torn_markers(mut bytes: &[u8], marker: &[u8]) -> bool {
+    loop {
+        let rest = cut_markers(marker).filter_map(|cut| bytes.strip_suffix(cut)).last();
+        match rest.or_else(|| bytes.strip_suffix(&[0])) {
+            Some(rest) => bytes = rest,
+            None => return bytes.is_empty(),
+        }
+    }
 }
 
 /// Records that were cut within their marker: these cannot be found, but their beginnings are known.
@@ -340,11 +353,16 @@ mod tests {
 
     #[test]
     fn what_a_power_cut_zeroed_is_lost_and_not_damaged() {
-        let one = record(1, b"one");
+        let (one, marker) = (record(1, b"one"), checks().marker());
         for length in 0..one.len() - 2 {
             let mut bytes = one.clone();
             bytes[length..].fill(0);
             assert!(judge(&checks(), &bytes, 5) <= Gap::Lost, "{length}");
+            // And a second power cut tore what was appended then.
+            for cut in 1..marker.len() {
+                let bytes = [&bytes, &marker[..cut]].concat();
+                assert!(judge(&checks(), &bytes, 5) <= Gap::Lost, "{length} {cut}");
+            }
         }
         assert_eq!(judge(&checks(), &[0; 300], 5), Gap::Lost);
         // A page went, and the one behind it stayed.

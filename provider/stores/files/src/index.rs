@@ -31,8 +31,10 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
     // The larger the index already is, the more it takes to make writing it again worthwhile. What is not in it is in
     // memory, where there is room for that, and a fresh instance has to read it.
     let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
-    let room = (config.memory / 3 / open.max(1)) as u64;
-    let again = again.max(room).min(config.segment / 2);
+    let share = (config.memory / open.max(1)) as u64;
+    // A tail takes about 5/4 of its bytes in memory, and is half full on average. One that does not fit is read again by
+    // whoever needs it next, which costs more than an index.
+    let again = again.max(share / 3).min(share).min(config.segment / 2);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live

@@ -58,6 +58,7 @@ pub mod config;
 mod encode;
 mod error;
 mod flaw;
+mod follow;
 mod frame;
 mod gap;
 mod hash;

@@ -31,17 +31,20 @@ impl<F: File> Segment<F> {
         if let Some(old) = &self.old {
             return Ok(old.get(name.hash, name.id(), name.is_far()));
         }
-        if let Known::Open = self.tail.get(name.hash, name.id(), name.is_far()) {
-            self.warm(name, 0)?;
-        }
         match self.tail.get(name.hash, name.id(), name.is_far()) {
             Known::Value(version, value, source) => {
                 let found = Found { version, value: value.to_stored() };
-                self.certain(source)?;
-                Ok(Some(found))
+                self.certain(source).map(|()| Some(found))
             }
             Known::Gone(source) => self.certain(source).map(|()| None),
-            Known::Nothing | Known::Open => self.below(name.hash, &|key| name.is(key)),
+            Known::Nothing => self.below(name.hash, &|key| name.is(key)),
+            Known::Open => {
+                self.warm(name, 0)?;
+                match self.tail.get(name.hash, name.id(), name.is_far()) {
+                    Known::Open => Err(self.damaged("an operation waits for what cannot be looked up")),
+                    _ => self.find(name),
+                }
+            }
         }
     }
 
@@ -113,8 +116,7 @@ impl<F: File> Segment<F> {
         let Some(index) = &self.index else { return Ok(None) };
         let page = self.page(RunKind::Index, &index.run, page_of(self.node, index.run.pages(), place))?;
         // The latest first; another key may have the same place.
-        let mut marks: Vec<Mark> =
-            Marks::new(content(&page)).chain(Marks::new(&index.last)).filter(|mark| mark.place == place).collect();
+        let mut marks: Vec<Mark> = Marks::at(content(&page), place).chain(Marks::at(&index.last, place)).collect();
         marks.sort_by_key(|mark| std::cmp::Reverse(mark.version));
         for mark in marks {
             let found = self.source(&mark, &Sweep::default(), |key, found| is(key).then_some(found))?;

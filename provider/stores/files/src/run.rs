@@ -26,6 +26,8 @@ const CHECK: usize = 8;
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
 /// Bytes of a mark; those of counters are longer.
 pub const MARK: usize = 23;
+/// The last of these bytes, in a counter's.
+const COUNTER: u8 = 2;
 /// Most pages of a run: its directory has to fit into one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
 /// Attempts at a frame, each undone by a host that cuts appends.
@@ -170,7 +172,7 @@ impl Mark {
             What::Value => out.push(0),
             What::Gone => out.push(1),
             What::Counter(n) => {
-                out.push(2);
+                out.push(COUNTER);
                 out.extend_from_slice(&n.to_le_bytes());
             }
         }
@@ -184,6 +186,17 @@ impl<'a> Marks<'a> {
     pub fn new(content: &'a [u8]) -> Self {
         Self(Bytes(content))
     }
+
+    /// Those of one place, of marks that come by place. The others are passed over without being decoded.
+    pub fn at(mut content: &'a [u8], place: u64) -> impl Iterator<Item = Mark> + use<'a> {
+        while let Some((mark, rest)) = content.split_first_chunk::<MARK>()
+            && mark.first_chunk().is_some_and(|there| u64::from_le_bytes(*there) < place)
+        {
+            let more = if mark.last() == Some(&COUNTER) { size_of::<i64>() } else { 0 };
+            content = rest.get(more..).unwrap_or_default();
+        }
+        Self::new(content).take_while(move |mark| mark.place == place)
+    }
 }
 
 impl Iterator for Marks<'_> {
@@ -195,7 +208,7 @@ impl Iterator for Marks<'_> {
         let what = match bytes.u8()? {
             0 => What::Value,
             1 => What::Gone,
-            2 => What::Counter(bytes.i64()?),
+            COUNTER => What::Counter(bytes.i64()?),
             _ => return None,
         };
         Some(Mark { place, version, at, ordinal, what })

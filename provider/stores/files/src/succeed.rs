@@ -37,6 +37,8 @@ use std::collections::HashSet;
 const PAGE: u64 = 1 << 10;
 /// Bytes of a value that one record has at most, beside the record itself.
 pub const MAX_PIECE: usize = MAX_FRAME - 8 * 1024;
+/// Generations before a sealed one that are looked for as litter.
+const MOST_LITTER: u64 = 16;
 /// Attempts at a base, each undone by others who were in the way.
 const ATTEMPTS: usize = 4;
 
@@ -95,8 +97,8 @@ impl<D: Directory> Tree<D> {
         if state.is_past(oldest) {
             return Ok(());
         }
-        // Whether the node has a log by now.
-        let named = state != NodeState::default();
+        // Whether the node has a log by now, and what it knows of.
+        let (named, known) = (state != NodeState::default(), state.generation);
         if first.old.is_some() {
             // From here on, a version that knows only format 2 refuses the bucket.
             self.opening(|tree| anchor::begun(&tree.directory))?;
@@ -151,8 +153,9 @@ impl<D: Directory> Tree<D> {
         // Used only now that the log leads there: the seal alone may be lost.
         made.into_iter().for_each(|segment| self.insert(segment));
         self.collect(old, &files);
-        // Litter of an instance that died between raising the log and this, one generation ago, goes along.
-        for generation in oldest.saturating_sub(1)..=generation {
+        // Litter goes along: of an instance that died between raising the log and this, one generation ago, and of one
+        // that died before it raised the log, while others went on.
+        for generation in oldest.min(known.max(oldest.saturating_sub(MOST_LITTER))).saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
         }
         Ok(())
@@ -344,14 +347,15 @@ impl<D: Directory> Tree<D> {
     }
 }
 
-/// Bytes that the pairs of a node take in pages, about.
+/// Bytes that the pairs of a node take in pages, about; more where many changes are of keys that were there before.
 fn pairs_bytes<F: File>(old: &Segment<F>, node: Node) -> u64 {
     let all = match (&old.old, &old.base) {
         (Some(pairs), _) => pairs.memory() as u64 / 2,
         (None, Some(base)) => {
-            let pairs = base.run.bytes();
-            let pair = pairs.checked_div(base.totals.keys).unwrap_or(128);
-            pairs + old.next_version().saturating_sub(base.next).saturating_mul(pair)
+            let Totals { keys, bytes, .. } = base.totals;
+            // Not what was written: one counter may have been all of it.
+            let marks = old.index.as_ref().map_or(0, |index| index.run.bytes() / run::MARK as u64);
+            bytes + (old.tail.keys() as u64 + marks).saturating_mul(bytes.checked_div(keys).unwrap_or(128))
         }
         (None, None) => 0,
     };

@@ -140,6 +140,11 @@ impl Tail {
         self.open > 0
     }
 
+    /// How many keys it knows something of.
+    pub fn keys(&self) -> usize {
+        self.entries.len()
+    }
+
     fn entry(&self, index: u32) -> Option<&Entry> {
         self.entries.get(index as usize)
     }

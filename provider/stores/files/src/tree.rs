@@ -200,7 +200,7 @@ impl<D: Directory> Tree<D> {
             match sealed.map(|seal| seal.plan) {
                 None => return Ok(Some(node)),
                 Some(_) if access == Access::Write => {
-                    self.succeed(node)?;
+                    self.go_on(node)?;
                     parent = None;
                 }
                 Some(plan) => {
@@ -277,6 +277,8 @@ impl<D: Directory> Tree<D> {
         let about = (self.shared.clone(), self.config);
         let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, about);
         segment.open(&self.keys)?;
+        // Whoever sealed it may be dead.
+        segment.owes = segment.sealed().is_some();
         segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
     }
@@ -369,25 +371,6 @@ impl<D: Directory> Tree<D> {
             self.shared.most_open.set((open / 2).max(FEW).min(self.shared.most_open.get()));
         }
         self.segments.len() < open
-    }
-
-    /// Goes on to the generation that follows a sealed one, without making it; false if there is none yet.
-    fn follow(&mut self, node: Node) -> Result<bool> {
-        let Some((generation, seal)) = self.segments.get(&node).and_then(|old| Some((old.generation, old.sealed()?)))
-        else {
-            return Ok(true);
-        };
-        if let Some(next) = self.load(node, generation.saturating_add(1), seal.id)? {
-            self.insert(next);
-            return Ok(true);
-        }
-        // As in `open`: the log is read after the file was looked for.
-        let state = self.state_of(node)?;
-        if state.is_past(generation) {
-            self.forget(node);
-            return Ok(true);
-        }
-        Ok(false)
     }
 
     pub fn insert(&mut self, segment: Segment<D::File>) {

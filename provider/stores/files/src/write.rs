@@ -359,7 +359,7 @@ impl<D: Directory> Tree<D> {
         Ok(Appended { outcomes, result })
     }
 
-    /// Seals a segment that has grown past its limit, and makes what follows it; or gives it an index. The change that
+    /// Seals a segment that has grown past its limit, and goes on to what follows it; or gives it an index. The change that
     /// led here is done already, so what fails here is left to the next one.
     fn maintain(&mut self, node: Node) {
         let open = self.segments.len();
@@ -371,7 +371,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Seals a segment, if that is due, and makes what follows it.
+    /// Seals a segment, if that is due, and goes on to what follows it.
     pub fn renew(&mut self, node: Node) -> Result<()> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
         if segment.sealed().is_none() {
@@ -379,7 +379,7 @@ impl<D: Directory> Tree<D> {
             let id = self.ids.next(&self.directory);
             segment.seal(&self.keys, id, plan)?;
         }
-        if segment.sealed().is_some() { self.succeed(node) } else { Ok(()) }
+        if segment.sealed().is_some() { self.go_on(node) } else { Ok(()) }
     }
 }
 

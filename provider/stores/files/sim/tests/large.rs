@@ -87,3 +87,24 @@ fn a_compaction_reads_pages_and_records_in_few_pieces_and_loses_nothing() {
         model.iter().for_each(|(key, value)| assert_eq!(bucket.get(key).unwrap().as_ref(), Some(value), "{key}"));
     }
 }
+
+#[test]
+fn a_counter_that_fills_many_segments_leaves_a_base_as_small_as_itself() {
+    let disk = Disk::default();
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(1))), Config::default()).open("b").unwrap();
+    let segment =
+        || disk.files().into_iter().find(|(path, _)| path.contains("/s.")).map(|(path, bytes)| (path, bytes.len()));
+    let mut made = 0;
+    let mut before = segment();
+    for n in 1..=40_000 {
+        assert_eq!(bucket.increment("counter", 1, i64::MIN).unwrap(), n);
+        let now = segment();
+        if now.as_ref().map(|(path, _)| path) != before.as_ref().map(|(path, _)| path) && before.is_some() {
+            made += 1;
+            let size = now.as_ref().map_or(0, |(_, size)| *size);
+            assert!(size < 1024, "the segment begins with {size} bytes");
+        }
+        before = now;
+    }
+    assert!(made > 5, "{made} compactions");
+}

@@ -100,6 +100,8 @@ pub struct Segment<F> {
     pub synced: u64,
     /// Whether its name is known to survive one.
     pub named: bool,
+    /// Whether this instance has to see to it that what follows it is complete: it sealed it, or found it sealed.
+    pub owes: bool,
     /// Whether a sync of it failed. What was not synced by then may never be, even if a later sync succeeds.
     pub poisoned: bool,
     /// Bytes that may still be hashed while looking for a record among other bytes.
@@ -155,6 +157,7 @@ impl<F: File> Segment<F> {
             used: 0,
             synced: 0,
             named: false,
+            owes: false,
             poisoned,
             scan_budget: 64 << 20,
             shared: about.0,
@@ -213,8 +216,9 @@ impl<F: File> Segment<F> {
         };
         let sent = self.file.append(&seal);
         self.catch_up(keys, 0)?;
-        if self.sealed().is_none() {
-            sent.map_err(|error| self.failed(error))?;
+        match self.sealed() {
+            None => sent.map_err(|error| self.failed(error))?,
+            Some(seal) => self.owes = self.owes || seal.id == id,
         }
         Ok(())
     }
