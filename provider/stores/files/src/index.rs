@@ -19,6 +19,8 @@ use kvfuse_transport::files::File;
 
 /// Bytes of a page of marks.
 const PAGE: u64 = 1 << 10;
+/// Bytes of memory that a tail may take however many there are.
+const LEAST_TAIL: usize = 32 << 10;
 /// Bytes of marks that the index itself takes along.
 const MOST_LAST: usize = 8 << 10;
 /// Files of replaced values that an index names at most.
@@ -31,10 +33,10 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
     // The larger the index already is, the more it takes to make writing it again worthwhile. What is not in it is in
     // memory, where there is room for that, and a fresh instance has to read it.
     let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
-    let share = (config.memory / open.max(1)) as u64;
-    // A tail takes about 5/4 of its bytes in memory, and is half full on average. One that does not fit is read again by
-    // whoever needs it next, which costs more than an index.
-    let again = again.max(share / 3).min(share).min(config.segment / 2);
+    let room = (config.memory / 3 / open.max(1)) as u64;
+    let again = again.max(room).min(config.segment / 2);
+    // All tails together must fit, or the segments with the others are closed and read again, which costs more.
+    let share = (config.memory / 8 * 5 / open.max(1)).max(LEAST_TAIL);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live
@@ -42,7 +44,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
         && segment.hole.is_none()
         && !segment.ended
         && !segment.poisoned
-        && segment.position.saturating_sub(segment.covered()) > least
+        && (segment.position.saturating_sub(segment.covered()) > least || large && segment.tail.memory() > share)
 }
 
 /// Writes an index. Where it cannot be completed, that is left to the next time.
