@@ -31,7 +31,7 @@ pub enum Command {
     /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in the
     /// damaged one.
     Repair(Repair),
-    /// Move a directory of the store `files` on to the present format, in place. The first write to each part does the
+    /// Upgrade a directory of the store `files` to the current format, in place. The first write to each part does the
     /// same; this does it at once.
     Upgrade(Upgrade),
     #[command(flatten)]

@@ -24,7 +24,7 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p2, p3};
 
-/// The requests that one instance answers unless it is said: as many as under `wasmtime serve`. A handler of WASI 0.2 may
+/// The requests that one instance answers by default: as many as under `wasmtime serve`. A handler of WASI 0.2 may
 /// rely on fresh memory.
 const REUSE_SECOND: u32 = 1;
 const REUSE_THIRD: u32 = 128;

@@ -284,7 +284,7 @@ impl Refusal {
 }
 
 pub fn encode(request: &impl Serialize) -> Vec<u8> {
-    // Only a map with keys other than strings, or a Serialize that fails, could make this fail. There are none above.
+    // This fails only for a map whose keys are not strings, or if a Serialize fails. The types above have neither.
     serde_json::to_vec(request).unwrap_or_default()
 }
 
