@@ -166,6 +166,14 @@ pub fn module(wit: &str) -> Vec<u8> {
     module
 }
 
+/// A small consumer of draft2, which imports only its store.
+pub fn draft2_consumer() -> Vec<u8> {
+    component(&format!(
+        "package test:it; {} world w {{ import wasi:keyvalue/store@0.2.0-draft2; export run: func(); }}",
+        store_wit("@0.2.0-draft2", "string")
+    ))
+}
+
 /// A consumer of everything in these generations, which are folders of wit/. Its functions do nothing.
 pub fn consumer_of(generations: &[&str]) -> Vec<u8> {
     consumer_with_io(generations, "0.2.12")
