@@ -146,6 +146,16 @@ fn provider(store: &'static Store, file: &str) -> Result<Provider> {
     }
 }
 
+/// The file of the explorer.
+#[cfg(feature = "run")]
+pub const EXPLORER: &str = "explorer.wasm";
+
+/// The explorer: a handler of wasi:http that imports wasi:keyvalue.
+#[cfg(feature = "run")]
+pub fn explorer() -> &'static [u8] {
+    FILES.iter().find(|(name, _)| *name == EXPLORER).map_or(&[], |(_, bytes)| bytes)
+}
+
 /// The built-in provider that has these bytes.
 pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;

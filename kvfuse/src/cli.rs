@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "it is parsed, and refused"))]
+pub mod data;
+
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -35,7 +38,7 @@ pub enum Command {
     /// same; this does it at once.
     Upgrade(Upgrade),
     #[command(flatten)]
-    Data(crate::kv::options::Data),
+    Data(data::Data),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
     Completions { shell: clap_complete::Shell },
