@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 #![allow(dead_code)] // each test file takes what it needs
 
+pub mod browser;
+pub mod explorer;
 pub mod node;
 pub mod server;
 
