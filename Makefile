@@ -183,6 +183,11 @@ package: providers conformance-guests ## make the packages for a registry, and c
 	  cp components/keyvalue*.wasm components/explorer.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
+.PHONY: screenshots
+screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests
+	$(call say,pictures of kvfuse explore)
+	@KVFUSE_SCREENSHOTS=docs cargo test $(NATIVE) --test explore_page --test explore_use
+
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)
 	@tools/languages.sh

@@ -44,7 +44,7 @@ fn embed() -> Result<(), String> {
     }
     if !missing().is_empty() {
         return Err(format!(
-            "error: the components to embed are not built: {} not found in {}\n  = help: make providers",
+            "error: the provider components to embed are not built: {} not found in {}\n  = help: make providers",
             missing().join(", "),
             folder.display()
         ));

@@ -41,7 +41,7 @@ export function shown(text) {
 export function size(bytes) {
   const exact = `${bytes.toLocaleString("en")} ${bytes === 1 ? "byte" : "bytes"}`;
   if (bytes < 10240) return exact;
-  const [unit, name] = bytes < 10 * 1048576 ? [1024, "KiB"] : [1048576, "MiB"];
+  const [unit, name] = bytes < 1048576 ? [1024, "KiB"] : [1048576, "MiB"];
   return `${(bytes / unit).toFixed(1)} ${name} (${exact})`;
 }
 

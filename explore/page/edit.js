@@ -59,7 +59,7 @@ export async function leave() {
     const choice = await ask(
       "Discard your changes?",
       ["What you have written is not saved."],
-      [["yes", "Discard", "danger"], ["no", "Edit on", "main"]],
+      [["yes", "Discard", "danger"], ["no", "Keep editing", "main"]],
     );
     if (choice !== "yes") return false;
   }
@@ -99,7 +99,7 @@ export async function save() {
     const choice = await ask(
       "This is no longer valid JSON",
       ["The value was a JSON object or array. Save what you have written all the same?"],
-      [["yes", "Save", "danger"], ["no", "Edit on", "main"]],
+      [["yes", "Save", "danger"], ["no", "Keep editing", "main"]],
     );
     if (choice !== "yes") return;
   }
@@ -122,8 +122,8 @@ async function conflict(mine) {
     element("section", {}, element("h3", {}, title), element("p", {}, size(all)), element("pre", { tabIndex: 0 }, sample(bytes)));
   const choice = await ask(
     deleted ? "Somebody else has deleted this key" : "Somebody else has changed this key",
-    ["Nothing was saved. Edit on, and your next save replaces what is there now; or take over what is there."],
-    [["mine", "Edit mine on", "main"], ["theirs", deleted ? "Leave it deleted" : "Take theirs", "danger"]],
+    ["Nothing was saved. Keep editing, and your next save replaces what they have written; or take theirs."],
+    [["mine", "Keep editing mine", "main"], ["theirs", deleted ? "Leave it deleted" : "Take theirs", "danger"]],
     [element("div", { className: "panes" },
       deleted ? element("section", {}, element("h3", {}, "Theirs"), element("p", {}, "deleted")) : pane("Theirs", theirs.value, theirs.size),
       pane("Yours", mine, mine.length))],
@@ -133,8 +133,9 @@ async function conflict(mine) {
     return value.again();
   }
   if (choice === "mine") {
-    // What the user has seen is what a save may replace.
-    value.current().version = theirs.version;
+    // The user has seen this, so a save may replace it.
+    const { version, size: all, value: bytes } = theirs;
+    value.take({ version, size: all, bytes, whole: bytes.length === all });
     byId("changed").hidden = true;
   }
   byId("text").focus();

@@ -90,7 +90,7 @@ async function load(signal, each) {
 
 /** Looks whether others have added or deleted keys of this page. */
 export async function refresh() {
-  if (loading || byId("keys").hidden) return;
+  if (loading) return;
   const mine = new AbortController();
   const before = state.trail;
   let page = await load(mine.signal, () => {});

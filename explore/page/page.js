@@ -148,6 +148,7 @@ async function start() {
   started = true;
   if (about?.buckets) await attempt(buckets);
   live(async () => {
+    if (byId("data").hidden) return;
     await keys.refresh();
     await value.refresh();
     if (about?.buckets) await buckets();

@@ -66,7 +66,9 @@ fn every_path_needs_the_token_the_host_and_the_origin() {
             assert!(status == 403 || (headers.is_empty() && status >= 400), "{name} {headers:?}: {status}");
         }
         let wrong = format!("{}{}", &token[..31], if token.ends_with('0') { '1' } else { '0' });
-        for path in [format!("/{name}"), format!("/{wrong}/{name}"), format!("/{name}?{token}"), format!("/{token}{name}x")] {
+        for path in
+            [format!("/{name}"), format!("/{wrong}/{name}"), format!("/{name}?{token}"), format!("/{token}{name}x")]
+        {
             assert_eq!(asked(&path, &[("Host", host)]), 403, "{path}");
         }
     }
@@ -127,7 +129,8 @@ fn keys_are_listed_by_prefix_to_the_end() {
             }
         }
     };
-    let mut expected: Vec<_> = (0..3000).map(|n| format!("user/{n}")).filter(|key| key.starts_with("user/17")).collect();
+    let mut expected: Vec<_> =
+        (0..3000).map(|n| format!("user/{n}")).filter(|key| key.starts_with("user/17")).collect();
     expected.sort();
     assert_eq!(all("user/17"), (expected, 3000));
     assert_eq!(all("").0.len(), 3000);
@@ -137,7 +140,8 @@ fn keys_are_listed_by_prefix_to_the_end() {
 #[test]
 fn nothing_is_overwritten_or_deleted_that_the_page_has_not_seen() {
     let (_folder, explorer) = store();
-    let version = |key: &str| explorer.call("get", &json!({ "bucket": "default", "key": key }), b"").1["version"].take();
+    let version =
+        |key: &str| explorer.call("get", &json!({ "bucket": "default", "key": key }), b"").1["version"].take();
     let set = |key: &str, seen: &Value, value: &[u8]| {
         explorer.call("set", &json!({ "bucket": "default", "key": key, "seen": seen }), value)
     };
@@ -150,7 +154,8 @@ fn nothing_is_overwritten_or_deleted_that_the_page_has_not_seen() {
     assert_eq!(set("a", &Value::Null, b"3").0, 409);
     // One that does not exist any more.
     assert_eq!(set("b", &seen, b"3").0, 409);
-    let delete = |seen: &Value| explorer.call("delete", &json!({ "bucket": "default", "key": "a", "seen": seen }), b"").0;
+    let delete =
+        |seen: &Value| explorer.call("delete", &json!({ "bucket": "default", "key": "a", "seen": seen }), b"").0;
     assert_eq!(delete(&seen), 409);
     assert_eq!(explorer.get("default", "a"), Some(b"2".to_vec()));
     assert_eq!(delete(&version("a")), 200);
@@ -180,7 +185,8 @@ fn values_and_keys_pass_byte_for_byte() {
 fn counters_count_in_64_bits() {
     let (_folder, explorer) = store();
     let add = |delta: &str| {
-        let (status, said, _) = explorer.call("increment", &json!({ "bucket": "default", "key": "n", "delta": delta }), b"");
+        let (status, said, _) =
+            explorer.call("increment", &json!({ "bucket": "default", "key": "n", "delta": delta }), b"");
         (status, said)
     };
     assert_eq!(add("9223372036854775806"), (200, json!({ "sum": "9223372036854775806" })));
@@ -220,7 +226,8 @@ fn a_value_that_is_cut_off_is_not_stored() {
     let body = format!("{}\nhalf", json!({ "bucket": "default", "key": "cut", "seen": null }));
     let mut connection = TcpStream::connect(host).unwrap();
     let length = body.len() + 4;
-    write!(connection, "POST /{token}/api/set HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    write!(connection, "POST /{token}/api/set HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{body}")
+        .unwrap();
     connection.shutdown(std::net::Shutdown::Write).unwrap();
     // The answer, if there is one, comes when the request has been dealt with.
     let mut answer = String::new();
@@ -267,7 +274,10 @@ fn the_component_guards_itself_under_any_host() {
     let folder = Folder::new();
     folder.kvfuse(&["kv", "put", "a", "1"]).ok();
     let said = folder.kvfuse(&["explore", "-o", "explorer.fused.wasm"]).ok();
-    assert!(said.contains("an HTTP handler of ") && said.contains("wasmtime serve") && said.contains("EXPLORE_TOKEN"), "{said}");
+    assert!(
+        said.contains("an HTTP handler of ") && said.contains("wasmtime serve") && said.contains("EXPLORE_TOKEN"),
+        "{said}"
+    );
     let serve = |token: Option<&str>| {
         let mut command = wasmtime();
         command.args(["serve", "-S", "cli", "--addr", "127.0.0.1:0", "--dir", "data::/"]);

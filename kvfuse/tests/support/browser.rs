@@ -127,13 +127,13 @@ impl Browser {
         }
     }
 
-    /// Waits until an element has this text, among others.
+    /// Waits until an element has this text, among others; line breaks count as blanks.
     #[track_caller]
     pub fn says(&self, selector: &str, text: &str) {
         let (selector, text) = (json!(selector), json!(text));
         self.until(
             "it says this",
-            &format!("document.querySelector({selector})?.checkVisibility() && document.querySelector({selector}).innerText.includes({text})"),
+            &format!("document.querySelector({selector})?.checkVisibility() && document.querySelector({selector}).innerText.replace(/\\s+/g, ' ').includes({text})"),
         );
     }
 
@@ -151,7 +151,10 @@ impl Browser {
     /// Clicks on an element as soon as it can be seen.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        self.until("it can be seen", &format!("document.querySelector({})?.checkVisibility() ?? false", json!(selector)));
+        self.until(
+            "it can be seen",
+            &format!("document.querySelector({})?.checkVisibility() ?? false", json!(selector)),
+        );
         self.request(&format!("element/{}/click", self.element(selector)), json!({}));
     }
 
@@ -172,7 +175,8 @@ impl Browser {
     /// Presses keys, one after the other, wherever the focus is. `\u{e0xx}` are those of WebDriver's table.
     #[track_caller]
     pub fn press(&self, keys: &str) {
-        let down_up = |key: char| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
+        let down_up =
+            |key: char| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })];
         let actions: Vec<_> = keys.chars().flat_map(down_up).collect();
         self.request("actions", json!({ "actions": [{ "type": "key", "id": "keys", "actions": actions }] }));
     }
@@ -236,13 +240,15 @@ impl Browser {
         lines.as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap().to_string()).collect()
     }
 
-    /// The addresses that were asked for since.
-    pub fn requests(&self) -> Vec<String> {
+    /// The addresses that pages with an address of this beginning have asked for since.
+    pub fn requests(&self, page: &str) -> Vec<String> {
         let events = self.request("se/log", json!({ "type": "performance" }));
         let events = events.as_array().unwrap().iter();
         let events = events.map(|event| serde_json::from_str::<Value>(event["message"].as_str().unwrap()).unwrap());
         let sent = events.filter(|event| event["message"]["method"] == "Network.requestWillBeSent");
-        sent.map(|event| event["message"]["params"]["request"]["url"].as_str().unwrap().to_string()).collect()
+        let sent = sent.map(|mut event| event["message"]["params"].take());
+        let asked = sent.filter(|sent| sent["documentURL"].as_str().unwrap().starts_with(page));
+        asked.map(|sent| sent["request"]["url"].as_str().unwrap().to_string()).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod browser;
 pub mod explorer;
 pub mod node;
+pub mod page;
 pub mod server;
 
 use kvfuse_servers::watchdog::Watchdog;
