@@ -23,7 +23,8 @@ export function live(look) {
         lost = e.name !== "AbortError";
       }
     }
-    setTimeout(turn, Math.max(PAUSE, SHARE * (performance.now() - begun)));
+    // What fails is tried again soon: waiting for a server that is gone takes long as well.
+    setTimeout(turn, lost ? PAUSE : Math.max(PAUSE, SHARE * (performance.now() - begun)));
   }
   setTimeout(turn, PAUSE);
 }

@@ -45,7 +45,7 @@ function rows(bytes, whole, length) {
   if (length >= bytes.length) return whole ? [place] : [place, cut()];
   const more = element("button", { type: "button" }, "Show more");
   more.addEventListener("click", () => byId("shown").replaceChildren(...rows(bytes, whole, length * 4)));
-  return [place, more];
+  return whole ? [place, more] : [place, more, cut()];
 }
 
 const cut = () => element("p", { className: "note" }, "This is the beginning. Download it to see all.");

@@ -8,7 +8,7 @@ use crate::cli::data::Explore;
 use crate::commands::{fuse, print, stat};
 use crate::needs::Needs;
 use crate::plan::Plan;
-use crate::refusal::{Refusal, Result};
+use crate::refusal::{Refusal, Result, code};
 use crate::run::{Flags, Grants, Options, start};
 use crate::subject::Subject;
 use crate::summary::Summary;
@@ -46,7 +46,9 @@ pub async fn explore(options: &Explore) -> Result<ExitCode> {
     env.push(format!("{TOKEN}={token}"));
     let needs = Needs::of(&subject, Some(&plan.provider), &plan.imports_after(&subject));
     let flags = Flags { arguments: &[], env: &env, net: &[], dir: &[], data: &place.data, alone: false };
-    let grants = Grants::with(&flags, Some(&plan.provider), &needs)?;
+    // 125 is a code of `kvfuse run`.
+    let failed = |refusal: Box<Refusal>| Box::new(refusal.with_code(code::REFUSED));
+    let grants = Grants::with(&flags, Some(&plan.provider), &needs).map_err(failed)?;
     let how = Options {
         address: (Ipv4Addr::LOCALHOST, options.port).into(),
         keep: true,
@@ -55,7 +57,7 @@ pub async fn explore(options: &Explore) -> Result<ExitCode> {
         call: None,
         front: Some(Front { token: token.into(), place: Arc::new(place) }),
     };
-    start(&subject, &fused, grants, &how).await
+    start(&subject, &fused, grants, &how).await.map_err(failed)
 }
 
 fn write(output: &Path, fused: Vec<u8>) -> Result<ExitCode> {
