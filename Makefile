@@ -47,10 +47,14 @@ toolchain:
 
 # The provider components: what provider/table lists, compiled side by side.
 .PHONY: providers generate
-providers: toolchain generate ## the provider components, of every store
+providers: toolchain generate ## the provider components, of every store, and the explorer
 	$(call say,the providers)
 	@tools/cargo-wasm.sh build --package kvfuse-artefacts --examples --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) providers $(LEAN)/examples components
+	$(call say,the explorer: components/explorer.wasm)
+	@tools/cargo-wasm.sh build --package kvfuse-explorer --target wasm32-unknown-unknown --profile guest
+	@$(XTASK) componentize $(LEAN)/kvfuse_explorer.wasm components/explorer.wasm explorer \
+	  "A page in the browser that shows and edits any wasi:keyvalue store"
 
 generate: ## what follows from provider/table, in the source: artefacts, lists of modules, the README's tables
 	@cargo build --package xtask
@@ -122,7 +126,7 @@ lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
 	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
-	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport) \
+	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport kvfuse-explorer) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 
@@ -172,12 +176,17 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 
 # What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
 # cargo compiles each package by itself.
-PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse kvfuse-conformance
+PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse-explorer kvfuse kvfuse-conformance
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
 	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \
-	  cp components/keyvalue*.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
+	  cp components/keyvalue*.wasm components/explorer.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
+
+.PHONY: screenshots
+screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests
+	$(call say,pictures of kvfuse explore)
+	@KVFUSE_SCREENSHOTS=docs cargo test $(NATIVE) --test explore_page --test explore_use
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)

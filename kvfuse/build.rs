@@ -1,4 +1,4 @@
-//! Embeds the provider components. They are wasm, which cargo cannot build in the same run: `make` leaves them in
+//! Embeds the provider components, and the explorer. They are wasm, which cargo cannot build in the same run: `make` leaves them in
 //! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
 //! A package on a registry holds them in embedded/, where `make package` puts them.
 
@@ -29,7 +29,11 @@ fn embed() -> Result<(), String> {
     let default = if repository { root.join("components") } else { here.join("embedded") };
     let folder = given.clone().unwrap_or(default);
 
-    let files: Vec<String> = kvfuse_table::shipped().map(|artefact| artefact.file()).collect();
+    let mut files: Vec<String> = kvfuse_table::shipped().map(|artefact| artefact.file()).collect();
+    if std::env::var_os("CARGO_FEATURE_RUN").is_some() {
+        // What `kvfuse explore` fuses with a store and serves.
+        files.push("explorer.wasm".into());
+    }
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server. If the first two are
-# missing, they are installed from Debian's packages, given root and apt-get, and not started; otherwise this script
-# says what to install. Valkey is unpacked into .tools/, from the packages of this Debian release or its backports,
-# because installing it would replace Redis' programs. The tests start their own servers on free loopback ports.
+# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server, and a browser with its
+# driver. What is missing, Valkey aside, is installed from Debian's packages, given root and apt-get, and not started;
+# otherwise this script says what to install. Valkey is unpacked into .tools/, from the packages of this Debian release or
+# its backports, because installing it would replace Redis' programs. The tests start their own servers on free loopback
+# ports.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -16,12 +17,15 @@ trap 'rm -rf ${made:+"$made"} ${work:+"$work"}' EXIT
 missing=()
 have redis-server || missing+=(redis-server)
 have etcd || missing+=(etcd-server)
+have chromium || have chromium-browser || have google-chrome || missing+=(chromium)
+have chromedriver || missing+=(chromium-driver)
 
 if [ ${#missing[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! have apt-get; then
-    say "error: the tests need servers that are not installed: ${missing[*]} (Debian's package names)"
+    say "error: the tests need programs that are not installed: ${missing[*]} (Debian's package names)"
     say "  on Debian, as root:  apt-get install ${missing[*]}"
-    say "  elsewhere: install Redis 6.2 or newer and etcd 3.4 or newer, and put redis-server and etcd on the PATH"
+    say "  elsewhere: install Redis 6.2 or newer, etcd 3.4 or newer, and Chromium or Chrome with its ChromeDriver, and put"
+    say "  redis-server, etcd, chromedriver and chromium (or google-chrome) on the PATH"
     exit 1
   fi
   say "[servers] installing ${missing[*]}"

@@ -48,7 +48,7 @@ pub fn without_imports(component: &[u8], names: &[String]) -> Result<Vec<u8>, Er
     connect(component, &stub, &wires)
 }
 
-/// Leaves of a world only these imports, and of the interfaces that they take types from only the types.
+/// Reduces a world to these imports. Interfaces that they take types from keep only their types.
 fn keep_only(resolve: &mut Resolve, world: WorldId, wires: &[Wire]) {
     let Some(imports) = resolve.worlds.get(world).map(|world| world.imports.clone()) else { return };
     let kept = |key: &WorldKey| wires.iter().any(|wire| wire.import == resolve.name_world_key(key));

@@ -94,9 +94,9 @@ fn set_metadata(component: &[u8], about: &About) -> Result<Vec<u8>, crate::error
     Ok(metadata.to_wasm(component)?)
 }
 
-/// Removes a custom section from the outermost level. Names, that is: those of a module's functions are a fifth of a
-/// provider, those that the encoder gives a component's internals a twelfth, and a provider is in every consumer. (Cargo's
-/// `strip = "symbols"` would take the producers along.)
+/// Removes a custom section from the outermost level. This is for names: those of a module's functions take a fifth of a
+/// provider, and those that the encoder gives to a component's internals a twelfth. Every consumer carries a provider, so
+/// its size matters. (Cargo's `strip = "symbols"` would also remove the producers.)
 fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>, Error> {
     let mut kept = Rebuilt::like(wasm);
     for section in sections(wasm)? {
@@ -108,8 +108,7 @@ fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, Error> {
-    // What a module built for WASI preview 1 imports: a C library that knows nothing newer calls functions of it that no
-    // component has.
+    // The module of WASI preview 1. A C library from before components imports its functions.
     const PREVIEW1: &str = "wasi_snapshot_preview1";
     let (mut imports, mut command) = (false, false);
     for section in sections(module)? {

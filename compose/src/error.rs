@@ -106,7 +106,7 @@ impl fmt::Display for Part {
 }
 
 impl Part {
-    /// Says of an error in which of the two it is.
+    /// Adds to an error in which of the two components it occurred.
     pub(crate) fn cannot_be_read(self) -> impl Fn(Error) -> Error {
         move |source| Error::Part { part: self, source: Box::new(source) }
     }

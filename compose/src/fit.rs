@@ -75,7 +75,7 @@ fn package_name(package: &str) -> &str {
 /// ```
 ///
 /// # Errors
-/// Each package of which no package of the provider has all the functions that the consumer imports.
+/// One [`Misfit`] for each package of the consumer that no package of the provider satisfies.
 pub fn fit(wanted: &[&Item], offered: &[Item]) -> Result<Vec<Wire>, Vec<Misfit>> {
     let offered = by_package(offered.iter());
     let mut wires = Vec::new();

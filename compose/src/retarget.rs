@@ -1,4 +1,4 @@
-//! Making a provider speak of the same WASI version as its consumer where the two share resources.
+//! Renames a provider's WASI imports to its consumer's version where the two share resources.
 //!
 //! Some generations pass streams and pollables of `wasi:io`. To a composer `wasi:io/streams@0.2.0` and
 //! `wasi:io/streams@0.2.12` are different interfaces with different resources, although every host treats them as one.
@@ -16,7 +16,7 @@ use wasmparser::Payload;
 /// The imports of the provider that [`connect`](crate::connect) renames for these connections, each as its old and its
 /// new name, such as `wasi:io/streams@0.2.12` and `wasi:io/streams@0.2.0`.
 ///
-/// Only packages of which both sides use types are concerned, and only versions that hosts treat as one.
+/// This concerns only packages whose types both sides use, and only versions that hosts treat as one.
 ///
 /// ```
 /// # use kvfuse_compose::{Item, Wire, World, renames};
@@ -70,7 +70,7 @@ pub fn renames(consumer: &World, provider: &World, wires: &[Wire]) -> Result<Vec
     Ok(provider.imports.iter().filter_map(rename).collect())
 }
 
-/// The packages of which both interfaces use types, as the consumer and as the provider names them.
+/// The packages whose types both interfaces use, each as the consumer and as the provider names it.
 fn shared(import: &Item, export: &Item) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for wanted in &import.uses {
@@ -84,7 +84,7 @@ fn shared(import: &Item, export: &Item) -> Vec<(String, String)> {
     pairs
 }
 
-/// What versions of a package have in common that hosts treat as one: `wasi:io@0.2.6` is of the track `wasi:io@0.2`.
+/// What is equal in all versions of a package that hosts treat as one: `wasi:io@0.2` for `wasi:io@0.2.6`.
 fn track(package: &str) -> Option<String> {
     let (path, version) = package.split_once('@')?;
     // A pre-release is compatible with itself only.

@@ -26,21 +26,21 @@ const MOST: usize = 64 << 10;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Those that the host's environment may replace.
+    /// Those that the host's environment can override.
     defaults: Vec<(String, String)>,
-    /// Those that it may not.
+    /// Those that it cannot.
     fixed: Vec<(String, String)>,
 }
 
 impl Settings {
-    /// With a variable that counts where the host's environment does not have it.
+    /// Adds a variable that the host's environment can override.
     #[must_use]
     pub fn with_default(mut self, name: &str, value: &str) -> Self {
         self.defaults.push((name.into(), value.into()));
         self
     }
 
-    /// With a variable that counts whatever the host's environment has.
+    /// Adds a variable that the host's environment cannot override.
     #[must_use]
     pub fn with_fixed(mut self, name: &str, value: &str) -> Self {
         self.fixed.push((name.into(), value.into()));

@@ -63,7 +63,7 @@ impl Provider {
         }
     }
 
-    /// The same with only these stores of those that it holds. What the others import, no host is asked for.
+    /// The same provider restricted to these of its stores. What the others import is not asked of the host.
     pub fn only(mut self, stores: Vec<&'static Store>) -> Self {
         let wanted = |name: &str| {
             let named = |imports: &[&str]| imports.contains(&name);
@@ -130,7 +130,7 @@ pub fn providers(store: &'static Store) -> Result<Vec<Provider>> {
     store.artefacts().map(|artefact| provider(store, &artefact.file())).collect()
 }
 
-/// The providers that hold every store, of which these are used, in the order in which they are tried.
+/// The providers that hold every store, restricted to these stores, in the order in which they are tried.
 pub fn together(stores: &[&'static Store]) -> Result<Vec<Provider>> {
     Ok(providers(&TOGETHER)?.into_iter().map(|provider| provider.only(stores.to_vec())).collect())
 }
@@ -144,6 +144,16 @@ fn provider(store: &'static Store, file: &str) -> Result<Provider> {
             .help("this build of kvfuse is broken: build it again")
             .err(),
     }
+}
+
+/// The file of the explorer.
+#[cfg(feature = "run")]
+pub const EXPLORER: &str = "explorer.wasm";
+
+/// The explorer: a handler of wasi:http that imports wasi:keyvalue.
+#[cfg(feature = "run")]
+pub fn explorer() -> &'static [u8] {
+    FILES.iter().find(|(name, _)| *name == EXPLORER).map_or(&[], |(_, bytes)| bytes)
 }
 
 /// The built-in provider that has these bytes.

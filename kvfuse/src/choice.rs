@@ -8,7 +8,7 @@ use crate::table::{STORES, Store};
 
 /// Which store is for which import, and for which bucket.
 pub enum Choice {
-    /// A provider of the user's, for everything.
+    /// The user's own provider, for everything.
     Provider(Box<Provider>),
     /// Stores that this program carries.
     Stores(Stores),

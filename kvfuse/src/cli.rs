@@ -1,5 +1,8 @@
 //! The command line.
 
+#[cfg_attr(not(feature = "run"), allow(dead_code, reason = "it is parsed, and refused"))]
+pub mod data;
+
 use clap::{Args, Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 
@@ -31,11 +34,11 @@ pub enum Command {
     /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in the
     /// damaged one.
     Repair(Repair),
-    /// Move a directory of the store `files` on to the present format, in place. The first write to each part does the
+    /// Upgrade a directory of the store `files` to the current format, in place. The first write to each part does the
     /// same; this does it at once.
     Upgrade(Upgrade),
     #[command(flatten)]
-    Data(crate::kv::options::Data),
+    Data(data::Data),
     /// Print a completion script for a shell.
     #[command(after_help = "For example: kvfuse completions bash > ~/.local/share/bash-completion/completions/kvfuse")]
     Completions { shell: clap_complete::Shell },

@@ -25,6 +25,7 @@ mod commands;
 mod generation;
 mod host;
 mod input;
+#[cfg(feature = "run")]
 mod kv;
 mod misfit;
 mod needs;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
         Command::Stat(options) => commands::stat::stat(&options),
         Command::Repair(options) => commands::repair::repair(&options),
         Command::Upgrade(options) => commands::upgrade::upgrade(&options),
-        Command::Data(options) => kv::start(&options),
+        Command::Data(options) => commands::data::data(&options),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "kvfuse", &mut script);

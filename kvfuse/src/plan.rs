@@ -130,7 +130,7 @@ fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
     misfit(subject, &group.items, &refused).err()
 }
 
-/// With a provider of the user's, of which there is one instance.
+/// With one instance of the user's own provider.
 fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
     let wanted = subject.wanted(&provider.world.exports);
     if wanted.is_empty() {
@@ -147,7 +147,7 @@ fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
     }
 }
 
-/// That no two labels get the same export: their buckets of one name would be one bucket.
+/// Checks that no two labels get the same export: their buckets of one name would be one bucket.
 fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &[Wire]) -> Result<()> {
     let exports = |group: &Group| -> Vec<&str> {
         let of_group = |wire: &&Wire| group.items.iter().any(|item| item.name == wire.import);
@@ -173,7 +173,7 @@ fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &
     Ok(())
 }
 
-/// That every label and bucket of the command line is one that matters.
+/// Checks that every label and bucket of the command line has an effect.
 fn check_labels(subject: &Subject, stores: &Stores, groups: &[Group]) -> Result<()> {
     let known: Vec<_> = groups.iter().filter_map(|group| group.label).collect();
     let list = || if known.is_empty() { "none".into() } else { known.join(", ") };
@@ -201,7 +201,7 @@ fn check_labels(subject: &Subject, stores: &Stores, groups: &[Group]) -> Result<
     Ok(())
 }
 
-/// A component without exports is of no use to anybody.
+/// A component without exports cannot be used.
 fn useful(subject: &Subject) -> Result<()> {
     if subject.world.exports.is_empty() {
         return Refusal::new(subject.path.display(), "this component exports nothing, so it cannot be used")

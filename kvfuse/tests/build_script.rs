@@ -146,3 +146,22 @@ fn another_folder_of_components_has_to_be_complete() {
         )
     );
 }
+
+#[test]
+fn with_a_runtime_the_explorer_is_inside_as_well() {
+    let clone = Clone::new();
+    let folder = clone.0.path("components");
+    clone.built(&files());
+    let script = || {
+        clone.script(|script| {
+            script.env("CARGO_FEATURE_RUN", "1").env("KVFUSE_COMPONENTS", &folder);
+        })
+    };
+    let ran = script();
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("not built: explorer.wasm not found in "), "{}", ran.stderr);
+    clone.built(&["explorer.wasm".into()]);
+    script().ok();
+    let code = String::from_utf8(clone.0.read("out/providers.rs")).unwrap();
+    assert!(code.contains("(\"explorer.wasm\", include_bytes!("), "{code}");
+}

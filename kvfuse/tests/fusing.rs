@@ -1,4 +1,4 @@
-//! What `kvfuse fuse` and `kvfuse inspect` make of components of every generation.
+//! What `kvfuse fuse` makes of components of every generation.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 
@@ -306,75 +306,6 @@ error: the output would overwrite the provider mine.wasm
    = help: name another file: -o mine.fused.wasm
 ",
     );
-}
-
-#[test]
-fn inspect_says_what_a_component_is_in_plain_words() {
-    let folder = Folder::new();
-    folder.write("app.wasm", consumer_of(&["draft2_optional_pairs"]));
-    let size = folder.read("app.wasm").len();
-    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
-    let expected = format!(
-        "\
-app.wasm: a library of {size} bytes
-  exports     run
-  key-value   wasi:keyvalue@0.2.0-draft2
-              the second draft of 0.2 (2024-09; Spin, wasmCloud)
-              the shape in which get-many gives an optional pair for each key
-              store: bucket.delete, bucket.exists, bucket.get, bucket.list-keys, bucket.set, open
-              atomics: cas.current, cas.new, increment, swap
-              batch: delete-many, get-many, set-many
-  fits        files (keyvalue-draft2-optional-pairs.wasm)
-"
-    );
-    assert!(said.starts_with(&expected), "{said}");
-    assert!(said.contains("\n  fuse        kvfuse fuse app.wasm\n"), "{said}");
-}
-
-#[test]
-fn inspect_gives_the_line_that_runs_a_command_and_a_handler() {
-    let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm"));
-    let said = folder.kvfuse(&["inspect", "app.wasm"]).ok();
-    assert!(said.starts_with("app.wasm: a command of "), "{said}");
-    let line = "\n  run         wasmtime run -S p3=n -W concurrency-support=n --dir data::/ app.fused.wasm\n";
-    assert!(said.contains(line), "{said}");
-    assert!(said.contains("\n              p3=n and concurrency-support=n make "), "what older ones lack: {said}");
-
-    let wit = store_wit("@0.2.0-draft2", "string");
-    folder.write(
-        "web.wasm",
-        component(&format!(
-            "package test:it; {wit}
-             package wasi:http@0.2.0 {{
-                interface types {{ resource incoming-request; resource response-outparam; }}
-                interface incoming-handler {{
-                    use types.{{incoming-request, response-outparam}};
-                    handle: func(request: incoming-request, response-out: response-outparam);
-                }}
-             }}
-             world w {{ import wasi:keyvalue/store@0.2.0-draft2; export wasi:http/incoming-handler@0.2.0; }}"
-        )),
-    );
-    let said = folder.kvfuse(&["inspect", "web.wasm"]).ok();
-    assert!(said.starts_with("web.wasm: an HTTP handler of "), "{said}");
-    assert!(said.contains("\n  run         wasmtime serve -S cli --dir data::/ web.fused.wasm\n"), "{said}");
-    assert!(said.contains("\n              --max-instance-reuse-count 128 keeps "), "{said}");
-}
-
-#[test]
-fn json_contains_what_the_text_says() {
-    let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm"));
-    let text = folder.kvfuse(&["inspect", "--json", "app.wasm"]).ok();
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(json["kind"], "command");
-    assert_eq!(json["keyvalue"][0]["package"], "wasi:keyvalue@0.2.0-draft2");
-    assert_eq!(json["fits"][0]["provider"], "keyvalue.wasm");
-    assert_eq!(json["run"], "wasmtime run -S p3=n -W concurrency-support=n --dir data::/ app.fused.wasm");
-    let stores: serde_json::Value = serde_json::from_str(&folder.kvfuse(&["stores", "--json"]).ok()).unwrap();
-    assert_eq!(stores[0]["store"], "files");
-    assert_eq!(stores[0]["needs"][0], "a directory");
 }
 
 #[test]

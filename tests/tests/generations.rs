@@ -133,7 +133,7 @@ fn get_keys_of_a_bucket_that_cannot_be_listed_traps_and_says_why_on_standard_err
     for entry in std::fs::read_dir(folder.path().join("b-bucket"))? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("s.")) {
-            // A byte in the middle: what lies behind it shows that it is no write that was cut short.
+            // A byte in the middle: the bytes behind it show that this is not a write that was cut short.
             let mut bytes = std::fs::read(&path)?;
             let middle = bytes.len() / 2;
             bytes[middle] = !bytes[middle];

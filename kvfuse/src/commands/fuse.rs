@@ -37,7 +37,8 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
     print(&text)
 }
 
-fn write(output: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a fused component.
+pub fn write(output: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |e: std::io::Error| {
         let what = format!("cannot write the fused component: {}", reason(&e));
         Box::new(Refusal::file(output, what).help("-o names a file in another place"))

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod data;
 pub mod fuse;
 pub mod inspect;
 pub mod progress;

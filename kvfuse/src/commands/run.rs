@@ -119,6 +119,7 @@ fn start(
         concurrent: needs.concurrent || subject.kind == Kind::Handler,
         reuse: options.reuse,
         call: options.invoke.clone(),
+        front: None,
     };
     crate::run::run(subject, fused, grants, &how)
 }

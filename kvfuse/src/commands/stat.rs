@@ -7,10 +7,11 @@ use crate::refusal::{Refusal, Result, code};
 use kvfuse_files::survey::{self, Bucket, Files};
 use serde::Serialize;
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Serialize)]
-struct Report {
+pub struct Report {
     directory: String,
     damaged: bool,
     buckets: Vec<Entry>,
@@ -72,7 +73,7 @@ impl From<Files> for Count {
 }
 
 pub fn stat(options: &Stat) -> Result<ExitCode> {
-    let report = report(options)?;
+    let report = report(&options.directory, options.verify)?;
     if options.json { print_json(&report) } else { print(&text(&report)) }?;
     if !report.damaged {
         return Ok(ExitCode::SUCCESS);
@@ -92,13 +93,14 @@ pub fn stat(options: &Stat) -> Result<ExitCode> {
         .err()
 }
 
-fn report(options: &Stat) -> Result<Report> {
-    let place = Place::open(&options.directory, "stat")?;
+/// Looks at a directory of the store; with `verify`, at the contents of value files as well.
+pub fn report(directory: &Path, verify: bool) -> Result<Report> {
+    let place = Place::open(directory, "stat")?;
     let store = place.store()?;
     let entry = |directory: &String| {
-        let look = if options.verify { survey::verify } else { survey::bucket };
+        let look = if verify { survey::verify } else { survey::bucket };
         look(&place.root, directory)
-            .map(|found| Entry::new(directory, found, options.verify))
+            .map(|found| Entry::new(directory, found, verify))
             .map_err(|e| place.failed(Some(directory), &e))
     };
     let buckets = store.buckets.iter().map(entry).collect::<Result<Vec<_>>>()?;

@@ -48,7 +48,7 @@ impl Place {
         self.store().map(|store| store.buckets)
     }
 
-    /// The same, and none is none.
+    /// The same, but empty if there is none.
     #[cfg(feature = "run")]
     pub fn store_or_none(&self) -> Result<Vec<String>> {
         survey::store(&*self.root).map(|store| store.buckets).map_err(|e| self.failed(None, &e))

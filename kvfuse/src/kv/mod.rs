@@ -3,7 +3,6 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | [`options`] | the command line |
 //! | [`place`] | where a store is |
 //! | [`session`] | the provider, and calls of it |
 //! | [`single`] | `kvfuse kv` |
@@ -14,38 +13,27 @@
 //! | [`feed`], [`sink`] | what is moved, and where it goes |
 //! | [`dump`] | the format of dumps |
 //! | [`resume`] | the position of a load |
+//! | [`explore`] | `kvfuse explore` |
 
-#[cfg_attr(not(feature = "run"), allow(dead_code))] // it is parsed, and refused
-pub mod options;
-
-#[cfg(feature = "run")]
 mod dump;
-#[cfg(feature = "run")]
+mod explore;
 mod feed;
-#[cfg(feature = "run")]
 mod lines;
-#[cfg(feature = "run")]
 mod moving;
-#[cfg(feature = "run")]
 mod out;
-#[cfg(feature = "run")]
 mod pairs;
-#[cfg(feature = "run")]
 mod place;
-#[cfg(feature = "run")]
 mod resume;
-#[cfg(feature = "run")]
 mod session;
-#[cfg(feature = "run")]
 mod single;
-#[cfg(feature = "run")]
 mod sink;
 
+pub use explore::Front;
+
+use crate::cli::data::Data;
 use crate::refusal::{Refusal, Result};
-use options::Data;
 use std::process::ExitCode;
 
-#[cfg(feature = "run")]
 pub fn start(options: &Data) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -57,15 +45,9 @@ pub fn start(options: &Data) -> Result<ExitCode> {
             Data::Copy(options) => moving::copy(options).await,
             Data::Dump(options) => moving::dump(options).await,
             Data::Load(options) => moving::load(options).await,
+            Data::Explore(options) => explore::explore(options).await,
         }
     });
     runtime.shutdown_background();
     result
-}
-
-#[cfg(not(feature = "run"))]
-pub fn start(_: &Data) -> Result<ExitCode> {
-    Refusal::new("", "this kvfuse was built without a runtime")
-        .help("build it with the feature `run`, which is on by default")
-        .err()
 }

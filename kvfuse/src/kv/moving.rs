@@ -2,11 +2,11 @@
 
 use super::dump::{Block, Reader, State, Writer};
 use super::feed::{self, Event, Feed, Mark};
-use super::options::{self, Checks, Copy, Dump, Load};
 use super::place::Place;
 use super::resume::Position;
 use super::single::named;
 use super::sink::{self, Findings, Meter, Moved, Total};
+use crate::cli::data::{Buckets, Checks, Copy, Dump, Load};
 use crate::commands::print;
 use crate::commands::store::plural;
 use crate::input::reason;
@@ -47,7 +47,7 @@ pub async fn copy(options: &Copy) -> Result<ExitCode> {
 }
 
 pub async fn load(options: &Load) -> Result<ExitCode> {
-    let to = Place::parse("--store", &options.store, Path::new(DATA), &options.env)?;
+    let to = Place::parse("--store", &options.at.store, Path::new(DATA), &options.at.env)?;
     let Checks { verify: verified, dry_run: dry } = options.checks;
     let standard = options.file == Path::new("-");
     if standard && verified {
@@ -88,7 +88,7 @@ pub async fn load(options: &Load) -> Result<ExitCode> {
 }
 
 pub async fn dump(options: &Dump) -> Result<ExitCode> {
-    let from = Arc::new(Place::parse("--store", &options.store, Path::new(DATA), &options.env)?);
+    let from = Arc::new(Place::parse("--store", &options.at.store, Path::new(DATA), &options.at.env)?);
     let buckets = chosen(&options.buckets, &from)?;
     if options.file == Path::new("-") {
         if std::io::stdout().is_terminal() {
@@ -321,7 +321,7 @@ fn of_file(path: &Path) -> Result<(Feed, Option<u64>)> {
 }
 
 /// The buckets that were named, or all that there are.
-fn chosen(options: &options::Buckets, from: &Place) -> Result<Vec<String>> {
+fn chosen(options: &Buckets, from: &Place) -> Result<Vec<String>> {
     let mut names = match options.names.as_slice() {
         [] => from.buckets()?,
         names => names.to_vec(),

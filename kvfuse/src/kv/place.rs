@@ -54,6 +54,16 @@ impl Place {
         Ok(place)
     }
 
+    /// Refuses a directory that does not exist: reading creates none.
+    pub fn must_exist(&self) -> Result<()> {
+        if self.keeps_files() && !self.data.is_dir() {
+            return Refusal::file(&self.data, "there is no such directory")
+                .help("name the directory of the store: --store files:DIRECTORY")
+                .err();
+        }
+        Ok(())
+    }
+
     pub fn keeps_files(&self) -> bool {
         self.store.grants().contains(&Grant::Directory)
     }
@@ -100,27 +110,34 @@ impl Place {
                 .help("name the buckets: --bucket default")
                 .err();
         }
-        let known = crate::commands::store::Place::open(&self.directory()?, "kv buckets")?;
         let mut names = Vec::new();
-        for directory in known.store_or_none()? {
-            match crate::commands::store::Place::bucket(&directory) {
-                Some(name) if name == ":cache:" => {}
-                Some(name) => names.push(name),
-                None => {
-                    return Refusal::new(&self.title, "the name of a bucket is not known")
-                        .note(format!("its directory, {directory}, has only a hash of it, because it is long"))
-                        .help("name the buckets, with --bucket")
-                        .err();
-                }
-            }
+        for (directory, name) in self.directories("kv buckets")? {
+            let Some(name) = name else {
+                return Refusal::new(&self.title, "the name of a bucket is not known")
+                    .note(format!("its directory, {directory}, has only a hash of it, because it is long"))
+                    .help("name the buckets, with --bucket")
+                    .err();
+            };
+            names.push(name);
         }
         Ok(names)
     }
 
+    /// The directories of the buckets of a store that keeps files, and their names where these can be known.
+    pub fn directories(&self, command: &str) -> Result<Vec<(String, Option<String>)>> {
+        use crate::commands::store;
+        let found = store::Place::open(&self.directory(), command)?.store_or_none()?;
+        let named = found.into_iter().map(|directory| {
+            let name = store::Place::bucket(&directory);
+            (directory, name)
+        });
+        Ok(named.filter(|(_, name)| name.as_deref() != Some(":cache:")).collect())
+    }
+
     /// The directory with the buckets, which `KEYVALUE_DIR` may put inside the one that is granted.
-    fn directory(&self) -> Result<PathBuf> {
+    pub fn directory(&self) -> PathBuf {
         let inside = self.variable("KEYVALUE_DIR").filter(|text| !text.is_empty());
-        Ok(inside.map_or_else(|| self.data.clone(), |path| self.data.join(path.trim_start_matches('/'))))
+        inside.map_or_else(|| self.data.clone(), |path| self.data.join(path.trim_start_matches('/')))
     }
 }
 

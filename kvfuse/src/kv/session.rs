@@ -101,10 +101,8 @@ impl Made {
 impl Session {
     /// Starts the provider of a store and opens a bucket.
     pub async fn open(place: &Place, bucket: &str, missing: Missing) -> Result<Self> {
-        if place.keeps_files() && missing == Missing::Refuse && !place.data.is_dir() {
-            return Refusal::file(&place.data, "there is no such directory")
-                .help("name the directory of the store: --store files:DIRECTORY")
-                .err();
+        if missing == Missing::Refuse {
+            place.must_exist()?;
         }
         let built_in = catalogue::providers(place.store)?;
         let Some(provider) = built_in.first() else {

@@ -1,11 +1,11 @@
 //! `kvfuse kv`.
 
 use super::lines;
-use super::options::{Keys, Kv};
 use super::out::{Out, Reader, printable};
 use super::pairs::{BYTES, KEYS, Pairs, Part};
 use super::place::Place;
 use super::session::{Missing, Pair, Session, shown};
+use crate::cli::data::{Keys, Kv};
 use crate::commands::progress::Progress;
 use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub async fn kv(options: &Kv) -> Result<ExitCode> {
-    let place = Place::parse("--store", &options.store, &options.data, &options.env)?;
+    let place = Place::parse("--store", &options.at.store, &options.data, &options.at.env)?;
     let done = Ok(ExitCode::SUCCESS);
     let session = async |missing| Session::open(&place, &options.bucket, missing).await;
     match &options.command {

@@ -12,6 +12,7 @@ mod serve;
 
 pub use grants::{Flags, Grants};
 
+use crate::kv::Front;
 use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
 use std::net::SocketAddr;
@@ -55,6 +56,8 @@ pub struct Options {
     pub reuse: Option<u32>,
     /// The call of a library's function.
     pub call: Option<String>,
+    /// What stands before a handler.
+    pub front: Option<Front>,
 }
 
 /// Runs a fused component to its end, or serves it until the process is stopped.
@@ -69,7 +72,8 @@ pub fn run(subject: &Subject, component: &[u8], grants: Grants, options: &Option
     result
 }
 
-async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
+/// The same, on a runtime that is there.
+pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
     let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
     let mut config = Config::new();
     config.wasm_component_model_implements(true);

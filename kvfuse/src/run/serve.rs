@@ -24,7 +24,7 @@ use wasmtime_wasi_http::handler::{
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::{WasiBody, WasiHttpView, p2, p3};
 
-/// The requests that one instance answers unless it is said: as many as under `wasmtime serve`. A handler of WASI 0.2 may
+/// The requests that one instance answers by default: as many as under `wasmtime serve`. A handler of WASI 0.2 may
 /// rely on fresh memory.
 const REUSE_SECOND: u32 = 1;
 const REUSE_THIRD: u32 = 128;
@@ -60,23 +60,38 @@ pub(super) async fn serve(
     drop(grants.host(&subject.path)?);
     let in_use = |e: std::io::Error| {
         Refusal::new(options.address, format!("cannot listen: {}", crate::input::reason(&e)))
-            .help("--addr names another address, such as 127.0.0.1:0 for any free port")
+            .help(match options.front {
+                Some(_) => "--port names another port; without it, any free one is taken",
+                None => "--addr names another address, such as 127.0.0.1:0 for any free port",
+            })
             .with_code(crate::refusal::code::NOT_RUN)
     };
     let listener = TcpListener::bind(options.address).await.map_err(in_use)?;
     let address = listener.local_addr().map_err(in_use)?;
-    eprintln!("serving {} on http://{address}/", subject.path.display());
+    match &options.front {
+        Some(front) => front.listening(address),
+        None => eprintln!("serving {} on http://{address}/", subject.path.display()),
+    }
     let reuse = options.reuse.unwrap_or(reuse) as usize;
     let limits = Limits { reuse, at_once, path: subject.path.clone() };
     let server = ProxyHandler::new(Server { handler, grants, limits });
     let mut connections = Connections { listener, failing: false };
     loop {
         let connection = connections.next().await;
-        let server = server.clone();
+        let (server, front) = (server.clone(), options.front.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| {
-                let server = server.clone();
-                async move { Ok::<_, std::convert::Infallible>(answer(&server, request).await) }
+                let (server, front) = (server.clone(), front.clone());
+                async move {
+                    let passed = match front {
+                        Some(front) => front.pass(request, address).await,
+                        None => Ok(request),
+                    };
+                    Ok::<_, std::convert::Infallible>(match passed {
+                        Ok(request) => answer(&server, request).await,
+                        Err(response) => response,
+                    })
+                }
             });
             // A client that hangs up is not an error.
             drop(http1::Builder::new().serve_connection(TokioIo::new(connection), service).await);

@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "test code")]
 #![allow(dead_code)] // each test file takes what it needs
 
+pub mod browser;
+pub mod explorer;
 pub mod node;
+pub mod page;
 pub mod server;
 
 use kvfuse_servers::watchdog::Watchdog;
@@ -164,6 +167,14 @@ pub fn module(wit: &str) -> Vec<u8> {
     let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     module
+}
+
+/// A small consumer of draft2, which imports only its store.
+pub fn draft2_consumer() -> Vec<u8> {
+    component(&format!(
+        "package test:it; {} world w {{ import wasi:keyvalue/store@0.2.0-draft2; export run: func(); }}",
+        store_wit("@0.2.0-draft2", "string")
+    ))
 }
 
 /// A consumer of everything in these generations, which are folders of wit/. Its functions do nothing.

@@ -12,8 +12,8 @@
 //! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are apart from all others ([`Labelled`]).
 //! - **Routes.** A provider of several stores takes the one that the bucket's name is routed to ([`Routes`]).
 //!
-//! All of them are a [`Store`], so facades do not notice them. Everything that a consumer or a setting says is about names
-//! as the consumer writes them.
+//! All of them are a [`Store`], so facades do not notice them. In calls, settings and errors, a bucket has the name that the
+//! consumer wrote.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod guarded;

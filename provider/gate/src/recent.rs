@@ -8,7 +8,7 @@
 //!
 //! For the first, a state counts as seen when the call to the store began, not when it ended. For the others, everything
 //! that says something newer about a key replaces what is kept of it, or drops it. A write drops it before it begins, so
-//! whatever becomes of the write, an older state is not returned.
+//! whatever the outcome of the write, an older state is not returned.
 
 use crate::seen::{Seen, State};
 use kvfuse_core::error::quoted;
@@ -64,14 +64,14 @@ impl RecentBucket {
         self.recent.clock.now()
     }
 
-    /// What `take` makes of the state of a key, if that is known.
+    /// Gives the state of a key to `take`, if the state is known.
     fn known<T>(&self, key: &str, now: Moment, take: impl FnOnce(&State) -> Option<T>) -> Option<T> {
         let bound = u64::try_from(self.recent.bound.as_nanos()).unwrap_or(u64::MAX);
         let since = Moment(now.0.saturating_sub(bound));
         take(self.recent.seen.borrow().get(&self.space, key, since)?)
     }
 
-    /// `at` is when the call began that told the state.
+    /// `at` is when the call that returned the state began.
     fn keep(&self, key: &str, at: Moment, state: State) {
         self.recent.seen.borrow_mut().keep(&self.space, key, at, state);
     }
@@ -80,7 +80,7 @@ impl RecentBucket {
         self.recent.seen.borrow_mut().forget(&self.space, key);
     }
 
-    /// Carries out a write of a key. `state` makes the key's state then of what the store answered.
+    /// Carries out a write of a key. `state` turns the store's answer into the key's new state.
     fn write<T>(
         &self,
         key: &str,
@@ -133,8 +133,7 @@ impl Bucket for RecentBucket {
         Ok(exists)
     }
 
-    /// A page tells of keys what is newer than what is kept: that some are there, and by leaving them out that others are
-    /// not.
+    /// A page is newer than everything that is kept: it says which keys exist and, by leaving them out, which do not.
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
         let page = self.bucket.list(cursor)?;
         self.recent.seen.borrow_mut().forget_all(&self.space);
@@ -146,7 +145,7 @@ impl Bucket for RecentBucket {
         self.write(key, add, |sum| State::of(Some(&counter::format(*sum))))
     }
 
-    /// Never answered from what is kept: a swap decides by it.
+    /// Never answered from what is kept: a swap depends on it.
     fn snapshot(&self, key: &str) -> Result<Snapshot> {
         let now = self.now();
         let snapshot = self.bucket.snapshot(key)?;

@@ -127,8 +127,8 @@ impl Store for Routes {
         self.default()?.open_cache()
     }
 
-    /// A body is made before it is known for which bucket. It is one of the default store, or else of the first store in
-    /// use that has bodies; a bucket in another store refuses it.
+    /// A body is made before its bucket is known. So the default store makes it or, if that has no bodies, the first store
+    /// in use that has them. A bucket in another store refuses it.
     fn create_body(&self) -> Result<Box<dyn Body>> {
         let mut refused = match self.default()?.create_body() {
             Err(error) if error.kind() == Kind::Unsupported => error,
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(MADE.get(), 1);
         drop(gate.open("b").unwrap());
         assert_eq!(MADE.get(), 2);
-        // What the server lacks is said of its bucket, and the others go on.
+        // A missing server is an error for its own bucket only.
         assert_eq!(gate.open("c").err().unwrap().message(), "no server is configured");
         assert!(gate.open("a").is_ok() && gate.open_cache().is_ok());
     }

@@ -61,7 +61,7 @@ impl Model {
         let until = |n: usize| states.get(n + 1).map_or(u64::MAX, |(at, _)| *at);
         let found = (floor..states.len()).find(|n| until(*n) >= began.saturating_sub(BOUND) && is(&states[*n].1));
         let found = found.unwrap_or_else(|| {
-            panic!("{key} in instance {instance} at {began} is none of {:?}", &states[floor..]);
+            panic!("{key} in instance {instance} at {began} is not among {:?}", &states[floor..]);
         });
         self.floors.insert((instance, key), found);
     }

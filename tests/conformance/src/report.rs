@@ -212,7 +212,7 @@ impl Report {
         out
     }
 
-    /// The columns in the order of the targets, without those of which nothing was run.
+    /// The columns in the order of the targets, without those where nothing was run.
     fn columns(&self, targets: &[Target]) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for target in targets.iter().filter(|target| self.runs.iter().any(|run| run.target == target.name)) {

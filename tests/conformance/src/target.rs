@@ -68,7 +68,7 @@ pub enum Grant {
 }
 
 impl Target {
-    /// A target with this name and title, of which nothing else is known.
+    /// A target with this name and title, and nothing else set.
     pub fn new(name: &str, kind: Kind) -> Self {
         Self {
             name: name.to_string(),

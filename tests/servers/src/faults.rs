@@ -1,6 +1,6 @@
 //! Every fault at every byte of every operation, against a real server behind a [`Proxy`].
 
-use crate::process::wait_until;
+use crate::process::{free_port, wait_until};
 use crate::proxy::{Direction, Fault, Proxy};
 use crate::watchdog::Watchdog;
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
@@ -166,6 +166,45 @@ pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bo
             }
         }
     });
+}
+
+/// A server that never stops sending: an operation takes the time limit and no longer, and the store works afterwards.
+/// `make` is that of [`every_fault_at_every_byte`], and `fault` is what the server sends.
+pub fn a_server_that_never_stops_sending<S: Store>(upstream: u16, fault: Fault, make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
+    let proxy = Proxy::start(upstream);
+    let bucket = make(proxy.port(), "200").open("b").unwrap();
+    wait_until("the store works", || bucket.set("a", b"1").is_ok());
+    proxy.plan(Direction::Reply, fault, 0);
+    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
+    wait_until("the store works again", || bucket.get("a").is_ok());
+    proxy.plan(Direction::Reply, fault, 0);
+    let error = bucket.set("a", b"2").unwrap_err();
+    assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+}
+
+/// Replies that arrive byte by byte are read.
+pub fn replies_byte_by_byte<S: Store>(upstream: u16, make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
+    let proxy = Proxy::start(upstream);
+    proxy.trickle(true);
+    let bucket = make(proxy.port(), "5000").open("b").unwrap();
+    bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
+    let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
+    assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
+    let mut keys = bucket.list(None).unwrap().keys;
+    keys.sort();
+    assert_eq!(keys, ["a", "b", "c"]);
+}
+
+/// Nothing listens: the error says where.
+pub fn a_missing_server<S: Store>(make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
+    let bucket = make(free_port(), "100").open("b").unwrap();
+    for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Unavailable);
+        assert!(error.message().contains("127.0.0.1:"), "{error}");
+    }
 }
 
 fn play<S: Store>(

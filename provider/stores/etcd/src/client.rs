@@ -54,7 +54,7 @@ pub enum Answer<T> {
 
 /// Why one attempt at a call got no answer.
 enum Step {
-    /// To be tried again, with the next member unless this one is to be asked again.
+    /// The call can be tried again: with the next member, or with the same one.
     Again {
         next_member: bool,
         last: Error,

@@ -69,8 +69,8 @@ impl Config {
     }
 }
 
-/// One or more `[http[s]://]host:port`, separated by commas. The addresses never appear in an error: who puts a login
-/// into one puts a password into it.
+/// One or more `[http[s]://]host:port`, separated by commas. The addresses never appear in an error, because one of them
+/// may contain a login with its password, although that is not allowed.
 fn endpoints(list: &str) -> Result<Vec<Endpoint>> {
     let wrong = |what: &str| {
         Error::invalid(format!(

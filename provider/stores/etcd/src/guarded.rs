@@ -147,7 +147,7 @@ mod tests {
         assert!(!is_another(&state(5, 3, b"theirs")), "ours may have been the first of two");
         assert!(!is_another(&state(6, 2, b"theirs")), "it was deleted in between");
         assert!(!was_another(Some(&before), None, b"ours") && !was_another(None, Some(&before), b"ours"));
-        // A version that nothing can follow, from a server that says anything.
+        // A version that has no successor: only a faulty server sends it.
         let last = state(5, i64::MAX, b"a");
         assert!(!was_another(Some(&last), Some(&state(5, i64::MIN, b"theirs")), b"ours"));
     }

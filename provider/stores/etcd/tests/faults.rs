@@ -6,8 +6,10 @@ mod common;
 use common::{NativeStore, OwnEtcd, connect};
 use kvfuse_core::{Kind, Store};
 use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::faults::every_fault_at_every_byte;
-use kvfuse_servers::process::{free_port, wait_until};
+use kvfuse_servers::faults::{
+    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
+};
+use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
 use kvfuse_servers::watchdog::Watchdog;
@@ -38,30 +40,12 @@ fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
 
 #[test]
 fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
-    let _watchdog = Watchdog::of_the_test();
-    let etcd = Etcd::start(1, &[]);
-    let proxy = Proxy::start(etcd.ports()[0]);
-    let bucket = store(proxy.port(), "200").open("b").unwrap();
-    wait_until("the store works", || bucket.set("a", b"1").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
-    wait_until("the store works again", || bucket.get("a").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    let error = bucket.set("a", b"2").unwrap_err();
-    assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+    a_server_that_never_stops_sending(Etcd::start(1, &[]).ports()[0], Fault::BODY, store);
 }
 
 #[test]
 fn answers_that_arrive_byte_by_byte_are_read() {
-    let _watchdog = Watchdog::of_the_test();
-    let etcd = Etcd::start(1, &[]);
-    let proxy = Proxy::start(etcd.ports()[0]);
-    proxy.trickle(true);
-    let bucket = store(proxy.port(), "5000").open("b").unwrap();
-    bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
-    let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
-    assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
-    assert_eq!(bucket.list(None).unwrap().keys, ["a", "b", "c"]);
+    replies_byte_by_byte(Etcd::start(1, &[]).ports()[0], store);
 }
 
 #[test]
@@ -82,12 +66,7 @@ fn a_login_cut_off_at_any_byte_is_repeated() {
 
 #[test]
 fn a_missing_server_is_unavailable() {
-    let _watchdog = Watchdog::of_the_test();
-    let bucket = store(free_port(), "100").open("b").unwrap();
-    for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
-        assert_eq!(error.kind(), Kind::Unavailable);
-        assert!(error.message().contains("127.0.0.1:"), "{error}");
-    }
+    a_missing_server(store);
 }
 
 #[test]

@@ -47,7 +47,7 @@ impl Runs {
         Run::new(self.last.get(), true)
     }
 
-    /// The run with this id, of which another instance may have returned the pages so far.
+    /// The run with this id. Its pages so far may have been returned by another instance.
     pub fn resume(&self, id: u64) -> Run {
         let mut kept = self.kept.borrow_mut();
         let known = kept.iter().position(|run| run.id == id).and_then(|at| kept.remove(at));
@@ -118,7 +118,7 @@ impl Marks {
         !run.returned.contains(&key) && self.0.insert(key)
     }
 
-    /// The page is returned: the run remembers its keys, for which there is room.
+    /// The page is returned: the run remembers its keys, and there is room for them.
     pub fn commit(self, run: &mut Run) {
         run.returned.extend(self.0);
     }

@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     options.build().generate(&resolve, world, &mut files)?;
     let (_, source) = files.iter().next().context("nothing was generated")?;
 
-    let target = std::env::var("CARGO_TARGET_DIR").context("CARGO_TARGET_DIR is to be set, for the macro as well")?;
+    let target = std::env::var("CARGO_TARGET_DIR").context("CARGO_TARGET_DIR has to be set; the macro reads it as well")?;
     let folder = Path::new(&target).join("bindings/golem-tutorial");
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("bindings.rs");

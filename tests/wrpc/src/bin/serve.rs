@@ -24,7 +24,7 @@ struct State {
     wrpc: Wrpc,
 }
 
-/// What the runtime asks for to answer a component's own wRPC imports, of which a provider has none.
+/// The runtime asks for this to answer a component's own wRPC imports. A provider has none.
 struct Wrpc {
     client: tcp::Client<String>,
     shared: SharedResourceTable,

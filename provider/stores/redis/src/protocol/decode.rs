@@ -298,14 +298,14 @@ const LOSSY: usize = 4;
 /// What may be allocated in one step for what has only been announced.
 const STEP: usize = 1 << 20;
 
-/// Adds bytes, of which `missing` more are announced.
+/// Adds bytes; `missing` further ones are announced.
 fn append(bytes: &mut Vec<u8>, more: &[u8], missing: usize) -> Result<(), Malformed> {
     reserve(bytes, more.len(), missing)?;
     bytes.extend_from_slice(more);
     Ok(())
 }
 
-/// Makes room for `more` items, of which `missing` are announced beyond those. The buffer at most doubles, so that what it
+/// Makes room for `more` items; `missing` further ones are announced. The buffer at most doubles, so that what it
 /// takes is in proportion to what arrived, and never exceeds what was announced.
 fn reserve<T>(items: &mut Vec<T>, more: usize, missing: usize) -> Result<(), Malformed> {
     if items.capacity().saturating_sub(items.len()) >= more {

@@ -3,17 +3,41 @@
 use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
 
-const PLACES: &str = "\
+macro_rules! places {
+    () => {
+        "\
 A store is its name, as `kvfuse stores` lists it, or its name with its place: files:./data, redis://127.0.0.1:6379,
 etcd:http://127.0.0.1:2379. Without a place, it is where `kvfuse run` has it: in ./data, or where KEYVALUE_REDIS_URL or
-KEYVALUE_ETCD_ENDPOINTS says.";
+KEYVALUE_ETCD_ENDPOINTS says."
+    };
+}
 
-const KV: &str = "\
-A store is its name, as `kvfuse stores` lists it, or its name with its place: files:./data, redis://127.0.0.1:6379,
-etcd:http://127.0.0.1:2379. Without a place, it is where `kvfuse run` has it: in ./data, or where KEYVALUE_REDIS_URL or
-KEYVALUE_ETCD_ENDPOINTS says.
+const PLACES: &str = places!();
 
-Exit codes: 0 done, found; 5 there is no such key; 1 it failed; 2 invalid command line; 3 a file cannot be read or written.";
+const KV: &str = concat!(
+    places!(),
+    "
+
+Exit codes: 0 done, found; 5 there is no such key; 1 it failed; 2 invalid command line; 3 a file cannot be read or written."
+);
+
+const EXPLORE: &str = concat!(
+    places!(),
+    "
+
+The page is served on the loopback interface only. Whoever has its address, with the token in it, can change the store."
+);
+
+/// A store and its settings.
+#[derive(Args)]
+pub struct At {
+    /// The store.
+    #[arg(long, global = true, value_name = "STORE", default_value = "files")]
+    pub store: String,
+    /// Set a variable of the store.
+    #[arg(long, global = true, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+}
 
 #[derive(Subcommand)]
 pub enum Data {
@@ -25,6 +49,8 @@ pub enum Data {
     Dump(Dump),
     /// Write what a dump has to a store.
     Load(Load),
+    /// Show and edit the keys of a store on a page in the browser.
+    Explore(Explore),
 }
 
 #[derive(Args)]
@@ -32,18 +58,14 @@ pub enum Data {
 pub struct Kv {
     #[command(subcommand)]
     pub command: Keys,
-    /// The store.
-    #[arg(long, global = true, value_name = "STORE", default_value = "files")]
-    pub store: String,
+    #[command(flatten)]
+    pub at: At,
     /// The bucket.
     #[arg(long, global = true, value_name = "BUCKET", default_value = "default")]
     pub bucket: String,
     /// The directory of a store that keeps files.
     #[arg(long, global = true, value_name = "DIRECTORY", default_value = "data", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
-    /// Set a variable of the store.
-    #[arg(long, global = true, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
 }
 
 #[derive(Subcommand)]
@@ -64,7 +86,7 @@ pub enum Keys {
         #[arg(short, long, value_name = "FILE", conflicts_with = "value", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
     },
-    /// Delete keys. One that does not exist is no error.
+    /// Delete keys. A key that does not exist is not an error.
     Delete {
         #[arg(required = true)]
         keys: Vec<String>,
@@ -118,7 +140,7 @@ pub enum Keys {
 
 #[derive(Args)]
 pub struct Buckets {
-    /// A bucket; may be given several times. Without it, all of them, where the store knows them.
+    /// A bucket; can be given several times. Without it, all buckets, where the store knows them.
     #[arg(long = "bucket", value_name = "BUCKET")]
     pub names: Vec<String>,
 }
@@ -157,14 +179,10 @@ pub struct Checks {
 #[derive(Args)]
 #[command(after_help = PLACES)]
 pub struct Dump {
-    /// The store.
-    #[arg(long, value_name = "STORE", default_value = "files")]
-    pub store: String,
+    #[command(flatten)]
+    pub at: At,
     #[command(flatten)]
     pub buckets: Buckets,
-    /// Set a variable of the store.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
     /// The file; - is standard output.
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
@@ -179,12 +197,8 @@ pub struct Dump {
 #[derive(Args)]
 #[command(after_help = PLACES)]
 pub struct Load {
-    /// The store.
-    #[arg(long, value_name = "STORE", default_value = "files")]
-    pub store: String,
-    /// Set a variable of the store.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
+    #[command(flatten)]
+    pub at: At,
     #[command(flatten)]
     pub buckets: Buckets,
     /// The dump; - is standard input.
@@ -195,4 +209,17 @@ pub struct Load {
     pub progress: Option<PathBuf>,
     #[command(flatten)]
     pub checks: Checks,
+}
+
+#[derive(Args)]
+#[command(after_help = EXPLORE)]
+pub struct Explore {
+    #[command(flatten)]
+    pub at: At,
+    /// The port of the loopback interface. [default: any free port]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+    pub port: u16,
+    /// Serve nothing: write the explorer, fused with the store, to a file, for any WASI runtime.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
 }

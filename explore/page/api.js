@@ -1,0 +1,42 @@
+// Requests to the explorer. A message is a line of JSON and, behind a line feed, the bytes of a value.
+
+/** Why a request has no answer. `status` is 0 if there was none at all. */
+export class Problem extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** The key is not as this page has seen it, so nothing was done. `state` is how it is. */
+export class Conflict extends Error {
+  constructor(state) {
+    super("the key was changed by somebody else");
+    this.state = state;
+  }
+}
+
+/** Asks for `api/<name>`. Returns the answer's JSON, and the value behind it. */
+export async function call(name, head = {}, value = null, signal = undefined) {
+  const line = JSON.stringify(head) + "\n";
+  const body = value === null ? line : new Blob([line, value]);
+  let response, bytes;
+  try {
+    response = await fetch("api/" + name, { method: "POST", body, signal, cache: "no-store" });
+    bytes = new Uint8Array(await response.arrayBuffer());
+  } catch (e) {
+    if (e.name === "AbortError") throw e;
+    throw new Problem(0, "the explorer does not answer: is it still running?");
+  }
+  const end = bytes.indexOf(10);
+  let answer;
+  try {
+    answer = JSON.parse(new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end)));
+  } catch {
+    const text = new TextDecoder().decode(bytes.subarray(0, 1000)).trim();
+    throw new Problem(response.status, text || `the explorer answered with the status ${response.status}`);
+  }
+  if (response.status === 409) throw new Conflict(answer);
+  if (!response.ok) throw new Problem(response.status, answer.error ?? `status ${response.status}`);
+  return { ...answer, value: end < 0 ? new Uint8Array() : bytes.subarray(end + 1) };
+}
