@@ -53,7 +53,7 @@ pub fn stores(options: &Stores) -> Result<ExitCode> {
     let mut text = text(&entries);
     text.push_str(&format!(
         "\nSeveral in one component:\n  by the bucket's name: kvfuse fuse app.wasm --store NAME --bucket BUCKET=NAME ({})\n  \
-         for a labelled import: kvfuse fuse app.wasm --store LABEL=NAME\n",
+         for a labelled import: kvfuse fuse app.wasm --store LABEL=NAME; LABEL_KEYVALUE_… are variables for it alone\n",
         files.join("; ")
     ));
     for variable in ROUTING {
