@@ -29,6 +29,11 @@ fn harmless(generation: &Generation, swaps: bool, mutant: &str) -> bool {
             is(&["streams", "a streamed", "a value has no stream", "the size of a stream", "the cache", "the clock"])
                 || !swaps && is(&["a swap", "a snapshot"])
         }
+        // No more than single keys and listings.
+        "key-value" => is(&[
+            "increment", "a swap", "a snapshot", "get-many", "set-many", "delete-many", "a batch", "streams", "a streamed",
+            "a value has no stream", "the size of a stream", "the cache", "the clock",
+        ]),
         // They read values as streams, and compare and swap in one call: then only two instances at once could tell.
         // Waiting for a clock that stands still takes its time: once is enough.
         _ => {
