@@ -35,15 +35,17 @@ pub struct Difference {
     pub offered: Option<String>,
 }
 
-/// Whether an import is of a key-value interface, no matter who published it: its package is called `keyvalue`.
+/// Whether an import is of a key-value interface, no matter who published it: its package is called `keyvalue`, or the
+/// interface is called `key-value`, as in Spin's.
 ///
 /// ```
 /// use kvfuse_compose::is_keyvalue;
 /// assert!(is_keyvalue("wasi:keyvalue/store@0.2.0-draft2") && is_keyvalue("acme:keyvalue/things"));
+/// assert!(is_keyvalue("fermyon:spin/key-value@2.0.0") && !is_keyvalue("fermyon:spin/llm@2.0.0"));
 /// assert!(!is_keyvalue("wasi:io/poll@0.2.6"));
 /// ```
 pub fn is_keyvalue(interface: &str) -> bool {
-    split_name(interface).is_some_and(|(package, _)| package_name(&package) == "keyvalue")
+    split_name(interface).is_some_and(|(package, name)| package_name(&package) == "keyvalue" || name == "key-value")
 }
 
 fn package_name(package: &str) -> &str {

@@ -3,6 +3,7 @@
 use crate::refusal::{Refusal, Result, chain};
 use crate::table::{COMMON, ROUTING, STORES, Store, TOGETHER, Variable};
 use kvfuse_compose::World;
+use kvfuse_core::settings::{LABEL, label_prefix};
 use kvfuse_table::Artefact;
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub struct Provider {
     pub file: String,
     /// The stores that it is used for. Empty for one of the user's.
     pub stores: Vec<&'static Store>,
+    /// The labels that it is used for, if any.
+    pub labels: Vec<String>,
     pub bytes: Vec<u8>,
     /// What it exports, and what of its imports is left to the host.
     pub world: World,
@@ -33,6 +36,16 @@ impl Provider {
             }
         }
         variables
+    }
+
+    /// The same variables for one label each, by their names. A component that has labels takes these before the others.
+    pub fn of_labels(&self) -> Vec<(String, &'static Variable)> {
+        let of_label = |label: &String| {
+            let prefix = label_prefix(label);
+            let named = |known: &'static Variable| (format!("{prefix}{}", known.name), known);
+            self.variables().into_iter().filter(|known| known.name != LABEL).map(named).collect::<Vec<_>>()
+        };
+        self.labels.iter().flat_map(of_label).collect()
     }
 
     /// Its store, if it is used for one.
@@ -84,6 +97,11 @@ impl Provider {
                     all.stores.push(store);
                 }
             }
+            for label in one.labels {
+                if !all.labels.contains(&label) {
+                    all.labels.push(label);
+                }
+            }
             for (all, one) in [(&mut all.world.imports, one.world.imports), (&mut all.world.exports, one.world.exports)]
             {
                 for item in one {
@@ -109,7 +127,7 @@ impl Provider {
         }
         let file =
             path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-        Ok(Self { file, stores: Vec::new(), bytes, world })
+        Ok(Self { file, stores: Vec::new(), labels: Vec::new(), bytes, world })
     }
 }
 
@@ -136,9 +154,9 @@ pub fn together(stores: &[&'static Store]) -> Result<Vec<Provider>> {
 }
 
 fn provider(store: &'static Store, file: &str) -> Result<Provider> {
-    let bytes = FILES.iter().find(|(name, _)| *name == file).map(|(_, bytes)| bytes.to_vec()).unwrap_or_default();
+    let bytes = embedded(FILES, store, file)?.to_vec();
     match World::of(&bytes) {
-        Ok(world) => Ok(Provider { file: file.into(), stores: vec![store], bytes, world }),
+        Ok(world) => Ok(Provider { file: file.into(), stores: vec![store], labels: Vec::new(), bytes, world }),
         Err(e) => Refusal::new(PathBuf::from(file).display(), "a built-in provider cannot be read")
             .note(chain(&e))
             .help("this build of kvfuse is broken: build it again")
@@ -156,8 +174,45 @@ pub fn explorer() -> &'static [u8] {
     FILES.iter().find(|(name, _)| *name == EXPLORER).map_or(&[], |(_, bytes)| bytes)
 }
 
+/// The build script embeds every file of the table or fails, so this is only missing where something else made the list.
+fn embedded<'a>(files: &[(&str, &'a [u8])], store: &Store, file: &str) -> Result<&'a [u8]> {
+    match files.iter().find(|(name, _)| *name == file) {
+        Some((_, bytes)) => Ok(bytes),
+        None => Refusal::new(file, format!("this build of kvfuse has no provider of the store {} inside", store.name))
+            .note(format!("inside are {} providers", files.len()))
+            .help("make providers, and build kvfuse again")
+            .err(),
+    }
+}
+
 /// The built-in provider that has these bytes.
 pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
     kvfuse_table::shipped().find(|artefact| artefact.file() == *file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_store_is_inside_with_all_its_artefacts() {
+        for store in STORES.iter().chain([&TOGETHER]) {
+            let providers = providers(store).unwrap_or_else(|refusal| panic!("{refusal}"));
+            let files: Vec<_> = providers.iter().map(|provider| provider.file.clone()).collect();
+            assert_eq!(files, store.artefacts().map(|artefact| artefact.file()).collect::<Vec<_>>());
+            assert!(providers.iter().all(|provider| !provider.world.exports.is_empty()));
+        }
+    }
+
+    #[test]
+    fn a_build_without_a_provider_says_so_and_not_that_there_is_no_such_store() {
+        let (files, redis) = ([("keyvalue.wasm", &b"wasm"[..])], store("--store", "redis"));
+        let redis = redis.unwrap_or_else(|refusal| panic!("{refusal}"));
+        let Err(refusal) = embedded(&files, redis, "keyvalue-redis.wasm") else { panic!("it is not inside") };
+        let said = refusal.to_string();
+        assert!(said.contains("this build of kvfuse has no provider of the store redis inside"), "{said}");
+        assert!(said.contains("keyvalue-redis.wasm") && said.contains("make providers"), "{said}");
+        assert!(embedded(&files, redis, "keyvalue.wasm").is_ok());
+    }
 }

@@ -5,6 +5,10 @@ use crate::cli::Chosen;
 use crate::needs::quote;
 use crate::refusal::{Refusal, Result};
 use crate::table::{STORES, Store};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// What the names of buckets cannot have in `KEYVALUE_ROUTES`, where spaces around them do not count.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 
 /// Which store is for which import, and for which bucket.
 pub enum Choice {
@@ -37,7 +41,9 @@ impl Stores {
 
     /// The value of `KEYVALUE_ROUTES`.
     pub fn routes(&self) -> String {
-        self.buckets.iter().map(|(bucket, store)| format!("{bucket}={}", store.name)).collect::<Vec<_>>().join(",")
+        let route =
+            |(bucket, store): &(String, &Store)| format!("{}={}", utf8_percent_encode(bucket, ENCODED), store.name);
+        self.buckets.iter().map(route).collect::<Vec<_>>().join(",")
     }
 }
 
@@ -70,12 +76,6 @@ impl Chosen {
                     .help("--bucket sessions=redis")
                     .err();
             };
-            if bucket.contains(',') || bucket != bucket.trim() || bucket.chars().any(char::is_control) {
-                return Refusal::new("--bucket", format!("the bucket {bucket:?} cannot have a store of its own"))
-                    .note("its name would not survive in KEYVALUE_ROUTES, a list separated by commas")
-                    .help("choose a name without a comma, without spaces around it and on one line")
-                    .err();
-            }
             let bucket = if bucket.is_empty() { "default" } else { bucket };
             once(&buckets, bucket, "--bucket", "bucket")?;
             buckets.push((bucket.into(), catalogue::store("--bucket", store)?));

@@ -11,22 +11,19 @@ pub struct Other {
 
 const ASYNCHRONOUS: &str = "an asynchronous interface, of WASI 0.3; the stores have the synchronous generations";
 
-/// The families by their package and, where the package has other interfaces as well, the interface.
-const FAMILIES: &[(&str, Option<&str>, &str)] = &[
-    ("wasmcloud:keyvalue", None, "wasmCloud's own interface: asynchronous, of WASI 0.3"),
-    ("fermyon:spin", Some("key-value"), "Spin's own interface"),
-    ("spin:key-value", None, "Spin's own interface: asynchronous, of WASI 0.3"),
+/// The families by their package.
+const FAMILIES: &[(&str, &str)] = &[
+    ("wasmcloud:keyvalue", "wasmCloud's own interface: asynchronous, of WASI 0.3"),
+    ("spin:key-value", "Spin's own interface: asynchronous, of WASI 0.3"),
 ];
 
 /// The key-value interfaces among these imports that no store has, each package once.
 pub fn others(imports: &[Item]) -> Vec<Other> {
     let mut others: Vec<Other> = Vec::new();
     for item in imports {
-        let Some((package, interface)) = split_name(item.interface()) else { continue };
+        let Some((package, _)) = split_name(item.interface()) else { continue };
         let name = package.split('@').next().unwrap_or(&package);
-        let of_family =
-            |known: &&(&str, Option<&str>, &str)| known.0 == name && known.1.is_none_or(|only| only == interface);
-        let family = FAMILIES.iter().find(of_family).map(|known| known.2);
+        let family = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
         let asynchronous = is_keyvalue(item.interface()) && item.functions.values().any(is_asynchronous);
         let about = family.or(asynchronous.then_some(ASYNCHRONOUS));
         if let (Some(about), false) = (about, others.iter().any(|other| other.package == package)) {

@@ -1,5 +1,5 @@
-//! What the wasmtime command line provides to a component, by interface and version. `run` provides the same; a test there
-//! compares the two.
+//! What the wasmtime command line provides to a component, by interface and version. `run` provides the same, with the
+//! exceptions that are marked here; a test there compares the two.
 
 use kvfuse_compose::{Item, ItemKind, split_name};
 
@@ -28,7 +28,6 @@ pub struct Package {
     /// Whether `wasmtime serve` can provide it at all.
     served: bool,
     /// Whether `kvfuse run` provides it.
-    #[allow(dead_code, reason = "a test of run compares it with what there is")]
     pub embedded: bool,
 }
 
@@ -133,7 +132,7 @@ pub const PACKAGES: &[Package] = &[
         in_proxy: &[],
         option: Some("tls"),
         served: false,
-        embedded: false,
+        embedded: true,
     },
 ];
 
@@ -145,11 +144,7 @@ pub fn provided(import: &Item, serve: bool) -> Provided {
     }
     // A host knows no labels: what is imported under one has to be connected.
     let Some((package, interface)) = split_name(&import.name) else { return Provided::Never };
-    let (name, version) = package.split_once('@').unwrap_or((&package, ""));
-    let known = PACKAGES
-        .iter()
-        .find(|known| known.name == name && matches(version, known.version) && known.interfaces.contains(&interface));
-    match known {
+    match find(&package, interface) {
         None => Provided::Never,
         Some(known) if serve && !known.served => Provided::Never,
         Some(known) if serve && known.in_proxy.contains(&interface) => Provided::Always,
@@ -157,6 +152,19 @@ pub fn provided(import: &Item, serve: bool) -> Provided {
         Some(_) if serve => Provided::With("cli"),
         Some(_) => Provided::Always,
     }
+}
+
+/// Whether `kvfuse run` lacks this import, which wasmtime provides.
+pub fn lacking(import: &Item) -> bool {
+    split_name(&import.name)
+        .and_then(|(package, interface)| find(&package, interface))
+        .is_some_and(|known| !known.embedded)
+}
+
+fn find(package: &str, interface: &str) -> Option<&'static Package> {
+    let (name, version) = package.split_once('@').unwrap_or((package, ""));
+    let known = |known: &&Package| known.name == name && matches(version, known.version);
+    PACKAGES.iter().filter(known).find(|known| known.interfaces.contains(&interface))
 }
 
 /// Whether a version is this one, or a release of this track.

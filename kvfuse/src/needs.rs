@@ -1,7 +1,7 @@
 //! What a fused component needs to be granted when it runs, and the `wasmtime` line that grants it.
 
 use crate::catalogue::Provider;
-use crate::host::{Provided, is_third, provided};
+use crate::host::{Provided, is_third, lacking, provided};
 use crate::subject::{Kind, Subject};
 use crate::table::Role;
 use kvfuse_compose::{Item, ItemKind};
@@ -22,6 +22,8 @@ pub struct Needs {
     pub concurrent: bool,
     /// What no option of wasmtime provides.
     pub unknown: Vec<String>,
+    /// What wasmtime provides, and `kvfuse run` does not.
+    pub lacking: Vec<String>,
 }
 
 impl Needs {
@@ -38,6 +40,9 @@ impl Needs {
             ..Self::default()
         };
         for import in imports {
+            if lacking(import) {
+                needs.lacking.push(import.name.clone());
+            }
             match provided(import, subject.kind == Kind::Handler) {
                 Provided::Always => {}
                 Provided::With(option) if needs.interfaces.contains(&option) => {}
@@ -133,15 +138,21 @@ impl<'a> Line<'a> {
             words.extend(["--dir".into(), quote(directory)]);
         }
         let given = |name: &str| self.variables.iter().any(|v| v.split('=').next() == Some(name));
+        let set = |name: &str| std::env::var_os(name).is_some();
+        let of_labels = self.provider.map(Provider::of_labels).unwrap_or_default();
         for variable in self.provider.map(Provider::variables).unwrap_or_default() {
-            let set = std::env::var_os(variable.name).is_some();
+            let named = |name: &str| given(name) || set(name);
+            let for_a_label = || of_labels.iter().any(|(name, known)| known.name == variable.name && named(name));
             if given(variable.name) {
                 continue;
-            } else if set {
+            } else if set(variable.name) {
                 words.extend(["--env".into(), variable.name.into()]);
-            } else if variable.role == Role::Endpoint {
+            } else if variable.role == Role::Endpoint && !for_a_label() {
                 words.extend(["--env".into(), quote(&format!("{}={}", variable.name, variable.example))]);
             }
+        }
+        for (name, _) in of_labels.iter().filter(|(name, _)| set(name) && !given(name)) {
+            words.extend(["--env".into(), name.clone()]);
         }
         for variable in self.variables {
             words.extend(["--env".into(), quote(self.shown(variable))]);
@@ -188,8 +199,11 @@ impl Line<'_> {
     /// A variable that the user set, with its value only if that is known not to be secret. `--env NAME` passes it on.
     fn shown<'a>(&self, variable: &'a str) -> &'a str {
         let name = variable.split('=').next().unwrap_or(variable);
-        let known = self.provider.map(Provider::variables).unwrap_or_default();
-        let public = known.iter().any(|known| known.name == name && known.role == Role::Setting);
+        let of_labels = self.provider.map(Provider::of_labels).unwrap_or_default();
+        let known = self.provider.map(Provider::variables).unwrap_or_default().into_iter();
+        let mut known =
+            known.map(|known| (known.name, known)).chain(of_labels.iter().map(|(name, known)| (&**name, *known)));
+        let public = known.any(|(known, variable)| known == name && variable.role == Role::Setting);
         if public { variable } else { name }
     }
 }

@@ -122,7 +122,9 @@ fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
     for provider in providers {
         match fit(&group.items, &provider.world.exports) {
             Ok(wires) => {
-                return Ok(Part { label: group.label.map(str::to_string), provider, wires, settings });
+                let label = group.label.map(str::to_string);
+                let provider = Provider { labels: label.iter().cloned().collect(), ..provider };
+                return Ok(Part { label, provider, wires, settings });
             }
             Err(misfits) => refused.push((provider, misfits)),
         }

@@ -5,7 +5,7 @@ use crate::input;
 use crate::refusal::Result;
 use crate::table::{STORES, Store};
 use kvfuse_compose::{Item, Nested, Settings, World, is_keyvalue, nested, split_name};
-use kvfuse_core::settings::FUSED_STORES;
+use kvfuse_core::settings::{FUSED_STORES, LABEL};
 use std::path::{Path, PathBuf};
 
 pub struct Subject {
@@ -116,10 +116,12 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
         let named = |name: &String| kvfuse_table::shipped().find(|artefact| artefact.name() == *name);
         let known = known.or(part.name.as_ref().and_then(named));
         Some(match known {
-            Some(artefact) => Provider { file: artefact.file(), stores: vec![artefact.store], bytes, world },
+            Some(artefact) => {
+                Provider { file: artefact.file(), stores: vec![artefact.store], labels: Vec::new(), bytes, world }
+            }
             None => {
                 let file = part.name.clone().unwrap_or_else(|| "a provider without a name".into());
-                Provider { file, stores: Vec::new(), bytes, world }
+                Provider { file, stores: Vec::new(), labels: Vec::new(), bytes, world }
             }
         })
     };
@@ -129,14 +131,15 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
         true => found.into_iter().filter(|provider| !provider.stores.is_empty()).collect(),
         false => found.into_iter().take(1).collect::<Vec<_>>(),
     };
-    Provider::union(
-        taken.into_iter().map(|provider| if provider.routes() { provider.only(fused(bytes)) } else { provider }),
-    )
+    let settings = Settings::inside(bytes).unwrap_or_default();
+    let labels = settings.iter().filter_map(|settings| settings.get(LABEL)).map(str::to_string).collect();
+    let only = |provider: Provider| if provider.routes() { provider.only(fused(&settings)) } else { provider };
+    let all = Provider::union(taken.into_iter().map(only))?;
+    Some(Provider { labels, ..all })
 }
 
 /// The stores that a provider of every store was fused with; all of them where nothing says which.
-fn fused(component: &[u8]) -> Vec<&'static Store> {
-    let settings = Settings::inside(component).unwrap_or_default();
+fn fused(settings: &[Settings]) -> Vec<&'static Store> {
     let find = |name: &str| STORES.iter().find(|store| store.name == name);
     match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {
         Some(names) => names.split(',').filter_map(find).collect(),

@@ -4,6 +4,7 @@
 
 mod support;
 
+use serde_json::json;
 use support::{Folder, built, component, consumer_of, line, store_wit, wasmtime};
 
 const CLI: &str = "package wasi:cli@0.2.0 { interface run { run: func() -> result; } }";
@@ -177,4 +178,12 @@ fn json_contains_what_the_text_says() {
     let stores: serde_json::Value = serde_json::from_str(&folder.kvfuse(&["stores", "--json"]).ok()).unwrap();
     assert_eq!(stores[0]["store"], "files");
     assert_eq!(stores[0]["needs"][0], "a directory");
+    // The providers of every store come last, without a store's name, and with the variables of all.
+    let together = stores.as_array().unwrap().last().unwrap();
+    assert_eq!((&together["store"], &together["providers"][0]["file"]), (&json!(null), &json!("keyvalue-stores.wasm")));
+    assert_eq!(together["needs"], json!(["a directory", "HTTP to its server", "TCP to its server"]));
+    let names: Vec<_> = together["variables"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
+    for name in ["KEYVALUE_ROUTES", "KEYVALUE_DIR", "KEYVALUE_REDIS_URL", "KEYVALUE_ETCD_ENDPOINTS", "KEYVALUE_LABEL"] {
+        assert_eq!(names.iter().filter(|known| **known == name).count(), 1, "{name} in {names:?}");
+    }
 }

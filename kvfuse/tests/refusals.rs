@@ -193,8 +193,6 @@ fn an_interface_of_another_family_or_an_asynchronous_one_is_named_as_such() {
     let own = "wasmCloud's own interface: asynchronous, of WASI 0.3";
     refused(wasmcloud, imports, "wasmcloud:keyvalue@0.2.0", own);
 
-    let spin = "package fermyon:spin@2.0.0 { interface key-value { get: func(key: string) -> option<list<u8>>; } }";
-    refused(spin, "import fermyon:spin/key-value@2.0.0;", "fermyon:spin@2.0.0", "Spin's own interface");
     let spin = "package spin:key-value@3.0.0 { interface key-value { get: async func(key: string) -> string; } }";
     let own = "Spin's own interface: asynchronous, of WASI 0.3";
     refused(spin, "import spin:key-value/key-value@3.0.0;", "spin:key-value@3.0.0", own);

@@ -11,6 +11,9 @@ use support::{Folder, built, component, consumer_of, example, wasmtime};
 
 /// What the line has for a component of WASI 0.2.
 const LEAN: &str = "-S p3=n -W concurrency-support=n";
+/// The note on them.
+const CHEAPER: &str = "p3=n and concurrency-support=n make calls of the store cheaper. They need wasmtime 46: leave them out \
+                       with an older one";
 
 fn demo() -> Folder {
     let folder = Folder::new();
@@ -71,7 +74,7 @@ fn explain_prints_the_line_that_does_the_same() {
     assert_eq!(
         said,
         format!(
-            "kvfuse fuse app.wasm\nmkdir -p data\nwasmtime run {LEAN} --dir data::/ app.fused.wasm set 'a key' 1\n"
+            "kvfuse fuse app.wasm\nmkdir -p data\n# {CHEAPER}\nwasmtime run {LEAN} --dir data::/ app.fused.wasm set 'a key' 1\n"
         )
     );
     assert_eq!(folder.names(), ["app.wasm"], "nothing was run");
@@ -214,7 +217,9 @@ fn a_handler_is_served_with_each_request_in_an_instance_of_its_own() {
     // The line that explains it does the same.
     folder.kvfuse(&["fuse", "web.wasm"]).ok();
     let said = folder.kvfuse(&["run", "--explain", "web.fused.wasm"]).ok();
-    assert_eq!(said, "wasmtime serve -S cli --addr 127.0.0.1:8080 --dir data::/ web.fused.wasm\n");
+    let (note, line) = said.split_once('\n').unwrap();
+    assert!(note.starts_with("# --max-instance-reuse-count 128 keeps an instance"), "{said}");
+    assert_eq!(line, "wasmtime serve -S cli --addr 127.0.0.1:8080 --dir data::/ web.fused.wasm\n");
     let server = Server::start(&folder, &["web.fused.wasm"]);
     assert_eq!(server.count(), 21);
 }
@@ -269,6 +274,53 @@ fn wasi_config_is_there_as_far_as_the_printed_line_has_it() {
     assert_eq!(folder.kvfuse(&["run", "app.wasm"]).code, Some(125));
     let ran = folder.run(wasmtime().args(["run", "-S", "config", "app.wasm"]));
     assert!(ran.stderr.contains("wasi:config/store@0.2.0-draft"), "{}", ran.stderr);
+}
+
+#[test]
+fn wasi_tls_is_there_as_it_is_with_the_printed_line() {
+    let folder = Folder::new();
+    let wit =
+        "package wasi:tls@0.2.0-draft { interface types { resource client-connection { close-output: func(); } } }";
+    let world = "world w { import wasi:tls/types@0.2.0-draft; export wasi:cli/run@0.2.0; }";
+    folder.write("app.wasm", component(&format!("package test:it; {wit} {CLI} {world}")));
+    // That its body is `unreachable` shows that it was started.
+    let ran = folder.kvfuse(&["run", "app.wasm"]);
+    assert_eq!(ran.code, Some(134), "{}", ran.stderr);
+    let line = support::line(&folder, "app.wasm", &[]);
+    assert!(line.contains(&"p3=n,tls".to_string()), "{line:?}");
+    let ran = folder.run(wasmtime().args(line));
+    assert!(ran.stderr.contains("unreachable"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_wasmtime_provides_and_run_does_not_is_named_with_the_line_that_does() {
+    let folder = Folder::new();
+    let nn = "package wasi:nn@0.2.0-rc-2024-10-28 { interface errors { resource error { data: func() -> string; } } }";
+    let world = "world w { import wasi:nn/errors@0.2.0-rc-2024-10-28; export wasi:cli/run@0.2.0; }";
+    folder.write("app.wasm", component(&format!("package test:it; {nn} {CLI} {world}")));
+    let line = support::line(&folder, "app.wasm", &[]).join(" ");
+    folder.refuses(
+        &["run", "app.wasm"],
+        125,
+        &format!(
+            "\
+error: kvfuse run does not provide wasi:nn/errors@0.2.0-rc-2024-10-28
+  --> app.wasm
+   = help: wasmtime does:
+           # {CHEAPER}
+           wasmtime {line}
+"
+        ),
+    );
+    // A component that is fused in memory is fused to a file for it.
+    let store = support::store_wit("@0.2.0-draft2", "string");
+    let world = world.replace("import wasi:nn", "import wasi:keyvalue/store@0.2.0-draft2; import wasi:nn");
+    folder.write("app.wasm", component(&format!("package test:it; {store} {nn} {CLI} {world}")));
+    let ran = folder.kvfuse(&["run", "app.wasm"]);
+    assert_eq!(ran.code, Some(125));
+    for part in ["kvfuse fuse app.wasm\n", "mkdir -p data\n", "wasmtime run -S p3=n,nn ", " app.fused.wasm\n"] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
 }
 
 #[cfg(unix)]

@@ -218,6 +218,65 @@ fn labels_with_stores_of_their_own_write_where_they_are_told() {
 }
 
 #[test]
+fn two_labels_are_on_two_servers_by_variables_of_their_own() {
+    let (one, two) = (Redis::start(&[]), Redis::start(&[]));
+    let folder = three_stores();
+    let stores = ["--store", "sessions=redis", "--store", "carts=redis"];
+    let own = [format!("SESSIONS_KEYVALUE_REDIS_URL={}", one.url()), format!("CARTS_KEYVALUE_REDIS_URL={}", two.url())];
+    let all = "KEYVALUE_PREFIX=all/".to_string();
+    let set = |variables: &[&String]| -> Vec<String> {
+        variables.iter().flat_map(|variable| ["--env".to_string(), (*variable).clone()]).collect()
+    };
+    let run = |file: &str, variables: &[&String], words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
+        command.arg("run").args(if file == "app.wasm" { &stores[..] } else { &[] });
+        folder.run(command.args(set(variables)).arg(file).arg("--").args(words))
+    };
+    let both = [&own[0], &own[1], &all];
+    run("app.wasm", &both, &["set", "bucket", "word"]).ok();
+    let said = "sessions: word of sessions\ncarts: word of carts\nplain: word of plain\n";
+    assert_eq!(run("app.wasm", &both, &["get", "bucket"]).ok(), said);
+    // What is set for all counts for both.
+    assert_eq!(one.command(&["GET", "all/%3Asessions/bucket%3A:key"]), "word of sessions");
+    assert_eq!(two.command(&["GET", "all/%3Acarts/bucket%3A:key"]), "word of carts");
+    assert_eq!((one.command(&["DBSIZE"]), two.command(&["DBSIZE"])), (":1".into(), ":1".into()));
+
+    // Fused before, the labels are known from the component, and the line passes the variables on.
+    folder.kvfuse(&[&["fuse", "-q", "app.wasm"], &stores[..]].concat()).ok();
+    assert_eq!(run("app.fused.wasm", &both, &["get", "bucket"]).ok(), said);
+    let variables = [("SESSIONS_KEYVALUE_REDIS_URL", one.url()), ("CARTS_KEYVALUE_REDIS_URL", two.url())];
+    let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let line = support::line(&folder, "app.fused.wasm", &variables);
+    assert!(!line.iter().any(|word| word.starts_with("KEYVALUE_REDIS_URL")), "{line:?}");
+    let mut command = wasmtime();
+    command.envs(variables).args(line).args(["get", "bucket"]).env("KEYVALUE_PREFIX", "");
+    assert_eq!(folder.run(&mut command).ok(), "sessions: nothing\ncarts: nothing\nplain: word of plain\n");
+
+    // A label without a server of its own, where there is none for all, says so; the others go on.
+    let said = run("app.fused.wasm", &[&own[0], &all], &["get", "bucket"]).ok();
+    assert!(said.contains("sessions: word of sessions\n"), "{said}");
+    assert!(said.contains("carts: error: no server is configured"), "{said}");
+    let refused = run("app.fused.wasm", &[], &["get", "bucket"]);
+    assert!(refused.stderr.contains("KEYVALUE_REDIS_URL is not set"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_bucket_is_routed_whatever_its_name_is() {
+    let redis = Redis::start(&[]);
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let variable = format!("KEYVALUE_REDIS_URL={}", redis.url());
+    for bucket in ["a,b", "100%", " x ", "line\nbreak"] {
+        let route = format!("{bucket}=redis");
+        folder.kvfuse(&["fuse", "-q", "app.wasm", "--bucket", &route]).ok();
+        let start = ["run", "--env", &variable, "app.fused.wasm", "--", "--bucket", bucket];
+        folder.kvfuse(&[&start[..], &["set", "key", bucket]].concat()).ok();
+        assert_eq!(folder.kvfuse(&[&start[..], &["get", "key"]].concat()).ok(), bucket);
+    }
+    assert_eq!(redis.command(&["DBSIZE"]), ":4");
+}
+
+#[test]
 fn buckets_are_in_the_stores_that_they_are_routed_to() {
     let redis = Redis::start(&[]);
     let folder = Folder::new();
@@ -342,7 +401,6 @@ fn options_that_say_nothing_clear_are_refused() {
             "error: \"sessions\" is not a bucket and a store\n  --> --bucket\n",
         ),
         (&["app.wasm", "--bucket", "a=floppy"], "error: there is no store called \"floppy\"\n  --> --bucket\n"),
-        (&["app.wasm", "--bucket", "a,b=redis"], "error: the bucket \"a,b\" cannot have a store of its own\n"),
         (&["app.wasm", "--bucket", "a=redis", "--bucket", "a=etcd"], "error: the bucket \"a\" is given two stores\n"),
         (&["app.wasm", "--store", "redis", "--store", "etcd"], "error: two stores are named for the same imports\n"),
         (

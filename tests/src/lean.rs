@@ -1,9 +1,12 @@
 //! Components that are built for wasm32-unknown-unknown, and calls of their exports.
 
 use crate::root;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kvfuse_compose::{About, componentize};
+use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
@@ -28,11 +31,13 @@ pub fn from_core(path: &Path) -> Result<Vec<u8>> {
     componentize(&core, &about).with_context(|| path.display().to_string())
 }
 
-/// A running component: its exports can be called one after the other, in one instance.
+/// A running component: its exports can be called one after the other, in one instance. One that lives too long ends the
+/// test program.
 pub struct Instance {
     store: Store<Host>,
     instance: wasmtime::component::Instance,
     stdout: MemoryOutputPipe,
+    _watchdog: Watchdog,
 }
 
 struct Host {
@@ -62,17 +67,60 @@ impl WasiView for Host {
 impl Instance {
     /// Instantiates it with the directory as `/`.
     pub fn new(component: &[u8], arguments: &[&str], directory: &Path) -> Result<Self> {
+        Self::with(component, arguments, directory, |_, _| Ok(()))
+    }
+
+    /// Instantiates it beside another one: what it imports and the other exports under the same name, the host passes on, as
+    /// values of its own. wasmCloud links the components of a workload in this way.
+    pub fn beside(sibling: Self, component: &[u8], arguments: &[&str], directory: &Path) -> Result<Self> {
+        let sibling = Arc::new(Mutex::new(sibling));
+        Self::with(component, arguments, directory, |component, linker| {
+            for (import, item) in component.component_type().imports(component.engine()) {
+                let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
+                if !lock(&sibling).exports(import) {
+                    continue;
+                }
+                let mut instance = linker.instance(import)?;
+                for (function, item) in interface.exports(component.engine()) {
+                    ensure!(matches!(item.ty, ComponentItem::ComponentFunc(_)), "{import} has more than functions");
+                    let (sibling, names) = (sibling.clone(), (import.to_string(), function.to_string()));
+                    instance.func_new(function, move |_, _, parameters, results| {
+                        let value = lock(&sibling)
+                            .call(&names.0, &names.1, parameters)
+                            .map_err(wasmtime::Error::from_anyhow)?;
+                        results.iter_mut().for_each(|result| result.clone_from(&value));
+                        Ok(())
+                    })?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn exports(&mut self, interface: &str) -> bool {
+        self.instance.get_export_index(&mut self.store, None, interface).is_some()
+    }
+
+    fn with(
+        component: &[u8],
+        arguments: &[&str],
+        directory: &Path,
+        link: impl FnOnce(&Component, &mut Linker<Host>) -> Result<()>,
+    ) -> Result<Self> {
+        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        let watchdog = Watchdog::of_the_run(&arguments);
         let engine = Engine::default();
         let component = Component::new(&engine, component)?;
         let stdout = MemoryOutputPipe::new(1 << 20);
         let mut wasi = WasiCtxBuilder::new();
-        wasi.arg("guest").args(arguments).stdout(stdout.clone()).preopened_dir(directory, "/", FsPerms::ReadWrite)?;
+        wasi.arg("guest").args(&arguments).stdout(stdout.clone()).preopened_dir(directory, "/", FsPerms::ReadWrite)?;
         let mut store = Store::new(&engine, Host { wasi: wasi.build(), table: ResourceTable::new(), memory: 0 });
         store.limiter(|host| host);
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        link(&component, &mut linker)?;
         let instance = linker.instantiate(&mut store, &component)?;
-        Ok(Self { store, instance, stdout })
+        Ok(Self { store, instance, stdout, _watchdog: watchdog })
     }
 
     /// Calls a function of an exported interface; it has one result.
@@ -96,4 +144,8 @@ impl Instance {
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&self.stdout.contents()).into_owned()
     }
+}
+
+fn lock(instance: &Mutex<Instance>) -> MutexGuard<'_, Instance> {
+    instance.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,12 @@
 //! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
 
+mod eager;
 pub mod lean;
 pub mod session;
 mod tls;
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -56,6 +58,7 @@ pub struct Command {
     network: bool,
     roots: Option<Arc<rustls::RootCertStore>>,
     input: Vec<u8>,
+    eager: bool,
 }
 
 /// How a run ended.
@@ -131,7 +134,9 @@ impl Program {
         Ok(listed.text().lines().map(str::to_string).collect())
     }
 
+    /// Runs it to its end. What takes too long ends the test program.
     pub fn run(&self, command: &Command) -> Result<Outcome> {
+        let _watchdog = Watchdog::of_the_run(&command.arguments);
         let (stdout, stderr) = (MemoryOutputPipe::new(1 << 30), MemoryOutputPipe::new(1 << 20));
         let mut wasi = WasiCtxBuilder::new();
         wasi.arg("guest").args(&command.arguments).envs(&command.environment);
@@ -155,6 +160,9 @@ impl Program {
         let mut linker = Linker::new(&ENGINE);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+        if command.eager {
+            eager::add_to_linker(&mut linker)?;
+        }
         let ended = WasiCommand::instantiate(&mut store, &self.0, &linker)
             .and_then(|instance| instance.wasi_cli_run().call_run(&mut store));
         let peak_memory = store.data().memory.now;
@@ -210,6 +218,12 @@ impl Command {
 
     pub fn input(mut self, bytes: &[u8]) -> Self {
         self.input = bytes.to_vec();
+        self
+    }
+
+    /// Runs it on a host on which all that it waits for has come whenever it looks.
+    pub fn eager(mut self) -> Self {
+        self.eager = true;
         self
     }
 }

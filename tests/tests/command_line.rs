@@ -1,12 +1,14 @@
 //! The demo under the real wasmtime command line, as users run it.
 
 use anyhow::Result;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::{command_line, root};
 use std::path::Path;
 use std::process::Output;
 
 /// `wasmtime run` with wasmtime's options and the demo's arguments.
 fn demo(options: &[&str], arguments: &[&str]) -> Result<Output> {
+    let _watchdog = Watchdog::of_the_test();
     let mut command = command_line()?;
     command.arg("run").args(options).arg(root().join("components/kv_demo.fused.wasm")).args(arguments);
     Ok(command.output()?)
@@ -92,6 +94,7 @@ fn each_run_of_the_tool_sees_what_the_last_one_did() -> Result<()> {
 
 #[test]
 fn a_value_comes_from_standard_input_and_goes_to_standard_output_byte_for_byte() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let folder = tempfile::tempdir()?;
     let bytes: Vec<u8> = (0..=255u8).cycle().take(300_000).collect();
     let file = folder.path().join("input");

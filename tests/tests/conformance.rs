@@ -6,6 +6,7 @@ use kvfuse_conformance::guests::{GUESTS, Guest, component};
 use kvfuse_conformance::report::{cell, cell_of};
 use kvfuse_conformance::target::{Kind, Target};
 use kvfuse_servers::all::Servers;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::root;
 use libtest_mimic::{Arguments, Trial};
 use std::collections::HashMap;
@@ -50,7 +51,10 @@ fn main() -> Result<()> {
         for guest in GUESTS {
             let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
             let target = target.clone();
-            trials.push(Trial::test(name, move || Ok(check(&target, guest)?)));
+            trials.push(Trial::test(name.clone(), move || {
+                let _watchdog = Watchdog::of(&name);
+                Ok(check(&target, guest)?)
+            }));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

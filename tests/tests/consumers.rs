@@ -1,6 +1,7 @@
 //! Consumers as people wrote them over the years, fused with the file provider and run.
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::lean::{Instance, example, from_core, target};
 use kvfuse_tests::{command_line, component};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,10 +52,12 @@ fn a_consumer_without_handles_of_the_wrpc_generation_runs_fused() -> Result<()> 
 struct Serving {
     process: Child,
     address: String,
+    _watchdog: Watchdog,
 }
 
 impl Serving {
     fn start(component: &Path, folder: &Path) -> Result<Self> {
+        let watchdog = Watchdog::of_the_test();
         let mut process = command_line()?
             .args(["serve", "-S", "cli", "--addr", "127.0.0.1:0", "--dir"])
             .arg(format!("{}::/", folder.display()))
@@ -74,7 +77,7 @@ impl Serving {
         };
         // What it writes later is read, so that it does not stop at a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Self { process, address })
+        Ok(Self { process, address, _watchdog: watchdog })
     }
 
     fn get(&self) -> Result<u64> {

@@ -3,14 +3,14 @@
 //! The stores' own tests try every fault at every byte with the same code over `std::net`; these tests cover what only the
 //! host's interfaces can get wrong.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::process::free_port;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
 use kvfuse_servers::watchdog::Watchdog;
-use kvfuse_tests::fused_with;
 use kvfuse_tests::session::Session;
+use kvfuse_tests::{Command, Program, fused_with};
 use libtest_mimic::{Arguments, Trial};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -32,6 +32,7 @@ const CASES: &[(&str, Case)] = &[
     ("a_write_that_is_cut_off_has_an_unknown_outcome", cut_off_write),
     ("an_answer_that_stops_in_the_middle_costs_the_time_limit", stops_in_the_middle),
     ("a_server_that_never_stops_sending_costs_the_time_limit_and_no_more", never_stops),
+    ("a_deadline_wins_over_data_that_is_there_whenever_it_is_looked_for", always_there),
     ("nonsense_is_an_error_and_no_value", nonsense),
     ("a_restarted_server_is_found_again_by_the_same_instance", restarted),
     ("an_increment_whose_answer_was_lost_is_reported_as_unknown", lost_increment),
@@ -242,6 +243,28 @@ fn never_stops(setup: &Setup) -> Result<()> {
     server.proxy.plan(Direction::Reply, flood, 0);
     let error = instance.error("set a 2")?;
     ensure!(error.contains("may or may not have happened"), "{error}");
+    Ok(())
+}
+
+fn always_there(setup: &Setup) -> Result<()> {
+    let server = setup.server();
+    let program = Program::new(&std::fs::read(setup.program())?)?;
+    let address = setup.address(server.proxy.port());
+    let (name, value) = address.split_once('=').context("a variable")?;
+    let run = |orders: &str| {
+        let command = Command::new(&[]).network().env(name, value).env("KEYVALUE_TIMEOUT_MS", "2000").eager();
+        program.run(&command.input(orders.as_bytes()))
+    };
+    let outcome = run("set a 1\n")?;
+    ensure!(outcome.text() == "= \n", "{outcome:?}");
+    let flood = if setup.engine == Engine::Redis { Fault::PUSHES } else { Fault::BODY };
+    server.proxy.plan(Direction::Reply, flood, 0);
+    let outcome = run("get a\nget a\n")?;
+    let text = outcome.text();
+    let lines: Vec<_> = text.lines().collect();
+    // The next call is not late any more.
+    ensure!(matches!(lines[..], [late, "= 1"] if late.starts_with("! ") && late.contains("2000 ms")), "{outcome:?}");
+    ensure!(!server.proxy.clear(), "the fault was not played");
     Ok(())
 }
 

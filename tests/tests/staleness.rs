@@ -82,6 +82,50 @@ fn reads_after_the_bound(setup: &Setup) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
+/// Bounded staleness of buckets that are routed, under a label: what is kept goes by the bucket as it is in its store.
+#[test]
+fn under_a_label_and_with_routes_each_bucket_is_kept_for_itself_whichever_store_it_is_in() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    let data = tempfile::tempdir()?;
+    let url = format!("KEYVALUE_REDIS_URL=redis://127.0.0.1:{}", proxy.port());
+    let variables = [&*url, "KEYVALUE_STORE=files", "KEYVALUE_ROUTES=default=redis"];
+    let setup = setup("keyvalue-stores", &variables, Some(data.path()))?;
+    let labelled = |label: &str, stale: &str| {
+        let label = format!("KEYVALUE_LABEL={label}");
+        let stale = format!("KEYVALUE_STALE_MS={stale}");
+        let variables = [&variables[..], &[&*label, &*stale]].concat();
+        Session::start(&setup.folder.path().join("fused.wasm"), &variables, Some(data.path()))
+    };
+    let (mut ours, mut theirs) = (labelled("a", "3600000")?, labelled("a", "")?);
+    let (mut other, mut plain) = (labelled("b", "3600000")?, setup.instance("3600000")?);
+    // `in files` is a bucket of the default store, and the one without a name is routed to Redis.
+    for bucket in ["", "in files"] {
+        for order in [format!("in {bucket}: set k 1"), format!("in {bucket}: get k")] {
+            theirs.value(&order)?;
+        }
+        ensure!(ours.value(&format!("in {bucket}: get k"))? == "1");
+        theirs.value(&format!("in {bucket}: set k 2"))?;
+        proxy.count();
+        ensure!(ours.value(&format!("in {bucket}: get k"))? == "1", "{bucket:?}: it was asked for again");
+        ensure!(proxy.count().0 == 0, "{bucket:?}: something was sent");
+        // Neither another label nor what has none reads of it, before or after they have written themselves.
+        for (name, instance) in [("other", &mut other), ("plain", &mut plain)] {
+            ensure!(instance.value(&format!("in {bucket}: get k"))?.is_empty());
+            instance.value(&format!("in {bucket}: set k {name}"))?;
+            ensure!(instance.value(&format!("in {bucket}: get k"))? == name);
+        }
+        ensure!(ours.value(&format!("in {bucket}: get k"))? == "1");
+        ours.value(&format!("in {bucket}: set k 3"))?;
+        ensure!(
+            ours.value(&format!("in {bucket}: get k"))? == "3" && theirs.value(&format!("in {bucket}: get k"))? == "3"
+        );
+    }
+    ensure!(redis.command(&["DBSIZE"]) == ":3", "{}", redis.command(&["DBSIZE"]));
+    Ok(())
+}
+
 #[test]
 fn over_files_reads_within_the_bound_are_answered_without_the_file_system() -> Result<()> {
     let data = tempfile::tempdir()?;

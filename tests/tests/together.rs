@@ -7,6 +7,7 @@ use kvfuse_conformance::fused::Fused;
 use kvfuse_conformance::report::Outcome;
 use kvfuse_conformance::target::{Grant, Target};
 use kvfuse_servers::all::Servers;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_table::{GENERATIONS, Generation, STORES, TOGETHER};
 use kvfuse_tests::component;
 use kvfuse_tests::lean::example;
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
     let servers = Servers::start();
     // The names of all settings are different: one environment serves all stores.
     let environment: Vec<_> = STORES

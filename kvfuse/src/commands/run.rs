@@ -32,6 +32,9 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     if options.explain {
         return explain(options, &subject, plan.is_some(), provider, &needs);
     }
+    if !needs.lacking.is_empty() {
+        return lacking(options, &subject, plan.is_some(), provider, &needs).err();
+    }
     match plan {
         Some(plan) => start(options, &subject, &plan.fuse(&subject)?, Some(&plan.provider), &needs),
         None => start(options, &subject, &subject.bytes, subject.inside.as_ref(), &needs),
@@ -61,6 +64,17 @@ fn check(options: &Run, subject: &Subject) -> Result<()> {
     }
 }
 
+/// What wasmtime has and this does not, with the lines that run it there.
+fn lacking(options: &Run, subject: &Subject, unfused: bool, provider: Option<&Provider>, needs: &Needs) -> Refusal {
+    let refusal =
+        Refusal::new(options.component.display(), format!("kvfuse run does not provide {}", needs.lacking.join(", ")))
+            .with_code(code::NOT_RUN);
+    match lines(options, subject, unfused, provider, needs) {
+        Ok(lines) => refusal.help(format!("wasmtime does:\n{}", lines.trim_end())),
+        Err(_) => refusal.note(format!("nor does wasmtime provide {}", needs.unknown.join(", "))),
+    }
+}
+
 fn explain(
     options: &Run,
     subject: &Subject,
@@ -68,6 +82,17 @@ fn explain(
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<ExitCode> {
+    print(&lines(options, subject, unfused, provider, needs)?)
+}
+
+/// The lines that do the same, as a shell takes them.
+fn lines(
+    options: &Run,
+    subject: &Subject,
+    unfused: bool,
+    provider: Option<&Provider>,
+    needs: &Needs,
+) -> Result<String> {
     let file = subject.path.display().to_string();
     let fused = default_output(&subject.path).display().to_string();
     let data = options.data.display().to_string();
@@ -85,6 +110,7 @@ fn explain(
         call: options.invoke.as_deref(),
         reuse: options.reuse,
     };
+    let notes = line.notes();
     let Some(line) = line.render() else {
         return Refusal::new(&file, "no wasmtime line runs this component")
             .note(format!("wasmtime does not provide {}", needs.unknown.join(", ")))
@@ -97,9 +123,12 @@ fn explain(
     if needs.directory && !options.data.is_dir() {
         text.push_str(&format!("mkdir -p {}\n", quote(&data)));
     }
+    for note in notes {
+        text.push_str(&format!("# {note}\n"));
+    }
     text.push_str(&line);
     text.push('\n');
-    print(&text)
+    Ok(text)
 }
 
 #[cfg(feature = "run")]

@@ -5,14 +5,15 @@ use crate::catalogue;
 use crate::cli::Stores;
 use crate::refusal::Result;
 use crate::subject::packages;
-use crate::table::{COMMON, ROUTING, Role, STORES, TOGETHER, Variable};
+use crate::table::{COMMON, ROUTING, Role, STORES, Store, TOGETHER, Variable};
 use kvfuse_compose::is_keyvalue;
 use serde::Serialize;
 use std::process::ExitCode;
 
 #[derive(Serialize)]
 struct Entry {
-    store: &'static str,
+    /// `None` for the providers that hold every store.
+    store: Option<&'static str>,
     about: &'static str,
     needs: Vec<&'static str>,
     variables: Vec<Described>,
@@ -42,16 +43,17 @@ impl From<&Variable> for Described {
 }
 
 pub fn stores(options: &Stores) -> Result<ExitCode> {
-    let entries = STORES.iter().map(entry).collect::<Result<Vec<_>>>()?;
+    let mut entries = STORES.iter().map(entry).collect::<Result<Vec<_>>>()?;
+    let together = Entry { store: None, ..entry(&TOGETHER)? };
+    let files: Vec<_> = together.providers.iter().map(|file| format!("{}, {} bytes", file.file, file.bytes)).collect();
     if options.json {
+        entries.push(together);
         return print_json(&entries);
     }
     let mut text = text(&entries);
-    let files: Vec<_> =
-        catalogue::providers(&TOGETHER)?.iter().map(|p| format!("{}, {} bytes", p.file, p.bytes.len())).collect();
     text.push_str(&format!(
         "\nSeveral in one component:\n  by the bucket's name: kvfuse fuse app.wasm --store NAME --bucket BUCKET=NAME ({})\n  \
-         for a labelled import: kvfuse fuse app.wasm --store LABEL=NAME\n",
+         for a labelled import: kvfuse fuse app.wasm --store LABEL=NAME; LABEL_KEYVALUE_… are variables for it alone\n",
         files.join("; ")
     ));
     for variable in ROUTING {
@@ -60,7 +62,7 @@ pub fn stores(options: &Stores) -> Result<ExitCode> {
     print(&text)
 }
 
-fn entry(store: &'static crate::table::Store) -> Result<Entry> {
+fn entry(store: &'static Store) -> Result<Entry> {
     let providers = catalogue::providers(store)?;
     let imports =
         |start: &str| providers.iter().any(|p| p.world.imports.iter().any(|item| item.name.starts_with(start)));
@@ -69,11 +71,19 @@ fn entry(store: &'static crate::table::Store) -> Result<Entry> {
         ("wasi:http/", "HTTP to its server"),
         ("wasi:sockets/", "TCP to its server"),
     ];
+    // The providers of every store take the variables of all of them.
+    let all: &[Store] = if store.name == TOGETHER.name { STORES } else { &[] };
+    let mut variables: Vec<&Variable> = Vec::new();
+    for variable in all.iter().flat_map(|store| store.variables).chain(store.variables).chain(COMMON) {
+        if !variables.iter().any(|known| known.name == variable.name) {
+            variables.push(variable);
+        }
+    }
     Ok(Entry {
-        store: store.name,
+        store: Some(store.name),
         about: store.about,
         needs: needs.into_iter().filter(|(start, _)| imports(start)).map(|(_, words)| words).collect(),
-        variables: store.variables.iter().chain(COMMON).map(Described::from).collect(),
+        variables: variables.into_iter().map(Described::from).collect(),
         providers: providers
             .into_iter()
             .map(|provider| {
@@ -89,7 +99,7 @@ fn entry(store: &'static crate::table::Store) -> Result<Entry> {
 fn text(entries: &[Entry]) -> String {
     let mut out = String::new();
     for entry in entries {
-        out.push_str(&format!("{}: {}\n", entry.store, entry.about));
+        out.push_str(&format!("{}: {}\n", entry.store.unwrap_or_default(), entry.about));
         let needs = if entry.needs.is_empty() { "nothing".into() } else { entry.needs.join(", ") };
         out.push_str(&format!("  needs       {needs}\n"));
         for file in &entry.providers {

@@ -15,6 +15,7 @@ use wasmtime_wasi::sockets::SocketAddrUse;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
 use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
+use wasmtime_wasi_tls::WasiTlsCtxBuilder;
 
 #[derive(Clone)]
 pub struct Grants {
@@ -51,9 +52,11 @@ impl Grants {
     pub fn with(options: &Flags<'_>, provider: Option<&Provider>, needs: &Needs) -> Result<Self> {
         let mut variables = Vec::new();
         let mut endpoints = Vec::new();
-        for known in provider.map(Provider::variables).unwrap_or_default() {
-            if let Ok(value) = std::env::var(known.name) {
-                variables.push((known.name.to_string(), value));
+        let known = provider.map(Provider::variables).unwrap_or_default();
+        let of_labels = provider.map(Provider::of_labels).unwrap_or_default();
+        for name in known.iter().map(|known| known.name).chain(of_labels.iter().map(|(name, _)| name.as_str())) {
+            if let Ok(value) = std::env::var(name) {
+                variables.push((name.to_string(), value));
             }
         }
         for text in options.env {
@@ -62,26 +65,31 @@ impl Grants {
                 None => variables.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
             }
         }
-        for known in provider.map(Provider::variables).unwrap_or_default() {
-            if known.role != Role::Endpoint {
-                continue;
-            }
+        for known in known.into_iter().filter(|known| known.role == Role::Endpoint) {
             // The last value counts, as for the component.
-            let value = variables.iter().rev().find(|(name, _)| name == known.name).map(|(_, value)| value.as_str());
-            let Some(value) = value.filter(|value| !value.is_empty()) else {
+            let value = |name: &str| {
+                let last = variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+                last.filter(|value| !value.is_empty())
+            };
+            let names = of_labels.iter().filter(|(_, variable)| variable.name == known.name);
+            let names = std::iter::once(known.name).chain(names.map(|(name, _)| name.as_str()));
+            let set: Vec<_> = names.filter_map(|name| Some((name, value(name)?))).collect();
+            if set.is_empty() {
                 return Refusal::new(known.name, "the store does not know where its server is")
                     .note(format!("{} is not set: {}", known.name, known.about))
                     .help(format!("--env {}={}", known.name, known.example))
                     .with_code(code::NOT_RUN)
                     .err();
-            };
-            // The store parses it in the same way, and says what is wrong where this cannot: about schemes, for one.
-            let addresses = Address::parse_list(value).map_err(|invalid| {
-                Refusal::new(known.name, format!("this variable {invalid}"))
-                    .help(format!("--env {}={}", known.name, known.example))
-                    .with_code(code::NOT_RUN)
-            })?;
-            endpoints.extend(addresses.into_iter().filter_map(endpoint));
+            }
+            for (name, value) in set {
+                // The store parses it in the same way, and says what is wrong where this cannot: about schemes, for one.
+                let addresses = Address::parse_list(value).map_err(|invalid| {
+                    Refusal::new(name, format!("this variable {invalid}"))
+                        .help(format!("--env {name}={}", known.example))
+                        .with_code(code::NOT_RUN)
+                })?;
+                endpoints.extend(addresses.into_iter().filter_map(endpoint));
+            }
         }
         for text in options.net {
             match Address::parse(text).ok().and_then(endpoint) {
@@ -149,6 +157,8 @@ impl Grants {
             hooks: self.endpoints.clone(),
             // As with `wasmtime run -S config`: the interface exists, and no value is set.
             config: WasiConfigVariables::new(),
+            // Over connections that the component was granted, and with the roots that wasmtime has.
+            tls: WasiTlsCtxBuilder::new().build(),
             table: ResourceTable::new(),
         })
     }

@@ -22,6 +22,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
+use wasmtime_wasi_tls::{WasiTlsCtx, WasiTlsCtxView, WasiTlsView};
 
 /// The host's state for one instance.
 pub struct Host {
@@ -29,6 +30,7 @@ pub struct Host {
     http: WasiHttpCtx,
     hooks: grants::Endpoints,
     config: WasiConfigVariables,
+    tls: WasiTlsCtx,
     table: ResourceTable,
 }
 
@@ -41,6 +43,12 @@ impl WasiView for Host {
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
         WasiHttpCtxView { ctx: &mut self.http, table: &mut self.table, hooks: &mut self.hooks }
+    }
+}
+
+impl WasiTlsView for Host {
+    fn tls(&mut self) -> WasiTlsCtxView<'_> {
+        WasiTlsCtxView { ctx: &mut self.tls, table: &mut self.table }
     }
 }
 
@@ -88,8 +96,8 @@ pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options:
     let linker = linker(&engine, options.concurrent).map_err(|e| failed("the runtime does not start", e))?;
     let unlinked = |e: wasmtime::Error| {
         Box::new(not_run(subject, "this component cannot be started").note(reasons(&e)).help(
-            "kvfuse run provides WASI 0.2 and 0.3 with wasi:http and wasi:config; kvfuse inspect prints a line for \
-             wasmtime itself",
+            "kvfuse run provides WASI 0.2 and 0.3 with wasi:http, wasi:config and wasi:tls; kvfuse inspect lists what \
+             is missing",
         ))
     };
     let ready = linker.instantiate_pre(&compiled).map_err(unlinked)?;
@@ -133,6 +141,9 @@ pub fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host
         p3::add_to_linker(&mut linker)?;
         wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
     }
+    let mut tls = wasmtime_wasi_tls::p2::LinkOptions::default();
+    tls.tls(true);
+    wasmtime_wasi_tls::p2::add_to_linker(&mut linker, &tls)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |host| WasiConfig::from(&host.config))?;
     Ok(linker)
 }

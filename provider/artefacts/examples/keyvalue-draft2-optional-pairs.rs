@@ -2,4 +2,4 @@
 //!
 //! Written by `make generate`.
 
-kvfuse_artefacts::artefact!(kvfuse_files: draft, wrpc, draft_eventual, v0_1, unversioned; draft2_optional_pairs);
+kvfuse_artefacts::artefact!(kvfuse_files: draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; draft2_optional_pairs);

@@ -2,4 +2,4 @@
 //!
 //! Written by `make generate`.
 
-kvfuse_artefacts::artefact!(kvfuse_redis: draft2, draft, wrpc, draft_eventual, unversioned; v0_1_consume_methods);
+kvfuse_artefacts::artefact!(kvfuse_redis: draft2, draft, wrpc, draft_eventual, unversioned, spin2, spin1; v0_1_consume_methods);

@@ -6,5 +6,5 @@ kvfuse_artefacts::artefact!(
     "files" = kvfuse_files,
     "redis" = kvfuse_redis,
     "etcd" = kvfuse_etcd:
-    draft, wrpc, draft_eventual, v0_1, unversioned; draft2_optional_pairs
+    draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; draft2_optional_pairs
 );

@@ -6,5 +6,5 @@ kvfuse_artefacts::artefact!(
     "files" = kvfuse_files,
     "redis" = kvfuse_redis,
     "etcd" = kvfuse_etcd:
-    draft2, draft, wrpc, draft_eventual, unversioned; v0_1_consume_methods
+    draft2, draft, wrpc, draft_eventual, unversioned, spin2, spin1; v0_1_consume_methods
 );

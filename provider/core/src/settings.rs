@@ -36,6 +36,29 @@ impl Settings {
         Self(variables.into_iter().collect())
     }
 
+    /// The same, in which the variables for the label that they have count in place of those for all: with
+    /// `KEYVALUE_LABEL=team-a`, `TEAM_A_KEYVALUE_TIMEOUT_MS` is `KEYVALUE_TIMEOUT_MS`. What is fused in, the label and the
+    /// stores of a component, is never replaced.
+    ///
+    /// ```
+    /// use kvfuse_core::Settings;
+    ///
+    /// let variables = [("KEYVALUE_LABEL", "team-a"), ("TEAM_A_KEYVALUE_MAX_VALUE", "1K"), ("KEYVALUE_MAX_VALUE", "1M")];
+    /// let settings = Settings::new(variables.map(|(name, value)| (name.to_string(), value.to_string())));
+    /// assert_eq!(settings.for_its_label().get("KEYVALUE_MAX_VALUE"), Some("1K"));
+    /// ```
+    #[must_use]
+    pub fn for_its_label(mut self) -> Self {
+        let Some(prefix) = self.get(LABEL).map(label_prefix) else { return self };
+        let of_label = self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(&*prefix)?, value)));
+        let own: Vec<_> = of_label
+            .filter(|(name, _)| name.starts_with("KEYVALUE_") && ![LABEL, FUSED_STORES].contains(name))
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect();
+        self.0.extend(own);
+        self
+    }
+
     /// The value of a variable; `None` if it is not set or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.iter().rev().find(|(n, _)| n == name)?;
@@ -72,6 +95,15 @@ impl Settings {
     }
 }
 
+/// What the names of variables for one label begin with: the label in capitals, with `_` for `-`.
+///
+/// ```
+/// assert_eq!(kvfuse_core::settings::label_prefix("team-a"), "TEAM_A_");
+/// ```
+pub fn label_prefix(label: &str) -> String {
+    format!("{}_", label.to_ascii_uppercase().replace('-', "_"))
+}
+
 fn parse_bytes(text: &str) -> Option<usize> {
     let (digits, shift) = match text.strip_suffix(['K', 'k']) {
         Some(digits) => (digits, 10),
@@ -104,6 +136,33 @@ mod tests {
             assert!(error.message().contains("SIZE"), "{error}");
         }
         assert_eq!(settings("").bytes("SIZE", 5, 0..=9), Ok(5));
+    }
+
+    #[test]
+    fn a_label_has_its_own_variables_before_those_for_all_and_cannot_be_given_another_name() {
+        let variables = [
+            ("A_B_KEYVALUE_X", "own"),
+            ("A_B_KEYVALUE_EMPTY", ""),
+            ("A_B_KEYVALUE_LABEL", "c"),
+            ("A_B_KEYVALUE_FUSED_STORES", "all"),
+            ("A_B_OTHER", "no setting"),
+            ("B_KEYVALUE_X", "another's"),
+            ("KEYVALUE_X", "all"),
+            ("KEYVALUE_EMPTY", "all"),
+            ("KEYVALUE_Y", "all"),
+            ("KEYVALUE_FUSED_STORES", "files"),
+        ];
+        let settings = |label: &str| {
+            let label = [(LABEL, label)];
+            let all = variables.iter().chain(&label).map(|(name, value)| (name.to_string(), value.to_string()));
+            Settings::new(all).for_its_label()
+        };
+        let own = settings("a-b");
+        assert_eq!((own.get("KEYVALUE_X"), own.get("KEYVALUE_EMPTY")), (Some("own"), None));
+        assert_eq!((own.get("KEYVALUE_Y"), own.get("OTHER")), (Some("all"), None));
+        assert_eq!((own.get(LABEL), own.get(FUSED_STORES)), (Some("a-b"), Some("files")));
+        assert_eq!(settings("").get("KEYVALUE_X"), Some("all"));
+        assert_eq!(settings("c").get("KEYVALUE_X"), Some("all"));
     }
 
     #[test]

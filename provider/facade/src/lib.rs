@@ -24,6 +24,8 @@ pub mod values;
 pub mod draft;
 pub mod draft2;
 pub mod draft_eventual;
+pub mod spin1;
+pub mod spin2;
 pub mod unversioned;
 pub mod v0_1;
 pub mod wrpc;
@@ -32,7 +34,7 @@ pub mod wrpc;
 #[macro_export]
 macro_rules! export_all {
     ($provider:ty) => {
-        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned);
+        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1);
     };
 }
 // End of what is written.

@@ -4,6 +4,8 @@ use crate::label::Labelled;
 use crate::names::full;
 use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, ROUTES};
 use kvfuse_core::{Body, Bucket, Error, Kind, Result, Settings, Store, error::quoted};
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::rc::Rc;
 
@@ -12,7 +14,7 @@ pub type Make = fn(&Settings) -> Result<Box<dyn Store>>;
 
 /// Stores by the names of their buckets.
 ///
-/// `KEYVALUE_ROUTES` says which bucket is in which store, and every other one is in `KEYVALUE_STORE`, or in the first
+/// `KEYVALUE_ROUTES` says which bucket is in which store, with the names of buckets percent-encoded. Every other one is in `KEYVALUE_STORE`, or in the first
 /// store. A store is made when the first of its buckets is opened: one to which nothing is routed needs no settings and
 /// no grants. The bucket of the cache is in the default store.
 pub struct Routes {
@@ -92,7 +94,13 @@ impl Plan {
                     quoted(part)
                 ))
             })?;
-            let (bucket, store) = (full(bucket.trim()), find(ROUTES, store.trim())?);
+            let name = decoded(bucket.trim()).ok_or_else(|| {
+                Error::invalid(format!(
+                    "{ROUTES} has the bucket {}, which is not percent-encoded: write %25 for %, and %2C for a comma",
+                    quoted(bucket)
+                ))
+            })?;
+            let (bucket, store) = (full(&name), find(ROUTES, store.trim())?);
             match routes.iter().find(|(known, _)| known == bucket) {
                 Some((_, other)) if *other != store => {
                     return Err(Error::invalid(format!("{ROUTES} puts the bucket {} into two stores", quoted(bucket))));
@@ -108,6 +116,15 @@ impl Plan {
     fn of(&self, bucket: &str) -> usize {
         self.routes.iter().find(|(name, _)| name == bucket).map_or(self.default, |(_, store)| *store)
     }
+}
+
+/// Nothing if a percent sign has no two digits behind it, or the bytes are no text.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    let digits = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if !text.split('%').skip(1).all(digits) {
+        return None;
+    }
+    percent_decode_str(text).decode_utf8().ok()
 }
 
 impl Store for Routes {
@@ -221,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bucket_of_any_name_can_be_routed() {
+        for (name, written) in
+            [("a,b", "a%2Cb"), ("100%", "100%25"), (" x ", "%20x%20"), ("ü=\n", "%C3%BC=%0a"), ("%2C", "%252C")]
+        {
+            let gate = routes(&[(ROUTES, &format!("{written}=server"))]);
+            assert_eq!(gate.open(name).err().unwrap().message(), "no server is configured", "{name:?}");
+            assert!(gate.open(written).is_ok() || name == written, "{written}");
+        }
+    }
+
+    #[test]
     fn a_store_is_made_when_the_first_of_its_buckets_is_opened_and_only_once() {
         MADE.set(0);
         let gate = routes(&[(ROUTES, "b=second,c=server")]);
@@ -252,6 +280,11 @@ mod tests {
             ([(DEFAULT_STORE, "floppy")], "KEYVALUE_STORE names the store \"floppy\"; there are first, second, server"),
             ([(ROUTES, "a=floppy")], "KEYVALUE_ROUTES names the store \"floppy\"; there are"),
             ([(ROUTES, "carts")], "KEYVALUE_ROUTES has \"carts\", which is not a bucket and a store"),
+            (
+                [(ROUTES, "100%=first")],
+                "KEYVALUE_ROUTES has the bucket \"100%\", which is not percent-encoded: write %25",
+            ),
+            ([(ROUTES, "%ff=first")], "KEYVALUE_ROUTES has the bucket \"%ff\", which is not percent-encoded"),
             ([(ROUTES, "a=first,a=second")], "KEYVALUE_ROUTES puts the bucket \"a\" into two stores"),
         ] {
             let error = error(&settings, "x");

@@ -5,7 +5,7 @@ mod common;
 
 use common::{BOUND, NoBody, Shared, bytes, instance};
 use kvfuse_core::{Bucket, Kind, Result, Settings, Store, Swap, Version};
-use kvfuse_gate::{Gate, LARGEST};
+use kvfuse_gate::{Gate, LARGEST, Labelled};
 use std::rc::Rc;
 
 type Call = fn(&dyn Bucket) -> Result<()>;
@@ -119,6 +119,28 @@ fn own_writes_show_through_every_handle_of_the_bucket_and_of_its_name_space() {
     }
     // Other buckets have other keys.
     assert_eq!(apart.open("c").unwrap().get("k"), Ok(None));
+}
+
+#[test]
+fn labels_and_routes_keep_what_is_seen_of_buckets_apart_as_the_buckets_are() {
+    let shared = Shared::default();
+    let gate = |label: &str| {
+        let settings = [("KEYVALUE_STALE_MS", "5"), ("KEYVALUE_LABEL", label)];
+        let settings = Settings::new(settings.map(|(name, value)| (name.to_string(), value.to_string())));
+        Gate::new(&settings, Labelled::new(&settings, Ok(shared.clone())), shared.0.clock.clone())
+    };
+    let (labelled, plain) = (gate("a"), gate(""));
+    let (one, other) = (labelled.open("b").unwrap(), plain.open("b").unwrap());
+    assert_eq!((one.get("k"), other.get("k")), (Ok(None), Ok(None)));
+    one.set("k", b"a").unwrap();
+    assert_eq!((one.get("k"), other.get("k")), (Ok(bytes("a")), Ok(None)));
+    assert_eq!(shared.calls(), ["get", "get", "set"], "both answer from what they have seen");
+    shared.0.clock.advance(BOUND + 1);
+    assert_eq!((one.get("k"), other.get("k"), shared.other().get("k")), (Ok(bytes("a")), Ok(None), Ok(None)));
+    // Of one instance, the cache of a label and a bucket called like it are two as well.
+    let cache = labelled.open_cache().unwrap();
+    cache.set("k", b"cached").unwrap();
+    assert_eq!((labelled.open("cache").unwrap().get("k"), cache.get("k")), (Ok(None), Ok(bytes("cached"))));
 }
 
 #[test]

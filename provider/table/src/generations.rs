@@ -90,7 +90,7 @@ const CONSUME_METHODS: Mark = Mark {
     about: "values are consumed by methods",
 };
 
-/// From the newest to the oldest.
+/// From the newest to the oldest, wasi:keyvalue's and then Spin's.
 #[rustfmt::skip]
 pub const GENERATIONS: &[Generation] = &[
     generation("draft2", DRAFT2, "store", "0.2.0-draft2", "the second draft of 0.2 (2024-09; Spin, wasmCloud)").marked(GET_MANY_VALUES),
@@ -101,4 +101,6 @@ pub const GENERATIONS: &[Generation] = &[
     generation("v0_1", V0_1, "types", "0.1.0", "0.1.0 (2024-01; Golem)").marked(CONSUME_STATIC),
     generation("v0_1_consume_methods", V0_1, "types", "0.1.0 (values consumed by methods)", "0.1.0 (2024-01; Golem)").marked(CONSUME_METHODS).instead_of("v0_1"),
     generation("unversioned", "wasi:keyvalue", "types", "without a version", "before versions (2023-11; Golem's tutorial)"),
+    generation("spin2", "fermyon:spin@2.0.0", "key-value", "fermyon:spin 2.0.0", "Spin's own (2023-11; Spin 2 and 3)"),
+    generation("spin1", "fermyon:spin", "key-value", "fermyon:spin without a version", "Spin's own (2023-03; Spin 1)"),
 ];

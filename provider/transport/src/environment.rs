@@ -2,7 +2,7 @@
 
 use kvfuse_core::Settings;
 
-/// The environment variables of the instance.
+/// The environment variables of the instance, with those for its label, if it has one, in place of those for all.
 pub fn settings() -> Settings {
-    Settings::new(wasip2::cli::environment::get_environment())
+    Settings::new(wasip2::cli::environment::get_environment()).for_its_label()
 }

@@ -1,5 +1,5 @@
-//! A command that uses six generations of the interface at once. It writes through each and reads through all, increments
-//! one counter through each, and prints what disagrees.
+//! A command that uses eight generations of the interface at once. It writes through each and reads through all, increments
+//! one counter through each that has counters, and prints what disagrees.
 
 use wasip2::cli::stdout;
 
@@ -11,6 +11,12 @@ mod draft {
 }
 mod wrpc {
     wit_bindgen::generate!({ path: "../../wit/wrpc", world: "wrpc:keyvalue/imports@0.2.0-draft" });
+}
+mod spin2 {
+    wit_bindgen::generate!({ path: "../../wit/spin2", world: "fermyon:spin/imports@2.0.0" });
+}
+mod spin1 {
+    wit_bindgen::generate!({ path: "../../wit/spin1", world: "fermyon:spin/imports" });
 }
 macro_rules! classic {
     ($module:ident, $folder:literal, $world:literal) => {
@@ -36,7 +42,7 @@ struct View {
     name: &'static str,
     set: fn(&str, &[u8]) -> Result<(), String>,
     get: fn(&str) -> Result<Vec<u8>, String>,
-    increment: fn(&str) -> Result<u64, String>,
+    increment: Option<fn(&str) -> Result<u64, String>>,
 }
 
 const BUCKET: &str = "views";
@@ -55,10 +61,10 @@ macro_rules! with_handles {
                 let value = store::open(BUCKET).and_then(|bucket| bucket.get(key)).map_err(text)?;
                 value.ok_or_else(|| "missing".into())
             },
-            increment: |key| {
+            increment: Some(|key| {
                 let sum = store::open(BUCKET).and_then(|bucket| atomics::increment(&bucket, key, 1));
                 sum.map_err(text).map(|sum| sum as u64)
-            },
+            }),
         }
     }};
 }
@@ -79,15 +85,15 @@ macro_rules! with_resources {
                 let value = $found($single::get(&bucket, key).map_err(|error| error.trace())?);
                 $consume(value.ok_or("missing")?).map_err(|error: types::Error| error.trace())
             },
-            increment: |key| {
+            increment: Some(|key| {
                 let bucket = types::Bucket::open_bucket(BUCKET).map_err(|error| error.trace())?;
                 atomic::increment(&bucket, key, 1).map_err(|error| error.trace())
-            },
+            }),
         }
     }};
 }
 
-fn views() -> [View; 6] {
+fn views() -> [View; 8] {
     [
         with_handles!(draft2),
         with_handles!(draft),
@@ -98,7 +104,31 @@ fn views() -> [View; 6] {
                 let value = wrpc::wrpc::keyvalue::store::get(BUCKET, key).map_err(text)?;
                 value.ok_or_else(|| "missing".into())
             },
-            increment: |key| wrpc::wrpc::keyvalue::atomics::increment(BUCKET, key, 1).map_err(text),
+            increment: Some(|key| wrpc::wrpc::keyvalue::atomics::increment(BUCKET, key, 1).map_err(text)),
+        },
+        View {
+            name: "spin2",
+            set: |key, value| {
+                let store = spin2::fermyon::spin::key_value::Store::open(BUCKET).map_err(text)?;
+                store.set(key, value).map_err(text)
+            },
+            get: |key| {
+                let store = spin2::fermyon::spin::key_value::Store::open(BUCKET).map_err(text)?;
+                store.get(key).map_err(text)?.ok_or_else(|| "missing".into())
+            },
+            increment: None,
+        },
+        View {
+            name: "spin1",
+            set: |key, value| {
+                use spin1::fermyon::spin::key_value::{open, set};
+                open(BUCKET).and_then(|store| set(store, key, value)).map_err(text)
+            },
+            get: |key| {
+                use spin1::fermyon::spin::key_value::{get, open};
+                open(BUCKET).and_then(|store| get(store, key)).map_err(text)
+            },
+            increment: None,
         },
         with_resources!(draft_eventual, eventual, |v| v, types::IncomingValue::incoming_value_consume_sync),
         with_resources!(v0_1, eventual, |v| v, types::IncomingValue::incoming_value_consume_sync),
@@ -126,8 +156,9 @@ impl wasip2::exports::cli::run::Guest for Views {
                 }
             }
         }
-        for (number, view) in views.iter().enumerate() {
-            let sum = (view.increment)("counter");
+        let counting = views.iter().filter_map(|view| Some((view, view.increment?)));
+        for (number, (view, increment)) in counting.enumerate() {
+            let sum = increment("counter");
             if sum != Ok(number as u64 + 1) {
                 say(&format!("{} counted {sum:?} as number {number}", view.name));
             }

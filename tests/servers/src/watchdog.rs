@@ -17,6 +17,11 @@ impl Watchdog {
         Self::of(thread::current().name().unwrap_or("the test"))
     }
 
+    /// Watches over a run of a program with these arguments, in the test that calls it.
+    pub fn of_the_run(arguments: &[String]) -> Self {
+        Self::of(&format!("{} with the arguments {arguments:?}", thread::current().name().unwrap_or("a program")))
+    }
+
     /// Watches over what has this name.
     pub fn of(name: &str) -> Self {
         Self::with(name, LIMIT, |message| {

@@ -4,7 +4,7 @@ use crate::check::{holds, ok, refused, same};
 use crate::{Bucket, Case, Failure, Subject, Verdict};
 
 /// All of it.
-pub const ALL: &[&[Case]] = &[KEYS, DELETE_MISSING, MISSING, LISTING, COUNTERS, BATCHES];
+pub const ALL: &[&[Case]] = &[KEYS, DELETE_MISSING, MISSING, LISTING, COUNTERS, BATCHES, MISSING_OF_MANY];
 
 /// Single keys.
 pub const KEYS: &[Case] = &[
@@ -27,9 +27,15 @@ pub const KEYS: &[Case] = &[
 pub const DELETE_MISSING: &[Case] = &[("delete of a key that is not there does nothing", delete_missing)];
 
 /// A missing key, where `get` reports it without an error.
-pub const MISSING: &[Case] = &[
-    ("get of a key that is not there gives none", get_missing),
-    ("get-many gives none for a key that is not there", get_many_missing),
+pub const MISSING: &[Case] = &[("get of a key that is not there gives none", get_missing)];
+
+/// The same for `get-many`.
+pub const MISSING_OF_MANY: &[Case] = &[("get-many gives none for a key that is not there", get_many_missing)];
+
+/// Stores by their names, where a consumer opens a few that it was configured with.
+pub const STORES: &[Case] = &[
+    ("the store `default` opens", |s| ok("open", (s.opener)("default")).map(drop)),
+    ("stores of two names have nothing in common", two_stores),
 ];
 
 /// Listing.
@@ -75,6 +81,14 @@ fn get_gives_the_value(subject: &Subject) -> Verdict {
 fn get_missing(subject: &Subject) -> Verdict {
     let bucket = subject.open()?;
     same("get", get(&*bucket, "nobody set this")?, None)
+}
+
+fn two_stores(subject: &Subject) -> Verdict {
+    let (one, other) = (subject.open()?, ok("open", (subject.opener)(&format!("{}2", subject.name)))?);
+    set(&*one, "key", b"value")?;
+    same("exists in the other", ok("exists", other.exists("key"))?, false)?;
+    set(&*other, "key", b"another")?;
+    same("get", get(&*one, "key")?, Some(b"value".to_vec()))
 }
 
 fn set_overwrites(subject: &Subject) -> Verdict {

@@ -22,7 +22,8 @@ pub use check::{Failure, Verdict};
 
 use wasip2::cli::{environment, stdout};
 
-/// A generation's bucket, with the calls that all generations have. Errors are text.
+/// A generation's bucket, with the calls that most generations have. Errors are text. A generation that lacks some chooses
+/// cases without them.
 pub trait Bucket {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String>;
     fn set(&self, key: &str, value: &[u8]) -> Result<(), String>;
@@ -30,12 +31,22 @@ pub trait Bucket {
     fn exists(&self, key: &str) -> Result<bool, String>;
     /// One page of keys and the cursor of the next. A generation without pages gives all keys at once.
     fn list(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String>;
-    fn increment(&self, key: &str, delta: u64) -> Result<i128, String>;
+    fn increment(&self, _key: &str, _delta: u64) -> Result<i128, String> {
+        Err("this generation has no counters".into())
+    }
     /// The values of keys. Some may be missing, if the generation can report that.
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, String>;
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<(), String>;
-    fn delete_many(&self, keys: &[&str]) -> Result<(), String>;
+    fn get_many(&self, _keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, String> {
+        Err(NO_BATCHES.into())
+    }
+    fn set_many(&self, _pairs: &[(&str, &[u8])]) -> Result<(), String> {
+        Err(NO_BATCHES.into())
+    }
+    fn delete_many(&self, _keys: &[&str]) -> Result<(), String> {
+        Err(NO_BATCHES.into())
+    }
 }
+
+const NO_BATCHES: &str = "this generation has no batches";
 
 /// What a case is given: the name of the bucket it works on, and how to open buckets.
 pub struct Subject<'a> {

@@ -11,6 +11,7 @@
 //! cas K          = the value that a swap would start from
 //! list           = how many keys there are
 //! ```
+//! Before each, `in BUCKET: ` names another bucket than the one without a name.
 //! The answer to a command that fails is `! ` and the error.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
@@ -23,8 +24,10 @@ fn main() {
     let mut out = std::io::stdout();
     for line in std::io::stdin().lines() {
         let line = line.expect("a line");
-        let words: Vec<&str> = line.split(' ').collect();
-        let answer = match store::open("").and_then(|bucket| obey(&bucket, &words)) {
+        let other = line.strip_prefix("in ").and_then(|rest| rest.split_once(": "));
+        let (name, order) = other.unwrap_or(("", &line));
+        let words: Vec<&str> = order.split(' ').collect();
+        let answer = match store::open(name).and_then(|bucket| obey(&bucket, &words)) {
             Ok(text) => format!("= {text}\n"),
             Err(Error::Other(text)) => format!("! {}\n", text.escape_debug()),
             Err(error) => format!("! {error:?}\n"),
