@@ -11,6 +11,7 @@
 //! | [`error`] | [`Error`] and its [`Kind`]s |
 //! | [`page`] | [`Page`]: one page of keys, and what a cursor promises |
 //! | [`version`] | [`Version`], [`Snapshot`], [`Swap`]: compare-and-swap |
+//! | [`watch`] | [`Watch`]: the changes of a bucket, for stores that can tell them |
 //! | [`counter`] | the encoding of counters, and their arithmetic |
 //! | [`limits`] | the sizes that every store accepts |
 //! | [`settings`] | configuration |
@@ -34,6 +35,7 @@ pub mod page;
 pub mod settings;
 pub mod store;
 pub mod version;
+pub mod watch;
 
 pub use body::{Body, BodyReader};
 pub use error::{Error, Kind, Result};
@@ -42,6 +44,7 @@ pub use page::Page;
 pub use settings::Settings;
 pub use store::{Bucket, Store};
 pub use version::{Snapshot, Swap, Version};
+pub use watch::{Change, Changes, Watch};
 
 /// Its example is a test, too.
 #[cfg(doctest)]

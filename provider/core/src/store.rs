@@ -1,10 +1,14 @@
 //! The contract: [`Store`] and [`Bucket`].
 
-use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version};
+use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version, Watch, watch};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The name of the bucket behind the cache interface.
 pub const CACHE: &str = ":cache:";
+
+/// The name of the bucket in which watches that run by themselves keep how far they are.
+pub const POSITIONS: &str = ":watch:";
 
 /// A key-value engine, as a way to open buckets.
 ///
@@ -43,6 +47,14 @@ pub trait Store {
         self.open(CACHE)
     }
 
+    /// Opens the bucket in which positions of watches are kept, which is separate from every bucket that a consumer can name.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    fn open_positions(&self) -> Result<Rc<dyn Bucket>> {
+        self.open(POSITIONS)
+    }
+
     /// Starts a value that will be written through a host stream. It does not belong to a bucket yet.
     ///
     /// # Errors
@@ -63,6 +75,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
         (**self).open_cache()
+    }
+
+    fn open_positions(&self) -> Result<Rc<dyn Bucket>> {
+        (**self).open_positions()
     }
 
     fn create_body(&self) -> Result<Box<dyn Body>> {
@@ -173,5 +189,29 @@ pub trait Bucket {
     /// [`Unsupported`](crate::Kind::Unsupported) if this store has no streams. [`get`](Self::get) works in that case.
     fn get_body(&self, _key: &str) -> Result<Option<BodyReader>> {
         Err(Error::unsupported("this bucket does not support values as streams; read the value as a byte list"))
+    }
+    /// Watches the keys that begin with `prefix`, from a position on. [`watch`](mod@crate::watch) says what is promised.
+    ///
+    /// # Errors
+    /// - [`Unsupported`](crate::Kind::Unsupported) if this store cannot tell what changes, or has no positions and is given
+    ///   one: with the reason
+    /// - [`InvalidArgument`](crate::Kind::InvalidArgument) for a position that is not of this bucket
+    fn watch(&self, _prefix: &str, _from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        Err(Error::unsupported("this store cannot tell what changes in it; read the keys again"))
+    }
+
+    /// Sets the value of a key, which is deleted after a lifetime unless it is set again before. The lifetime is rounded up
+    /// to what the store counts in.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Kind::Unsupported) if this store's keys have no lifetimes.
+    fn set_expiring(&self, _key: &str, _value: &[u8], _lifetime: Duration) -> Result<()> {
+        Err(Error::unsupported("this store has no lifetimes of keys; delete the key when it is no longer needed"))
+    }
+
+    /// How long keys have left, in the given order; `None` for one that does not exist or lives until it is deleted. All of
+    /// them `None` in a store without lifetimes.
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        Ok(vec![None; keys.len()])
     }
 }

@@ -1,7 +1,8 @@
 //! A bucket that enforces the limits.
 
-use kvfuse_core::{Body, BodyReader, Bucket, Limits, Page, Result, Snapshot, Swap, Version};
+use kvfuse_core::{Body, BodyReader, Bucket, Limits, Page, Result, Snapshot, Swap, Version, Watch, watch};
 use std::rc::Rc;
+use std::time::Duration;
 
 pub struct Guarded {
     bucket: Rc<dyn Bucket>,
@@ -86,5 +87,18 @@ impl Bucket for Guarded {
     fn get_body(&self, key: &str) -> Result<Option<BodyReader>> {
         self.limits.check_key(key)?;
         self.bucket.get_body(key)
+    }
+    fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        self.bucket.watch(prefix, from)
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.check(key, value)?;
+        self.bucket.set_expiring(key, value, lifetime)
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        self.check_keys(keys)?;
+        self.bucket.lifetimes(keys)
     }
 }

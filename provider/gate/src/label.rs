@@ -1,6 +1,7 @@
 //! Labels: several imports of one component that share a store and know nothing of each other.
 
-use kvfuse_core::{Body, Bucket, Error, Result, Settings, Store, error::quoted, settings::LABEL, store::CACHE};
+use kvfuse_core::store::{CACHE, POSITIONS};
+use kvfuse_core::{Body, Bucket, Error, Result, Settings, Store, error::quoted, settings::LABEL};
 use std::borrow::Cow;
 use std::rc::Rc;
 
@@ -58,6 +59,13 @@ impl<S: Store> Store for Labelled<S> {
         match self.label {
             Some(_) => self.open(CACHE),
             None => self.store.open_cache(),
+        }
+    }
+
+    fn open_positions(&self) -> Result<Rc<dyn Bucket>> {
+        match self.label {
+            Some(_) => self.open(POSITIONS),
+            None => self.store.open_positions(),
         }
     }
 

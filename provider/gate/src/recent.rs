@@ -12,7 +12,10 @@
 
 use crate::seen::{Seen, State};
 use kvfuse_core::error::quoted;
-use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Settings, Snapshot, Swap, Version, counter};
+use kvfuse_core::{
+    Body, BodyReader, Bucket, Changes, Error, Kind, Page, Result, Settings, Snapshot, Swap, Version, Watch, counter,
+    watch,
+};
 use kvfuse_transport::clock::{Clock, Moment};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -213,6 +216,38 @@ impl Bucket for RecentBucket {
         let body = self.bucket.get_body(key)?;
         self.keep(key, now, if body.is_some() { State::Exists } else { State::Absent });
         Ok(body)
+    }
+
+    fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        let watch = self.bucket.watch(prefix, from)?;
+        Ok(Box::new(RecentWatch { watch, space: self.space.clone(), recent: self.recent.clone() }))
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        // It may end within the bound, so nothing is kept.
+        self.forget(key);
+        self.bucket.set_expiring(key, value, lifetime)
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        self.bucket.lifetimes(keys)
+    }
+}
+
+/// A watch that drops what is kept of the keys that changed: a change that was delivered is newer.
+struct RecentWatch {
+    watch: Box<dyn Watch>,
+    space: Rc<str>,
+    recent: Rc<Recent>,
+}
+
+impl Watch for RecentWatch {
+    fn next(&mut self, patience: Duration) -> Result<Changes> {
+        let changes = self.watch.next(patience)?;
+        let mut seen = self.recent.seen.borrow_mut();
+        changes.changes.iter().for_each(|change| seen.forget(&self.space, change.key()));
+        drop(seen);
+        Ok(changes)
     }
 }
 

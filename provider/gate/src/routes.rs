@@ -144,6 +144,10 @@ impl Store for Routes {
         self.default()?.open_cache()
     }
 
+    fn open_positions(&self) -> Result<Rc<dyn Bucket>> {
+        self.default()?.open_positions()
+    }
+
     /// A body is made before its bucket is known. So the default store makes it or, if that has no bodies, the first store
     /// in use that has them. A bucket in another store refuses it.
     fn create_body(&self) -> Result<Box<dyn Body>> {

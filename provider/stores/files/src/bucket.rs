@@ -11,8 +11,9 @@ use crate::item::Outcome;
 use crate::name::bucket_directory;
 use crate::room::{Room, Slot};
 use crate::tree::Tree;
+use crate::watch::FileWatch;
 use crate::write::{Change, Name};
-use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version};
+use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version, Watch, watch};
 use kvfuse_transport::files::{Directory, FileError};
 use std::rc::Rc;
 
@@ -190,5 +191,10 @@ impl<D: Directory> Bucket for FileBucket<D> {
 
     fn get_body(&self, key: &str) -> Result<Option<BodyReader>> {
         Ok(self.reading(|tree| tree.get_body(Name::new(tree, key)))?.flatten())
+    }
+    fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        let (root, ids, room) = (self.root.clone(), self.ids.clone(), self.room.clone());
+        let bucket = Self::in_directory(root, &self.name, self.config, ids, room);
+        Ok(Box::new(FileWatch::new(bucket, prefix, from)?))
     }
 }

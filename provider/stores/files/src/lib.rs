@@ -26,6 +26,7 @@
 //! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
 //! | `v2` | segments in format 2 |
+//! | `watch` | the changes of a bucket, one by one |
 //!
 //! # Example
 //!
@@ -90,6 +91,7 @@ mod v2;
 mod value;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
+mod watch;
 mod write;
 
 pub use config::{Config, Durability};

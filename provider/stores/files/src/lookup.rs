@@ -93,7 +93,7 @@ impl<F: File> Segment<F> {
     }
 
     /// What the index and the base say of a key.
-    fn below(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
+    pub fn below(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
         }

@@ -17,6 +17,7 @@ use crate::room::Shared;
 use crate::run::Run;
 use crate::tail::Tail;
 use crate::v2;
+use crate::watch::Heard;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{File, FileError};
 use std::collections::VecDeque;
@@ -106,6 +107,8 @@ pub struct Segment<F> {
     pub poisoned: bool,
     /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
+    /// Every change, for a watch. Then no index is gone over to.
+    pub heard: Option<Box<Heard>>,
     pub shared: Rc<Shared>,
     pub config: Config,
 }
@@ -160,6 +163,7 @@ impl<F: File> Segment<F> {
             owes: false,
             poisoned,
             scan_budget: 64 << 20,
+            heard: None,
             shared: about.0,
             config: about.1,
         }

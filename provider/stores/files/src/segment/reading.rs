@@ -28,6 +28,19 @@ impl<F: File> Segment<F> {
         self.read_on(keys, expect, (Vec::new(), u64::MAX), sent)
     }
 
+    /// Goes back to the base, and forgets the index.
+    pub fn rewind(&mut self) {
+        let end = self.base_end();
+        if let Some(base) = self.base.take() {
+            self.start_at(base, None, end);
+        }
+    }
+
+    /// Reads to the end, however far it is. The segment is never opened again for that.
+    pub fn read_all(&mut self, keys: &Keys) -> Result<()> {
+        self.read_on(keys, PROBE, (Vec::new(), u64::MAX), &mut [])
+    }
+
     /// `window` is what was read already from the position on. Rather than to read further than `far`, the segment is
     /// opened again.
     pub(super) fn read_on(
@@ -197,7 +210,12 @@ impl<F: File> Segment<F> {
             Record::Write { id, seen, ops } if counts && self.agrees(seen, at) => {
                 let mut last = None;
                 for (ordinal, op) in (0u16..).zip(ops.flatten()) {
-                    last = Some(self.tail.apply(keys.place(op.key().id()), op, at, blobs, ordinal));
+                    let place = keys.place(op.key().id());
+                    let outcome = self.tail.apply(place, op, at, blobs, ordinal);
+                    if self.heard.is_some() {
+                        self.hear(id, place, &op, blobs, &outcome)?;
+                    }
+                    last = Some(outcome);
                 }
                 if let Some(sent) = sent.iter_mut().find(|sent| sent.id == id) {
                     sent.outcome = last;
@@ -243,7 +261,7 @@ impl<F: File> Segment<F> {
             }
             return;
         }
-        if index.base != base.at || u64::from(index.seen.position) <= self.covered() {
+        if self.heard.is_some() || index.base != base.at || u64::from(index.seen.position) <= self.covered() {
             return;
         }
         let known = self.recent.iter().find(|known| known.position == index.seen.position);

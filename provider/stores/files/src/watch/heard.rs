@@ -1,0 +1,90 @@
+//! Every change of a segment, one by one: what a watch needs and nobody else.
+//!
+//! A segment that is read for its state goes over to an index where there is one, and keeps of each key the latest change.
+//! One that is listened to begins at its base, whatever indices there are, and keeps every change in a queue. So an
+//! increment's sum and a swap's outcome are known when they come.
+
+use crate::hash::Keys;
+use crate::item::{Outcome, OwnedKey, Stored};
+use crate::record::{Key, Op};
+use crate::run::same_key;
+use crate::segment::Segment;
+use kvfuse_core::{Result, counter};
+use kvfuse_transport::files::File;
+use std::collections::VecDeque;
+
+/// One change, as its record has it.
+pub struct One {
+    pub version: u64,
+    /// The end of its record's id.
+    pub id: u32,
+    pub place: u64,
+    pub key: OwnedKey,
+    /// `None` if it was deleted.
+    pub value: Option<Stored>,
+}
+
+/// What was heard of a segment and not taken yet.
+pub struct Heard {
+    /// Changes with lower versions are passed over.
+    from: u64,
+    pub queue: VecDeque<One>,
+    /// The end of the id of the record that has the version before `from`, if this generation has it.
+    pub before: Option<u32>,
+    /// The same of the last record.
+    pub last: u32,
+}
+
+impl<F: File> Segment<F> {
+    /// Goes back to the base, and hears every change from the version `from` on.
+    pub fn listen(&mut self, keys: &Keys, from: u64) -> Result<()> {
+        self.rewind();
+        self.heard = Some(Box::new(Heard { from, queue: VecDeque::new(), before: None, last: 0 }));
+        self.hear_on(keys)
+    }
+
+    /// Hears what was appended since.
+    pub fn hear_on(&mut self, keys: &Keys) -> Result<()> {
+        self.read_all(keys)?;
+        match self.hole {
+            Some(hole) => Err(self.broken(hole)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes note of an operation that was just applied.
+    pub fn hear(&mut self, id: u64, place: u64, op: &Op<'_>, blobs: u64, outcome: &Outcome) -> Result<()> {
+        let version = self.tail.next_version().saturating_sub(1);
+        let Some(from) = self.heard.as_ref().map(|heard| heard.from) else { return Ok(()) };
+        let id = id as u32;
+        let settled = match outcome {
+            // Its key was not touched since the base.
+            Outcome::Open(of) if version >= from => self.settle_one(place, *op.key(), *of)?,
+            other => Some(other.clone()),
+        };
+        let Some(heard) = &mut self.heard else { return Ok(()) };
+        heard.last = id;
+        if version < from {
+            if version.saturating_add(1) == from {
+                heard.before = Some(id);
+            }
+            return Ok(());
+        }
+        let value = match (op, settled) {
+            (Op::Set { value, .. }, _) | (Op::Swap { value, .. }, Some(Outcome::Done)) => {
+                Some(Stored::new(*value, blobs))
+            }
+            (Op::Increment { .. }, Some(Outcome::Counter(sum))) => Some(Stored::Bytes(counter::format(sum))),
+            (Op::Delete { .. }, _) => None,
+            // A swap that came too late, or what is not a counter: nothing changed.
+            _ => return Ok(()),
+        };
+        heard.queue.push_back(One { version, id, place, key: (*op.key()).into(), value });
+        Ok(())
+    }
+
+    fn settle_one(&mut self, place: u64, key: Key<'_>, of: u64) -> Result<Option<Outcome>> {
+        let below = self.below(place, &|other| same_key(&key, other))?;
+        Ok(self.tail.warm(place, key, below, of))
+    }
+}

@@ -1,0 +1,458 @@
+//! Watching a bucket: its segments are the log of its changes, so they are read.
+//!
+//! For each part of the key space, a [`Mark`] says up to which version its changes were taken. Each time, the live
+//! segment of every part is looked at, and where there is something new:
+//!
+//! - If the mark lies in this generation, its records are [heard](heard) one by one.
+//! - If the generation of the mark is gone (compacted, or split), and this watch has its file open still, the rest of it is
+//!   heard first. A sealed file loses only its name. So a watch that keeps up hears everything.
+//! - Otherwise the state is compared: every pair with a version that was not taken is a change. Versions go on from one
+//!   generation to the next, so no set is missed, but of several of a key only the last is there; deletions are not, and
+//!   that is said.
+//! - If the history does not agree with the mark, a power cut took a part of what was delivered. Then everything is
+//!   delivered again, and that is said.
+
+mod heard;
+mod position;
+
+pub use heard::Heard;
+use position::{Mark, Marks, NEW, decode, encode, foreign};
+
+use crate::bucket::FileBucket;
+use crate::config::Durability;
+use crate::item::{Found, Item, OwnedKey, Stored};
+use crate::name::Node;
+use crate::record::Plan;
+use crate::segment::Segment;
+use crate::sweep::Sweep;
+use crate::tree::{Access, Tree};
+use crate::value;
+use crate::write::Name;
+use kvfuse_core::watch::{From, MOST_BYTES, MOST_CHANGES};
+use kvfuse_core::{Change, Changes, Error, Result, Watch};
+use kvfuse_transport::files::Directory;
+use std::time::Duration;
+
+/// Segments that are kept open to hear the rest of them when they are compacted.
+const KEPT: usize = 64;
+
+const COMPACTED: &str = "the files that had some of the changes were compacted meanwhile: deletions may be missing, and of \
+                         several changes of a key only the last one follows";
+const TAKEN_BACK: &str = "some of what was delivered is no longer in the store, as after a power cut: everything that is \
+                          there follows";
+const NAMELESS: &str = "a key of more than 4096 bytes was deleted, and its name is gone";
+
+pub struct FileWatch<D: Directory> {
+    bucket: FileBucket<D>,
+    state: State<D>,
+}
+
+struct State<D: Directory> {
+    prefix: String,
+    /// Empty until the bucket is first written to.
+    marks: Marks,
+    /// Where the next look begins.
+    at: u64,
+    /// Segments that are listened to, those used last at the end.
+    followed: Vec<Segment<D::File>>,
+    /// How many more may be opened before there is anything to hear. Those that were closed for want of memory are not opened
+    /// again and again.
+    ahead: usize,
+    comparing: Option<Comparing<D>>,
+    missed: Option<String>,
+}
+
+/// A part whose state is being compared.
+struct Comparing<D: Directory> {
+    segment: Segment<D::File>,
+    /// Its first version that may not have been taken.
+    from: u64,
+    slice: u32,
+    /// Pairs of the slice that were not delivered yet, the last ones first.
+    rest: Vec<Item>,
+    sweep: Sweep,
+}
+
+/// The live segment of a part.
+struct Leaf {
+    node: Node,
+    generation: u64,
+    follows: u64,
+    /// The version of its first change.
+    first: u64,
+    /// The version that the next change gets.
+    next: u64,
+    /// Whether it is sealed for a split.
+    splits: bool,
+}
+
+impl<D: Directory> FileWatch<D> {
+    pub fn new(bucket: FileBucket<D>, prefix: &str, from: From<'_>) -> Result<Self> {
+        let started = bucket.reading(|tree| match from {
+            From::Now => now(tree),
+            From::Beginning => Ok(beginning()),
+            From::Position(NEW) => Ok(new()),
+            From::Position(text) => decode(&tree.keys, text),
+        })?;
+        let marks = match (started, from) {
+            (Some(marks), _) => marks,
+            (None, From::Now | From::Beginning | From::Position(NEW)) => new(),
+            (None, From::Position(_)) => return Err(foreign()),
+        };
+        let prefix = prefix.to_string();
+        let state = State { prefix, marks, at: 0, followed: Vec::new(), ahead: KEPT, comparing: None, missed: None };
+        Ok(Self { bucket, state })
+    }
+}
+
+impl<D: Directory> Watch for FileWatch<D> {
+    fn next(&mut self, _: Duration) -> Result<Changes> {
+        let Self { bucket, state } = self;
+        let changes = bucket.reading(|tree| state.next(tree))?;
+        Ok(changes.unwrap_or_else(|| Changes { position: Some(NEW.to_string()), ..Changes::default() }))
+    }
+}
+
+fn beginning() -> Marks {
+    Marks::from([(0, Mark::nothing(Node::ROOT))])
+}
+
+/// Where a bucket is that was never written to: before its first change.
+fn new() -> Marks {
+    Marks::from([(0, Mark { version: 1, ..Mark::nothing(Node::ROOT) })])
+}
+
+/// Where everything is at this moment.
+fn now<D: Directory>(tree: &mut Tree<D>) -> Result<Marks> {
+    let mut marks = Marks::new();
+    let mut from = 0;
+    while from <= Node::ROOT.last() {
+        tree.evict();
+        let Some(leaf) = leaf(tree, from)? else { return Ok(new()) };
+        // Children that are not there yet begin where their parent ended.
+        let node = if leaf.splits { leaf.node.child(from) } else { leaf.node };
+        let generation = if leaf.splits { 0 } else { leaf.generation };
+        marks.insert(node.first(), Mark { node, generation, version: leaf.next, id: 0 });
+        from = node.last() + 1;
+    }
+    Ok(marks)
+}
+
+fn leaf<D: Directory>(tree: &mut Tree<D>, place: u64) -> Result<Option<Leaf>> {
+    let Some(node) = tree.seek(place, Access::Read)? else { return Ok(None) };
+    let Some(segment) = tree.segments.get(&node) else { return Err(crate::tree::unstable()) };
+    if segment.old.is_some() {
+        return Err(Error::unsupported(format!(
+            "the file {} is in format 2, whose changes cannot be watched; `kvfuse upgrade` moves it on",
+            segment.name()
+        )));
+    }
+    Ok(Some(Leaf {
+        node,
+        generation: segment.generation,
+        follows: segment.follows,
+        first: segment.base.as_ref().map_or(1, |base| base.next),
+        next: segment.next_version(),
+        splits: segment.sealed().is_some_and(|seal| seal.plan == Plan::Split),
+    }))
+}
+
+impl<D: Directory> State<D> {
+    fn next(&mut self, tree: &mut Tree<D>) -> Result<Changes> {
+        let mut out = Out { prefix: &self.prefix.clone(), changes: Vec::new(), size: 0 };
+        let mut looked = 0u64;
+        while !out.is_full() && looked <= Node::ROOT.last() {
+            tree.evict();
+            let last = match self.part(tree, &mut out) {
+                Ok(Some(last)) => last,
+                Ok(None) if out.is_full() => break,
+                Ok(None) => return Ok(Changes { position: Some(NEW.to_string()), ..Changes::default() }),
+                Err(error) if out.changes.is_empty() => return Err(error),
+                // What was taken is delivered; the error comes again.
+                Err(_) => break,
+            };
+            looked = looked.saturating_add(last - self.at + 1);
+            self.at = if last >= Node::ROOT.last() { 0 } else { last + 1 };
+        }
+        Ok(Changes {
+            changes: out.changes,
+            position: Some(encode(&tree.keys, &self.marks)),
+            missed: self.missed.take(),
+        })
+    }
+
+    /// Takes what is new in the part at `at`. Gives its last place; `None` if there is more than fits, or nothing at all in
+    /// the bucket.
+    fn part(&mut self, tree: &mut Tree<D>, out: &mut Out<'_>) -> Result<Option<u64>> {
+        let at = self.at;
+        // Each turn changes the mark for one that is further on.
+        loop {
+            if self.comparing.is_some() {
+                if !self.compare(tree, out)? {
+                    return Ok(None);
+                }
+                continue;
+            }
+            let Some(leaf) = leaf(tree, at)? else { return Ok(None) };
+            let Some(mark) = self.marks.range(..=at).next_back().map(|(_, mark)| *mark) else { return Err(foreign()) };
+            if mark.node.depth() > leaf.node.depth() {
+                let waits = leaf.splits && mark.node.parent() == Some(leaf.node);
+                if waits && mark.generation == 0 && mark.version <= leaf.next {
+                    // The child that it is about is yet to be made.
+                    return Ok(Some(mark.node.last()));
+                }
+                self.begin_again(leaf.node);
+                continue;
+            }
+            let gone = mark.node != leaf.node || mark.generation < leaf.generation;
+            if gone && mark.version > 0 && self.follows(&mark) {
+                let Some(mark) = self.hear_rest(tree, mark, out)? else { return Ok(None) };
+                self.advance(&mark, &leaf, at);
+                continue;
+            }
+            if mark.node != leaf.node {
+                self.advance(&mark, &leaf, at);
+                continue;
+            }
+            if mark.version == 0 || mark.version < leaf.first {
+                if mark.version > 0 {
+                    self.missed.get_or_insert_with(|| COMPACTED.to_string());
+                }
+                let segment = self.open(tree, &leaf, u64::MAX)?;
+                let sweep = Sweep::whole(&tree.config);
+                let (from, rest) = (mark.version, Vec::new());
+                self.comparing = Some(Comparing { segment, from, slice: 0, rest, sweep });
+                continue;
+            }
+            let taken_back = mark.version > leaf.next || mark.generation > leaf.generation;
+            if taken_back || mark.generation < leaf.generation && mark.version > leaf.first {
+                self.begin_again(leaf.node);
+                continue;
+            }
+            let mark = Mark { generation: leaf.generation, ..mark };
+            self.marks.insert(mark.node.first(), mark);
+            let idle = mark.version == leaf.next;
+            // Of a node that splits, the other children may be there already.
+            let last = if leaf.splits { leaf.node.child(at).last() } else { leaf.node.last() };
+            if idle {
+                if self.follows(&mark) || self.ahead == 0 {
+                    return Ok(Some(last));
+                }
+                self.ahead -= 1;
+            }
+            if !self.follow(tree, &mark, &leaf)? {
+                self.begin_again(leaf.node);
+                continue;
+            }
+            if self.hear(tree, mark, leaf.next, out)?.is_none() {
+                return Ok(None);
+            }
+            return Ok(Some(last));
+        }
+    }
+
+    /// Forgets what was taken of a part.
+    fn begin_again(&mut self, node: Node) {
+        self.missed.get_or_insert_with(|| TAKEN_BACK.to_string());
+        self.marks.retain(|first, _| !node.covers(*first));
+        self.marks.insert(node.first(), Mark::nothing(node));
+        self.followed.retain(|segment| !node.covers(segment.node.first()));
+    }
+
+    /// Goes on from a generation that was taken whole to what followed it.
+    fn advance(&mut self, mark: &Mark, leaf: &Leaf, at: u64) {
+        let before = self.followed.len();
+        self.followed.retain(|segment| segment.node != mark.node);
+        let parts = if mark.node == leaf.node { 1 } else { mark.node.children().count() };
+        self.ahead = (self.ahead + parts * (before - self.followed.len())).min(KEPT);
+        if mark.node == leaf.node {
+            let generation = if mark.version == leaf.first { leaf.generation } else { mark.generation };
+            self.marks.insert(mark.node.first(), Mark { generation, id: 0, ..*mark });
+            return;
+        }
+        let mut node = mark.node;
+        while node != leaf.node {
+            for child in node.children() {
+                self.marks.insert(child.first(), Mark { node: child, generation: 0, version: mark.version, id: 0 });
+            }
+            node = node.child(at);
+        }
+    }
+
+    fn follows(&self, mark: &Mark) -> bool {
+        self.followed.iter().any(|segment| segment.node == mark.node && segment.generation == mark.generation)
+    }
+
+    /// Opens the live segment of a part, to hear its changes from a version on.
+    fn open(&mut self, tree: &mut Tree<D>, leaf: &Leaf, from: u64) -> Result<Segment<D::File>> {
+        let load = |tree: &mut Tree<D>| tree.load(leaf.node, leaf.generation, leaf.follows);
+        let loaded = match load(tree) {
+            // Perhaps for want of descriptors.
+            Err(_) if !self.followed.is_empty() => {
+                self.followed.clear();
+                load(tree)
+            }
+            other => other,
+        };
+        // It may just have been compacted.
+        let mut segment = loaded?.ok_or_else(crate::tree::unstable)?;
+        segment.listen(&tree.keys, from)?;
+        if tree.config.durability == Durability::Full && segment.writable {
+            segment.sync()?;
+        }
+        Ok(segment)
+    }
+
+    /// Listens to the live segment of a part. False if its history is not the one that the mark is of.
+    fn follow(&mut self, tree: &mut Tree<D>, mark: &Mark, leaf: &Leaf) -> Result<bool> {
+        let place = self.followed.iter().position(|segment| segment.node == mark.node);
+        let segment = match place.map(|place| self.followed.remove(place)) {
+            Some(mut segment) if segment.generation == mark.generation => {
+                segment.hear_on(&tree.keys)?;
+                segment
+            }
+            _ => {
+                let segment = self.open(tree, leaf, mark.version)?;
+                let before = segment.heard.as_ref().and_then(|heard| heard.before);
+                if mark.id != 0 && before.is_some_and(|before| before != mark.id) {
+                    return Ok(false);
+                }
+                segment
+            }
+        };
+        self.followed.push(segment);
+        // Those used longest ago are closed; what is in their generation can be heard again while it is the live one.
+        let most = tree.config.memory / 2;
+        while self.followed.len() > 1
+            && (self.followed.len() > KEPT || self.followed.iter().map(Segment::memory).sum::<usize>() > most)
+        {
+            self.followed.remove(0);
+        }
+        Ok(true)
+    }
+
+    /// Takes the changes of a followed segment up to a version. Gives the mark behind them; `None` if there is no more room.
+    fn hear(&mut self, tree: &mut Tree<D>, mut mark: Mark, limit: u64, out: &mut Out<'_>) -> Result<Option<Mark>> {
+        loop {
+            let followed = self.followed.iter_mut();
+            let Some(segment) = followed.rev().find(|segment| segment.node == mark.node) else { return Ok(Some(mark)) };
+            let next = segment.next_version();
+            let last = segment.heard.as_ref().map_or(0, |heard| heard.last);
+            let one = segment.heard.as_mut().and_then(|heard| heard.queue.front()).filter(|one| one.version < limit);
+            let Some(one) = one else {
+                // Operations that changed nothing have versions as well.
+                if mark.version < next.min(limit) {
+                    mark = Mark { version: next.min(limit), id: if next <= limit { last } else { 0 }, ..mark };
+                }
+                self.marks.insert(mark.node.first(), mark);
+                return Ok(Some(mark));
+            };
+            if out.is_full() {
+                return Ok(None);
+            }
+            let (version, id) = (one.version, one.id);
+            let found = Found { version, value: one.value.clone().unwrap_or(Stored::Bytes(Vec::new())) };
+            let (item, deleted) = (Item { place: one.place, key: one.key.clone(), found }, one.value.is_none());
+            let segment = &*segment;
+            let missed = out.add(tree, segment, item, deleted)?;
+            if missed {
+                self.missed.get_or_insert_with(|| NAMELESS.to_string());
+            }
+            mark = Mark { version: version.saturating_add(1), id, ..mark };
+            self.marks.insert(mark.node.first(), mark);
+            let heard = self.followed.iter_mut().rev().find(|segment| segment.node == mark.node);
+            if let Some(heard) = heard.and_then(|segment| segment.heard.as_mut()) {
+                heard.queue.pop_front();
+            }
+        }
+    }
+
+    /// Takes the rest of a generation that is gone.
+    fn hear_rest(&mut self, tree: &mut Tree<D>, mark: Mark, out: &mut Out<'_>) -> Result<Option<Mark>> {
+        if let Some(segment) = self.followed.iter_mut().find(|segment| segment.node == mark.node) {
+            segment.hear_on(&tree.keys)?;
+        }
+        self.hear(tree, mark, u64::MAX, out)
+    }
+
+    /// Delivers pairs that are newer than the mark of their part. False if there is no more room.
+    fn compare(&mut self, tree: &mut Tree<D>, out: &mut Out<'_>) -> Result<bool> {
+        let Some(comparing) = &mut self.comparing else { return Ok(true) };
+        loop {
+            while let Some(item) = comparing.rest.last() {
+                if out.is_full() {
+                    return Ok(false);
+                }
+                out.add(tree, &comparing.segment, item.clone(), false)?;
+                comparing.rest.pop();
+            }
+            if comparing.slice >= comparing.segment.slices() {
+                break;
+            }
+            let slice = comparing.segment.slice(&tree.keys, comparing.slice, &mut comparing.sweep)?;
+            comparing.slice += 1;
+            let from = comparing.from;
+            comparing.rest = slice.items.into_iter().rev().filter(|item| item.found.version >= from).collect();
+        }
+        if let Some(Comparing { segment, .. }) = self.comparing.take() {
+            let (node, generation, version) = (segment.node, segment.generation, segment.next_version());
+            self.marks.retain(|first, _| !node.covers(*first));
+            self.marks.insert(node.first(), Mark { node, generation, version, id: 0 });
+        }
+        Ok(true)
+    }
+}
+
+/// Changes that are gathered.
+struct Out<'a> {
+    prefix: &'a str,
+    changes: Vec<Change>,
+    size: usize,
+}
+
+impl Out<'_> {
+    fn is_full(&self) -> bool {
+        self.changes.len() >= MOST_CHANGES || self.size >= MOST_BYTES
+    }
+
+    /// Adds a change, unless another one of the same key is known to follow it. True if it is a deletion of a key whose name
+    /// is gone.
+    fn add<D: Directory>(
+        &mut self,
+        tree: &mut Tree<D>,
+        segment: &Segment<D::File>,
+        item: Item,
+        deleted: bool,
+    ) -> Result<bool> {
+        if let OwnedKey::Whole(bytes) = &item.key
+            && !bytes.starts_with(self.prefix.as_bytes())
+        {
+            return Ok(false);
+        }
+        let Some(key) = tree.key_text(&item)? else { return Ok(deleted) };
+        if !key.starts_with(self.prefix) {
+            return Ok(false);
+        }
+        if deleted {
+            self.size += key.len();
+            self.changes.push(Change::Delete { key });
+            return Ok(false);
+        }
+        let value = match item.found.value {
+            Stored::Bytes(bytes) => bytes,
+            Stored::Pieces(pieces) => segment.pieces(&pieces)?,
+            Stored::File(file) => match value::read(&tree.directory, &tree.keys, &file)? {
+                Some(bytes) => bytes,
+                None => {
+                    // Replaced since, which is a change that is yet to come. If not, this tells that it is lost.
+                    tree.next_turn();
+                    tree.get(Name::new(tree, &key))?;
+                    return Ok(false);
+                }
+            },
+        };
+        self.size += key.len() + value.len();
+        self.changes.push(Change::Set { key, value });
+        Ok(false)
+    }
+}
