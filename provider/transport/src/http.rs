@@ -16,6 +16,20 @@ pub trait HttpClient {
     /// # Errors
     /// [`HttpFault`], after the deadline at the latest.
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault>;
+
+    /// Sends a request and waits for the head of the response. Its body is read as it arrives, for as long as that takes.
+    ///
+    /// # Errors
+    /// [`HttpFault`], after the deadline at the latest.
+    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault>;
+}
+
+/// A response whose body is still arriving.
+pub struct Streaming {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body. [`Request::max_answer`] does not bound it.
+    pub body: Box<dyn Pieces>,
 }
 
 /// How to connect.
@@ -78,7 +92,7 @@ pub trait Pieces {
 /// # Errors
 /// [`Cause::TooLarge`] if it has more than `max` bytes or does not fit into memory, [`Cause::TimedOut`] if it has not
 /// ended at the deadline, however much of it keeps coming.
-pub fn read_to_end(pieces: &mut impl Pieces, max: usize, deadline: Moment) -> Result<Vec<u8>, Fault> {
+pub fn read_to_end(pieces: &mut (impl Pieces + ?Sized), max: usize, deadline: Moment) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
     while let Some(piece) = pieces.next()? {
         if bytes.len().saturating_add(piece.len()) > max {

@@ -3,7 +3,7 @@
 use crate::net::{StdConnection, StdNetwork};
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, read_to_end};
+use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
 use kvfuse_transport::sockets::{Connection, Network};
 
 /// Counts requests in `network`.
@@ -14,8 +14,37 @@ pub struct StdHttp {
 
 impl HttpClient for StdHttp {
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
-        let unsent = |fault| HttpFault { sent: false, fault };
         let sent = |fault| HttpFault { sent: true, fault };
+        let connection = self.send(request, deadline)?;
+        // The head counts as well, and so does what marks the chunks.
+        let max = request.max_answer.saturating_add(64 << 10);
+        let answer = read_to_end(&mut Arriving(connection), max, deadline).map_err(sent)?;
+        parse(&answer).map_err(sent)
+    }
+
+    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault> {
+        let sent = |fault| HttpFault { sent: true, fault };
+        let mut connection = Arriving(self.send(request, deadline)?);
+        let mut bytes = Vec::new();
+        loop {
+            if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_ascii_lowercase();
+                let status = head.get(9..12).and_then(|digits| digits.parse().ok()).unwrap();
+                let chunked = head.contains("transfer-encoding: chunked");
+                let body = Chunks { from: connection, bytes: bytes.split_off(end + 4), chunked, ended: false };
+                return Ok(Streaming { status, body: Box::new(body) });
+            }
+            if !connection.wait(deadline) {
+                return Err(sent(Fault::timed_out()));
+            }
+            bytes.extend(connection.next().map_err(sent)?.ok_or_else(|| sent(Fault::closed()))?);
+        }
+    }
+}
+
+impl StdHttp {
+    fn send(&self, request: &Request<'_>, deadline: Moment) -> Result<StdConnection, HttpFault> {
+        let unsent = |fault| HttpFault { sent: false, fault };
         if request.scheme == Scheme::Https {
             return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
         }
@@ -37,10 +66,51 @@ impl HttpClient for StdHttp {
         connection
             .write(&message, deadline)
             .map_err(|failed| HttpFault { sent: failed.complete, fault: failed.fault })?;
-        // The head counts as well, and so does what marks the chunks.
-        let max = request.max_answer.saturating_add(64 << 10);
-        let answer = read_to_end(&mut Arriving(connection), max, deadline).map_err(sent)?;
-        parse(&answer).map_err(sent)
+        Ok(connection)
+    }
+}
+
+/// A body as it arrives.
+struct Chunks {
+    from: Arriving,
+    /// What has arrived and was not given yet.
+    bytes: Vec<u8>,
+    chunked: bool,
+    ended: bool,
+}
+
+impl Chunks {
+    /// The first chunk, once all of it has arrived.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        if !self.chunked {
+            return Some(std::mem::take(&mut self.bytes)).filter(|bytes| !bytes.is_empty());
+        }
+        let line = self.bytes.windows(2).position(|window| window == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&self.bytes[..line]).unwrap(), 16).unwrap();
+        let chunk = self.bytes.get(line + 2..line + 2 + length)?.to_vec();
+        self.bytes.get(line + 4 + length - 1)?;
+        self.bytes.drain(..line + 4 + length);
+        self.ended = length == 0;
+        Some(chunk)
+    }
+}
+
+impl Pieces for Chunks {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        if let Some(chunk) = self.take() {
+            return Ok(Some(chunk).filter(|_| !self.ended));
+        }
+        match self.from.next()? {
+            Some(more) => {
+                self.bytes.extend(more);
+                Ok(Some(self.take().unwrap_or_default()).filter(|_| !self.ended))
+            }
+            None => Err(Fault::closed()),
+        }
+    }
+
+    fn wait(&mut self, deadline: Moment) -> bool {
+        !self.bytes.is_empty() || self.from.wait(deadline)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
-use crate::protocol::{self, DeleteRange, Number, Operation, Put, Range, Txn, TxnDone};
+use crate::protocol::{self, DeleteRange, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::EtcdBucket;
 use kvfuse_core::Result;
 use kvfuse_transport::clock::Clock;
@@ -14,20 +14,31 @@ use std::collections::HashSet;
 /// with room for the encoding. A larger operation is sent by itself, and the server decides.
 const BYTES: usize = 1 << 20;
 
-impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
     pub fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.find_all(keys, false, |found| found.map(|found| found.value.0))
+    }
+
+    /// The lease of each key; 0 for one that has none, or does not exist.
+    pub fn leases(&self, keys: &[&str]) -> Result<Vec<Number>> {
+        self.find_all(keys, true, |found| found.map_or(Number(0), |found| found.lease))
+    }
+
+    fn find_all<T>(&self, keys: &[&str], keys_only: bool, of: impl Fn(Option<KeyValue>) -> T) -> Result<Vec<T>> {
         let mut values = Vec::with_capacity(keys.len());
         let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
             keys,
             size,
             Repeat::Freely,
-            |key, _| Operation::Range(Range { key: self.key(key), ..Range::default() }),
+            |key, _| Operation::Range(Range { key: self.key(key), keys_only, ..Range::default() }),
             |done, count| {
                 let before = values.len();
-                values.extend(done.responses.into_iter().map_while(|response| {
-                    Some(response.response_range?.kvs.into_iter().next().map(|found| found.value.0))
-                }));
+                values.extend(
+                    done.responses
+                        .into_iter()
+                        .map_while(|response| Some(of(response.response_range?.kvs.into_iter().next()))),
+                );
                 before.checked_add(count) == Some(values.len())
             },
         )?;

@@ -6,7 +6,7 @@ use crate::protocol::{self, Authenticate, Authenticated};
 use kvfuse_core::{Error, Result};
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response};
+use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, read_to_end};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -51,6 +51,18 @@ pub enum Answer<T> {
     TooManyOperations,
     TooLarge,
 }
+
+/// How a call is sent.
+type Send<'a, T> = &'a dyn Fn(&Request<'_>, Moment) -> Result<Got<T>, HttpFault>;
+
+/// What came of a request.
+enum Got<T> {
+    Done(T),
+    Refused(Response),
+}
+
+/// The largest error answer that is read, in bytes.
+const MAX_REFUSAL: usize = 64 << 10;
 
 /// Why one attempt at a call got no answer.
 enum Step {
@@ -98,7 +110,37 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
 
     /// Carries out a call, with retries until its deadline.
     pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
-        self.decoded(call, self.attempt(call, &|| self.token(call.deadline))?)
+        self.decoded(
+            call,
+            self.attempt(call, &|| self.token(call.deadline), &|request, until| self.whole(request, until))?,
+        )
+    }
+
+    fn whole(&self, request: &Request<'_>, deadline: Moment) -> Result<Got<Vec<u8>>, HttpFault> {
+        let response = self.http.exchange(request, deadline)?;
+        Ok(if response.status == 200 { Got::Done(response.body) } else { Got::Refused(response) })
+    }
+
+    /// Carries out a call whose answer goes on, with retries until its deadline.
+    pub fn stream(&self, call: &Call<'_>) -> Result<Box<dyn Pieces>, Failure> {
+        let begin = |request: &Request<'_>, until| {
+            let mut streaming = self.http.stream(request, until)?;
+            if streaming.status == 200 {
+                return Ok(Got::Done(streaming.body));
+            }
+            let body = read_to_end(&mut *streaming.body, MAX_REFUSAL, until);
+            let body = body.map_err(|fault| HttpFault { sent: true, fault })?;
+            Ok(Got::Refused(Response { status: streaming.status, body }))
+        };
+        match self.attempt(call, &|| self.token(call.deadline), &begin)? {
+            Answer::Done(pieces) => Ok(pieces),
+            _ => Err(Failure::Failed(error::not_etcd(self.authority()))),
+        }
+    }
+
+    /// Goes on to the next member: the one that answered last does not answer any more.
+    pub fn next_member(&self) {
+        self.member.set((self.member.get() + 1) % self.config.endpoints.len().max(1));
     }
 
     fn decoded<T: DeserializeOwned>(&self, call: &Call<'_>, answer: Answer<Vec<u8>>) -> Result<Answer<T>, Failure> {
@@ -118,19 +160,24 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// Attempts a call until the deadline, asking all members in turn. `token` is called before each attempt.
-    fn attempt(&self, call: &Call<'_>, token: &dyn Fn() -> Result<Option<String>>) -> Result<Answer<Vec<u8>>, Failure> {
+    fn attempt<T>(
+        &self,
+        call: &Call<'_>,
+        token: &dyn Fn() -> Result<Option<String>>,
+        send: Send<'_, T>,
+    ) -> Result<Answer<T>, Failure> {
         let members = self.config.endpoints.len().max(1);
         let mut backoff = Backoff::new(self.clock.now().0);
         let mut failed = 0;
         loop {
             let token = token().map_err(Failure::Failed)?;
-            let (next_member, last) = match self.exchange(call, token.as_deref()) {
+            let (next_member, last) = match self.exchange(call, token.as_deref(), send) {
                 Ok(answer) => return Ok(answer),
                 Err(Step::Over(failure)) => return Err(failure),
                 Err(Step::Again { next_member, last }) => (next_member, last),
             };
             if next_member {
-                self.member.set((self.member.get() + 1) % members);
+                self.next_member();
                 failed += 1;
                 // Every member is asked before there is a pause.
                 if failed % members != 0 && self.clock.now() < call.deadline {
@@ -144,7 +191,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// One attempt, with the member that answered last.
-    fn exchange(&self, call: &Call<'_>, token: Option<&str>) -> Result<Answer<Vec<u8>>, Step> {
+    fn exchange<T>(&self, call: &Call<'_>, token: Option<&str>, send: Send<'_, T>) -> Result<Answer<T>, Step> {
         let member = self.config.endpoints.get(self.member.get()).or(self.config.endpoints.first());
         let Some(endpoint) = member else {
             return Err(Step::Over(Failure::Failed(Error::invalid("no etcd endpoint is configured"))));
@@ -163,15 +210,15 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             connect_deadline: share,
             max_answer: call.max_answer,
         };
-        match self.http.exchange(&request, deadline) {
-            Ok(response) if response.status == 200 => Ok(Answer::Done(response.body)),
-            Ok(response) => self.refused(call, &endpoint.authority, &response),
+        match send(&request, deadline) {
+            Ok(Got::Done(answer)) => Ok(Answer::Done(answer)),
+            Ok(Got::Refused(response)) => self.refused(call, &endpoint.authority, &response),
             Err(failed) => self.failed(call, &endpoint.authority, &failed),
         }
     }
 
     /// What follows from an exchange without an answer.
-    fn failed(&self, call: &Call<'_>, authority: &str, failed: &HttpFault) -> Result<Answer<Vec<u8>>, Step> {
+    fn failed<T>(&self, call: &Call<'_>, authority: &str, failed: &HttpFault) -> Result<Answer<T>, Step> {
         let fault = &failed.fault;
         if fault.cause == Cause::TooLarge && call.repeat == Repeat::Freely {
             return Ok(Answer::TooLarge);
@@ -187,7 +234,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// What follows from an error answer.
-    fn refused(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<Vec<u8>>, Step> {
+    fn refused<T>(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<T>, Step> {
         let refusal = protocol::refusal(&response.body);
         match error::meaning(response.status, &refusal) {
             Meaning::Refused(error) => Err(Step::Over(Failure::Failed(error))),
@@ -232,7 +279,9 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         let body = protocol::encode(&Authenticate { name: &login.user, password: &login.password });
         let call =
             Call { path: protocol::AUTHENTICATE, body: &body, repeat: Repeat::Freely, max_answer: 1 << 20, deadline };
-        match self.attempt(&call, &|| Ok(None)).and_then(|answer| self.decoded::<Authenticated>(&call, answer)) {
+        let whole = |request: &Request<'_>, until| self.whole(request, until);
+        match self.attempt(&call, &|| Ok(None), &whole).and_then(|answer| self.decoded::<Authenticated>(&call, answer))
+        {
             Ok(Answer::Done(answer)) => Ok(Some(answer.token)),
             Ok(_) => Err(error::not_etcd(self.authority())),
             // As in etcd's own clients, a login is only used where logins are enabled.

@@ -20,7 +20,7 @@ enum Guarded {
     Conflict(Option<KeyValue>),
 }
 
-impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
     pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let client = &self.shared.client;
         let deadline = client.deadline();

@@ -53,7 +53,7 @@ impl Position {
     }
 }
 
-impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
     pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
         let position = match cursor {
             None => None,

@@ -20,6 +20,8 @@ pub const PUT: &str = "/v3/kv/put";
 pub const DELETE_RANGE: &str = "/v3/kv/deleterange";
 pub const TXN: &str = "/v3/kv/txn";
 pub const LEASE_GRANT: &str = "/v3/lease/grant";
+pub const LEASE_LEFT: &str = "/v3/lease/timetolive";
+pub const WATCH: &str = "/v3/watch";
 pub const AUTHENTICATE: &str = "/v3/auth/authenticate";
 
 /// Bytes, encoded as base64.
@@ -100,29 +102,39 @@ const NO_MEMORY: &str = "there is no memory for it";
 /// The most items of a list in an answer: a page of keys, or the operations of a transaction.
 pub const MAX_ITEMS: usize = PAGE_KEYS;
 
+/// The most changes in a message of a watch: 1,000 revisions, as etcd bounds it, of 128 operations each.
+pub const MAX_EVENTS: usize = 128_000;
+
 /// A list of up to [`MAX_ITEMS`].
 fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct Items<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-        type Value = Vec<T>;
+    deserializer.deserialize_seq(Items::<T, MAX_ITEMS>(PhantomData))
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of up to {MAX_ITEMS} items")
-        }
+/// A list of up to [`MAX_EVENTS`].
+pub fn bounded_events<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    deserializer.deserialize_seq(Items::<T, MAX_EVENTS>(PhantomData))
+}
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(item) = items.next_element()? {
-                if list.len() >= MAX_ITEMS {
-                    return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
-                }
-                list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
-                list.push(item);
-            }
-            Ok(list)
-        }
+struct Items<T, const MAX: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of up to {MAX} items")
     }
-    deserializer.deserialize_seq(Items(PhantomData))
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element()? {
+            if list.len() >= MAX {
+                return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
+            }
+            list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
+            list.push(item);
+        }
+        Ok(list)
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -222,6 +234,8 @@ pub struct KeyValue {
     pub mod_revision: Number,
     /// The number of writes since its creation, which counts as one.
     pub version: Number,
+    /// The lease that it ends with; 0 if there is none.
+    pub lease: Number,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -261,6 +275,21 @@ pub struct OperationDone {
 pub struct Granted {
     #[serde(rename = "ID")]
     pub id: Number,
+}
+
+#[derive(Serialize)]
+pub struct LeaseLeft {
+    #[serde(rename = "ID")]
+    pub id: Number,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct LeaseHas {
+    #[allow(dead_code, reason = "as above")]
+    pub header: Header,
+    /// In seconds; negative for a lease that has ended.
+    #[serde(rename = "TTL", default)]
+    pub ttl: Number,
 }
 
 #[derive(Deserialize)]

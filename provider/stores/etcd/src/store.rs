@@ -4,7 +4,8 @@ use crate::client::{Answer, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::Config;
 use crate::error::{self, Failure};
 use crate::protocol::{self, Bytes, DeleteRange, Grant, Granted, KeyValue, Number, Put, Range, Ranged, Written};
-use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use crate::watch::EtcdWatch;
+use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch};
 use kvfuse_transport::clock::{Clock, Moment};
 use kvfuse_transport::http::HttpClient;
 use std::cell::Cell;
@@ -121,7 +122,7 @@ impl<H: HttpClient, C: Clock> Shared<H, C> {
     }
 }
 
-impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
+impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
     pub fn key(&self, key: &str) -> Bytes {
         Bytes([self.base.as_bytes(), key.as_bytes()].concat())
     }
@@ -134,7 +135,7 @@ impl<H: HttpClient, C: Clock> EtcdBucket<H, C> {
     }
 }
 
-impl<H: HttpClient, C: Clock> Bucket for EtcdBucket<H, C> {
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for EtcdBucket<H, C> {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         Ok(self.read(key)?.map(|found| found.value.0))
     }
@@ -186,6 +187,19 @@ impl<H: HttpClient, C: Clock> Bucket for EtcdBucket<H, C> {
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
         self.delete_all(keys)
+    }
+
+    fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        let bucket = Self { shared: self.shared.clone(), base: self.base.clone() };
+        Ok(Box::new(EtcdWatch::new(bucket, prefix, from)?))
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.set_for(key, value, lifetime)
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        self.left(keys)
     }
 }
 

@@ -6,7 +6,8 @@ use kvfuse_etcd::EtcdStore;
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response};
+use kvfuse_transport::fault::Fault;
+use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Streaming};
 use std::rc::Rc;
 
 /// A server with one answer to everything.
@@ -15,6 +16,22 @@ struct Always(&'static str);
 impl HttpClient for Always {
     fn exchange(&self, _: &Request<'_>, _: Moment) -> Result<Response, HttpFault> {
         Ok(Response { status: 200, body: self.0.as_bytes().to_vec() })
+    }
+
+    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
+        Ok(Streaming { status: 200, body: Box::new(Once(Some(self.0))) })
+    }
+}
+
+struct Once(Option<&'static str>);
+
+impl Pieces for Once {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self.0.take().map(|text| text.as_bytes().to_vec()))
+    }
+
+    fn wait(&mut self, _: Moment) -> bool {
+        true
     }
 }
 

@@ -109,6 +109,21 @@ impl<N: Network, C: Clock> Client<N, C> {
         }
     }
 
+    /// A connection of its own, for what occupies one.
+    pub fn link(
+        &self,
+        deadline: Moment,
+        prepare: impl FnOnce(&mut Link<N::Connection>) -> Result<(), Failure>,
+    ) -> Result<Link<N::Connection>> {
+        let opened = Link::open(&self.network, &self.config, deadline);
+        let prepared = opened.and_then(|mut link| prepare(&mut link).map(|()| link));
+        prepared.map_err(|failure| match failure {
+            Failure::Refused(error) => error,
+            Failure::Lost { fault, .. } => error::lost(&self.config, false, &fault),
+            Failure::Busy(code) => error::busy(&self.config, &code),
+        })
+    }
+
     fn connected(&self, slot: usize, deadline: Moment) -> Result<Link<N::Connection>, Failure> {
         let kept = self.links.borrow_mut().get_mut(slot).and_then(Option::take);
         // Every operation has the same time limit, so its deadline says when it started.

@@ -32,7 +32,7 @@ if sum >= 0 then return redis.call('HGET', KEYS[1], ARGV[3]) end \
 if before then redis.call('HINCRBY', KEYS[1], ARGV[3], ARGV[2]) else redis.call('HDEL', KEYS[1], ARGV[3]) end \
 return {before}";
 
-impl<N: Network, C: Clock> RedisBucket<N, C> {
+impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         self.add_once(key, delta, floor).map_err(|error| {
             if error.kind() != Kind::InvalidArgument {

@@ -13,6 +13,8 @@
 //! | `swaps` | snapshots and compare-and-swap |
 //! | `listing` | pages of keys |
 //! | `runs` | which keys a listing has returned |
+//! | `lifetimes` | keys that end by themselves |
+//! | `watch` | what changes |
 //!
 //! `docs/redis.md` says what is guaranteed, how many round trips each operation takes, and what Redis does not offer.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
@@ -22,6 +24,7 @@ mod config;
 mod counters;
 mod error;
 mod layout;
+mod lifetimes;
 mod link;
 mod listing;
 mod protocol;
@@ -30,6 +33,7 @@ mod store;
 mod swaps;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
+mod watch;
 
 pub use store::RedisStore;
 

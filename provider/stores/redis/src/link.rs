@@ -8,8 +8,8 @@ use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::{Connection, Network};
 
 pub struct Link<C> {
-    connection: C,
-    decoder: Decoder,
+    pub(crate) connection: C,
+    pub(crate) decoder: Decoder,
     /// The deadline of the operation that used it last.
     pub last_deadline: Moment,
     /// Whether the server may hold watches for this connection.
@@ -104,24 +104,36 @@ impl<C: Connection> Link<C> {
             if bytes.is_empty() {
                 return Err(Fault::closed());
             }
-            let mut rest = bytes.as_slice();
-            while !rest.is_empty() {
-                match self.decoder.push(&mut rest) {
-                    Ok(Progress::Incomplete) => {}
-                    Ok(Progress::Complete(reply)) if replies.len() < count => replies.push(reply),
-                    Ok(Progress::Complete(_)) => {
-                        return Err(Fault::new(Cause::Malformed, "there are more replies than commands"));
-                    }
-                    Err(too_large @ (Malformed::TooLarge | Malformed::NoMemory)) => {
-                        return Err(Fault::new(Cause::TooLarge, too_large.to_string()));
-                    }
-                    Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
+            self.decode(&bytes, |reply| {
+                if replies.len() == count {
+                    return Err(Fault::new(Cause::Malformed, "there are more replies than commands"));
                 }
-            }
+                replies.push(reply);
+                Ok(())
+            })?;
             if replies.len() == count {
                 return Ok(replies);
             }
         }
+    }
+
+    /// Hands over the replies that bytes complete.
+    pub(crate) fn decode(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(Reply) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        while !bytes.is_empty() {
+            match self.decoder.push(&mut bytes) {
+                Ok(Progress::Incomplete) => {}
+                Ok(Progress::Complete(reply)) => each(reply)?,
+                Err(too_large @ (Malformed::TooLarge | Malformed::NoMemory)) => {
+                    return Err(Fault::new(Cause::TooLarge, too_large.to_string()));
+                }
+                Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
+            }
+        }
+        Ok(())
     }
 }
 

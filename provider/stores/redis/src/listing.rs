@@ -110,7 +110,7 @@ impl Draft {
     }
 }
 
-impl<N: Network, C: Clock> RedisBucket<N, C> {
+impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
         let base = self.space.base();
         let (mut position, mut run) = match cursor {

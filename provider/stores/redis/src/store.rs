@@ -6,10 +6,12 @@ use crate::error;
 use crate::layout::Space;
 use crate::protocol::{Reply, Request};
 use crate::runs::Runs;
-use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use crate::watch::RedisWatch;
+use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::sockets::Network;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The longest string that Redis accepts, in bytes: the default of its `proto-max-bulk-len`, 512 MiB.
 pub const MAX_STRING: usize = 512 << 20;
@@ -36,7 +38,7 @@ impl<N: Network, C: Clock> RedisStore<N, C> {
 
 impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
-        let space = Space::new(&self.client.config, bucket);
+        let space = Rc::new(Space::new(&self.client.config, bucket));
         Ok(Rc::new(RedisBucket { client: self.client.clone(), runs: self.runs.clone(), space }))
     }
 
@@ -48,7 +50,7 @@ impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
 pub(crate) struct RedisBucket<N: Network, C> {
     pub client: Rc<Client<N, C>>,
     pub runs: Rc<Runs>,
-    pub space: Space,
+    pub space: Rc<Space>,
 }
 
 impl<N: Network, C: Clock> RedisBucket<N, C> {
@@ -57,7 +59,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     }
 }
 
-impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
+impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         value(self.client.ask(&self.space.on_key("GET", "HGET", key, &[]))?)
     }
@@ -124,6 +126,19 @@ impl<N: Network, C: Clock> Bucket for RedisBucket<N, C> {
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
         whole(self.client.tell_all(&self.space.on_keys("DEL", "HDEL", keys))?)?;
         Ok(())
+    }
+
+    fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
+        let bucket = Self { client: self.client.clone(), runs: self.runs.clone(), space: self.space.clone() };
+        Ok(Box::new(RedisWatch::new(bucket, prefix, from)?))
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.set_for(key, value, lifetime)
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        self.left(keys)
     }
 }
 

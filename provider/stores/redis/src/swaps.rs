@@ -26,7 +26,7 @@ if now ~= ARGV[2] then return now end \
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) \
 return redis.status_reply('OK')";
 
-impl<N: Network, C: Clock> RedisBucket<N, C> {
+impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     pub fn snapshot_watched(&self, key: &str) -> Result<Snapshot> {
         let redis_key = self.space.key(key);
         let deadline = self.client.deadline();

@@ -1,14 +1,16 @@
 //! `wasi:http/outgoing-handler`.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, read_to_end};
+use super::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
+use std::rc::Rc;
+use std::time::Duration;
 use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{
-    ErrorCode, Fields, FutureIncomingResponse, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
-    Scheme as WasiScheme,
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme as WasiScheme,
 };
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, StreamError};
@@ -16,31 +18,30 @@ use wasip2::io::streams::{InputStream, StreamError};
 /// The most bytes of a response to read at once.
 const PIECE: u64 = 64 << 10;
 
+/// How long the host may let nothing arrive of a body that is read as it comes. Who reads it has limits of its own.
+const PAUSE: Duration = Duration::from_secs(24 * 3600);
+
 /// The HTTP client of the host, which also does TLS.
 #[derive(Default)]
 pub struct WasiHttp {
-    waiter: Waiter,
+    waiter: Rc<Waiter>,
 }
 
 impl HttpClient for WasiHttp {
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
-        let unsent = |fault| HttpFault { sent: false, fault };
+        let (response, body) = self.send(request, deadline, Duration::ZERO)?;
         let sent = |fault| HttpFault { sent: true, fault };
-        let outgoing = outgoing(request).map_err(unsent)?;
-        let body =
-            outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
-        let answer = handle(outgoing, Some(options(request, deadline))).map_err(|code| fault(&code))?;
-        // A response may arrive before everything is written, and says more than a failed write.
-        let written = self.write(body, request.body, deadline);
-        let response = self.answer(&answer, deadline)?;
-        let response = match (response, written) {
-            (Some(response), _) => response,
-            (None, Err(fault)) => return Err(sent(fault)),
-            (None, Ok(())) => return Err(sent(Fault::timed_out())),
-        };
-        let status = response.status();
-        let body = self.read(&response, request.max_answer, deadline).map_err(sent)?;
+        let mut body = self.arriving(response, body).map_err(sent)?;
+        let status = body.response.status();
+        let body = read_to_end(&mut body, request.max_answer, deadline).map_err(sent)?;
         Ok(Response { status, body })
+    }
+
+    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault> {
+        let (response, body) = self.send(request, deadline, PAUSE)?;
+        let status = response.status();
+        let body = self.arriving(response, body).map_err(|fault| HttpFault { sent: true, fault })?;
+        Ok(Streaming { status, body: Box::new(body) })
     }
 }
 
@@ -63,17 +64,47 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
 
 /// The same limits for the host, so that it gives up as well. A host without such limits rejects them, which is
 /// harmless.
-fn options(request: &Request<'_>, deadline: Moment) -> RequestOptions {
+fn options(request: &Request<'_>, deadline: Moment, pause: Duration) -> RequestOptions {
     let now = Moment(monotonic_clock::now());
     let nanoseconds = |until: Moment| Some(u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX).max(1));
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(nanoseconds(request.connect_deadline));
     let _ = options.set_first_byte_timeout(nanoseconds(deadline));
-    let _ = options.set_between_bytes_timeout(nanoseconds(deadline));
+    let _ = options.set_between_bytes_timeout(nanoseconds(deadline + pause));
     options
 }
 
 impl WasiHttp {
+    /// Sends a request and waits for the head of the response.
+    fn send(
+        &self,
+        request: &Request<'_>,
+        deadline: Moment,
+        pause: Duration,
+    ) -> Result<(IncomingResponse, IncomingBody), HttpFault> {
+        let unsent = |fault| HttpFault { sent: false, fault };
+        let sent = |fault| HttpFault { sent: true, fault };
+        let outgoing = outgoing(request).map_err(unsent)?;
+        let body =
+            outgoing.body().map_err(|()| unsent(Fault::new(Cause::Other, "the request has no body to write")))?;
+        let answer = handle(outgoing, Some(options(request, deadline, pause))).map_err(|code| fault(&code))?;
+        // A response may arrive before everything is written, and says more than a failed write.
+        let written = self.write(body, request.body, deadline);
+        let response = self.answer(&answer, deadline)?;
+        let response = match (response, written) {
+            (Some(response), _) => response,
+            (None, Err(fault)) => return Err(sent(fault)),
+            (None, Ok(())) => return Err(sent(Fault::timed_out())),
+        };
+        let body = response.consume().map_err(|()| sent(unreadable()))?;
+        Ok((response, body))
+    }
+
+    fn arriving(&self, response: IncomingResponse, body: IncomingBody) -> Result<Arriving, Fault> {
+        let stream = body.stream().map_err(|()| unreadable())?;
+        Ok(Arriving { ready: stream.subscribe(), stream, _body: body, response, waiter: self.waiter.clone() })
+    }
+
     fn write(&self, body: OutgoingBody, mut bytes: &[u8], deadline: Moment) -> Result<(), Fault> {
         let other = |()| Fault::new(Cause::Other, "the request's body cannot be written");
         let stream = body.write().map_err(other)?;
@@ -110,23 +141,22 @@ impl WasiHttp {
             }
         }
     }
-
-    fn read(&self, response: &IncomingResponse, max: usize, deadline: Moment) -> Result<Vec<u8>, Fault> {
-        let other = |()| Fault::new(Cause::Other, "the answer's body cannot be read");
-        let body = response.consume().map_err(other)?;
-        let stream = body.stream().map_err(other)?;
-        let ready = stream.subscribe();
-        read_to_end(&mut Arriving { ready, stream: &stream, waiter: &self.waiter }, max, deadline)
-    }
 }
 
-struct Arriving<'a> {
+fn unreadable() -> Fault {
+    Fault::new(Cause::Other, "the answer's body cannot be read")
+}
+
+/// A body on its way. Fields are dropped in this order, as the interface requires: child resources before their parents.
+struct Arriving {
     ready: Pollable,
-    stream: &'a InputStream,
-    waiter: &'a Waiter,
+    stream: InputStream,
+    _body: IncomingBody,
+    response: IncomingResponse,
+    waiter: Rc<Waiter>,
 }
 
-impl Pieces for Arriving<'_> {
+impl Pieces for Arriving {
     fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {
         match self.stream.read(PIECE) {
             Ok(piece) => Ok(Some(piece)),

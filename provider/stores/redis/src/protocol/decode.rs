@@ -79,6 +79,8 @@ pub struct Decoder {
     open: Vec<Open>,
     /// What counts towards [`Bounds::total`] so far.
     total: usize,
+    /// Whether push messages are given like replies. Otherwise they are dropped.
+    pushes: bool,
 }
 
 struct Bulk {
@@ -110,7 +112,12 @@ enum Item {
 
 impl Decoder {
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, line: Vec::new(), bulk: None, open: Vec::new(), total: 0 }
+        Self { bounds, line: Vec::new(), bulk: None, open: Vec::new(), total: 0, pushes: false }
+    }
+
+    /// From here on gives push messages as if they were replies: arrays.
+    pub fn keep_pushes(&mut self) {
+        self.pushes = true;
     }
 
     /// Whether every byte so far belongs to a complete reply.
@@ -248,6 +255,7 @@ impl Decoder {
         }
         let role = match kind {
             b'|' => Role::Aside,
+            b'>' if self.open.is_empty() && self.pushes => Role::Reply,
             b'>' if self.open.is_empty() => Role::Aside,
             b'>' => return Err(Malformed::Misplaced),
             _ => Role::Reply,

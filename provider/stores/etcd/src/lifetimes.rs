@@ -1,0 +1,55 @@
+//! Lifetimes of single keys, by leases. A lease counts whole seconds.
+
+use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
+use crate::error;
+use crate::protocol::{self, Grant, Granted, LeaseHas, LeaseLeft, Number, Put, Written};
+use crate::store::EtcdBucket;
+use kvfuse_core::Result;
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::HttpClient;
+use std::collections::HashMap;
+use std::time::Duration;
+
+impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
+    pub fn set_for(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        let client = &self.shared.client;
+        let deadline = client.deadline();
+        // Rounded up: it may not end early.
+        let seconds = lifetime.as_nanos().div_ceil(1_000_000_000).max(1);
+        let body = protocol::encode(&Grant { ttl: Number(i64::try_from(seconds).unwrap_or(i64::MAX)) });
+        // A lease that was granted in vain ends by itself.
+        let call =
+            Call { path: protocol::LEASE_GRANT, body: &body, repeat: Repeat::Freely, max_answer: MAX_ANSWER, deadline };
+        let Answer::Done(Granted { id }) = client.answer(&call)? else {
+            return Err(error::not_etcd(client.authority()));
+        };
+        let body = protocol::encode(&Put { key: self.key(key), value: value.into(), lease: id });
+        let call = Call { path: protocol::PUT, body: &body, repeat: Repeat::Never, max_answer: MAX_ANSWER, deadline };
+        match client.answer::<Written>(&call)? {
+            Answer::Done(_) => Ok(()),
+            Answer::NewLease => Err(error::timed_out(&client.config, client.authority())),
+            _ => Err(error::not_etcd(client.authority())),
+        }
+    }
+
+    pub fn left(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let leases = self.leases(keys)?;
+        let mut known: HashMap<i64, Option<Duration>> = HashMap::from([(0, None)]);
+        let mut lifetimes = Vec::with_capacity(leases.len());
+        for lease in leases {
+            let left = match known.get(&lease.0) {
+                Some(left) => *left,
+                None => {
+                    let asked = LeaseLeft { id: lease };
+                    let has: LeaseHas = self.shared.client.call(protocol::LEASE_LEFT, &asked, Repeat::Freely)?;
+                    // One that has ended takes its keys along.
+                    let left = Some(Duration::from_secs(u64::try_from(has.ttl.0).unwrap_or(0)));
+                    known.insert(lease.0, left);
+                    left
+                }
+            };
+            lifetimes.push(left);
+        }
+        Ok(lifetimes)
+    }
+}

@@ -1,0 +1,236 @@
+//! Watching, by client-side caching: `CLIENT TRACKING` in broadcast mode (Redis 6 and newer).
+//!
+//! The server names every key that begins with the bucket's base and was changed, deleted, expired or evicted; the value is
+//! then asked for. It keeps no log: what changes while there is no connection is not named afterwards. So after a connection
+//! was lost, everything that is there is delivered, and it is said that deletions may be missing.
+//!
+//! Keyspace notifications were the other way. They lose as much, have to be enabled in the server's configuration, and
+//! come once for each command rather than once for each key.
+
+use crate::client::Client;
+use crate::error::{self, Failure};
+use crate::link::Link;
+use crate::protocol::{Reply, Request};
+use crate::store::RedisBucket;
+use kvfuse_core::watch::{Everything, From, MOST_BYTES, MOST_CHANGES};
+use kvfuse_core::{Bucket, Change, Changes, Error, Kind, Result, Watch};
+use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::fault::{Cause, Fault};
+use kvfuse_transport::sockets::Network;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// How long nothing may be heard before the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(10);
+
+const LOST: &str = "the connection to Redis was lost, and Redis keeps no log: deletions in between may be missing";
+const FLUSHED: &str = "the Redis database was emptied: which keys were deleted is not known";
+
+pub struct RedisWatch<N: Network, C> {
+    bucket: RedisBucket<N, C>,
+    prefix: String,
+    /// `None` once it was lost.
+    link: Option<Link<N::Connection>>,
+    /// When something was heard last.
+    heard: Moment,
+    /// Keys that changed and were not asked for yet.
+    changed: VecDeque<String>,
+    /// How many of them are asked for at once.
+    at_once: usize,
+    everything: Option<Everything>,
+    missed: Option<String>,
+}
+
+impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
+    pub fn new(bucket: RedisBucket<N, C>, prefix: &str, from: From<'_>) -> Result<Self> {
+        if bucket.is_hash() {
+            return Err(Error::unsupported(
+                "in the layout `hash` Redis tells that a bucket changed, and not which keys; watch buckets in the layout \
+                 `prefix`",
+            ));
+        }
+        let everything = match from {
+            From::Now => None,
+            From::Beginning => Some(Everything::default()),
+            From::Position(_) => {
+                return Err(Error::unsupported(
+                    "Redis keeps no log of changes, so there is no position to go on from; watch from now on, or from the \
+                     beginning",
+                ));
+            }
+        };
+        let heard = bucket.client.clock.now();
+        let prefix = prefix.to_string();
+        let (changed, at_once) = (VecDeque::new(), 1);
+        let mut watch = Self { bucket, prefix, link: None, heard, changed, at_once, everything, missed: None };
+        watch.link = Some(watch.connect()?);
+        Ok(watch)
+    }
+
+    fn client(&self) -> &Client<N, C> {
+        &self.bucket.client
+    }
+
+    /// A connection on which the server names what changes.
+    fn connect(&mut self) -> Result<Link<N::Connection>> {
+        let deadline = self.client().deadline();
+        let base = self.bucket.space.base();
+        let mut tracking: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST"];
+        if !base.is_empty() {
+            tracking.extend([&b"PREFIX"[..], base]);
+        }
+        let request = Request::of(&tracking);
+        let link = self.client().link(deadline, |link| {
+            // Whether this server knows the protocol in which it can name keys unasked.
+            let hello = link.ask(&Request::of(&[b"HELLO", b"3"]), deadline)?;
+            if !matches!(hello.first(), Some(Reply::Array(_))) {
+                return Err(Failure::Refused(Error::unsupported(
+                    "this server cannot tell what changes: watching takes Redis 6 or newer, or Valkey",
+                )));
+            }
+            link.listen(&request, deadline)
+        })?;
+        self.heard = self.client().clock.now();
+        Ok(link)
+    }
+
+    /// Takes what has arrived until the deadline, waiting for something.
+    fn listen(&mut self, deadline: Moment) -> Result<(), Failure> {
+        let now = self.client().clock.now();
+        let silent = now.since(self.heard) >= SILENCE;
+        let limit = self.client().deadline();
+        let Some(link) = &mut self.link else { return Ok(()) };
+        if silent {
+            link.send(&Request::of(&[b"PING"]), limit)?;
+        }
+        let until = if silent { limit.max(deadline) } else { deadline };
+        let replies = match link.hear(until) {
+            Ok(replies) => replies,
+            Err(fault) if fault.cause == Cause::TimedOut && !silent => return Ok(()),
+            Err(fault) => return Err(Failure::Lost { maybe_done: false, fault }),
+        };
+        self.heard = self.client().clock.now();
+        for reply in replies {
+            let Reply::Array(parts) = reply else { continue };
+            let mut parts = parts.into_iter();
+            let kind = parts.next().and_then(Reply::into_bytes);
+            match (kind.as_deref(), parts.next()) {
+                (Some(b"invalidate"), Some(Reply::Array(keys))) => {
+                    let names = keys.into_iter().filter_map(Reply::into_bytes);
+                    let keys = names.filter_map(|name| self.bucket.space.key_of(name));
+                    self.changed.extend(keys.filter(|key| key.starts_with(&self.prefix)));
+                }
+                (Some(b"invalidate"), _) => {
+                    self.missed = Some(FLUSHED.to_string());
+                    self.everything = Some(Everything::default());
+                }
+                // Some other message of the server.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The changes of some of the keys that were named.
+    fn changes(&mut self) -> Result<Vec<Change>> {
+        let count = self.at_once.clamp(1, MOST_CHANGES).min(self.changed.len());
+        let keys: Vec<&str> = self.changed.iter().take(count).map(String::as_str).collect();
+        let values = self.bucket.get_many(&keys)?;
+        let changes: Vec<Change> = keys
+            .into_iter()
+            .zip(values)
+            .map(|(key, value)| match value {
+                Some(value) => Change::Set { key: key.to_string(), value },
+                None => Change::Delete { key: key.to_string() },
+            })
+            .collect();
+        self.changed.drain(..count);
+        let size: usize = changes.iter().map(Change::size).sum();
+        self.at_once = (MOST_BYTES / (size / count.max(1)).max(1)).min(count * 2);
+        Ok(changes)
+    }
+}
+
+impl<N: Network + 'static, C: Clock + 'static> Watch for RedisWatch<N, C> {
+    fn next(&mut self, patience: Duration) -> Result<Changes> {
+        if self.link.is_none() {
+            self.link = Some(self.connect()?);
+            self.missed = Some(LOST.to_string());
+            self.everything = Some(Everything::default());
+            // All of them are delivered anyway.
+            self.changed.clear();
+        }
+        // What has changed meanwhile is named after it was looked at, so nothing old comes after something new.
+        if let Some(everything) = &mut self.everything {
+            match everything.next(&self.bucket, &self.prefix) {
+                Ok(Some(changes)) => return Ok(Changes { changes, position: None, missed: self.missed.take() }),
+                Ok(None) => self.everything = None,
+                // The listing does not go on in a server that was started anew.
+                Err(error) if error.kind() == Kind::InvalidArgument => {
+                    self.everything = Some(Everything::default());
+                    return Err(Error::new(Kind::Unavailable, error.message()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let deadline = self.client().clock.now() + patience;
+        loop {
+            if !self.changed.is_empty() {
+                let changes = self.changes()?;
+                return Ok(Changes { changes, position: None, missed: self.missed.take() });
+            }
+            if let Err(failure) = self.listen(deadline) {
+                self.link = None;
+                return Err(match failure {
+                    Failure::Lost { fault, .. } => error::lost(&self.client().config, false, &fault),
+                    Failure::Busy(code) => error::busy(&self.client().config, &code),
+                    Failure::Refused(error) => error,
+                });
+            }
+            let ended = self.client().clock.now() >= deadline;
+            if self.changed.is_empty() && (ended || self.everything.is_some()) {
+                return Ok(Changes { missed: self.missed.take(), ..Changes::default() });
+            }
+        }
+    }
+}
+
+impl<C: kvfuse_transport::sockets::Connection> Link<C> {
+    /// Sends a request, after which the server may send messages unasked, and waits for its reply.
+    fn listen(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
+        self.decoder.keep_pushes();
+        self.send(request, deadline)?;
+        loop {
+            for reply in self.hear(deadline).map_err(Failure::not_done)? {
+                match reply {
+                    Reply::Error(line) => {
+                        return Err(Failure::Refused(
+                            error::from_reply(&line).within("watching takes CLIENT TRACKING"),
+                        ));
+                    }
+                    // What it names already was changed before the watch began.
+                    Reply::Array(_) => {}
+                    _ => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
+        self.connection.write(request.bytes(), deadline).map_err(|failed| Failure::not_done(failed.fault))
+    }
+
+    /// Waits for bytes, and gives the messages that are complete.
+    fn hear(&mut self, deadline: Moment) -> Result<Vec<Reply>, Fault> {
+        let bytes = self.connection.read(deadline)?;
+        if bytes.is_empty() {
+            return Err(Fault::closed());
+        }
+        let mut replies = Vec::new();
+        self.decode(&bytes, |reply| {
+            replies.push(reply);
+            Ok(())
+        })?;
+        Ok(replies)
+    }
+}
