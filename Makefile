@@ -10,7 +10,7 @@ export CARGO_TARGET_DIR
 LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
-LEAN_GUESTS := kvfuse-artefacts keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
+LEAN_GUESTS := kvfuse-artefacts kvfuse-runner keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
 # What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
@@ -49,7 +49,8 @@ toolchain:
 .PHONY: providers generate
 providers: toolchain generate ## the provider components, of every store, and the explorer
 	$(call say,the providers)
-	@tools/cargo-wasm.sh build --package kvfuse-artefacts --examples --target wasm32-unknown-unknown --profile guest
+	@tools/cargo-wasm.sh build --package kvfuse-artefacts --package kvfuse-runner --examples \
+	  --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) providers $(LEAN)/examples components
 	$(call say,the explorer: components/explorer.wasm)
 	@tools/cargo-wasm.sh build --package kvfuse-explorer --target wasm32-unknown-unknown --profile guest
@@ -180,7 +181,8 @@ PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files 
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
 	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \
-	  cp components/keyvalue*.wasm components/explorer.wasm kvfuse/embedded/; cp components/conformance/*.wasm tests/conformance/embedded/; \
+	  cp components/keyvalue*.wasm components/runner-*.wasm components/explorer.wasm kvfuse/embedded/; \
+	  cp components/conformance/*.wasm tests/conformance/embedded/; \
 	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
 
 .PHONY: screenshots

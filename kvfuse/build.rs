@@ -29,11 +29,13 @@ fn embed() -> Result<(), String> {
     let default = if repository { root.join("components") } else { here.join("embedded") };
     let folder = given.clone().unwrap_or(default);
 
-    let mut files: Vec<String> = kvfuse_table::shipped().map(|artefact| artefact.file()).collect();
+    let mut providers: Vec<String> = kvfuse_table::shipped().map(|artefact| artefact.file()).collect();
     if std::env::var_os("CARGO_FEATURE_RUN").is_some() {
         // What `kvfuse explore` fuses with a store and serves.
-        files.push("explorer.wasm".into());
+        providers.push("explorer.wasm".into());
     }
+    let runners: Vec<String> = kvfuse_table::RUNNERS.iter().map(|runner| runner.file()).collect();
+    let files = [providers.as_slice(), runners.as_slice()].concat();
     for file in &files {
         println!("cargo::rerun-if-changed={}", folder.join(file).display());
     }
@@ -50,12 +52,15 @@ fn embed() -> Result<(), String> {
         ));
     }
 
-    let mut code = String::from("pub static FILES: &[(&str, &[u8])] = &[\n");
-    for file in &files {
-        let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
-        writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
+    let mut code = String::new();
+    for (name, files) in [("FILES", &providers), ("RUNNER_FILES", &runners)] {
+        writeln!(code, "pub static {name}: &[(&str, &[u8])] = &[").map_err(|e| e.to_string())?;
+        for file in files {
+            let path = folder.join(file).canonicalize().map_err(|e| format!("{file}: {e}"))?;
+            writeln!(code, "    ({file:?}, include_bytes!({path:?})),").map_err(|e| e.to_string())?;
+        }
+        code.push_str("];\n");
     }
-    code.push_str("];\n");
     std::fs::write(out.join("providers.rs"), code).map_err(|e| format!("cannot write the list of providers: {e}"))
 }
 

@@ -106,10 +106,47 @@ pub fn connect_all(consumer: &[u8], supplies: &[Supply]) -> Result<Vec<u8>, Erro
     let consumer_world = World::of(consumer).map_err(Part::Consumer.cannot_be_read())?;
     let parts: Vec<Instance> =
         supplies.iter().map(|supply| Instance::of(&consumer_world, supply)).collect::<Result<_, _>>()?;
-    let fused = encode(consumer, &parts)?;
+    let fused = encode(consumer, &parts, None)?;
     let labelled = consumer_world.imports.iter().chain(&consumer_world.exports).any(|item| item.implements.is_some());
     let fused = if labelled { relabel(&fused, &consumer_world)? } else { fused };
     verify(consumer, &consumer_world, &parts, &fused).map_err(Error::Unsound)?;
+    Ok(fused)
+}
+
+/// A component that calls the consumer: a command around what is otherwise a library.
+#[derive(Clone, Debug)]
+pub struct Runner<'a> {
+    /// The component. What it exports is what the result exports, in place of the consumer's exports.
+    pub component: &'a [u8],
+    /// What it imports of the consumer.
+    pub calls: Vec<Wire>,
+    /// Which of the supplies has what else it imports, by the names of that provider's exports. It shares that instance with
+    /// the consumer.
+    pub supply: usize,
+}
+
+/// Fuses a consumer with providers and with a runner that calls it; otherwise as [`connect_all`].
+///
+/// # Errors
+/// Those of [`connect_all`], and [`Error::NoSuchName`] if the runner imports what neither the consumer nor the provider
+/// exports.
+pub fn connect_runner(consumer: &[u8], supplies: &[Supply], runner: &Runner) -> Result<Vec<u8>, Error> {
+    let consumer_world = World::of(consumer).map_err(Part::Consumer.cannot_be_read())?;
+    let parts: Vec<Instance> =
+        supplies.iter().map(|supply| Instance::of(&consumer_world, supply)).collect::<Result<_, _>>()?;
+    let runner_world = World::of(runner.component).map_err(Part::Consumer.cannot_be_read())?;
+    let fused = encode(consumer, &parts, Some((runner, &runner_world)))?;
+    let checked = verify_parts(consumer, &consumer_world, &parts, &fused).and_then(|fused_world| {
+        let names = |world: &World| world.exports.iter().map(|item| item.name.clone()).collect::<Vec<_>>();
+        if names(&fused_world) != names(&runner_world) {
+            return Err("its exports are not those of the runner".into());
+        }
+        match holds(&fused, runner.component)? {
+            true => Ok(()),
+            false => Err("the runner is not in it byte for byte".into()),
+        }
+    });
+    checked.map_err(Error::Unsound)?;
     Ok(fused)
 }
 
@@ -159,7 +196,11 @@ fn environment(world: &World) -> Result<String, Error> {
     }
 }
 
-fn encode<'a>(consumer: &'a [u8], parts: &'a [Instance]) -> Result<Vec<u8>, Error> {
+fn encode<'a>(
+    consumer: &'a [u8],
+    parts: &'a [Instance],
+    runner: Option<(&'a Runner<'a>, &World)>,
+) -> Result<Vec<u8>, Error> {
     let mut graph = CompositionGraph::new();
     // Types are compared only within one validator.
     let mut validator = Validator::new_with_features(WasmFeatures::all());
@@ -180,6 +221,7 @@ fn encode<'a>(consumer: &'a [u8], parts: &'a [Instance]) -> Result<Vec<u8>, Erro
     let mismatch = |e: Source| Error::Mismatch(e);
     let consumer = add(&mut graph, "consumer", consumer).map_err(mismatch)?;
     let to = graph.instantiate(consumer).map_err(|e| Error::Mismatch(e.into()))?;
+    let mut sources = Vec::new();
     for part in parts {
         let provider = add(&mut graph, "keyvalue-provider", &part.provider).map_err(mismatch)?;
         let from = graph.instantiate(provider).map_err(|e| Error::Mismatch(e.into()))?;
@@ -193,8 +235,25 @@ fn encode<'a>(consumer: &'a [u8], parts: &'a [Instance]) -> Result<Vec<u8>, Erro
             let missing = |_, name: &String| Error::Settings(format!("{name} cannot be connected"));
             wire_up(&mut graph, (settings, through, name), (provider, from, name), missing)?;
         }
+        sources.push((provider, from));
     }
-    let options = EncodeOptions { define_components: true, export: Some(to), validate: false };
+    let mut outermost = to;
+    if let Some((runner, world)) = runner {
+        let component = add(&mut graph, "keyvalue-runner", runner.component).map_err(mismatch)?;
+        let instance = graph.instantiate(component).map_err(|e| Error::Mismatch(e.into()))?;
+        let missing = |part, name: &String| Error::NoSuchName { part, name: name.clone() };
+        for wire in &runner.calls {
+            wire_up(&mut graph, (consumer, to, &wire.export), (component, instance, &wire.import), missing)?;
+        }
+        let called = |name: &String| runner.calls.iter().any(|wire| wire.import == *name);
+        if let Some((provider, from)) = sources.get(runner.supply) {
+            for item in world.imports.iter().filter(|item| !called(&item.name)) {
+                wire_up(&mut graph, (*provider, *from, &item.name), (component, instance, &item.name), missing)?;
+            }
+        }
+        outermost = instance;
+    }
+    let options = EncodeOptions { define_components: true, export: Some(outermost), validate: false };
     graph.encode(options).map_err(|e| Error::Mismatch(e.into()))
 }
 
@@ -216,6 +275,31 @@ fn wire_up(
 
 /// The promises of fusing, checked on the result itself. Gives the first one that is broken.
 fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[u8]) -> Result<(), String> {
+    let fused_world = verify_parts(consumer, consumer_world, parts, fused)?;
+    let same = |one: &Item, other: &Item| one.name == other.name && one.implements == other.implements;
+    // An export that used types of what is connected now defines them itself, or uses those of an export before it. It may
+    // call them otherwise than they were called where they came from, so what counts is the functions as they are written.
+    let still_imported = |name: &&String| fused_world.imports.iter().any(|import| import.name == **name);
+    let texts = |item: &Item| item.functions.iter().map(|(name, f)| (name.clone(), f.text.clone())).collect::<Vec<_>>();
+    let kept = |(item, fused): (&Item, &Item)| {
+        same(item, fused)
+            && texts(item) == texts(fused)
+            && item.uses.iter().filter(still_imported).eq(fused.uses.iter().filter(still_imported))
+    };
+    let (before, after) = (&consumer_world.exports, &fused_world.exports);
+    if before.len() != after.len() || !before.iter().zip(after).all(kept) {
+        return Err("its exports are not those of the consumer".into());
+    }
+    Ok(())
+}
+
+fn holds(fused: &[u8], part: &[u8]) -> Result<bool, String> {
+    let inside = nested(fused).map_err(|e| e.to_string())?;
+    Ok(inside.iter().any(|nested| fused.get(nested.range.clone()) == Some(part)))
+}
+
+/// All but those about exports. Gives what was fused.
+fn verify_parts(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[u8]) -> Result<World, String> {
     Validator::new_with_features(WasmFeatures::all()).validate_all(fused).map_err(|e| e.to_string())?;
     let fused_world = World::of(fused).map_err(|e| e.to_string())?;
 
@@ -231,19 +315,6 @@ fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[
     if let Some(item) = expected.iter().find(|item| lost(item)) {
         return Err(format!("it lost the import {}", item.name));
     }
-    // An export that used types of what is connected now defines them itself, or uses those of an export before it. It may
-    // call them otherwise than they were called where they came from, so what counts is the functions as they are written.
-    let still_imported = |name: &&String| fused_world.imports.iter().any(|import| import.name == **name);
-    let texts = |item: &Item| item.functions.iter().map(|(name, f)| (name.clone(), f.text.clone())).collect::<Vec<_>>();
-    let kept = |(item, fused): (&Item, &Item)| {
-        same(item, fused)
-            && texts(item) == texts(fused)
-            && item.uses.iter().filter(still_imported).eq(fused.uses.iter().filter(still_imported))
-    };
-    let (before, after) = (&consumer_world.exports, &fused_world.exports);
-    if before.len() != after.len() || !before.iter().zip(after).all(kept) {
-        return Err("its exports are not those of the consumer".into());
-    }
     let inside = nested(fused).map_err(|e| e.to_string())?;
     let holds = |part: &[u8]| inside.iter().any(|nested| fused.get(nested.range.clone()) == Some(part));
     if !holds(consumer) {
@@ -257,7 +328,7 @@ fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[
             return Err("the settings are not in it".into());
         }
     }
-    Ok(())
+    Ok(fused_world)
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ mod world;
 
 pub use absent::without_imports;
 pub use componentize::{About, Allowed, componentize};
-pub use compose::{Supply, compose, connect, connect_all};
+pub use compose::{Runner, Supply, compose, connect, connect_all, connect_runner};
 pub use describe::describe;
 pub use error::{Error, Part, Source};
 pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};

@@ -1,8 +1,8 @@
 //! The stores that this program carries, and what their providers export.
 
 use crate::refusal::{Refusal, Result, chain};
-use crate::table::{COMMON, ROUTING, STORES, Store, TOGETHER, Variable};
-use kvfuse_compose::World;
+use crate::table::{COMMON, ROUTING, RUNNERS, Runner, STORES, Store, TOGETHER, Variable};
+use kvfuse_compose::{Item, World};
 use kvfuse_core::settings::{LABEL, label_prefix};
 use kvfuse_table::Artefact;
 use std::path::PathBuf;
@@ -189,6 +189,22 @@ fn embedded<'a>(files: &[(&str, &'a [u8])], store: &Store, file: &str) -> Result
 pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
     kvfuse_table::shipped().find(|artefact| artefact.file() == *file)
+}
+
+/// The runner that calls what a component exports, if it exports something of that sort.
+pub fn runner(exports: &[Item]) -> Option<(&'static Runner, &'static [u8])> {
+    let runner = RUNNERS.iter().find(|runner| exports.iter().any(|item| item.name == runner.calls))?;
+    runner_files().find(|(file, _)| *file == runner.file()).map(|(_, bytes)| (runner, bytes))
+}
+
+/// Whether a component has a runner of this version inside.
+pub fn has_runner(component: &[u8]) -> bool {
+    let parts = kvfuse_compose::nested(component).unwrap_or_default();
+    parts.iter().any(|part| runner_files().any(|(_, ours)| component.get(part.range.clone()) == Some(ours)))
+}
+
+fn runner_files() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    RUNNER_FILES.iter().copied()
 }
 
 #[cfg(test)]

@@ -65,6 +65,10 @@ pub struct Fuse {
     pub component: PathBuf,
     #[command(flatten)]
     pub chosen: Chosen,
+    /// Make a command that calls the component for each change of a bucket, or of the keys of it that begin with a prefix. The
+    /// component exports wasi:keyvalue/watcher or handle-watch.
+    #[arg(long, value_name = "BUCKET[/PREFIX]")]
+    pub watch: Option<String>,
     /// Where to write the fused component. [default: app.fused.wasm for app.wasm]
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
@@ -147,6 +151,10 @@ pub struct Run {
     /// The directory in which the store `files` keeps its data; created if it does not exist.
     #[arg(long, value_name = "DIRECTORY", default_value = "data", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
+    /// Call the component for each change of a bucket, or of the keys of it that begin with a prefix, instead of running it.
+    /// One that was fused with --watch needs no option.
+    #[arg(long, value_name = "BUCKET[/PREFIX]", conflicts_with = "invoke")]
+    pub watch: Option<String>,
     /// The address on which an HTTP handler is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub addr: std::net::SocketAddr,

@@ -6,13 +6,25 @@ use crate::generation;
 use crate::misfit::{misfit, of_another_family};
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::Subject;
-use kvfuse_compose::{Group, Item, Misfit, Settings, Supply, Wire, connect_all, fit, groups, renames, without_imports};
-use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES};
+use kvfuse_compose::{
+    Group, Item, Misfit, Runner, Settings, Supply, Wire, World, connect_all, connect_runner, fit, groups, renames,
+    without_imports,
+};
+use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES, WATCH, WATCH_NAME};
 
 pub struct Plan {
     /// All that will be inside, as one.
     pub provider: Provider,
     pub parts: Vec<Part>,
+    /// What calls the component, if it is to be called for changes.
+    runner: Option<Calls>,
+}
+
+/// A runner, and what it takes from the component and from which part.
+struct Calls {
+    component: &'static [u8],
+    wires: Vec<Wire>,
+    part: usize,
 }
 
 /// An instance of a provider, for the imports without a label or for one label.
@@ -31,9 +43,55 @@ impl Plan {
             Choice::Stores(stores) => built_in(subject, stores)?,
         };
         match Provider::union(parts.iter().map(|part| part.provider.clone())) {
-            Some(provider) => Ok(Self { provider, parts }),
+            Some(provider) => Ok(Self { provider, parts, runner: None }),
             None => no_imports(subject).err(),
         }
+    }
+
+    /// The same with a runner that calls the component for each change of `target`: a bucket, or bucket/prefix.
+    pub fn watching(mut self, subject: &Subject, target: &str) -> Result<Self> {
+        let place = subject.path.display().to_string();
+        if target.is_empty() || target.starts_with('/') || target.chars().any(char::is_control) {
+            return Refusal::new("--watch", format!("{target:?} is not a bucket, or bucket/prefix"))
+                .help("--watch orders, or --watch orders/paid/")
+                .err();
+        }
+        let Some((called, component)) = catalogue::runner(&subject.world.exports) else {
+            let known: Vec<_> = crate::table::RUNNERS.iter().map(|runner| runner.calls).collect();
+            return Refusal::new(place, "this component exports nothing that could be called for a change")
+                .note(format!("what can be called: {}", known.join(", ")))
+                .help("export one of them in your WIT world, such as: export wasi:keyvalue/watcher@0.2.0-draft2;")
+                .err();
+        };
+        let broken =
+            |e: kvfuse_compose::Error| Box::new(Refusal::new(called.name, "it cannot be read").note(chain(&e)));
+        let runner = World::of(component).map_err(broken)?;
+        let wanted: Vec<_> = runner.imports.iter().filter(|item| item.name == called.calls).collect();
+        let wires = fit(&wanted, &subject.world.exports).map_err(|misfits| {
+            let differences = misfits.iter().flat_map(|misfit| &misfit.differences);
+            let lines: Vec<_> = differences.map(|difference| difference.wanted.as_str()).collect();
+            Box::new(
+                Refusal::new(&place, format!("its {} is not in the shape that was published", called.calls))
+                    .note(format!("what would be called:\n{}", lines.join("\n"))),
+            )
+        })?;
+        let plain = self.parts.iter_mut().enumerate().find(|(_, part)| part.label.is_none());
+        let Some((number, part)) = plain else {
+            return Refusal::new(place, "the buckets that are passed to it would be of an import with a label")
+                .note("a watch interface takes its buckets from the imports without a label, and there are none")
+                .err();
+        };
+        let tells = |item: &Item| item.name.starts_with("kvfuse:provider/subscription@");
+        if !part.provider.world.exports.iter().any(tells) {
+            return Refusal::new(place, format!("{} cannot tell what changes", part.provider.title()))
+                .help("leave out --provider: the built-in stores can")
+                .err();
+        }
+        let name = subject.path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let settings = std::mem::take(&mut part.settings);
+        part.settings = settings.with_fixed(WATCH, target).with_default(WATCH_NAME, &name);
+        self.runner = Some(Calls { component, wires, part: number });
+        Ok(self)
     }
 
     pub fn fuse(&self, subject: &Subject) -> Result<Vec<u8>> {
@@ -52,7 +110,14 @@ impl Plan {
             .zip(&providers)
             .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
             .collect();
-        connect_all(&subject.bytes, &supplies).map_err(failed)
+        match &self.runner {
+            None => connect_all(&subject.bytes, &supplies),
+            Some(Calls { component, wires, part }) => {
+                let runner = Runner { component, calls: wires.clone(), supply: *part };
+                connect_runner(&subject.bytes, &supplies, &runner)
+            }
+        }
+        .map_err(failed)
     }
 
     /// What the fused component will import; [`connect_all`] checks it.

@@ -40,6 +40,11 @@ fn providers(modules: &str, components: &str) -> Result<()> {
         component(&core, &out, &name, &artefact.about(), Some(&imports))?;
         files.push(artefact.file());
     }
+    for runner in kvfuse_table::RUNNERS {
+        let core = format!("{modules}/{}.wasm", runner.name.replace('-', "_"));
+        let about = format!("Calls {} of a consumer for each change", runner.calls);
+        component(&core, &format!("{components}/{}", runner.file()), runner.name, &about, None)?;
+    }
     for entry in std::fs::read_dir(components)? {
         let path = entry?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

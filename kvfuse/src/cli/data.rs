@@ -85,6 +85,9 @@ pub enum Keys {
         /// Read the value from a file; - is standard input.
         #[arg(short, long, value_name = "FILE", conflicts_with = "value", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
+        /// Delete the key after so many seconds, unless it is set again before. Where the store has that: redis, etcd.
+        #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
+        ttl: Option<u64>,
     },
     /// Delete keys. A key that does not exist is not an error.
     Delete {
@@ -113,6 +116,21 @@ pub enum Keys {
         key: String,
         #[arg(default_value_t = 1, allow_negative_numbers = true)]
         delta: i64,
+    },
+    /// Print what changes, as it changes, until Ctrl-C.
+    Watch {
+        /// Only keys that begin with this.
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        prefix: String,
+        /// Where to begin: now, beginning (everything that is there comes first), or a position that was printed.
+        #[arg(long, value_name = "POSITION", default_value = "now")]
+        from: String,
+        /// End after so many changes.
+        #[arg(long, value_name = "N")]
+        limit: Option<u64>,
+        /// Print JSON lines: {"set":"…","value":"…"}, {"delete":"…"}, {"position":"…"}, {"missed":"…"}
+        #[arg(long)]
+        json: bool,
     },
     /// List the buckets, one a line, where the store knows them.
     Buckets {

@@ -24,6 +24,10 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
         }
     }
     let plan = Plan::new(&subject, &options.chosen.choice()?)?;
+    let plan = match &options.watch {
+        Some(target) => plan.watching(&subject, target)?,
+        None => plan,
+    };
     let fused = plan.fuse(&subject)?;
     write(&output, &fused)?;
 

@@ -15,7 +15,17 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 }
 
 fn prepare(options: &Run) -> Result<ExitCode> {
-    let subject = Subject::read(&options.component)?;
+    let mut subject = Subject::read(&options.component)?;
+    if let Some(target) = &options.watch {
+        // What it is fused into is a command.
+        if subject.keyvalue().is_empty() {
+            return Refusal::new(options.component.display(), "there is nothing to watch for this component")
+                .note("it imports no key-value interface; one that was fused with --watch is run without it")
+                .err();
+        }
+        let plan = Plan::new(&subject, &options.chosen.choice()?)?.watching(&subject, target)?;
+        subject = Subject::new(&options.component, plan.fuse(&subject)?)?;
+    }
     check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
@@ -149,6 +159,8 @@ fn start(
         reuse: options.reuse,
         call: options.invoke.clone(),
         front: None,
+        // Only the consumer's own code traps there, and it is to be called again.
+        again: crate::catalogue::has_runner(fused),
     };
     crate::run::run(subject, fused, grants, &how)
 }

@@ -55,6 +55,7 @@ pub async fn explore(options: &Explore) -> Result<ExitCode> {
         concurrent: true,
         reuse: Some(REUSE),
         call: None,
+        again: false,
         front: Some(Front { token: token.into(), place: Arc::new(place) }),
     };
     start(&subject, &fused, grants, &how).await.map_err(failed)

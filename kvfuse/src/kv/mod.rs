@@ -4,8 +4,9 @@
 //! | file | what it does |
 //! |---|---|
 //! | [`place`] | where a store is |
-//! | [`session`] | the provider, and calls of it |
+//! | [`session`], [`extras`] | the provider, and calls of it |
 //! | [`single`] | `kvfuse kv` |
+//! | [`watching`] | `kvfuse kv watch` |
 //! | [`lines`] | pairs as JSON lines |
 //! | [`out`] | standard output |
 //! | [`pairs`] | the pairs of a bucket, in batches |
@@ -17,6 +18,7 @@
 
 mod dump;
 mod explore;
+mod extras;
 mod feed;
 mod lines;
 mod moving;
@@ -27,6 +29,7 @@ mod resume;
 mod session;
 mod single;
 mod sink;
+mod watching;
 
 pub use explore::Front;
 

@@ -2,6 +2,7 @@
 
 use crate::refusal::{Refusal, Result};
 use crate::table::{COMMON, Grant, Role, STORES, Store};
+use kvfuse_core::store::{CACHE, POSITIONS};
 use kvfuse_core::{Limits, Settings};
 use kvfuse_transport::address::Address;
 use std::path::{Path, PathBuf};
@@ -131,7 +132,8 @@ impl Place {
             let name = store::Place::bucket(&directory);
             (directory, name)
         });
-        Ok(named.filter(|(_, name)| name.as_deref() != Some(":cache:")).collect())
+        let kept = |name: &str| [CACHE, POSITIONS].contains(&name);
+        Ok(named.filter(|(_, name)| !name.as_deref().is_some_and(kept)).collect())
     }
 
     /// The directory with the buckets, which `KEYVALUE_DIR` may put inside the one that is granted.

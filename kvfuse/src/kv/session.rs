@@ -1,5 +1,6 @@
 //! A store in use: its provider in the embedded wasmtime, and the calls of what it exports.
 
+use super::extras::Extras;
 use super::place::Place;
 use crate::catalogue;
 use crate::needs::Needs;
@@ -69,10 +70,11 @@ pub enum Missing {
 /// An instance of a store's provider with one bucket open at a time.
 pub struct Session {
     made: Arc<Made>,
-    store: Store<Host>,
+    pub(super) store: Store<Host>,
     provider: Provider,
+    pub(super) extras: Extras,
     bucket: ResourceAny,
-    name: String,
+    pub(super) name: String,
 }
 
 struct Made {
@@ -86,15 +88,17 @@ impl Made {
     async fn open(self: &Arc<Self>, bucket: &str) -> Result<Session> {
         let host = self.grants.host(&self.file)?;
         let mut store = Store::new(self.ready.engine(), host);
-        let started = self.ready.instantiate_async(&mut store).await;
-        let provider = started.map_err(|e| broken(&self.title, "its provider does not start", &e))?;
+        let failed = |e: wasmtime::Error| broken(&self.title, "its provider does not start", &e);
+        let instance = self.ready.instance_pre().instantiate_async(&mut store).await.map_err(failed)?;
+        let provider = Provider::new(&mut store, &instance).map_err(failed)?;
+        let extras = Extras::new(&mut store, &instance).map_err(failed)?;
         let opened = provider.wasi_keyvalue_store().call_open(&mut store, bucket).await;
         let bucket_handle = match opened {
             Ok(Ok(handle)) => handle,
             Ok(Err(e)) => return Err(refused(&self.title, &format!("the bucket {bucket:?} cannot be opened"), &e)),
             Err(e) => return Err(broken(&self.title, "its provider failed", &e)),
         };
-        Ok(Session { made: self.clone(), store, provider, bucket: bucket_handle, name: bucket.into() })
+        Ok(Session { made: self.clone(), store, provider, extras, bucket: bucket_handle, name: bucket.into() })
     }
 }
 
@@ -226,6 +230,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The error of a store with this text.
+pub fn other(text: String) -> Error {
+    Error::Other(text)
 }
 
 fn answer<T>(called: wasmtime::Result<Result<T, Error>>) -> Result<T, Failed> {

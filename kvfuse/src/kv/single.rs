@@ -6,6 +6,7 @@ use super::pairs::{BYTES, KEYS, Pairs, Part};
 use super::place::Place;
 use super::session::{Missing, Pair, Session, shown};
 use crate::cli::data::{Keys, Kv};
+use super::watching;
 use crate::commands::progress::Progress;
 use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
@@ -19,14 +20,17 @@ pub async fn kv(options: &Kv) -> Result<ExitCode> {
     let session = async |missing| Session::open(&place, &options.bucket, missing).await;
     match &options.command {
         Keys::Get { key, output } => get(&mut session(Missing::Refuse).await?, key, output.as_deref()).await,
-        Keys::Put { key, value, file } => {
+        Keys::Put { key, value, file, ttl } => {
             // Before the directory is made, or anything is asked.
             let value = match value {
                 Some(value) => value.clone().into_bytes(),
                 None => read(file.as_deref().unwrap_or(Path::new("-")))?,
             };
             let mut session = session(Missing::Create).await?;
-            let set = session.set(key, &value).await;
+            let set = match ttl {
+                Some(seconds) => session.set_expiring(key, &value, seconds * 1000).await,
+                None => session.set(key, &value).await,
+            };
             set.map_err(|e| session.failed(&format!("the key {} cannot be set", shown(key)), &e))?;
             done
         }
@@ -53,6 +57,10 @@ pub async fn kv(options: &Kv) -> Result<ExitCode> {
             let sum = session.increment(key, *delta).await;
             let sum = sum.map_err(|e| session.failed(&format!("the key {} cannot be counted", shown(key)), &e))?;
             crate::commands::print(&format!("{sum}\n"))
+        }
+        Keys::Watch { prefix, from, limit, json } => {
+            let options = watching::Options { prefix, from, limit: limit.unwrap_or(u64::MAX), json: *json };
+            watching::watch(session(Missing::Refuse).await?, &options).await
         }
         Keys::Buckets { json } => buckets(&place, *json),
         Keys::BulkPut { file } => {

@@ -17,7 +17,8 @@ use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
+use std::time::{Duration, Instant};
+use wasmtime::component::{Accessor, Component, InstancePre, Linker, ResourceTable};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use wasmtime_wasi::{I32Exit, WasiCtx, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
@@ -66,7 +67,12 @@ pub struct Options {
     pub call: Option<String>,
     /// What stands before a handler.
     pub front: Option<Front>,
+    /// Whether it is started again after a trap: it watches, and goes on where it was.
+    pub again: bool,
 }
+
+/// How long it is left alone after a trap: at first, and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 /// Runs a fused component to its end, or serves it until the process is stopped.
 pub fn run(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
@@ -94,21 +100,39 @@ pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options:
     let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
     let compiled = Component::new(&engine, component).map_err(|e| failed("this component cannot be compiled", e))?;
     let linker = linker(&engine, options.concurrent).map_err(|e| failed("the runtime does not start", e))?;
-    let unlinked = |e: wasmtime::Error| {
-        Box::new(not_run(subject, "this component cannot be started").note(reasons(&e)).help(
-            "kvfuse run provides WASI 0.2 and 0.3 with wasi:http, wasi:config and wasi:tls; kvfuse inspect lists what \
-             is missing",
-        ))
-    };
-    let ready = linker.instantiate_pre(&compiled).map_err(unlinked)?;
+    let ready = linker.instantiate_pre(&compiled).map_err(|e| unlinked(subject, &e))?;
 
     if subject.kind == Kind::Handler {
         return serve::serve(subject, ready, grants, options).await;
     }
-    let mut store = Store::new(&engine, grants.host(&subject.path)?);
     if let Some(call) = &options.call {
+        let store = Store::new(&engine, grants.host(&subject.path)?);
         return invoke::invoke(subject, &ready, store, call, options.concurrent).await;
     }
+    let mut pause = AGAIN.0;
+    loop {
+        let begun = Instant::now();
+        let store = Store::new(&engine, grants.host(&subject.path)?);
+        match command(subject, ready.clone(), store, options).await {
+            Err(refusal) if options.again && refusal.code() == code::TRAP => {
+                if begun.elapsed() > AGAIN.1 {
+                    pause = AGAIN.0;
+                }
+                eprintln!("{refusal}\n  = help: it is called again in {:.1} s", pause.as_secs_f64());
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(AGAIN.1);
+            }
+            other => return other,
+        }
+    }
+}
+
+async fn command(
+    subject: &Subject,
+    ready: InstancePre<Host>,
+    mut store: Store<Host>,
+    options: &Options,
+) -> Result<ExitCode> {
     let ran = match p3::bindings::CommandPre::new(ready.clone()) {
         Ok(command) if options.concurrent => {
             let command = entered(subject, command.instantiate_async(&mut store).await)?;
@@ -116,7 +140,7 @@ pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options:
             store.run_concurrent(run).await.flatten()
         }
         _ => {
-            let command = p2::bindings::CommandPre::new(ready).map_err(unlinked)?;
+            let command = p2::bindings::CommandPre::new(ready).map_err(|e| unlinked(subject, &e))?;
             let command = entered(subject, command.instantiate_async(&mut store).await)?;
             command.wasi_cli_run().call_run(&mut store).await
         }
@@ -168,6 +192,12 @@ fn ended(subject: &Subject, e: &wasmtime::Error) -> Ended {
             Refusal::new(subject.path.display(), "the component trapped").note(reasons(e)).with_code(code::TRAP),
         )),
     }
+}
+
+fn unlinked(subject: &Subject, e: &wasmtime::Error) -> Box<Refusal> {
+    Box::new(not_run(subject, "this component cannot be started").note(reasons(e)).help(
+        "kvfuse run provides WASI 0.2 and 0.3 with wasi:http, wasi:config and wasi:tls; kvfuse inspect lists what is missing",
+    ))
 }
 
 fn not_run(subject: &Subject, what: impl Into<String>) -> Refusal {

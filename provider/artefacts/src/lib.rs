@@ -62,6 +62,16 @@ macro_rules! provider {
                     timers::timer(milliseconds)
                 }
             }
+
+            impl $crate::kvfuse_facade::Watching for $name {
+                fn settings() -> Settings {
+                    environment::settings()
+                }
+
+                fn say(line: &str) {
+                    last_words::say(line);
+                }
+            }
         };
     };
 }
@@ -87,6 +97,7 @@ macro_rules! artefact {
 macro_rules! generations {
     ($($generation:ident),* $(; $($shape:ident),*)?) => {
         $crate::kvfuse_facade::export!(Provided: $($generation),*);
+        $crate::kvfuse_facade::export!(Provided: extras);
         $(const _: () = {
             use $crate::kvfuse_facade_shapes as shapes;
             $crate::kvfuse_facade::export!(Provided: $($shape),* of shapes);

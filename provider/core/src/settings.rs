@@ -12,6 +12,11 @@ pub const ROUTES: &str = "KEYVALUE_ROUTES";
 /// In a provider of several stores: those that it was fused with, separated by commas. The others cannot reach the host.
 pub const FUSED_STORES: &str = "KEYVALUE_FUSED_STORES";
 
+/// What a component with a runner inside watches: `bucket` or `bucket/prefix`.
+pub const WATCH: &str = "KEYVALUE_WATCH";
+/// Under which name it keeps its position in the store.
+pub const WATCH_NAME: &str = "KEYVALUE_WATCH_NAME";
+
 /// The environment variables of an instance, as the transport or a test provides them.
 ///
 /// If a variable occurs more than once, the last one counts. An empty value counts as not set.

@@ -15,6 +15,7 @@ pub mod caching;
 mod classic;
 #[doc(hidden)]
 pub mod drafts;
+pub mod extras;
 #[doc(hidden)]
 pub mod shared;
 #[doc(hidden)]
@@ -40,6 +41,7 @@ macro_rules! export_all {
 // End of what is written.
 
 pub use caching::Caching;
+pub use extras::Watching;
 pub use kvfuse_core::Store;
 
 /// How the facades of a component get its store.

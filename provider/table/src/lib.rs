@@ -6,16 +6,19 @@
 //! |---|---|
 //! | [`stores`] | one stanza a store |
 //! | [`generations`] | one line a generation of the interface |
+//! | [`runners`] | what calls a consumer of changes |
 //! | [`artefacts`] | what follows: the provider components that are built |
 
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod artefacts;
 pub mod generations;
+pub mod runners;
 pub mod stores;
 
 pub use artefacts::{Artefact, artefacts, shipped};
 pub use generations::{GENERATIONS, Generation, Mark};
+pub use runners::{RUNNERS, Runner};
 pub use stores::{COMMON, COMMON_IMPORTS, Grant, ROUTING, Role, STORES, Store, TOGETHER, Variable};
 
 /// Its example is a test, too.

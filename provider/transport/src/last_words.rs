@@ -1,12 +1,17 @@
-//! The reason of a trap, on `wasi:cli/stderr`.
+//! Lines on `wasi:cli/stderr`: what happens where no call can return it, and the reason of a trap.
 
-/// Writes the reason to standard error, on a line of its own, and traps.
-pub fn trap(reason: &str) -> ! {
+/// Writes a line to standard error.
+pub fn say(line: &str) {
     let stderr = wasip2::cli::stderr::get_stderr();
-    let line = format!("{reason}\n");
-    // 4096 bytes are what this call takes at most. Without a standard error the trap comes all the same.
+    let line = format!("{line}\n");
+    // 4096 bytes are what this call takes at most. Without a standard error nobody could be told.
     for chunk in line.as_bytes().chunks(4096) {
         drop(stderr.blocking_write_and_flush(chunk));
     }
+}
+
+/// Writes the reason to standard error, on a line of its own, and traps.
+pub fn trap(reason: &str) -> ! {
+    say(reason);
     std::process::abort()
 }
