@@ -180,6 +180,9 @@ pub struct Copy {
     /// Set a variable of the store that is copied to.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub to_env: Vec<String>,
+    /// Then go on with what changes in the source, until Ctrl-C. Where the source can tell that.
+    #[arg(long, conflicts_with_all = ["verify", "dry_run"])]
+    pub follow: bool,
     #[command(flatten)]
     pub checks: Checks,
 }

@@ -1,6 +1,6 @@
 //! The format of dumps, which `docs/dump.md` describes byte by byte.
 
-use super::feed::Mark;
+use super::feed::{Expiring, Mark};
 use super::session::Pair;
 use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
@@ -16,10 +16,12 @@ const BUCKET: u8 = 1;
 const PAIRS: u8 = 2;
 const POSITION: u8 = 3;
 const END: u8 = 4;
+const EXPIRING: u8 = 5;
 
 pub enum Block {
     Bucket(String),
     Pairs(Vec<Pair>),
+    Expiring(Vec<Expiring>),
     Position(String),
 }
 
@@ -57,9 +59,11 @@ impl State {
         self.mark = Mark { blocks: self.mark.blocks + 1, check, offset };
     }
 
-    fn add(&mut self, pairs: &[Pair]) {
-        self.pairs += pairs.len() as u64;
-        self.bytes += pairs.iter().map(|(_, value)| value.len() as u64).sum::<u64>();
+    fn add<'a>(&mut self, pairs: impl IntoIterator<Item = &'a Pair>) {
+        for (_, value) in pairs {
+            self.pairs += 1;
+            self.bytes += value.len() as u64;
+        }
     }
 
     fn totals(&self) -> [u8; 16] {
@@ -104,6 +108,21 @@ impl<W: Write> Writer<W> {
         }
         self.block(PAIRS, &body)?;
         self.state.add(pairs);
+        Ok(())
+    }
+
+    /// Pairs that end by themselves.
+    pub fn expiring(&mut self, expiring: &[Expiring]) -> std::io::Result<()> {
+        let mut body = Vec::new();
+        for Expiring { pair: (key, value), ends } in expiring {
+            body.extend(length(key.len())?.to_le_bytes());
+            body.extend(length(value.len())?.to_le_bytes());
+            body.extend(ends.to_le_bytes());
+            body.extend(key.as_bytes());
+            body.extend(value);
+        }
+        self.block(EXPIRING, &body)?;
+        self.state.add(expiring.iter().map(|one| &one.pair));
         Ok(())
     }
 
@@ -192,6 +211,13 @@ impl<R: Read> Reader<R> {
                 }
                 None => return self.damaged("its pairs do not end with it").err(),
             },
+            EXPIRING => match expiring(&body) {
+                Some(expiring) => {
+                    self.state.add(expiring.iter().map(|one| &one.pair));
+                    Block::Expiring(expiring)
+                }
+                None => return self.damaged("its pairs do not end with it").err(),
+            },
             END => {
                 if body != self.state.totals() {
                     return self.damaged("its totals are not those of the blocks before it").err();
@@ -243,6 +269,21 @@ impl<R: Read> Reader<R> {
     fn unreadable(&self, e: &std::io::Error) -> Box<Refusal> {
         Box::new(Refusal::new(self.place(), reason(e)).with_code(code::FILES))
     }
+}
+
+fn expiring(mut body: &[u8]) -> Option<Vec<Expiring>> {
+    let mut all = Vec::new();
+    while !body.is_empty() {
+        let (key, rest) = body.split_first_chunk::<4>()?;
+        let (value, rest) = rest.split_first_chunk::<4>()?;
+        let (ends, rest) = rest.split_first_chunk::<8>()?;
+        let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key) as usize)?;
+        let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value) as usize)?;
+        let pair = (std::str::from_utf8(key).ok()?.to_string(), value.to_vec());
+        all.push(Expiring { pair, ends: u64::from_le_bytes(*ends) });
+        body = rest;
+    }
+    Some(all)
 }
 
 fn pairs(mut body: &[u8]) -> Option<Vec<Pair>> {

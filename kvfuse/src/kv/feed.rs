@@ -18,10 +18,25 @@ pub enum Event {
     /// What follows is in this bucket.
     Bucket(String),
     Pairs(Vec<Pair>),
+    /// Pairs that end by themselves.
+    Expiring(Vec<Expiring>),
     /// All before it has passed: a cursor of the listing.
     Position(String),
     /// All before it has passed: a block of the dump.
     Mark(Mark),
+}
+
+/// A pair that ends by itself.
+pub struct Expiring {
+    pub pair: Pair,
+    /// When it ends, in milliseconds since 1970.
+    pub ends: u64,
+}
+
+/// Milliseconds since 1970.
+pub fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A place in a dump.
@@ -62,12 +77,15 @@ async fn send_store(
         }
         let mut pairs = Pairs::new(&mut session, "", cursor.take()).await?;
         while let Some(part) = pairs.next().await? {
-            let event = match part {
-                Part::Pairs(pairs) => Event::Pairs(pairs),
-                Part::Position(cursor) => Event::Position(cursor),
+            let events = match part {
+                Part::Pairs(all) if place.store.lifetimes => pairs.sorted(all).await?,
+                Part::Pairs(pairs) => vec![Event::Pairs(pairs)],
+                Part::Position(cursor) => vec![Event::Position(cursor)],
             };
-            if send.send(Ok(event)).await.is_err() {
-                return Ok(());
+            for event in events {
+                if send.send(Ok(event)).await.is_err() {
+                    return Ok(());
+                }
             }
         }
     }
@@ -83,11 +101,12 @@ pub fn of_dump<R: Read + Send + 'static>(mut reader: Reader<R>) -> Feed {
             let event = match reader.next() {
                 Ok(Some(Block::Bucket(name))) => Ok(Event::Bucket(name)),
                 Ok(Some(Block::Pairs(pairs))) => Ok(Event::Pairs(pairs)),
+                Ok(Some(Block::Expiring(expiring))) => Ok(Event::Expiring(expiring)),
                 Ok(Some(Block::Position(_))) => continue,
                 Ok(None) => return,
                 Err(refusal) => Err(refusal),
             };
-            let marked = matches!(event, Ok(Event::Pairs(_)));
+            let marked = matches!(event, Ok(Event::Pairs(_) | Event::Expiring(_)));
             let last = event.is_err();
             if send.blocking_send(event).is_err() || last {
                 return;

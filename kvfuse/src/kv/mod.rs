@@ -12,6 +12,7 @@
 //! | [`pairs`] | the pairs of a bucket, in batches |
 //! | [`moving`] | `kvfuse copy`, `kvfuse dump`, `kvfuse load` |
 //! | [`feed`], [`sink`] | what is moved, and where it goes |
+//! | [`following`] | `kvfuse copy --follow` |
 //! | [`dump`] | the format of dumps |
 //! | [`resume`] | the position of a load |
 //! | [`explore`] | `kvfuse explore` |
@@ -20,6 +21,7 @@ mod dump;
 mod explore;
 mod extras;
 mod feed;
+mod following;
 mod lines;
 mod moving;
 mod out;

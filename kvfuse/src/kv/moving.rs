@@ -2,6 +2,7 @@
 
 use super::dump::{Block, Reader, State, Writer};
 use super::feed::{self, Event, Feed, Mark};
+use super::following;
 use super::place::Place;
 use super::resume::Position;
 use super::single::named;
@@ -33,6 +34,11 @@ pub async fn copy(options: &Copy) -> Result<ExitCode> {
     if options.checks.dry_run {
         return dry_run(feed(), &to, total(&from, &buckets)).await;
     }
+    // What changes from here on is followed, so that nothing falls between.
+    let followed = match options.follow {
+        true => Some(following::begin(&from, &buckets).await?),
+        false => None,
+    };
     let mut meter = Meter::new("copying", total(&from, &buckets));
     let written = sink::write(feed(), &to, &mut meter, |_| Ok(())).await;
     drop(meter);
@@ -40,6 +46,10 @@ pub async fn copy(options: &Copy) -> Result<ExitCode> {
         Box::new(refusal.note("not everything was copied").help("run it again: what has been copied is set once more"))
     })?;
     print(&moved.lines(&format!("copied to {}", to.title)))?;
+    told_lasting(&moved, &to)?;
+    if let Some(followed) = followed {
+        return following::follow(followed, &to).await;
+    }
     match options.checks.verify {
         true => verify(feed(), &to, total(&from, &buckets)).await,
         false => Ok(ExitCode::SUCCESS),
@@ -76,6 +86,7 @@ pub async fn load(options: &Load) -> Result<ExitCode> {
     })?;
     let counted = moved.lines(&format!("loaded into {}", to.title));
     print(&counted)?;
+    told_lasting(&moved, &to)?;
     if let Some(position) = position {
         position.remove()?;
     }
@@ -161,6 +172,10 @@ async fn fill<W: Write>(
                 writer.pairs(&pairs).map_err(failed)?;
                 moved.add(&pairs);
             }
+            Event::Expiring(expiring) => {
+                writer.expiring(&expiring).map_err(failed)?;
+                moved.add(expiring.iter().map(|one| &one.pair));
+            }
             Event::Position(cursor) => writer.position(&cursor).map_err(failed)?,
             Event::Mark(_) => {}
         }
@@ -228,6 +243,14 @@ fn begun<R: Read>(mut reader: Reader<R>) -> Option<Begun> {
     found
 }
 
+/// Says of how many keys the lifetimes were lost.
+fn told_lasting(moved: &Moved, to: &Place) -> Result<ExitCode> {
+    match moved.lasting {
+        0 => Ok(ExitCode::SUCCESS),
+        lost => print(&format!("{} had lifetimes and live on: {} keeps none\n", plural(lost, "key"), to.title)),
+    }
+}
+
 /// What passes a limit of the target, before anything is written.
 async fn dry_run(feed: Feed, to: &Place, total: Total) -> Result<ExitCode> {
     let mut meter = Meter::new("checking", total);
@@ -278,7 +301,7 @@ fn filtered(mut from: Feed, names: &[String], begun: Option<Mark>, name: String)
                     waiting = None;
                     if same { Ok(Event::Mark(mark)) } else { Err(other(&name)) }
                 }
-                (Ok(Event::Pairs(_)), Some(_)) => continue,
+                (Ok(Event::Pairs(_) | Event::Expiring(_)), Some(_)) => continue,
                 (event, _) => event,
             };
             match &event {

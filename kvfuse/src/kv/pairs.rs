@@ -1,5 +1,6 @@
 //! The pairs of a bucket, in batches that take a bounded amount of memory.
 
+use super::feed::{Event, Expiring, now};
 use super::session::{Failed, KeyResponse, Pair, Session, shown};
 use crate::refusal::Result;
 use std::collections::VecDeque;
@@ -55,6 +56,26 @@ impl<'a> Pairs<'a> {
             self.cursor = page.cursor;
             self.keys.extend(page.keys.into_iter().filter(|key| key.starts_with(self.prefix)));
         }
+    }
+
+    /// Pairs of a batch, those apart that end by themselves.
+    pub async fn sorted(&mut self, pairs: Vec<Pair>) -> Result<Vec<Event>> {
+        let keys: Vec<String> = pairs.iter().map(|(key, _)| key.clone()).collect();
+        let asked = now();
+        let left = self.session.left(&keys).await;
+        let left = left.map_err(|e| self.session.failed("the lifetimes of its keys cannot be read", &e))?;
+        let (mut lasting, mut expiring) = (Vec::new(), Vec::new());
+        for (pair, left) in pairs.into_iter().zip(left) {
+            match left {
+                Some(left) => expiring.push(Expiring { pair, ends: asked.saturating_add(left) }),
+                None => lasting.push(pair),
+            }
+        }
+        let events = [
+            (!lasting.is_empty()).then_some(Event::Pairs(lasting)),
+            (!expiring.is_empty()).then_some(Event::Expiring(expiring)),
+        ];
+        Ok(events.into_iter().flatten().collect())
     }
 
     /// Some of the page's keys with their values. A key that was deleted meanwhile is left out.

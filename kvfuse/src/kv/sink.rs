@@ -1,11 +1,12 @@
 //! Where what is moved goes: into a store, past a store's limits, or beside what a store has.
 
-use super::feed::{Event, Feed, Mark};
+use super::feed::{Event, Expiring, Feed, Mark, now};
 use super::place::Place;
 use super::session::{Missing, Pair, Session, shown};
 use crate::commands::progress::Progress;
 use crate::commands::store::plural;
 use crate::refusal::Result;
+use kvfuse_core::Limits;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +23,8 @@ pub struct Moved {
     pub bytes: u64,
     /// One for each bucket.
     pub buckets: Vec<(String, u64, u64)>,
+    /// Keys that have lifetimes, which the target does not keep.
+    pub lasting: u64,
 }
 
 impl Moved {
@@ -29,8 +32,12 @@ impl Moved {
         self.buckets.push((name.into(), 0, 0));
     }
 
-    pub fn add(&mut self, pairs: &[Pair]) {
-        let (keys, bytes) = (pairs.len() as u64, pairs.iter().map(|(_, value)| value.len() as u64).sum::<u64>());
+    pub fn add<'a>(&mut self, pairs: impl IntoIterator<Item = &'a Pair>) {
+        let (mut keys, mut bytes) = (0, 0);
+        for (_, value) in pairs {
+            keys += 1;
+            bytes += value.len() as u64;
+        }
         self.keys += keys;
         self.bytes += bytes;
         if let Some((_, all, size)) = self.buckets.last_mut() {
@@ -46,6 +53,10 @@ impl Moved {
         };
         self.buckets.iter().map(line).collect()
     }
+}
+
+fn pairs(expiring: &[Expiring]) -> impl Iterator<Item = &Pair> {
+    expiring.iter().map(|one| &one.pair)
 }
 
 /// How much there is to do.
@@ -122,6 +133,19 @@ pub async fn write(
                     moved.add(&pairs);
                 }
             }
+            Event::Expiring(expiring) => {
+                if let Some(target) = &mut target {
+                    match to.store.lifetimes {
+                        true => put_expiring(target, &expiring).await?,
+                        false => {
+                            let all: Vec<Pair> = pairs(&expiring).cloned().collect();
+                            target.put_all(&all).await?;
+                            moved.lasting += all.len() as u64;
+                        }
+                    }
+                    moved.add(pairs(&expiring));
+                }
+            }
             Event::Position(_) => {}
             Event::Mark(mark) => {
                 passed(&mark)?;
@@ -131,6 +155,18 @@ pub async fn write(
         meter.show(&moved, offset);
     }
     Ok(moved)
+}
+
+/// Sets pairs for the time that they have left.
+async fn put_expiring(target: &mut Session, expiring: &[Expiring]) -> Result<()> {
+    for Expiring { pair: (key, value), ends } in expiring {
+        // One that has ended meanwhile is no longer in the source.
+        let Some(left) = ends.checked_sub(now()).filter(|left| *left > 0) else { continue };
+        if let Err(e) = target.set_expiring(key, value, left).await {
+            return Err(target.failed(&format!("the key {} cannot be set", shown(key)), &e));
+        }
+    }
+    Ok(())
 }
 
 /// What a look at all pairs has found, with a line for each.
@@ -145,6 +181,24 @@ impl Findings {
         self.count += 1;
         if self.count <= LISTED {
             self.text.push_str(&format!("bucket {bucket:?}: key {}: {what}\n", shown(key)));
+        }
+    }
+
+    /// Finds what a store would not take of a pair.
+    fn judge(&mut self, bucket: &str, (key, value): &Pair, to: &Place, limits: &Limits) {
+        let checked = limits.check_key(key).and_then(|()| limits.check_value(value));
+        let taken = (bucket.len() + key.len() + value.len()) as u64;
+        match (checked, to.store.largest) {
+            (Err(e), _) => self.add(bucket, key, e.message()),
+            (Ok(()), Some(largest)) if taken > largest => {
+                let what = format!(
+                    "{} bytes are more than the server takes unless it is set otherwise: {largest} bytes for a value with \
+                     its key and bucket",
+                    value.len()
+                );
+                self.add(bucket, key, &what);
+            }
+            _ => {}
         }
     }
 
@@ -173,23 +227,19 @@ pub async fn check(mut feed: Feed, to: &Place, meter: &mut Meter) -> Result<(Mov
                 bucket = name;
             }
             Event::Pairs(pairs) => {
-                for (key, value) in &pairs {
-                    let checked = limits.check_key(key).and_then(|()| limits.check_value(value));
-                    let taken = (bucket.len() + key.len() + value.len()) as u64;
-                    match (checked, to.store.largest) {
-                        (Err(e), _) => found.add(&bucket, key, e.message()),
-                        (Ok(()), Some(largest)) if taken > largest => {
-                            let what = format!(
-                                "{} bytes are more than the server takes unless it is set otherwise: {largest} bytes for a \
-                                 value with its key and bucket",
-                                value.len()
-                            );
-                            found.add(&bucket, key, &what);
-                        }
-                        _ => {}
+                pairs.iter().for_each(|pair| found.judge(&bucket, pair, to, &limits));
+                moved.add(&pairs);
+            }
+            Event::Expiring(expiring) => {
+                for one in &expiring {
+                    found.judge(&bucket, &one.pair, to, &limits);
+                    if !to.store.lifetimes {
+                        let left = one.ends.saturating_sub(now()) / 1000;
+                        let what = format!("it ends in {left} s, and would live on: the target keeps no lifetimes");
+                        found.add(&bucket, &one.pair.0, &what);
                     }
                 }
-                moved.add(&pairs);
+                moved.add(pairs(&expiring));
             }
             Event::Position(_) => {}
             Event::Mark(mark) => offset = mark.offset,
@@ -212,7 +262,12 @@ pub async fn compare(mut feed: Feed, with: &Place, meter: &mut Meter) -> Result<
                 moved.bucket(&name);
                 bucket = name;
             }
-            Event::Pairs(pairs) => {
+            event @ (Event::Pairs(_) | Event::Expiring(_)) => {
+                let pairs = match event {
+                    Event::Pairs(pairs) => pairs,
+                    Event::Expiring(expiring) => expiring.into_iter().map(|one| one.pair).collect(),
+                    _ => continue,
+                };
                 let Some(session) = &mut session else { continue };
                 let keys: Vec<String> = pairs.iter().map(|(key, _)| key.clone()).collect();
                 let there: HashMap<_, _> = session.get_all(&keys).await?.into_iter().collect();
@@ -242,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_line_has_rate_and_time_left() {
-        let moved = Moved { keys: 30_000, bytes: 3_000_000, buckets: Vec::new() };
+        let moved = Moved { keys: 30_000, bytes: 3_000_000, ..Moved::default() };
         assert_eq!(
             line("copying", &moved, Duration::from_secs(10), Some(0.1)),
             "copying: 30000 keys, 3.0 MB, 3000 keys/s, 10 %, 1:30 left"

@@ -19,6 +19,8 @@ pub struct Store {
     /// The most bytes that a value takes with its key and the name of its bucket, where its server refuses more unless it is
     /// set otherwise. Some less is refused as well: what the settings put in front of keys counts.
     pub largest: Option<u64>,
+    /// Whether its keys can have lifetimes of their own.
+    pub lifetimes: bool,
     /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` becomes a variable
     /// of the test's own environment, where `kvfuse-servers` says how its servers are reached; `{case}` becomes
     /// something that no other case has.
@@ -112,6 +114,7 @@ pub static TOGETHER: Store = Store {
     imports: &[],
     variables: ROUTING,
     largest: None,
+    lifetimes: false,
     tested_with: &[],
 };
 
@@ -149,6 +152,7 @@ pub const STORES: &[Store] = &[
             setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "18M"),
         ],
         largest: None,
+        lifetimes: false,
         tested_with: &[],
     },
     Store {
@@ -175,6 +179,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some(512 << 20),
+        lifetimes: true,
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_URL}"),
             ("KEYVALUE_PREFIX", "{case}/"),
@@ -199,6 +204,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some(1_572_864 - 256),
+        lifetimes: true,
         tested_with: &[
             ("KEYVALUE_ETCD_ENDPOINTS", "${KVFUSE_ETCD_ENDPOINTS}"),
             ("KEYVALUE_PREFIX", "{case}/"),

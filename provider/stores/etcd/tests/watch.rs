@@ -5,7 +5,7 @@ mod common;
 
 use common::{OwnEtcd, connect};
 use kvfuse_core::watch::From;
-use kvfuse_core::{Bucket, Change, Changes, Kind, Result, Store, Watch};
+use kvfuse_core::{Change, Changes, Kind, Result, Store, Watch};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_millis(300);
