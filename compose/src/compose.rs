@@ -386,4 +386,37 @@ mod tests {
             assert!(matches!(error, Error::Settings(_)), "{error}");
         }
     }
+
+    #[test]
+    fn a_runner_calls_the_consumer_and_shares_the_provider_with_it() {
+        let consumer = wat::parse_str(
+            r#"(component
+                (import "acme:store/counter" (instance $counter (export "next" (func (result u32)))))
+                (alias export $counter "next" (func $next))
+                (instance $handler (export "handle" (func $next)))
+                (export "acme:store/handler" (instance $handler)))"#,
+        );
+        let runner = wat::parse_str(
+            r#"(component
+                (import "acme:store/counter" (instance (export "next" (func (result u32)))))
+                (import "acme:store/handler" (instance $handler (export "handle" (func (result u32)))))
+                (alias export $handler "handle" (func $handle))
+                (export "run" (func $handle)))"#,
+        );
+        let (consumer, runner, provider) = (consumer.unwrap(), runner.unwrap(), provider(""));
+        let name = |name: &str| format!("acme:store/{name}");
+        let wires = vec![Wire { import: name("counter"), export: name("counter") }];
+        let supplies = [Supply { provider: &provider, wires, settings: Settings::default() }];
+        let calls = vec![Wire { import: name("handler"), export: name("handler") }];
+        let called = Runner { component: &runner, calls, supply: 0 };
+        let fused = connect_runner(&consumer, &supplies, &called).unwrap();
+        let world = World::of(&fused).unwrap();
+        assert!(world.imports.is_empty());
+        assert_eq!(world.exports.iter().map(|item| item.name.as_str()).collect::<Vec<_>>(), ["run"]);
+        // Each of the three is in it once.
+        assert_eq!(nested(&fused).unwrap().len(), 3);
+        let nothing = Runner { calls: Vec::new(), ..called };
+        let error = connect_runner(&consumer, &supplies, &nothing).unwrap_err();
+        assert!(matches!(error, Error::NoSuchName { part: Part::Provider, .. }), "{error}");
+    }
 }

@@ -80,8 +80,8 @@ pub struct Changes {
     ///
     /// An opaque string without line breaks. It is only meant for the bucket that it is of.
     pub position: Option<String>,
-    /// Why changes before these may be missing: one line. Then everything that is there follows, as if it had just been
-    /// set. So what may be missing are deletions, and values that others have replaced since.
+    /// Why changes before these may be missing: one line. Then what is there follows as if it had just been set, as far as it
+    /// may have changed. So what may be missing are deletions, and values that others have replaced since.
     pub missed: Option<String>,
 }
 

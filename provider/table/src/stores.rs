@@ -97,6 +97,7 @@ pub const COMMON: &[Variable] = &[
     setting("KEYVALUE_MAX_VALUE", "the largest value passed as a byte list", "16M"),
     setting("KEYVALUE_STALE_MS", "how old what a read returns may be, in milliseconds", "1000"),
     setting("KEYVALUE_LABEL", "a label whose buckets are apart from all others", "sessions"),
+    setting("KEYVALUE_WATCH_NAME", "the name under which a component that watches keeps its position", "app"),
 ];
 
 /// What the artefacts read that hold every store.

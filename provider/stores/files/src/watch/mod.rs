@@ -12,24 +12,25 @@
 //! - If the history does not agree with the mark, a power cut took a part of what was delivered. Then everything is
 //!   delivered again, and that is said.
 
+mod deliver;
 mod heard;
+mod leaf;
 mod position;
 
+use deliver::Out;
 pub use heard::Heard;
+use leaf::{Leaf, beginning, leaf, new, now};
 use position::{Mark, Marks, NEW, decode, encode, foreign};
 
 use crate::bucket::FileBucket;
 use crate::config::Durability;
-use crate::item::{Found, Item, OwnedKey, Stored};
+use crate::item::{Found, Item, Stored};
 use crate::name::Node;
-use crate::record::Plan;
 use crate::segment::Segment;
 use crate::sweep::Sweep;
-use crate::tree::{Access, Tree};
-use crate::value;
-use crate::write::Name;
-use kvfuse_core::watch::{From, MOST_BYTES, MOST_CHANGES};
-use kvfuse_core::{Change, Changes, Error, Result, Watch};
+use crate::tree::Tree;
+use kvfuse_core::watch::From;
+use kvfuse_core::{Changes, Result, Watch};
 use kvfuse_transport::files::Directory;
 use std::time::Duration;
 
@@ -73,19 +74,6 @@ struct Comparing<D: Directory> {
     sweep: Sweep,
 }
 
-/// The live segment of a part.
-struct Leaf {
-    node: Node,
-    generation: u64,
-    follows: u64,
-    /// The version of its first change.
-    first: u64,
-    /// The version that the next change gets.
-    next: u64,
-    /// Whether it is sealed for a split.
-    splits: bool,
-}
-
 impl<D: Directory> FileWatch<D> {
     pub fn new(bucket: FileBucket<D>, prefix: &str, from: From<'_>) -> Result<Self> {
         let started = bucket.reading(|tree| match from {
@@ -111,50 +99,6 @@ impl<D: Directory> Watch for FileWatch<D> {
         let changes = bucket.reading(|tree| state.next(tree))?;
         Ok(changes.unwrap_or_else(|| Changes { position: Some(NEW.to_string()), ..Changes::default() }))
     }
-}
-
-fn beginning() -> Marks {
-    Marks::from([(0, Mark::nothing(Node::ROOT))])
-}
-
-/// Where a bucket is that was never written to: before its first change.
-fn new() -> Marks {
-    Marks::from([(0, Mark { version: 1, ..Mark::nothing(Node::ROOT) })])
-}
-
-/// Where everything is at this moment.
-fn now<D: Directory>(tree: &mut Tree<D>) -> Result<Marks> {
-    let mut marks = Marks::new();
-    let mut from = 0;
-    while from <= Node::ROOT.last() {
-        tree.evict();
-        let Some(leaf) = leaf(tree, from)? else { return Ok(new()) };
-        // Children that are not there yet begin where their parent ended.
-        let node = if leaf.splits { leaf.node.child(from) } else { leaf.node };
-        let generation = if leaf.splits { 0 } else { leaf.generation };
-        marks.insert(node.first(), Mark { node, generation, version: leaf.next, id: 0 });
-        from = node.last() + 1;
-    }
-    Ok(marks)
-}
-
-fn leaf<D: Directory>(tree: &mut Tree<D>, place: u64) -> Result<Option<Leaf>> {
-    let Some(node) = tree.seek(place, Access::Read)? else { return Ok(None) };
-    let Some(segment) = tree.segments.get(&node) else { return Err(crate::tree::unstable()) };
-    if segment.old.is_some() {
-        return Err(Error::unsupported(format!(
-            "the file {} is in format 2, whose changes cannot be watched; `kvfuse upgrade` moves it on",
-            segment.name()
-        )));
-    }
-    Ok(Some(Leaf {
-        node,
-        generation: segment.generation,
-        follows: segment.follows,
-        first: segment.base.as_ref().map_or(1, |base| base.next),
-        next: segment.next_version(),
-        splits: segment.sealed().is_some_and(|seal| seal.plan == Plan::Split),
-    }))
 }
 
 impl<D: Directory> State<D> {
@@ -400,59 +344,5 @@ impl<D: Directory> State<D> {
             self.marks.insert(node.first(), Mark { node, generation, version, id: 0 });
         }
         Ok(true)
-    }
-}
-
-/// Changes that are gathered.
-struct Out<'a> {
-    prefix: &'a str,
-    changes: Vec<Change>,
-    size: usize,
-}
-
-impl Out<'_> {
-    fn is_full(&self) -> bool {
-        self.changes.len() >= MOST_CHANGES || self.size >= MOST_BYTES
-    }
-
-    /// Adds a change, unless another one of the same key is known to follow it. True if it is a deletion of a key whose name
-    /// is gone.
-    fn add<D: Directory>(
-        &mut self,
-        tree: &mut Tree<D>,
-        segment: &Segment<D::File>,
-        item: Item,
-        deleted: bool,
-    ) -> Result<bool> {
-        if let OwnedKey::Whole(bytes) = &item.key
-            && !bytes.starts_with(self.prefix.as_bytes())
-        {
-            return Ok(false);
-        }
-        let Some(key) = tree.key_text(&item)? else { return Ok(deleted) };
-        if !key.starts_with(self.prefix) {
-            return Ok(false);
-        }
-        if deleted {
-            self.size += key.len();
-            self.changes.push(Change::Delete { key });
-            return Ok(false);
-        }
-        let value = match item.found.value {
-            Stored::Bytes(bytes) => bytes,
-            Stored::Pieces(pieces) => segment.pieces(&pieces)?,
-            Stored::File(file) => match value::read(&tree.directory, &tree.keys, &file)? {
-                Some(bytes) => bytes,
-                None => {
-                    // Replaced since, which is a change that is yet to come. If not, this tells that it is lost.
-                    tree.next_turn();
-                    tree.get(Name::new(tree, &key))?;
-                    return Ok(false);
-                }
-            },
-        };
-        self.size += key.len() + value.len();
-        self.changes.push(Change::Set { key, value });
-        Ok(false)
     }
 }
