@@ -22,6 +22,11 @@ pub fn describe(component: &[u8]) -> Result<String, Error> {
     Ok(Description { interfaces, payload }.to_string())
 }
 
+/// A component's own name, if its metadata has one.
+pub(crate) fn name(component: &[u8]) -> Option<String> {
+    Payload::from_binary(component).ok()?.metadata().name.clone()
+}
+
 struct Description {
     interfaces: Interfaces,
     payload: Payload,

@@ -85,7 +85,7 @@ fn shared(import: &Item, export: &Item) -> Vec<(String, String)> {
 }
 
 /// What versions of a package have in common that hosts treat as one: `wasi:io@0.2.6` is of the track `wasi:io@0.2`.
-fn track(package: &str) -> Option<String> {
+pub(crate) fn track(package: &str) -> Option<String> {
     let (path, version) = package.split_once('@')?;
     // A pre-release is compatible with itself only.
     if version.contains(['-', '+']) {
