@@ -4,7 +4,7 @@ use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
 use crate::table::{STORES, Store};
-use kvfuse_compose::{Item, Nested, Settings, World, is_keyvalue, nested, split_name};
+use kvfuse_compose::{FlatPart, FlatParts, Item, Nested, Settings, World, is_keyvalue, nested, split_name};
 use kvfuse_core::settings::FUSED_STORES;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +98,9 @@ impl Subject {
 /// The components inside that export key-value interfaces, as one. They were fused in by this program or by another
 /// composer: both keep the parts as they were.
 fn provider_inside(bytes: &[u8]) -> Option<Provider> {
+    if let Ok(Some(parts)) = FlatParts::inside(bytes) {
+        return Some(provider_of_flat(bytes, parts.provider));
+    }
     let parts = nested(bytes).ok()?;
     let exporting: Vec<_> = parts.iter().filter(|part| part.exports.iter().any(|name| is_keyvalue(name))).collect();
     // One that was made of others is described by them.
@@ -130,12 +133,26 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
         false => found.into_iter().take(1).collect::<Vec<_>>(),
     };
     Provider::union(
-        taken.into_iter().map(|provider| if provider.routes() { provider.only(fused(bytes)) } else { provider }),
+        taken.into_iter().map(|provider| if provider.routes() { provider.only(fused_stores(bytes)) } else { provider }),
     )
 }
 
+/// The provider of a flat component, which is no component inside any more: it is known by its name.
+fn provider_of_flat(fused: &[u8], part: FlatPart) -> Provider {
+    let named = |names: Vec<String>| names.into_iter().map(|name| Item { name, ..Item::default() }).collect();
+    let world = World { imports: named(part.imports), exports: named(part.exports) };
+    let name = part.name.unwrap_or_else(|| "a provider without a name".into());
+    let known = kvfuse_table::shipped().find(|artefact| artefact.name() == name);
+    let (file, stores) = match known {
+        Some(artefact) => (artefact.file(), vec![artefact.store]),
+        None => (name, Vec::new()),
+    };
+    let provider = Provider { file, stores, bytes: fused.to_vec(), world };
+    if provider.routes() { provider.only(fused_stores(fused)) } else { provider }
+}
+
 /// The stores that a provider of every store was fused with; all of them where nothing says which.
-fn fused(component: &[u8]) -> Vec<&'static Store> {
+fn fused_stores(component: &[u8]) -> Vec<&'static Store> {
     let settings = Settings::inside(component).unwrap_or_default();
     let find = |name: &str| STORES.iter().find(|store| store.name == name);
     match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {

@@ -1,6 +1,7 @@
 //! Fused components in the real wasmtime, as a library ([`Command`]) and as the command line ([`command_line`]).
 
 pub mod lean;
+pub mod raw;
 pub mod session;
 mod tls;
 

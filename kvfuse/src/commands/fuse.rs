@@ -24,7 +24,7 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
         }
     }
     let plan = Plan::new(&subject, &options.chosen.choice()?)?;
-    let fused = plan.fuse(&subject)?;
+    let (fused, form) = plan.fuse(&subject, options.chosen.composed)?;
     write(&output, &fused)?;
 
     let mut text =
@@ -32,7 +32,8 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
     if !options.quiet {
         let result = Subject::new(&output, fused)?;
         text.push('\n');
-        text.push_str(&Summary::plain(&result).text().unwrap_or_default());
+        let summary = Summary { form: Some(form), ..Summary::plain(&result) };
+        text.push_str(&summary.text().unwrap_or_default());
     }
     print(&text)
 }

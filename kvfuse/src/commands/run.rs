@@ -30,10 +30,13 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     let mut needs = Needs::of(&subject, provider, &imports);
     needs.labels |= crate::summary::labels_inside(&subject.bytes);
     if options.explain {
-        return explain(options, &subject, plan.is_some(), provider, &needs);
+        return explain(options, &subject, plan.as_ref(), provider, &needs);
     }
     match plan {
-        Some(plan) => start(options, &subject, &plan.fuse(&subject)?, Some(&plan.provider), &needs),
+        Some(plan) => {
+            let (fused, _) = plan.fuse(&subject, options.chosen.composed)?;
+            start(options, &subject, &fused, Some(&plan.provider), &needs)
+        }
         None => start(options, &subject, &subject.bytes, subject.inside.as_ref(), &needs),
     }
 }
@@ -64,7 +67,7 @@ fn check(options: &Run, subject: &Subject) -> Result<()> {
 fn explain(
     options: &Run,
     subject: &Subject,
-    unfused: bool,
+    plan: Option<&Plan>,
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<ExitCode> {
@@ -76,7 +79,7 @@ fn explain(
         subject,
         provider,
         needs,
-        file: if unfused { &fused } else { &file },
+        file: if plan.is_some() { &fused } else { &file },
         data: &data,
         address: (subject.kind == Kind::Handler).then_some(&address),
         variables: &options.env,
@@ -91,7 +94,8 @@ fn explain(
             .err();
     };
     let mut text = String::new();
-    if unfused {
+    if let Some(plan) = plan {
+        eprintln!("{}", plan.outcome(subject, options.chosen.composed).0.words());
         text.push_str(&format!("kvfuse fuse {}{}\n", quote(&file), options.chosen.words()));
     }
     if needs.directory && !options.data.is_dir() {
