@@ -10,10 +10,11 @@ mod pair;
 mod programs;
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_compose::{Interfaces, Settings, Supply, Wire, World, flatten};
 use kvfuse_tests::component;
 use kvfuse_tests::raw::Consumer;
 use pair::Pair;
-use programs::{Program, Tally};
+use programs::{Program, Random, Tally};
 
 /// Each generation, and the provider that has its shape.
 const GENERATIONS: [(&str, &str); 8] = [
@@ -63,6 +64,41 @@ fn random_programs_of_every_generation_answer_and_trap_as_they_do_composed() -> 
         threads.map(|thread| thread.join().expect("no panic"))
     });
     compared.into_iter().collect::<Result<Vec<()>>>()?;
+    Ok(())
+}
+
+/// Bytes of a consumer are changed. What is still a component is made flat, and then it is checked as always, or refused.
+#[test]
+fn a_component_that_was_changed_is_refused_or_made_flat_and_never_a_panic() -> Result<()> {
+    let provider = component("keyvalue")?;
+    let (mut valid, mut flat) = (0, 0);
+    for name in ["draft2", "wrpc"] {
+        let consumer = Consumer::of(name)?.component;
+        let mut wires = Vec::new();
+        let exports = Interfaces::of(&provider)?.exports;
+        for name in Interfaces::of(&consumer)?.imports.into_iter().filter(|name| exports.contains(name)) {
+            wires.push(Wire { import: name.clone(), export: name });
+        }
+        let mut random = Random(first_seed());
+        for _ in 0..40 * programs() {
+            let mut changed = consumer.clone();
+            for _ in 0..1 + random.below(2) {
+                let at = 8 + random.below(changed.len() - 8);
+                changed[at] = match random.below(3) {
+                    0 => changed[at].wrapping_add(1),
+                    1 => changed[at].wrapping_sub(1),
+                    _ => random.next() as u8,
+                };
+            }
+            if Interfaces::of(&changed).is_err() || World::of(&changed).is_err() {
+                continue;
+            }
+            valid += 1;
+            let supply = Supply { provider: &provider, wires: wires.clone(), settings: Settings::default() };
+            flat += usize::from(flatten(&changed, &[supply]).is_ok());
+        }
+    }
+    ensure!(valid > flat && flat > 0, "{valid} were components, and {flat} of them were made flat");
     Ok(())
 }
 

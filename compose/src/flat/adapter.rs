@@ -4,6 +4,7 @@ use super::NotFlat;
 use super::calls::{Calls, Side};
 use super::code::{Code, Direction};
 use std::fmt::Write;
+use wasmparser::{Validator, WasmFeatures};
 
 /// The table of handles of one part.
 pub fn table() -> Result<Vec<u8>, NotFlat> {
@@ -81,5 +82,9 @@ pub fn adapter(calls: &Calls, side: &Side) -> Result<Vec<u8>, NotFlat> {
 }
 
 fn binary(text: &str) -> Result<Vec<u8>, NotFlat> {
-    wat::parse_str(text).map_err(|e| NotFlat::Unsound(e.to_string()))
+    let module = wat::parse_str(text).map_err(|e| NotFlat::Unsound(e.to_string()))?;
+    // The bodies of the parts' functions are valid; of the result's, these are all that is new.
+    let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&module);
+    valid.map_err(|e| NotFlat::Unsound(e.to_string()))?;
+    Ok(module)
 }

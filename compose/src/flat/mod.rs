@@ -30,6 +30,8 @@ mod part;
 mod reason;
 mod record;
 mod splice;
+#[cfg(test)]
+mod tests;
 mod types;
 mod write;
 
