@@ -32,7 +32,7 @@ impl Form {
 
     pub fn words(&self) -> String {
         match (self.flat, &self.why) {
-            (true, _) => "flat: calls of the store stay within one component".into(),
+            (true, _) => "flat: calls of the store stay within one component. For jco, fuse with --composed".into(),
             (false, None) => "composed: the store is a component inside".into(),
             (false, Some(why)) => format!("composed, and not flat: {why}"),
         }

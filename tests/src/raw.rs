@@ -196,7 +196,7 @@ fn world(imported: &[String], functions: &[Raw]) -> String {
     for raw in functions {
         let of = |(index, wide): (usize, &bool)| format!("a{index}: {}", if *wide { "u64" } else { "u32" });
         let params: Vec<_> = raw.core.iter().enumerate().map(of).collect();
-        let _ = writeln!(text, "  export {}: func({}) -> u32;", raw.export, params.join(", "));
+        let _ = writeln!(text, "  export {}: func({}) -> u64;", raw.export, params.join(", "));
     }
     text.push_str(
         "  export poke: func(at: u32, bytes: u64);
@@ -227,7 +227,7 @@ impl Module {
         let core: Vec<bool> = signature.params.iter().map(wide).collect();
         let params = function.params.iter().map(|param| (param.name.clone(), param.ty)).collect();
         let kind = Kind::Function { params, result: function.result, retptr: signature.retptr };
-        let raw = self.import(interface, &function.name, core, !signature.results.is_empty(), kind);
+        let raw = self.import(interface, &function.name, core, signature.results.first().map(wide), kind);
         if self.call.is_empty() && raw.core.len() > 2 {
             let zeros: String =
                 raw.core.iter().map(|wide| if *wide { "(i64.const 0)" } else { "(i32.const 0)" }).collect();
@@ -238,23 +238,27 @@ impl Module {
     }
 
     fn drop(&mut self, interface: &str, resource: &str, id: TypeId) -> Raw {
-        let raw = self.import(interface, &format!("[resource-drop]{resource}"), vec![false], false, Kind::Drop(id));
+        let raw = self.import(interface, &format!("[resource-drop]{resource}"), vec![false], None, Kind::Drop(id));
         let _ = writeln!(self.drops, "(call ${} (i32.const 1))", raw.export);
         raw
     }
 
-    fn import(&mut self, interface: &str, name: &str, core: Vec<bool>, result: bool, kind: Kind) -> Raw {
+    /// `result` is whether the result has 64 bits, if there is one.
+    fn import(&mut self, interface: &str, name: &str, core: Vec<bool>, result: Option<bool>, kind: Kind) -> Raw {
         let export = format!("call-{}", self.number);
         self.number += 1;
         let types: Vec<_> = core.iter().map(|wide| if *wide { "i64" } else { "i32" }).collect();
         let params = if types.is_empty() { String::new() } else { format!("(param {})", types.join(" ")) };
-        let returns = if result { "(result i32)" } else { "" };
+        let (returns, widened) = match result {
+            None => ("", "(i64.const 0)"),
+            Some(false) => ("(result i32)", "(i64.extend_i32_u)"),
+            Some(true) => ("(result i64)", ""),
+        };
         let _ = writeln!(self.imports, "(import \"{interface}\" \"{name}\" (func ${export} {params} {returns}))");
         let arguments: String = (0..types.len()).map(|index| format!("(local.get {index})")).collect();
-        let zero = if result { "" } else { "(i32.const 0)" };
         let _ = writeln!(
             self.exports,
-            "(func (export \"{export}\") {params} (result i32) (call ${export} {arguments}) {zero})"
+            "(func (export \"{export}\") {params} (result i64) (call ${export} {arguments}) {widened})"
         );
         Raw { name: format!("{interface}#{name}"), export, core, kind }
     }

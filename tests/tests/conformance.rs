@@ -69,7 +69,7 @@ fn main() -> Result<()> {
             let target = target.clone();
             let flat = target.clone();
             trials.push(Trial::test(name, move || Ok(check(&target, guest)?)));
-            let name = format!("{}_does_made_flat_with_{}_exactly_what_it_promises", flat.name, guest.name);
+            let name = format!("{}_made_flat_does_with_{}_exactly_what_it_promises", flat.name, guest.name);
             trials.push(Trial::test(name, move || Ok(check_flat(&flat, guest)?)));
         }
     }

@@ -30,7 +30,7 @@ const GENERATIONS: [(&str, &str); 8] = [
 
 /// How many programs of a kind are run for each generation; a soak sets more.
 fn programs() -> u64 {
-    std::env::var("FLAT_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
+    std::env::var("FLAT_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
 }
 
 fn first_seed() -> u64 {
@@ -42,14 +42,16 @@ fn compare(generation: &str, provider: &str) -> Result<()> {
     let pair = Pair::new(&consumer.component, &component(provider)?)?;
     let mut tally = Tally::default();
     for seed in first_seed()..first_seed() + programs() {
-        for (hostile, calls) in [(0, 60), (25, 60), (150, 60)] {
+        for (hostile, calls) in [(0, 400), (25, 60), (150, 60)] {
             let mut program = Program::new(&consumer, pair.start(None)?, seed, hostile);
             program.run(calls, &mut tally).with_context(|| format!("seed {seed}, hostile {hostile}"))?;
         }
     }
     // What is compared has to be worth it.
     for raw in &consumer.functions {
-        ensure!(tally.returned.contains_key(&raw.name), "{} never returned: {tally:?}", raw.name);
+        // Only a cache with a directory gives vacancies, and there the clock decides what is expired.
+        let other = raw.name.contains("vacancy");
+        ensure!(other || tally.returned.contains_key(&raw.name), "{} never returned: {tally:?}", raw.name);
     }
     ensure!(tally.trapped > 20, "only {} programs trapped", tally.trapped);
     Ok(())
@@ -80,7 +82,7 @@ fn a_component_that_was_changed_is_refused_or_made_flat_and_never_a_panic() -> R
             wires.push(Wire { import: name.clone(), export: name });
         }
         let mut random = Random(first_seed());
-        for _ in 0..40 * programs() {
+        for _ in 0..20 * programs() {
             let mut changed = consumer.clone();
             for _ in 0..1 + random.below(2) {
                 let at = 8 + random.below(changed.len() - 8);
@@ -104,7 +106,7 @@ fn a_component_that_was_changed_is_refused_or_made_flat_and_never_a_panic() -> R
 
 #[test]
 fn a_provider_that_lies_is_found_out_as_it_is_composed() -> Result<()> {
-    liar::compare(first_seed()..first_seed() + 10 * programs())
+    liar::compare(first_seed()..first_seed() + 20 * programs())
 }
 
 #[test]
@@ -139,5 +141,5 @@ fn the_hosts_handles_of_the_provider_are_out_of_reach() -> Result<()> {
 
 #[test]
 fn a_provider_that_traps_ends_both() -> Result<()> {
-    hostile::a_provider_that_traps()
+    liar::traps()
 }

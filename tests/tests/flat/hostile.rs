@@ -3,7 +3,7 @@
 use crate::pair::{Ended, Pair, Running};
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::component;
-use kvfuse_tests::raw::{Consumer, Kind, Misbehaviour, Raw, SCRATCH};
+use kvfuse_tests::raw::{Consumer, Misbehaviour, Raw, SCRATCH};
 
 /// Where results go.
 const RESULT: u32 = 0x1_0000;
@@ -228,30 +228,5 @@ pub fn the_providers_own_handles() -> Result<()> {
             ensure!(ended == Ended::Trapped, "{}{core:?} reached something", raw.name);
         }
     }
-    Ok(())
-}
-
-/// A provider that traps takes the consumer along, as it does composed.
-pub fn a_provider_that_traps() -> Result<()> {
-    let consumer = Consumer::of("unversioned")?;
-    let pair = Pair::new(&consumer.component, &component("keyvalue")?)?;
-    let keys = consumer.function("#get-keys");
-    ensure!(matches!(&keys.kind, Kind::Function { result: Some(_), .. }));
-    let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
-    let mut running = pair.start(Some([folders[0].path(), folders[1].path()]))?;
-    running.poke(SCRATCH.start, b"shop")?;
-    let open = [u64::from(SCRATCH.start), 4, u64::from(RESULT)];
-    ensure!(running.call(consumer.function("bucket.open-bucket"), &open)? != Ended::Trapped, "it opens");
-    let bucket = running.peek(RESULT)?.context("memory")? >> 32;
-    // There is no place for an error in what it returns, and the directory cannot be listed any more.
-    for folder in &folders {
-        std::fs::remove_dir_all(folder.path())?;
-        std::fs::write(folder.path(), "no directory")?;
-    }
-    let ended = running.call(keys, &[bucket, u64::from(RESULT)])?;
-    for folder in &folders {
-        std::fs::remove_file(folder.path())?;
-    }
-    ensure!(ended == Ended::Trapped, "it did not trap: {ended:?}");
     Ok(())
 }

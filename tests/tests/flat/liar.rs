@@ -30,6 +30,7 @@ interface liar {
   colour-of: func(value: u32) -> colour;
   small: func(value: u32) -> u8;
   short: func(value: u32) -> s16;
+  trap: func();
   mix: func(flag: bool, small: u8, signed: s8, short: u16, error: error, number: option<u64>) -> u64;
   nest: func(items: list<tuple<u8, error>>, colours: list<colour>) -> u64;
 }
@@ -50,6 +51,7 @@ const LIAR: &str = r#"(module
   (func $give (param i32) (result i32) (local.get 0))
   (func $post (param i32) (global.set $posts (i32.add (global.get $posts) (i32.add (local.get 0) (i32.const 1)))))
   {EXPORTS}
+  (func (export "acme:keyvalue/liar@1.0.0#trap") unreachable)
   ;; A sum of everything that it gets, so that each argument counts.
   (func $add (param $sum i64) (param $more i64) (result i64)
     (i64.add (i64.mul (local.get $sum) (i64.const 1099511628211)) (local.get $more)))
@@ -143,7 +145,7 @@ pub fn compare(seeds: std::ops::Range<u64>) -> Result<()> {
                 running.misbehave(Misbehaviour::ALL[random.below(10)], random.below(3) as u32)?;
             }
             let raw = &consumer.functions[random.below(consumer.functions.len())];
-            if raw.name.ends_with("#write") {
+            if raw.name.ends_with("#write") || raw.name.ends_with("#trap") {
                 continue;
             }
             let many = raw.core.len();
@@ -169,8 +171,18 @@ pub fn compare(seeds: std::ops::Range<u64>) -> Result<()> {
         }
     }
     for raw in &consumer.functions {
-        ensure!(raw.name.ends_with("#write") || returned.contains_key(&raw.name), "{} never returned", raw.name);
+        let other = raw.name.ends_with("#write") || raw.name.ends_with("#trap");
+        ensure!(other || returned.contains_key(&raw.name), "{} never returned", raw.name);
     }
     ensure!(trapped > 10, "only {trapped} lies were found out");
+    Ok(())
+}
+
+/// A provider that traps ends both.
+pub fn traps() -> Result<()> {
+    let consumer = Consumer::of_text(WIT)?;
+    let mut running = Pair::new(&consumer.component, &provider()?)?.start(None)?;
+    ensure!(running.call(consumer.function("#flag"), &[3])? == Ended::Returned(1), "a flag is 0 or 1");
+    ensure!(running.call(consumer.function("#trap"), &[])? == Ended::Trapped, "it did not trap");
     Ok(())
 }

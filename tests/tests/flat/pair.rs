@@ -123,11 +123,11 @@ impl Running {
         let [composed, flat] = &mut self.0;
         let ended = [composed.call(&raw.export, &arguments, 1)?, flat.call(&raw.export, &arguments, 1)?];
         match ended {
-            [Some(Val::U32(one)), Some(Val::U32(other))] => {
+            [Some(Val::U64(one)), Some(Val::U64(other))] => {
                 ensure!(one == other, "composed it gives {one}, and flat {other}");
                 let digests = [composed.call("digest", &[], 1)?, flat.call("digest", &[], 1)?];
                 ensure!(digests[0].is_some() && digests[0] == digests[1], "the memories differ: {digests:?}");
-                Ok(Ended::Returned(u64::from(one)))
+                Ok(Ended::Returned(one))
             }
             [None, None] => {
                 // A trap is the end of both.
