@@ -32,7 +32,8 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
     if !options.quiet {
         let result = Subject::new(&output, fused)?;
         text.push('\n');
-        let summary = Summary { form: Some(form), ..Summary::plain(&result) };
+        let mut summary = Summary::plain(&result);
+        summary.form = Some(form);
         text.push_str(&summary.text().unwrap_or_default());
     }
     print(&text)
