@@ -70,7 +70,7 @@ components/kv_demo.wasm: toolchain
 components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
 	@cargo build --package kvfuse --no-default-features
-	@$(KVFUSE) fuse --quiet components/kv_demo.wasm -o $@
+	@$(KVFUSE) fuse --composed --quiet components/kv_demo.wasm -o $@
 
 .PHONY: test test-full native
 test: build servers test-guests conformance-guests consumers ## every test, and the conformance of every artefact

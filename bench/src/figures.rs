@@ -17,6 +17,7 @@ pub fn measure(guests: &Guests, quick: bool) -> Result<Vec<Row>> {
     bench.single_keys()?;
     bench.batches()?;
     bench.large_values()?;
+    bench.flat()?;
     bench.at_scale()?;
     engines::measure(quick, &mut bench.rows)?;
     Ok(bench.rows)

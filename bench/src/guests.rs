@@ -1,6 +1,7 @@
 //! The guests, fused and run under the wasmtime command line.
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_compose::{Interfaces, Settings, Supply, Wire, flatten};
 use kvfuse_tests::{command_line, component};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,10 @@ pub enum Guest {
     Floor,
     /// The same with these options.
     FloorLean,
+    /// `bench` and the file provider, made flat.
+    OursFlat,
+    /// `bench` and the provider that answers from memory, made flat.
+    FloorFlat,
     /// `bench` alone: wasmtime's own `-S keyvalue` answers.
     Host,
     /// `swap` over the file provider.
@@ -38,6 +43,8 @@ impl Guests {
         let fused = |consumer: &[u8], provider: &[u8]| kvfuse_compose::compose(consumer, provider);
         let this = Self { folder: tempfile::tempdir()? };
         for (guest, bytes) in [
+            (Guest::OursFlat, flat(&bench, &ours)?),
+            (Guest::FloorFlat, flat(&bench, &floor)?),
             (Guest::Ours, fused(&bench, &ours)?),
             (Guest::Floor, fused(&bench, &floor)?),
             (Guest::Host, bench),
@@ -53,6 +60,8 @@ impl Guests {
         let name = match guest {
             Guest::Ours | Guest::OursLean => "ours",
             Guest::Floor | Guest::FloorLean => "floor",
+            Guest::OursFlat => "ours-flat",
+            Guest::FloorFlat => "floor-flat",
             Guest::Host => "host",
             Guest::Swap => "swap",
             Guest::Calls => "calls",
@@ -91,6 +100,13 @@ impl Guests {
     pub fn run(&self, guest: Guest, store: &Path, settings: &[&str], arguments: &[&str]) -> Result<Option<f64>> {
         number(self.start(guest, store, settings, arguments)?).with_context(|| arguments.join(" "))
     }
+}
+
+fn flat(consumer: &[u8], provider: &[u8]) -> Result<Vec<u8>> {
+    let exports = Interfaces::of(provider)?.exports;
+    let wires = Interfaces::of(consumer)?.imports.into_iter().filter(|name| exports.contains(name));
+    let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
+    Ok(flatten(consumer, &[Supply { provider, wires, settings: Settings::default() }])?)
 }
 
 /// Waits for a guest and reads the number it printed.

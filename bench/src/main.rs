@@ -5,7 +5,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `figures`, `scale`, `engines` | the figures of small stores, of large ones, and of Redis and etcd |
+//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis and etcd |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
 //! | `row`, `page`, `chart` | a figure, the text and the pictures |
@@ -15,6 +15,7 @@ mod counting;
 mod curve;
 mod engines;
 mod figures;
+mod flat;
 mod fused;
 mod guests;
 mod native;

@@ -1,7 +1,7 @@
 //! A component in words.
 
-use crate::Interfaces;
 use crate::error::Error;
+use crate::{FlatParts, Interfaces};
 use std::fmt;
 use wasm_metadata::{Metadata, Payload};
 
@@ -19,12 +19,18 @@ use wasm_metadata::{Metadata, Payload};
 pub fn describe(component: &[u8]) -> Result<String, Error> {
     let interfaces = Interfaces::of(component)?;
     let payload = Payload::from_binary(component).map_err(|e| Error::Metadata(e.into()))?;
-    Ok(Description { interfaces, payload }.to_string())
+    Ok(Description { interfaces, payload, parts: FlatParts::inside(component)? }.to_string())
+}
+
+/// A component's own name, if its metadata has one.
+pub(crate) fn name(component: &[u8]) -> Option<String> {
+    Payload::from_binary(component).ok()?.metadata().name.clone()
 }
 
 struct Description {
     interfaces: Interfaces,
     payload: Payload,
+    parts: Option<FlatParts>,
 }
 
 impl fmt::Display for Description {
@@ -36,6 +42,12 @@ impl fmt::Display for Description {
             }
             for name in names {
                 writeln!(f, "  {name}")?;
+            }
+        }
+        if let Some(parts) = &self.parts {
+            writeln!(f, "flat, of:")?;
+            for (which, part) in [("consumer", &parts.consumer), ("provider", &parts.provider)] {
+                writeln!(f, "  {which} {}, {} bytes", part.name.as_deref().unwrap_or("(unnamed)"), part.size)?;
             }
         }
         writeln!(f, "metadata:")?;

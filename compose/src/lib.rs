@@ -9,6 +9,7 @@
 //! | `fit` | which of a provider's exports meet a consumer's imports, and where they differ |
 //! | `groups` | which imports have to be satisfied by one instance |
 //! | `compose` | makes one component of a consumer and providers |
+//! | `flat` | makes one component without inner ones of a consumer and a provider |
 //! | `settings` | environment variables that are fused into a component |
 //! | `absent` | a component without some of its imports, which it will never call |
 //! | `retarget` | renames a provider's WASI imports to the consumer's version where they share resources |
@@ -26,6 +27,7 @@ mod compose;
 mod describe;
 mod error;
 mod fit;
+mod flat;
 mod groups;
 mod interfaces;
 mod nested;
@@ -40,6 +42,7 @@ pub use compose::{Runner, Supply, compose, connect, connect_all, connect_runner}
 pub use describe::describe;
 pub use error::{Error, Part, Source};
 pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};
+pub use flat::{FlatPart, FlatParts, NotFlat, flatten};
 pub use groups::{Group, groups};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};

@@ -84,8 +84,8 @@ fn shared(import: &Item, export: &Item) -> Vec<(String, String)> {
     pairs
 }
 
-/// What is equal in all versions of a package that hosts treat as one: `wasi:io@0.2` for `wasi:io@0.2.6`.
-fn track(package: &str) -> Option<String> {
+/// What versions of a package have in common that hosts treat as one: `wasi:io@0.2.6` is of the track `wasi:io@0.2`.
+pub(crate) fn track(package: &str) -> Option<String> {
     let (path, version) = package.split_once('@')?;
     // A pre-release is compatible with itself only.
     if version.contains(['-', '+']) {

@@ -15,6 +15,13 @@ pub(crate) struct Section<'a> {
     pub payload: Payload<'a>,
 }
 
+impl<'a> Section<'a> {
+    /// Without the section's number and size. Of a nested module or component, these are its bytes.
+    pub fn content(&self) -> &'a [u8] {
+        self.content
+    }
+}
+
 /// The outermost sections in their order. What is nested in them is parsed, and not returned.
 ///
 /// # Errors

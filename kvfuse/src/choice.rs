@@ -91,7 +91,8 @@ impl Chosen {
         let stores = self.store.iter().filter(|store| STORES.first().is_none_or(|first| first.name != **store));
         let stores = stores.map(|store| format!(" --store {}", quote(store)));
         let buckets = self.bucket.iter().map(|bucket| format!(" --bucket {}", quote(bucket)));
-        provider.chain(stores).chain(buckets).collect()
+        let composed = self.composed.then(|| " --composed".to_string());
+        provider.chain(stores).chain(buckets).chain(composed).collect()
     }
 }
 

@@ -56,6 +56,10 @@ pub struct Chosen {
     /// A provider component to use instead of a built-in store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub provider: Option<PathBuf>,
+    /// Fuse the component as `wasm-tools compose` does, with the store as a component inside. Otherwise it is made flat where
+    /// that is possible, and calls of the store are several times faster.
+    #[arg(long)]
+    pub composed: bool,
 }
 
 #[derive(Args)]

@@ -22,6 +22,7 @@ mod catalogue;
 mod choice;
 mod cli;
 mod commands;
+mod form;
 mod generation;
 mod host;
 mod input;

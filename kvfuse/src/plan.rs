@@ -2,13 +2,14 @@
 
 use crate::catalogue::{self, Provider};
 use crate::choice::{Choice, Stores};
+use crate::form::Form;
 use crate::generation;
 use crate::misfit::{misfit, of_another_family};
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::Subject;
 use kvfuse_compose::{
-    Group, Item, Misfit, Runner, Settings, Supply, Wire, World, connect_all, connect_runner, fit, groups, renames,
-    without_imports,
+    Group, Item, Misfit, Runner, Settings, Supply, Wire, World, connect_all, connect_runner, fit, flatten, groups,
+    renames, without_imports,
 };
 use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES, WATCH, WATCH_NAME};
 
@@ -94,7 +95,8 @@ impl Plan {
         Ok(self)
     }
 
-    pub fn fuse(&self, subject: &Subject) -> Result<Vec<u8>> {
+    /// The fused component and its form: flat where that is right, unless it must be `composed`.
+    pub fn fuse(&self, subject: &Subject, composed: bool) -> Result<(Vec<u8>, Form)> {
         let failed = |e: kvfuse_compose::Error| {
             Box::new(
                 Refusal::new(subject.path.display(), format!("fusing with {} failed", self.provider.title()))
@@ -110,17 +112,39 @@ impl Plan {
             .zip(&providers)
             .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
             .collect();
-        match &self.runner {
-            None => connect_all(&subject.bytes, &supplies),
-            Some(Calls { component, wires, part }) => {
-                let runner = Runner { component, calls: wires.clone(), supply: *part };
-                connect_runner(&subject.bytes, &supplies, &runner)
-            }
+        if let Some(Calls { component, wires, part }) = &self.runner {
+            let runner = Runner { component, calls: wires.clone(), supply: *part };
+            let fused = connect_runner(&subject.bytes, &supplies, &runner).map_err(failed)?;
+            return Ok((fused, Form::with_a_runner()));
         }
-        .map_err(failed)
+        let form = match composed {
+            true => Form::asked(),
+            false => match flatten(&subject.bytes, &supplies) {
+                Ok(flat) => return Ok((flat, Form::flat())),
+                Err(reason) => Form::composed(&reason),
+            },
+        };
+        Ok((connect_all(&subject.bytes, &supplies).map_err(failed)?, form))
     }
 
-    /// What the fused component will import; [`connect_all`] checks it.
+    /// The form that fusing gives, and what the fused component will import.
+    pub fn outcome(&self, subject: &Subject, composed: bool) -> (Form, Vec<Item>) {
+        if composed {
+            return (Form::asked(), self.imports_after(subject));
+        }
+        let supplies = self.parts.iter().map(|part| Supply {
+            provider: &part.provider.bytes,
+            wires: part.wires.clone(),
+            settings: part.settings.clone(),
+        });
+        match flatten(&subject.bytes, &supplies.collect::<Vec<_>>()) {
+            // Its imports keep the versions of their parts, or get others.
+            Ok(flat) => (Form::flat(), World::of(&flat).map_or_else(|_| self.imports_after(subject), |w| w.imports)),
+            Err(reason) => (Form::composed(&reason), self.imports_after(subject)),
+        }
+    }
+
+    /// What the component will import if it is composed; [`connect_all`] checks it.
     pub fn imports_after(&self, subject: &Subject) -> Vec<Item> {
         let connected = |name: &str| self.parts.iter().any(|part| part.wires.iter().any(|wire| wire.import == name));
         let left = subject.world.imports.iter().filter(|item| !connected(&item.name));

@@ -4,7 +4,7 @@ use crate::catalogue::{self, Provider};
 use crate::input;
 use crate::refusal::Result;
 use crate::table::{STORES, Store};
-use kvfuse_compose::{Item, Nested, Settings, World, is_keyvalue, nested, split_name};
+use kvfuse_compose::{FlatPart, FlatParts, Item, Nested, Settings, World, is_keyvalue, nested, split_name};
 use kvfuse_core::settings::{FUSED_STORES, LABEL};
 use std::path::{Path, PathBuf};
 
@@ -98,6 +98,9 @@ impl Subject {
 /// The components inside that export key-value interfaces, as one. They were fused in by this program or by another
 /// composer: both keep the parts as they were.
 fn provider_inside(bytes: &[u8]) -> Option<Provider> {
+    if let Ok(Some(parts)) = FlatParts::inside(bytes) {
+        return Some(provider_of_flat(bytes, parts.provider));
+    }
     let parts = nested(bytes).ok()?;
     let exporting: Vec<_> = parts.iter().filter(|part| part.exports.iter().any(|name| is_keyvalue(name))).collect();
     // One that was made of others is described by them.
@@ -133,13 +136,28 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     };
     let settings = Settings::inside(bytes).unwrap_or_default();
     let labels = settings.iter().filter_map(|settings| settings.get(LABEL)).map(str::to_string).collect();
-    let only = |provider: Provider| if provider.routes() { provider.only(fused(&settings)) } else { provider };
+    let only = |provider: Provider| if provider.routes() { provider.only(fused_stores(&settings)) } else { provider };
     let all = Provider::union(taken.into_iter().map(only))?;
     Some(Provider { labels, ..all })
 }
 
+/// The provider of a flat component, which is no component inside any more: it is known by its name.
+fn provider_of_flat(fused: &[u8], part: FlatPart) -> Provider {
+    let named = |names: Vec<String>| names.into_iter().map(|name| Item { name, ..Item::default() }).collect();
+    let world = World { imports: named(part.imports), exports: named(part.exports) };
+    let name = part.name.unwrap_or_else(|| "a provider without a name".into());
+    let known = kvfuse_table::shipped().find(|artefact| artefact.name() == name);
+    let (file, stores) = match known {
+        Some(artefact) => (artefact.file(), vec![artefact.store]),
+        None => (name, Vec::new()),
+    };
+    let provider = Provider { file, stores, labels: Vec::new(), bytes: fused.to_vec(), world };
+    let settings = Settings::inside(fused).unwrap_or_default();
+    if provider.routes() { provider.only(fused_stores(&settings)) } else { provider }
+}
+
 /// The stores that a provider of every store was fused with; all of them where nothing says which.
-fn fused(settings: &[Settings]) -> Vec<&'static Store> {
+fn fused_stores(settings: &[Settings]) -> Vec<&'static Store> {
     let find = |name: &str| STORES.iter().find(|store| store.name == name);
     match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {
         Some(names) => names.split(',').filter_map(find).collect(),

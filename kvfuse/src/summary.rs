@@ -1,6 +1,7 @@
 //! A component in plain words, and the same for programs.
 
 use crate::catalogue::Provider;
+use crate::form::Form;
 use crate::generation;
 use crate::needs::{Line, Needs};
 use crate::plan::Plan;
@@ -22,6 +23,8 @@ pub struct Summary {
     pub keyvalue: Vec<Generation>,
     /// The provider inside, if it is fused.
     pub fused_with: Option<Carried>,
+    /// How it is fused, or will be.
+    pub form: Option<Form>,
     /// The stores whose providers fit it.
     pub fits: Vec<Fits>,
     /// Key-value interfaces that it imports and that no store has.
@@ -87,9 +90,15 @@ impl Summary {
     }
 
     /// For a component that this plan fuses into `output`.
-    pub fn planned(subject: &Subject, plan: &Plan, others: Vec<Fits>, output: &str, fuse: String) -> Self {
-        let imports = plan.imports_after(subject);
-        let summary = Self { fits: others, fuse: Some(fuse), ..Self::new(subject, &imports) };
+    pub fn planned(
+        subject: &Subject,
+        plan: &Plan,
+        (form, imports): (Form, Vec<Item>),
+        others: Vec<Fits>,
+        output: &str,
+        fuse: String,
+    ) -> Self {
+        let summary = Self { fits: others, fuse: Some(fuse), form: Some(form), ..Self::new(subject, &imports) };
         summary.running(subject, Some(&plan.provider), imports, output)
     }
 
@@ -129,6 +138,7 @@ impl Summary {
                 stores: provider.stores.iter().map(|store| store.name).collect(),
                 title: provider.title(),
             }),
+            form: subject.inside.as_ref().map(|_| Form::of(&subject.bytes)),
             other_keyvalue: others.into_iter().map(Generation::from).collect(),
             fits: Vec::new(),
             imports: Vec::new(),
@@ -188,6 +198,9 @@ impl Summary {
         }
         if let Some(fuse) = &self.fuse {
             row(&mut out, "fuse", fuse)?;
+        }
+        if let Some(form) = &self.form {
+            row(&mut out, "form", &form.words())?;
         }
         match &self.run {
             Some(run) => row(&mut out, "run", run)?,

@@ -2,6 +2,7 @@
 
 mod eager;
 pub mod lean;
+pub mod raw;
 pub mod session;
 mod tls;
 

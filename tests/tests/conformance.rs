@@ -43,6 +43,23 @@ fn check(target: &Target, guest: &Guest) -> Result<()> {
     Ok(())
 }
 
+/// What passes streams or pollables of the host cannot be made flat.
+const NOT_FLAT: [&str; 4] = ["draft_eventual", "v0_1", "v0_1_consume_methods", "unversioned"];
+
+fn check_flat(target: &Target, guest: &Guest) -> Result<()> {
+    match kvfuse_conformance::run_flat(guest, &component(guest, None)?, target)? {
+        Some(run) => ensure!(run.unexpected.is_empty(), "not as it is promised:\n{}", run.unexpected.join("\n")),
+        None if NOT_FLAT.contains(&guest.name) => {}
+        // Nor can it be composed, where the artefact has the other shape of the generation.
+        None => {
+            let Kind::Component { component: path, .. } = &target.kind else { return Ok(()) };
+            let composed = kvfuse_compose::compose(&component(guest, None)?, &std::fs::read(path)?);
+            ensure!(composed.is_err(), "it is not made flat");
+        }
+    }
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();
     let servers = if arguments.list { None } else { Some(Servers::start()) };
@@ -51,9 +68,15 @@ fn main() -> Result<()> {
         for guest in GUESTS {
             let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
             let target = target.clone();
+            let flat = target.clone();
             trials.push(Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::of(&name);
                 Ok(check(&target, guest)?)
+            }));
+            let name = format!("{}_made_flat_does_with_{}_exactly_what_it_promises", flat.name, guest.name);
+            trials.push(Trial::test(name.clone(), move || {
+                let _watchdog = Watchdog::of(&name);
+                Ok(check_flat(&flat, guest)?)
             }));
         }
     }

@@ -28,7 +28,7 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
         Some(target) => plan.watching(&subject, target)?,
         None => plan,
     };
-    let fused = plan.fuse(&subject)?;
+    let (fused, form) = plan.fuse(&subject, options.chosen.composed)?;
     write(&output, &fused)?;
 
     let mut text =
@@ -36,7 +36,9 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
     if !options.quiet {
         let result = Subject::new(&output, fused)?;
         text.push('\n');
-        text.push_str(&Summary::plain(&result).text().unwrap_or_default());
+        let mut summary = Summary::plain(&result);
+        summary.form = Some(form);
+        text.push_str(&summary.text().unwrap_or_default());
     }
     print(&text)
 }

@@ -49,7 +49,8 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
     let plan = Plan::new(subject, &choice)?;
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
-    Ok(Summary::planned(subject, &plan, fitting(subject, &plan)?, &output, fuse))
+    let outcome = plan.outcome(subject, options.chosen.composed);
+    Ok(Summary::planned(subject, &plan, outcome, fitting(subject, &plan)?, &output, fuse))
 }
 
 /// What was chosen first, then one provider from every other store that fits.

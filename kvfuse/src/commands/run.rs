@@ -24,7 +24,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
                 .err();
         }
         let plan = Plan::new(&subject, &options.chosen.choice()?)?.watching(&subject, target)?;
-        subject = Subject::new(&options.component, plan.fuse(&subject)?)?;
+        subject = Subject::new(&options.component, plan.fuse(&subject, true)?.0)?;
     }
     check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
@@ -40,13 +40,16 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     let mut needs = Needs::of(&subject, provider, &imports);
     needs.labels |= crate::summary::labels_inside(&subject.bytes);
     if options.explain {
-        return explain(options, &subject, plan.is_some(), provider, &needs);
+        return explain(options, &subject, plan.as_ref(), provider, &needs);
     }
     if !needs.lacking.is_empty() {
         return lacking(options, &subject, plan.is_some(), provider, &needs).err();
     }
     match plan {
-        Some(plan) => start(options, &subject, &plan.fuse(&subject)?, Some(&plan.provider), &needs),
+        Some(plan) => {
+            let (fused, _) = plan.fuse(&subject, options.chosen.composed)?;
+            start(options, &subject, &fused, Some(&plan.provider), &needs)
+        }
         None => start(options, &subject, &subject.bytes, subject.inside.as_ref(), &needs),
     }
 }
@@ -88,7 +91,7 @@ fn lacking(options: &Run, subject: &Subject, unfused: bool, provider: Option<&Pr
 fn explain(
     options: &Run,
     subject: &Subject,
-    unfused: bool,
+    plan: Option<&Plan>,
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<ExitCode> {
@@ -111,7 +114,7 @@ fn lines(
         subject,
         provider,
         needs,
-        file: if unfused { &fused } else { &file },
+        file: if plan.is_some() { &fused } else { &file },
         data: &data,
         address: (subject.kind == Kind::Handler).then_some(&address),
         variables: &options.env,
@@ -127,7 +130,8 @@ fn lines(
             .err();
     };
     let mut text = String::new();
-    if unfused {
+    if let Some(plan) = plan {
+        eprintln!("{}", plan.outcome(subject, options.chosen.composed).0.words());
         text.push_str(&format!("kvfuse fuse {}{}\n", quote(&file), options.chosen.words()));
     }
     if needs.directory && !options.data.is_dir() {

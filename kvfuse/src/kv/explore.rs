@@ -35,7 +35,7 @@ pub async fn explore(options: &Explore) -> Result<ExitCode> {
     let subject = Subject::new(Path::new(catalogue::EXPLORER), catalogue::explorer().to_vec())?;
     let only = Stores { default: place.store, labels: Vec::new(), buckets: Vec::new() };
     let plan = Plan::new(&subject, &Choice::Stores(only))?;
-    let fused = plan.fuse(&subject)?;
+    let (fused, _) = plan.fuse(&subject, false)?;
     if let Some(output) = &options.output {
         return write(output, fused);
     }

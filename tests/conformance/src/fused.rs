@@ -4,6 +4,7 @@ use crate::Runner;
 use crate::command::PATIENCE;
 use crate::target::{Grant, Kind, Target};
 use anyhow::{Context, Result, bail};
+use kvfuse_compose::{Interfaces, Settings, Supply, Wire, compose, flatten};
 use std::sync::LazyLock;
 use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -63,7 +64,21 @@ impl Fused {
     /// # Errors
     /// If the two do not fit together, or the target is a host's command line.
     pub fn new(guest: &[u8], provider: &[u8], target: &Target) -> Result<Self> {
-        let fused = kvfuse_compose::compose(guest, provider)?;
+        Self::of(&compose(guest, provider)?, target)
+    }
+
+    /// The same, fused into a flat component.
+    ///
+    /// # Errors
+    /// A [`NotFlat`](kvfuse_compose::NotFlat) if that is not possible, and those of [`Fused::new`].
+    pub fn flat(guest: &[u8], provider: &[u8], target: &Target) -> Result<Self> {
+        let exports = Interfaces::of(provider)?.exports;
+        let wires = Interfaces::of(guest)?.imports.into_iter().filter(|name| exports.contains(name));
+        let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
+        Self::of(&flatten(guest, &[Supply { provider, wires, settings: Settings::default() }])?, target)
+    }
+
+    fn of(fused: &[u8], target: &Target) -> Result<Self> {
         let Kind::Component { environment, grants, .. } = &target.kind else {
             bail!("the target {} is a host, not a provider component", target.name)
         };

@@ -52,11 +52,32 @@ pub trait Runner {
 pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Run> {
     let runner: Result<Box<dyn Runner>> = match &target.kind {
         Kind::Component { component: path, .. } => {
-            let provider = std::fs::read(path).with_context(|| format!("the provider {path} cannot be read"))?;
-            fused::Fused::new(component, &provider, target).map(|r| Box::new(r) as _)
+            fused::Fused::new(component, &provider(path)?, target).map(|r| Box::new(r) as _)
         }
         Kind::Command { command } => command::Host::new(component, command).map(|r| Box::new(r) as _),
     };
+    cases(guest, target, runner)
+}
+
+/// As [`run`], with the guest and the target's component fused into a flat one. `None` if they cannot be.
+///
+/// # Errors
+/// Those of [`run`], and if the target is a host's command line.
+pub fn run_flat(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Option<Run>> {
+    let Kind::Component { component: path, .. } = &target.kind else {
+        anyhow::bail!("the target {} is a host, not a provider component", target.name)
+    };
+    match fused::Fused::flat(component, &provider(path)?, target) {
+        Err(error) if error.is::<kvfuse_compose::NotFlat>() => Ok(None),
+        runner => cases(guest, target, runner.map(|r| Box::new(r) as _)).map(Some),
+    }
+}
+
+fn provider(path: &str) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("the provider {path} cannot be read"))
+}
+
+fn cases(guest: &guests::Guest, target: &Target, runner: Result<Box<dyn Runner>>) -> Result<Run> {
     let listed = runner.and_then(|runner| runner.run(&["--list"]).map(|cases| (runner, cases)));
     let (runner, listed) = match listed {
         Ok(listed) => listed,

@@ -16,7 +16,7 @@ fn main() {
     let stream = file.append_via_stream().expect("appends");
     send(&stream, &value);
     match arguments.first().map_or("", String::as_str) {
-        "read" => time(times, || assert_eq!(file.read(100, 0).expect("reads").0.len(), 100)),
+        "read" => time(times, || assert_eq!(file.read(bytes as u64, 0).expect("reads").0.len(), bytes)),
         "append" => time(times, || stream.blocking_write_and_flush(&value).expect("writes")),
         "append-sync" => time(times, || {
             stream.blocking_write_and_flush(&value).expect("writes");

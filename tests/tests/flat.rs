@@ -1,0 +1,145 @@
+//! Flat fusing against the ordinary composition: whatever the consumer does, both answer alike and trap alike.
+
+#[path = "flat/hostile.rs"]
+mod hostile;
+#[path = "flat/liar.rs"]
+mod liar;
+#[path = "flat/pair.rs"]
+mod pair;
+#[path = "flat/programs.rs"]
+mod programs;
+
+use anyhow::{Context, Result, ensure};
+use kvfuse_compose::{Interfaces, Settings, Supply, Wire, World, flatten};
+use kvfuse_tests::component;
+use kvfuse_tests::raw::Consumer;
+use pair::Pair;
+use programs::{Program, Random, Tally};
+
+/// Each generation, and the provider that has its shape.
+const GENERATIONS: [(&str, &str); 8] = [
+    ("draft", "keyvalue"),
+    ("draft2", "keyvalue"),
+    ("draft2_optional_pairs", "keyvalue-draft2-optional-pairs"),
+    ("wrpc", "keyvalue"),
+    ("draft_eventual", "keyvalue"),
+    ("v0_1", "keyvalue"),
+    ("v0_1_consume_methods", "keyvalue-v0-1-consume-methods"),
+    ("unversioned", "keyvalue"),
+];
+
+/// How many programs of a kind are run for each generation; a soak sets more.
+fn programs() -> u64 {
+    std::env::var("FLAT_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+}
+
+fn first_seed() -> u64 {
+    std::env::var("FLAT_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+fn compare(generation: &str, provider: &str) -> Result<()> {
+    let consumer = Consumer::of(generation)?;
+    let pair = Pair::new(&consumer.component, &component(provider)?)?;
+    let mut tally = Tally::default();
+    for seed in first_seed()..first_seed() + programs() {
+        for (hostile, calls) in [(0, 400), (25, 60), (150, 60)] {
+            let mut program = Program::new(&consumer, pair.start(None)?, seed, hostile);
+            program.run(calls, &mut tally).with_context(|| format!("seed {seed}, hostile {hostile}"))?;
+        }
+    }
+    // What is compared has to be worth it.
+    for raw in &consumer.functions {
+        // Only a cache with a directory gives vacancies, and there the clock decides what is expired.
+        let other = raw.name.contains("vacancy");
+        ensure!(other || tally.returned.contains_key(&raw.name), "{} never returned: {tally:?}", raw.name);
+    }
+    ensure!(tally.trapped > 20, "only {} programs trapped", tally.trapped);
+    Ok(())
+}
+
+#[test]
+fn random_programs_of_every_generation_answer_and_trap_as_they_do_composed() -> Result<()> {
+    let compared = std::thread::scope(|scope| {
+        let threads = GENERATIONS.map(|(generation, provider)| {
+            scope.spawn(move || compare(generation, provider).with_context(|| generation.to_string()))
+        });
+        threads.map(|thread| thread.join().expect("no panic"))
+    });
+    compared.into_iter().collect::<Result<Vec<()>>>()?;
+    Ok(())
+}
+
+/// Bytes of a consumer are changed. What is still a component is made flat, and then it is checked as always, or refused.
+#[test]
+fn a_component_that_was_changed_is_refused_or_made_flat_and_never_a_panic() -> Result<()> {
+    let provider = component("keyvalue")?;
+    let (mut valid, mut flat) = (0, 0);
+    for name in ["draft2", "wrpc"] {
+        let consumer = Consumer::of(name)?.component;
+        let mut wires = Vec::new();
+        let exports = Interfaces::of(&provider)?.exports;
+        for name in Interfaces::of(&consumer)?.imports.into_iter().filter(|name| exports.contains(name)) {
+            wires.push(Wire { import: name.clone(), export: name });
+        }
+        let mut random = Random(first_seed());
+        for _ in 0..20 * programs() {
+            let mut changed = consumer.clone();
+            for _ in 0..1 + random.below(2) {
+                let at = 8 + random.below(changed.len() - 8);
+                changed[at] = match random.below(3) {
+                    0 => changed[at].wrapping_add(1),
+                    1 => changed[at].wrapping_sub(1),
+                    _ => random.next() as u8,
+                };
+            }
+            if Interfaces::of(&changed).is_err() || World::of(&changed).is_err() {
+                continue;
+            }
+            valid += 1;
+            let supply = Supply { provider: &provider, wires: wires.clone(), settings: Settings::default() };
+            flat += usize::from(flatten(&changed, &[supply]).is_ok());
+        }
+    }
+    ensure!(valid > flat && flat > 0, "{valid} were components, and {flat} of them were made flat");
+    Ok(())
+}
+
+#[test]
+fn a_provider_that_lies_is_found_out_as_it_is_composed() -> Result<()> {
+    liar::compare(first_seed()..first_seed() + 20 * programs())
+}
+
+#[test]
+fn every_number_of_a_handle_does_what_it_does_composed() -> Result<()> {
+    hostile::every_handle_number()
+}
+
+#[test]
+fn a_handle_that_is_dropped_or_given_away_is_gone() -> Result<()> {
+    hostile::a_handle_that_is_gone()
+}
+
+#[test]
+fn an_allocator_that_misbehaves_does_the_harm_that_it_does_composed() -> Result<()> {
+    hostile::every_allocator()
+}
+
+#[test]
+fn values_and_keys_of_every_length_come_through_whole() -> Result<()> {
+    hostile::every_length()
+}
+
+#[test]
+fn what_is_not_utf_8_is_refused_and_everything_else_is_not() -> Result<()> {
+    hostile::every_kind_of_text()
+}
+
+#[test]
+fn the_hosts_handles_of_the_provider_are_out_of_reach() -> Result<()> {
+    hostile::the_providers_own_handles()
+}
+
+#[test]
+fn a_provider_that_traps_ends_both() -> Result<()> {
+    liar::traps()
+}
