@@ -43,7 +43,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
         return explain(options, &subject, plan.as_ref(), provider, &needs);
     }
     if !needs.lacking.is_empty() {
-        return lacking(options, &subject, plan.is_some(), provider, &needs).err();
+        return lacking(options, &subject, plan.as_ref(), provider, &needs).err();
     }
     match plan {
         Some(plan) => {
@@ -78,11 +78,17 @@ fn check(options: &Run, subject: &Subject) -> Result<()> {
 }
 
 /// What wasmtime has and this does not, with the lines that run it there.
-fn lacking(options: &Run, subject: &Subject, unfused: bool, provider: Option<&Provider>, needs: &Needs) -> Refusal {
+fn lacking(
+    options: &Run,
+    subject: &Subject,
+    plan: Option<&Plan>,
+    provider: Option<&Provider>,
+    needs: &Needs,
+) -> Refusal {
     let refusal =
         Refusal::new(options.component.display(), format!("kvfuse run does not provide {}", needs.lacking.join(", ")))
             .with_code(code::NOT_RUN);
-    match lines(options, subject, unfused, provider, needs) {
+    match lines(options, subject, plan, provider, needs) {
         Ok(lines) => refusal.help(format!("wasmtime does:\n{}", lines.trim_end())),
         Err(_) => refusal.note(format!("nor does wasmtime provide {}", needs.unknown.join(", "))),
     }
@@ -95,14 +101,18 @@ fn explain(
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<ExitCode> {
-    print(&lines(options, subject, unfused, provider, needs)?)
+    let lines = lines(options, subject, plan, provider, needs)?;
+    if let Some(plan) = plan {
+        eprintln!("{}", plan.outcome(subject, options.chosen.composed).0.words());
+    }
+    print(&lines)
 }
 
 /// The lines that do the same, as a shell takes them.
 fn lines(
     options: &Run,
     subject: &Subject,
-    unfused: bool,
+    plan: Option<&Plan>,
     provider: Option<&Provider>,
     needs: &Needs,
 ) -> Result<String> {
@@ -130,8 +140,7 @@ fn lines(
             .err();
     };
     let mut text = String::new();
-    if let Some(plan) = plan {
-        eprintln!("{}", plan.outcome(subject, options.chosen.composed).0.words());
+    if plan.is_some() {
         text.push_str(&format!("kvfuse fuse {}{}\n", quote(&file), options.chosen.words()));
     }
     if needs.directory && !options.data.is_dir() {
