@@ -22,6 +22,8 @@ over slices of a hundred operations. Compare figures within a run, never between
 same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; the curve over sizes is
 measured with them too, and everything else with wasmtime's defaults.
 
+*Flat* rows are the same parts as one [flat component](flat.md); those *in memory* are the flat floor.
+
 *Share* is the figure divided by its target: up to 1.00 it is reached.
 ";
 

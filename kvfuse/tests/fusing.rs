@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit};
+use support::{Folder, built, component, consumer_of, consumer_with_io, store_wit, wasmtime};
 
 /// Fuses and returns the file of the provider that was picked.
 #[track_caller]
@@ -192,12 +192,42 @@ fn the_parts_are_in_the_result_byte_for_byte_and_the_exports_stay() {
     let folder = Folder::new();
     let consumer = built("kv_demo.wasm");
     folder.write("app.wasm", &consumer);
-    folder.kvfuse(&["fuse", "app.wasm", "-o", "out.wasm"]).ok();
+    let said = folder.kvfuse(&["fuse", "--composed", "app.wasm", "-o", "out.wasm"]).ok();
+    assert!(said.contains("\n  form        composed, and not flat: --composed was given\n"), "{said}");
     let fused = folder.read("out.wasm");
+    assert_eq!(fused, kvfuse_compose::compose(&consumer, &built("keyvalue.wasm")).unwrap());
     for part in [consumer, built("keyvalue.wasm")] {
         assert!(fused.windows(part.len()).any(|window| window == part));
     }
     assert_eq!(folder.names(), ["app.wasm", "out.wasm"]);
+}
+
+#[test]
+fn a_component_is_made_flat_where_it_can_be_and_its_store_is_recognised() {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let flat = "\n  form        flat: calls of the store stay within one component";
+    assert!(folder.kvfuse(&["inspect", "app.wasm"]).ok().contains(flat));
+    assert!(folder.kvfuse(&["fuse", "app.wasm"]).ok().contains(flat));
+    let fused = folder.read("app.fused.wasm");
+    assert!(
+        kvfuse_compose::nested(&fused).unwrap().iter().all(|part| part.exports.iter().all(|n| !n.contains("keyvalue")))
+    );
+    assert_eq!(fused_with(&fused), "keyvalue.wasm");
+    let said = folder.kvfuse(&["inspect", "--verbose", "app.fused.wasm"]).ok();
+    assert!(said.contains("  key-value   inside: the store files (keyvalue.wasm)\n") && said.contains(flat), "{said}");
+    assert!(said.contains("\nflat, of:\n  consumer kv_demo, ") && said.contains("\n  provider keyvalue, "), "{said}");
+    std::fs::create_dir(folder.path("data")).unwrap();
+    let run = ["run", "--dir", "data::/", "app.fused.wasm"];
+    folder.run(wasmtime().args(run).args(["set", "a", "1"])).ok();
+    assert_eq!(folder.run(wasmtime().args(run).args(["get", "a"])).ok(), "1");
+
+    // Where it cannot be, the reason is given.
+    let said = folder.kvfuse(&["inspect", "app.wasm", "--bucket", "sessions=redis"]).ok();
+    assert!(
+        said.contains("\n  form        composed, and not flat: it has settings fused in, or is for a label\n"),
+        "{said}"
+    );
 }
 
 #[test]

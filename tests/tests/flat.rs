@@ -17,7 +17,7 @@ use pair::Pair;
 use programs::{Program, Random, Tally};
 
 /// Each generation, and the provider that has its shape.
-const GENERATIONS: [(&str, &str); 8] = [
+const GENERATIONS: [(&str, &str); 10] = [
     ("draft", "keyvalue"),
     ("draft2", "keyvalue"),
     ("draft2_optional_pairs", "keyvalue-draft2-optional-pairs"),
@@ -26,6 +26,8 @@ const GENERATIONS: [(&str, &str); 8] = [
     ("v0_1", "keyvalue"),
     ("v0_1_consume_methods", "keyvalue-v0-1-consume-methods"),
     ("unversioned", "keyvalue"),
+    ("spin1", "keyvalue"),
+    ("spin2", "keyvalue"),
 ];
 
 /// How many programs of a kind are run for each generation; a soak sets more.

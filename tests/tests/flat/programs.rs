@@ -85,7 +85,8 @@ impl<'a> Program<'a> {
             let functions = &self.consumer.functions;
             // A program that has no bucket opens one.
             let opening = number == 0 || self.random.below(12) == 0;
-            let opens = |raw: &&Raw| raw.name.ends_with("#open") || raw.name.ends_with("bucket.open-bucket");
+            let opens =
+                |raw: &&Raw| ["#open", "bucket.open-bucket", "store.open"].iter().any(|name| raw.name.ends_with(name));
             let raw = match functions.iter().find(opens) {
                 Some(raw) if opening => raw,
                 _ => &functions[self.random.below(functions.len())],
@@ -132,7 +133,7 @@ impl<'a> Program<'a> {
             }
             Kind::Function { params, result, retptr } => {
                 for (name, ty) in params {
-                    if matches!((name.as_str(), ty), ("identifier" | "name" | "bucket", Type::String)) {
+                    if matches!((name.as_str(), ty), ("identifier" | "name" | "bucket" | "label", Type::String)) {
                         let name = if self.random.below(30) == 0 { ":other:" } else { ":memory:" };
                         let at = self.bytes(name.as_bytes());
                         core.extend([u64::from(at), name.len() as u64]);
