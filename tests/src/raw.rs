@@ -10,7 +10,7 @@ use std::fmt::Write;
 use wasmtime::component::Val;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
-use wit_parser::{Function, PackageId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId};
+use wit_parser::{Function, InterfaceId, PackageId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldItem};
 
 /// Where its memory is free for arguments. What it allocates comes behind.
 pub const SCRATCH: std::ops::Range<u32> = 0x100..0x1_8000;
@@ -124,7 +124,7 @@ impl Consumer {
                 TypeOwner::Interface(interface) => resolve.interfaces[interface].package != Some(*package),
                 _ => true,
             };
-            for interface in resolve.packages[*package].interfaces.values().copied() {
+            for interface in interfaces(&resolve, *package) {
                 let name = resolve.id_of(interface).context("a name")?;
                 for function in resolve.interfaces[interface].functions.values() {
                     if !passes(&resolve, function, &elsewhere) {
@@ -149,6 +149,19 @@ impl Consumer {
     pub fn function(&self, name: &str) -> &Raw {
         self.functions.iter().find(|raw| raw.name.ends_with(name)).expect("a function of this name")
     }
+}
+
+/// The interfaces of a package that a consumer imports: those of its world `imports`, where it has one.
+fn interfaces(resolve: &Resolve, package: PackageId) -> Vec<InterfaceId> {
+    let package_of = &resolve.packages[package];
+    let Some(world) = package_of.worlds.get("imports") else {
+        return package_of.interfaces.values().copied().collect();
+    };
+    let of_package = |item: &WorldItem| match item {
+        WorldItem::Interface { id, .. } if resolve.interfaces[*id].package == Some(package) => Some(*id),
+        _ => None,
+    };
+    resolve.worlds[*world].imports.values().filter_map(of_package).collect()
 }
 
 /// A component of a core module's text and its world.

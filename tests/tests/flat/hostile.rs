@@ -3,7 +3,7 @@
 use crate::pair::{Ended, Pair, Running};
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::component;
-use kvfuse_tests::raw::{Consumer, Misbehaviour, Raw, SCRATCH};
+use kvfuse_tests::raw::{Consumer, MEMORY, Misbehaviour, Raw, SCRATCH};
 
 /// Where results go.
 const RESULT: u32 = 0x1_0000;
@@ -201,6 +201,21 @@ pub fn every_kind_of_text() -> Result<()> {
         }
     }
     ensure!(refused > 1000, "only {refused} were refused");
+    Ok(())
+}
+
+/// Nothing, at a place that is not there: no byte is read, and still the place has to exist.
+pub fn nothing_at_every_place() -> Result<()> {
+    let (consumer, pair) = draft2()?;
+    for name in ["bucket.exists", "delete-many"] {
+        for place in [0, MEMORY - 4, MEMORY, MEMORY + 4, 0x8000_0000, u32::MAX - 3] {
+            let mut shop = Shop::open(&consumer, pair.start(None)?, ":memory:")?;
+            let core = [u64::from(shop.bucket), u64::from(place), 0, u64::from(RESULT)];
+            let ended =
+                shop.running.call(consumer.function(name), &core).with_context(|| format!("{name}{core:x?}"))?;
+            ensure!((ended == Ended::Trapped) == (place > MEMORY), "{name}{core:x?} ended with {ended:?}");
+        }
+    }
     Ok(())
 }
 
