@@ -163,10 +163,7 @@ impl Running {
     fn begin<P: Watching>(&mut self) -> Result<Box<dyn Watch>> {
         let kept = match &self.position {
             Some(position) => Some(position.clone()),
-            None => match self.kept_in.get(&self.key)? {
-                Some(bytes) => Some(String::from_utf8(bytes).unwrap_or_default()),
-                None => None,
-            },
+            None => self.kept_in.get(&self.key)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default()),
         };
         let Some(kept) = kept else {
             let mut watch = self.bucket.watch(&self.prefix, From::Now)?;
