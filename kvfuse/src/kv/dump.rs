@@ -310,6 +310,7 @@ mod tests {
         writer.pairs(&[("a".into(), b"1".to_vec()), ("ü\0".into(), vec![0xff, 0])]).unwrap();
         writer.position("17").unwrap();
         writer.pairs(&[(String::new(), Vec::new())]).unwrap();
+        writer.expiring(&[Expiring { pair: ("soon".into(), b"2".to_vec()), ends: 1_795_000_000_000 }]).unwrap();
         writer.bucket("empty").unwrap();
         writer.end().unwrap()
     }
@@ -321,6 +322,9 @@ mod tests {
             blocks.push(match block {
                 Block::Bucket(name) => name,
                 Block::Pairs(pairs) => format!("{pairs:?}"),
+                Block::Expiring(all) => {
+                    format!("{:?}", all.iter().map(|one| (&one.pair, one.ends)).collect::<Vec<_>>())
+                }
                 Block::Position(cursor) => cursor,
             });
         }
@@ -329,8 +333,15 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let expected =
-            ["default", r#"[("a", [49]), ("ü\0", [255, 0])]"#, "17", r#"[("", [])]"#, "empty"].map(str::to_string);
+        let expected = [
+            "default",
+            r#"[("a", [49]), ("ü\0", [255, 0])]"#,
+            "17",
+            r#"[("", [])]"#,
+            r#"[(("soon", [50]), 1795000000000)]"#,
+            "empty",
+        ]
+        .map(str::to_string);
         assert_eq!(read(&example()).unwrap(), expected);
     }
 

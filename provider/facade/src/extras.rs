@@ -160,10 +160,18 @@ impl Running {
         Ok((name.to_string(), Self { bucket, prefix, kept_in, key, watch: None, first: None, position: None }))
     }
 
+    /// A position that was kept. One that cannot be read is an error: to begin anew would leave changes out.
+    fn text(&self, bytes: Vec<u8>) -> Result<String> {
+        String::from_utf8(bytes).map_err(|_| {
+            let message = format!("the position kept for the watch {} is not as it was written", self.key);
+            Error::new(Kind::Damaged, message)
+        })
+    }
+
     fn begin<P: Watching>(&mut self) -> Result<Box<dyn Watch>> {
         let kept = match &self.position {
             Some(position) => Some(position.clone()),
-            None => self.kept_in.get(&self.key)?.map(|bytes| String::from_utf8(bytes).unwrap_or_default()),
+            None => self.kept_in.get(&self.key)?.map(|bytes| self.text(bytes)).transpose()?,
         };
         let Some(kept) = kept else {
             let mut watch = self.bucket.watch(&self.prefix, From::Now)?;

@@ -70,7 +70,7 @@ fn options(request: &Request<'_>, deadline: Moment, pause: Duration) -> RequestO
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(nanoseconds(request.connect_deadline));
     let _ = options.set_first_byte_timeout(nanoseconds(deadline));
-    let _ = options.set_between_bytes_timeout(nanoseconds(deadline + pause));
+    let _ = options.set_between_bytes_timeout(nanoseconds(std::ops::Add::add(deadline, pause)));
     options
 }
 
