@@ -9,7 +9,8 @@ use std::process::Command;
 use support::{Folder, Ran};
 
 fn files() -> Vec<String> {
-    kvfuse_table::shipped().map(|artefact| artefact.file()).collect()
+    let providers = kvfuse_table::shipped().map(|artefact| artefact.file());
+    providers.chain(kvfuse_table::RUNNERS.iter().map(|runner| runner.file())).collect()
 }
 
 /// A clone with kvfuse/, components/ and provider/, and a folder for programs in place of the PATH.
