@@ -95,7 +95,7 @@ fn what_is_written_through_one_generation_is_read_through_every_other_in_the_sam
 #[test]
 fn a_call_whose_signature_has_no_error_cannot_fail_except_for_get_keys_which_traps() -> Result<()> {
     // Of each interface. What the cache's functions come to is in their futures, which have an error; all others make a
-    // resource, give what the instance knows already, or close what may not be open.
+    // resource, give what the instance knows already, close what may not be open, wait, or write a line of a log.
     const KNOWN: &[&str] = &[
         "batch get-keys",
         "cache [method]future-exists-result.listen-to-future-exists-result",
@@ -109,6 +109,8 @@ fn a_call_whose_signature_has_no_error_cannot_fail_except_for_get_keys_which_tra
         "cache get-or-set",
         "cache set",
         "key-value close",
+        "subscription pause",
+        "subscription say",
         "types [method]incoming-value.size",
         "types [static]outgoing-value.new-outgoing-value",
         "wasi-cloud-error [method]error.trace",
