@@ -155,7 +155,8 @@ impl<D: Directory> Tree<D> {
         self.collect(old, &files);
         // Litter goes along: of an instance that died between raising the log and this, one generation ago, and of one
         // that died before it raised the log, while others went on.
-        for generation in oldest.min(known.max(oldest.saturating_sub(MOST_LITTER))).saturating_sub(1)..=generation {
+        let known = known.clamp(oldest.saturating_sub(MOST_LITTER), oldest);
+        for generation in known.saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
         }
         Ok(())
