@@ -12,6 +12,7 @@ use kvfuse_compose::{
     renames, without_imports,
 };
 use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES, WATCH, WATCH_NAME};
+use std::borrow::Cow;
 
 pub struct Plan {
     /// All that will be inside, as one.
@@ -97,51 +98,60 @@ impl Plan {
 
     /// The fused component and its form: flat where that is right, unless it must be `composed`.
     pub fn fuse(&self, subject: &Subject, composed: bool) -> Result<(Vec<u8>, Form)> {
-        let failed = |e: kvfuse_compose::Error| {
-            Box::new(
-                Refusal::new(subject.path.display(), format!("fusing with {} failed", self.provider.title()))
-                    .note(chain(&e))
-                    .help("please report this: every function fits, so it should have worked"),
-            )
+        let providers = self.providers(subject)?;
+        let supplies = self.supplies(&providers);
+        let form = match self.flat(subject, &supplies, composed) {
+            Ok(flat) => return Ok((flat, Form::flat())),
+            Err(form) => form,
         };
-        let providers = self.parts.iter().map(|part| without_imports(&part.provider.bytes, &part.absent()));
-        let providers = providers.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        let supplies: Vec<_> = self
-            .parts
-            .iter()
-            .zip(&providers)
-            .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
-            .collect();
-        if let Some(Calls { component, wires, part }) = &self.runner {
-            let runner = Runner { component, calls: wires.clone(), supply: *part };
-            let fused = connect_runner(&subject.bytes, &supplies, &runner).map_err(failed)?;
-            return Ok((fused, Form::with_a_runner()));
-        }
-        let form = match composed {
-            true => Form::asked(),
-            false => match flatten(&subject.bytes, &supplies) {
-                Ok(flat) => return Ok((flat, Form::flat())),
-                Err(reason) => Form::composed(&reason),
-            },
+        let fused = match &self.runner {
+            None => connect_all(&subject.bytes, &supplies),
+            Some(Calls { component, wires, part }) => {
+                let runner = Runner { component, calls: wires.clone(), supply: *part };
+                connect_runner(&subject.bytes, &supplies, &runner)
+            }
         };
-        Ok((connect_all(&subject.bytes, &supplies).map_err(failed)?, form))
+        Ok((fused.map_err(|e| self.failed(subject, &e))?, form))
     }
 
     /// The form that fusing gives, and what the fused component will import.
-    pub fn outcome(&self, subject: &Subject, composed: bool) -> (Form, Vec<Item>) {
-        if composed {
-            return (Form::asked(), self.imports_after(subject));
-        }
-        let supplies = self.parts.iter().map(|part| Supply {
-            provider: &part.provider.bytes,
-            wires: part.wires.clone(),
-            settings: part.settings.clone(),
-        });
-        match flatten(&subject.bytes, &supplies.collect::<Vec<_>>()) {
+    pub fn outcome(&self, subject: &Subject, composed: bool) -> Result<(Form, Vec<Item>)> {
+        let providers = self.providers(subject)?;
+        Ok(match self.flat(subject, &self.supplies(&providers), composed) {
             // Its imports keep the versions of their parts, or get others.
             Ok(flat) => (Form::flat(), World::of(&flat).map_or_else(|_| self.imports_after(subject), |w| w.imports)),
-            Err(reason) => (Form::composed(&reason), self.imports_after(subject)),
+            Err(form) => (form, self.imports_after(subject)),
+        })
+    }
+
+    /// The flat component, or the form that it has instead.
+    fn flat(&self, subject: &Subject, supplies: &[Supply<'_>], composed: bool) -> std::result::Result<Vec<u8>, Form> {
+        match (&self.runner, composed) {
+            (Some(_), _) => Err(Form::with_a_runner()),
+            (None, true) => Err(Form::asked()),
+            (None, false) => flatten(&subject.bytes, supplies).map_err(|reason| Form::composed(&reason)),
         }
+    }
+
+    /// The providers of the parts, without what they import for stores that they are not used for.
+    fn providers(&self, subject: &Subject) -> Result<Vec<Cow<'_, [u8]>>> {
+        self.parts.iter().map(|part| part.bytes().map_err(|e| self.failed(subject, &e))).collect()
+    }
+
+    fn supplies<'a>(&self, providers: &'a [Cow<'_, [u8]>]) -> Vec<Supply<'a>> {
+        self.parts
+            .iter()
+            .zip(providers)
+            .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
+            .collect()
+    }
+
+    fn failed(&self, subject: &Subject, e: &kvfuse_compose::Error) -> Box<Refusal> {
+        Box::new(
+            Refusal::new(subject.path.display(), format!("fusing with {} failed", self.provider.title()))
+                .note(chain(e))
+                .help("please report this: every function fits, so it should have worked"),
+        )
     }
 
     /// What the component will import if it is composed; [`connect_all`] checks it.
@@ -165,6 +175,13 @@ impl Plan {
 }
 
 impl Part {
+    fn bytes(&self) -> std::result::Result<Cow<'_, [u8]>, kvfuse_compose::Error> {
+        match self.absent() {
+            absent if absent.is_empty() => Ok(Cow::Borrowed(&self.provider.bytes)),
+            absent => without_imports(&self.provider.bytes, &absent).map(Cow::Owned),
+        }
+    }
+
     /// What the provider imports for stores that it is not used for.
     fn absent(&self) -> Vec<String> {
         if !self.provider.routes() {

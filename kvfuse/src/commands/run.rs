@@ -103,7 +103,7 @@ fn explain(
 ) -> Result<ExitCode> {
     let lines = lines(options, subject, plan, provider, needs)?;
     if let Some(plan) = plan {
-        eprintln!("{}", plan.outcome(subject, options.chosen.composed).0.words());
+        eprintln!("{}", plan.outcome(subject, options.chosen.composed)?.0.words());
     }
     print(&lines)
 }
