@@ -2,7 +2,7 @@
 
 use crate::counting;
 use crate::fused::Fused;
-use crate::guests::Guests;
+use crate::guests::{Guest, Guests};
 use crate::row::{Row, us};
 use anyhow::Result;
 use kvfuse_curve::contender::{Contender, Native, Peer};
@@ -10,20 +10,32 @@ use kvfuse_curve::drive::{Figures, Pace, curve};
 use kvfuse_curve::table::thousands;
 
 const KVFUSE: &str = "kvfuse";
+const COMPOSED: &str = "kvfuse, composed";
 const SQLITE: &str = "SQLite";
+
+/// Above so many keys filling takes many minutes for each store. So fewer stores are filled, and the rest of the keys is
+/// put in by batches after so many seconds.
+const MANY: usize = 1_000_000;
+const BELOW_MANY: [&str; 2] = [COMPOSED, "redb"];
+const FILL: usize = 30;
 
 /// Measures it. `native` adds the file store without wasm; `only` is what the names of the stores have to contain.
 pub fn measure(guests: &Guests, native: bool, only: &str, sizes: &[usize], pace: Pace) -> Result<Vec<Figures>> {
     counting::install()?;
-    let fused = Fused::new(KVFUSE, guests, None)?;
+    let fused = Fused::new(KVFUSE, guests, Guest::OursFlatLean)?;
+    let composed = Fused::new(COMPOSED, guests, Guest::OursLean)?;
     let larger = fused.with_memory("kvfuse, memory 512M", "512M");
     let file_store = Native { memory: None };
-    let mut contenders: Vec<&dyn Contender> = vec![&fused, &larger, &Peer::Sqlite, &Peer::Redb];
+    let mut contenders: Vec<&dyn Contender> = vec![&fused, &larger, &composed, &Peer::Sqlite, &Peer::Redb];
     if native {
         contenders.push(&file_store);
     }
     contenders.retain(|contender| contender.name().contains(only));
-    curve(&contenders, sizes, pace)
+    let (few, many): (Vec<usize>, Vec<usize>) = sizes.iter().partition(|keys| **keys <= MANY);
+    let mut all = curve(&contenders, &few, pace)?;
+    contenders.retain(|contender| !BELOW_MANY.contains(&contender.name()));
+    all.extend(curve(&contenders, &many, Pace { fill: pace.fill.min(FILL), ..pace })?);
+    Ok(all)
 }
 
 /// The targets at each size, beside SQLite and beside the smallest size.

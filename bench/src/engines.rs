@@ -1,5 +1,6 @@
 //! The networked providers beside the bare exchange: what they add to it.
 
+use crate::guests::{LEAN, STALE};
 use crate::row::{CLIENT, FLOOR, KVFUSE, Row, step, us};
 use anyhow::{Context, Result, ensure};
 use kvfuse_bench_guest::requests::{self, BATCH};
@@ -32,13 +33,14 @@ impl Engine {
         Ok(Self { folder, name, port, setting, times })
     }
 
-    fn run(&self, component: &str, arguments: &[String]) -> Result<f64> {
+    fn run(&self, component: &str, options: &[&str], arguments: &[String]) -> Result<f64> {
         let path: PathBuf = self.folder.path().join(component).with_extension("wasm");
         let mut command = command_line()?;
         // The bare guest imports what both engines need, so everything runs with the flags of both.
         command
             .args(["run", "-S", "inherit-network", "-S", "http"])
             .args(["--env", &self.setting])
+            .args(options)
             .arg(path)
             .args(arguments);
         let output = command.output()?;
@@ -49,12 +51,18 @@ impl Engine {
 
     fn fused(&self, operation: &str) -> Result<f64> {
         let arguments = [operation, &self.times.to_string(), "1000", "100"].map(str::to_string);
-        self.run("fused", &arguments)
+        self.run("fused", &[], &arguments)
+    }
+
+    /// A get of what this instance has seen, which asks nobody.
+    fn remembered(&self) -> Result<f64> {
+        let arguments = ["get", "100000", "1000", "100"].map(str::to_string);
+        self.run("fused", &[&["--env", STALE][..], &LEAN].concat(), &arguments)
     }
 
     fn bare(&self, operation: &str) -> Result<f64> {
         let arguments = [self.name, operation, &self.times.to_string(), &self.port.to_string()].map(str::to_string);
-        self.run("exchange", &arguments)
+        self.run("exchange", &[], &arguments)
     }
 
     /// Get and set beside the bare exchange; batches beside one get and beside the bare exchange of the same bytes.
@@ -92,6 +100,8 @@ impl Engine {
             };
             rows.push(row.pictured([(KVFUSE, ours), (FLOOR, bare), (CLIENT, native)]));
         }
+        let get = self.remembered()?;
+        rows.push(Row::at_most(format!("{} get, bounded staleness", self.name), us(get), get, 600.0, "0.6 µs"));
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The figures of a small store, their baselines and their targets.
 
-use crate::guests::{Guest, Guests};
+use crate::guests::{Guest, Guests, STALE};
 use crate::row::{FILES, FLOOR, HOST, KVFUSE, Row, SQLITE, WAL, step, us};
 use crate::{engines, native};
 use anyhow::{Context, Result};
@@ -47,6 +47,7 @@ impl Bench<'_> {
         let (host_get, host_set) = (run(Guest::Host, &[], "get")?, run(Guest::Host, &[], "set")?);
         let lean = [run(Guest::OursLean, &[], "get")?, run(Guest::OursLean, &[], "set")?];
         let lean_floor = [run(Guest::FloorLean, &[], "get")?, run(Guest::FloorLean, &[], "set")?];
+        let remembered = [run(Guest::OursFlatLean, &[STALE], "get")?, run(Guest::OursLean, &[STALE], "get")?];
         let (read, append) =
             (self.time(Guest::Calls, &[], &["read", &times])?, self.time(Guest::Calls, &[], &["append", &times])?);
         step("native peers");
@@ -101,6 +102,9 @@ impl Bench<'_> {
             let row = Row::at_most(names[n], told, lean[n], ours, "faster than with the defaults");
             self.rows.push(row.pictured([(KVFUSE, lean[n]), (FLOOR, lean_floor[n])]));
         }
+
+        let told = format!("{}; composed {}", us(remembered[0]), us(remembered[1]));
+        self.rows.push(Row::at_most("get, bounded staleness", told, remembered[0], 600.0, "0.6 µs"));
 
         step("full durability");
         let few = self.times(4_000).to_string();

@@ -14,19 +14,20 @@ use std::rc::Rc;
 pub struct Fused<'a> {
     name: &'static str,
     guests: &'a Guests,
+    guest: Guest,
     program: Rc<Program>,
     /// What `KEYVALUE_MEMORY` is set to.
     memory: Option<&'static str>,
 }
 
 impl<'a> Fused<'a> {
-    pub fn new(name: &'static str, guests: &'a Guests, memory: Option<&'static str>) -> Result<Self> {
-        Ok(Self { name, guests, program: Rc::new(Program::new(&guests.bytes(Guest::Ours)?)?), memory })
+    pub fn new(name: &'static str, guests: &'a Guests, guest: Guest) -> Result<Self> {
+        Ok(Self { name, guests, guest, program: Rc::new(Program::new(&guests.bytes(guest)?)?), memory: None })
     }
 
     /// The same component with another `KEYVALUE_MEMORY`.
     pub fn with_memory(&self, name: &'static str, memory: &'static str) -> Self {
-        Self { name, guests: self.guests, program: self.program.clone(), memory: Some(memory) }
+        Self { name, program: self.program.clone(), memory: Some(memory), ..*self }
     }
 
     /// Runs it under the library and returns the last number it printed and its peak memory.
@@ -60,7 +61,7 @@ impl Contender for Fused<'_> {
         let settings: Vec<String> = self.memory.iter().map(|bytes| format!("KEYVALUE_MEMORY={bytes}")).collect();
         let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
         let arguments = ["session", &shape.keys.to_string(), shape.sizes];
-        let mut command = self.guests.command(Guest::OursLean, folder, &settings, &arguments)?;
+        let mut command = self.guests.command(self.guest, folder, &settings, &arguments)?;
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().context("its input")?;
         let output = BufReader::new(child.stdout.take().context("its output")?);

@@ -7,6 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
+/// The options that `kvfuse inspect` prints: without the machinery for asynchronous calls.
+pub const LEAN: [&str; 4] = ["-S", "p3=n", "-W", "concurrency-support=n"];
+
+/// Bounded staleness for as long as it can be.
+pub const STALE: &str = "KEYVALUE_STALE_MS=3600000";
+
 /// The timed consumers: fused with the file provider, fused with the floor, and alone for wasmtime's own host.
 pub struct Guests {
     folder: TempDir,
@@ -25,6 +31,8 @@ pub enum Guest {
     FloorLean,
     /// `bench` and the file provider, made flat.
     OursFlat,
+    /// The same with these options: what `kvfuse run` runs.
+    OursFlatLean,
     /// `bench` and the provider that answers from memory, made flat.
     FloorFlat,
     /// `bench` alone: wasmtime's own `-S keyvalue` answers.
@@ -60,7 +68,7 @@ impl Guests {
         let name = match guest {
             Guest::Ours | Guest::OursLean => "ours",
             Guest::Floor | Guest::FloorLean => "floor",
-            Guest::OursFlat => "ours-flat",
+            Guest::OursFlat | Guest::OursFlatLean => "ours-flat",
             Guest::FloorFlat => "floor-flat",
             Guest::Host => "host",
             Guest::Swap => "swap",
@@ -81,8 +89,8 @@ impl Guests {
         if matches!(guest, Guest::Host) {
             command.args(["-S", "keyvalue"]);
         }
-        if matches!(guest, Guest::OursLean | Guest::FloorLean) {
-            command.args(["-S", "p3=n", "-W", "concurrency-support=n"]);
+        if matches!(guest, Guest::OursLean | Guest::FloorLean | Guest::OursFlatLean) {
+            command.args(LEAN);
         }
         for setting in settings {
             command.args(["--env", setting]);

@@ -32,6 +32,7 @@ use lexopt::{Arg, ValueExt};
 const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
+       kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
        kvfuse-bench --engines                           Redis and etcd only
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
@@ -43,6 +44,7 @@ usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/
 struct Options {
     quick: bool,
     curve: bool,
+    rows: bool,
     engines: bool,
     native: bool,
     write: bool,
@@ -57,6 +59,7 @@ fn options() -> Result<Option<Options>> {
         match argument {
             Arg::Long("quick") => options.quick = true,
             Arg::Long("curve") => options.curve = true,
+            Arg::Long("rows") => options.rows = true,
             Arg::Long("engines") => options.engines = true,
             Arg::Long("native") => options.native = true,
             Arg::Long("write") => options.write = true,
@@ -89,6 +92,9 @@ fn main() -> Result<()> {
     if !options.curve {
         rows = figures::measure(&guests, quick)?;
         println!("\n{}", page::terminal(&rows));
+        if options.rows {
+            return page::write_rows(&rows);
+        }
     }
     let sizes =
         options.sizes.unwrap_or_else(|| if quick { vec![1_000, 100_000] } else { vec![1_000, 100_000, 1_000_000] });

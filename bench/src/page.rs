@@ -36,10 +36,11 @@ key are those of all files, keys of 12 bytes and (after the rounds) counters inc
 SQLite: WAL, synchronous=NORMAL, prepared statements, its default cache of 2 MB, each operation a transaction of its own.
 As with kvfuse's default, a write outlives its process and may be lost in a power cut. redb: its default cache of 1 GiB;
 single writes are committed with `Durability::None`, so that they do not outlive their process, and every 10,000th
-durably. Both run natively. kvfuse is run with the options that `kvfuse inspect` prints, and has its default memory, or
-`KEYVALUE_MEMORY=512M` where that is said.
+durably. Both run natively. kvfuse is what `kvfuse run` runs: fused flat, with the options that `kvfuse inspect` prints; or fused with `--composed`
+where that is said. It has its default memory, or `KEYVALUE_MEMORY=512M`.
 
-`make bench-sizes` adds 10,000,000 keys. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
+`make bench-sizes` adds 10,000,000 keys, for kvfuse and SQLite. There a filling is the mean over its first 30 seconds, when
+the store is still smaller; batches put the rest in. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
 same curve in a minute, with the store linked natively.
 ";
 
@@ -83,14 +84,25 @@ fn curve(all: &[Figures]) -> Result<String> {
 
 /// Writes docs/bench.md and its pictures.
 pub fn write(rows: &[Row], all: &[Figures]) -> Result<()> {
-    let head = format!(
+    let head = head(rows)?;
+    put("bench-curve.svg", &chart::curve(all))?;
+    put("bench.md", &(head + &curve(all)?))
+}
+
+/// Writes everything in docs/bench.md that comes before the curve, and its picture.
+pub fn write_rows(rows: &[Row]) -> Result<()> {
+    let page = std::fs::read_to_string(path("bench.md"))?;
+    let (_, curve) = page.split_once(CURVE).context("docs/bench.md has no curve: run `make bench`")?;
+    put("bench.md", &format!("{}{CURVE}{curve}", head(rows)?))
+}
+
+fn head(rows: &[Row]) -> Result<String> {
+    put("bench.svg", &chart::peers(rows))?;
+    Ok(format!(
         "# Benchmarks\n\n{}\n\n{HEAD}\n![kvfuse and its peers in microseconds](bench.svg)\n\n{}\n",
         machine()?,
         markdown(rows)
-    );
-    put("bench.svg", &chart::peers(rows))?;
-    put("bench-curve.svg", &chart::curve(all))?;
-    put("bench.md", &(head + &curve(all)?))
+    ))
 }
 
 /// Replaces the curve in docs/bench.md and its picture.

@@ -81,7 +81,7 @@ impl Bench<'_> {
         step("values of 10 bytes to 1 MiB in one bucket");
         let keys = if self.quick { 2_000 } else { 20_000 };
         let (rounds, round) = if self.quick { (3, 100) } else { (9, 400) };
-        let contender = Fused::new("kvfuse", self.guests, None)?;
+        let contender = Fused::new("kvfuse", self.guests, Guest::OursLean)?;
         let folders = [scratch()?, scratch()?];
         let mut stores = Vec::new();
         for (folder, sizes) in folders.iter().zip(["small", "mixed"]) {

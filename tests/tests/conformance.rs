@@ -74,10 +74,13 @@ fn main() -> Result<()> {
                 Ok(check(&target, guest)?)
             }));
             let name = format!("{}_made_flat_does_with_{}_exactly_what_it_promises", flat.name, guest.name);
-            trials.push(Trial::test(name.clone(), move || {
+            // The adapter is the same for every store, so one store is enough for each change; `make conformance` runs all.
+            let rest = flat.store != Some("files") && guest.name != "draft2";
+            let trial = Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::of(&name);
                 Ok(check_flat(&flat, guest)?)
-            }));
+            });
+            trials.push(trial.with_ignored_flag(rest));
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

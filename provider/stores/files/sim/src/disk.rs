@@ -6,7 +6,7 @@
 
 use crate::data::{Choose, Data};
 use crate::director::Director;
-use crate::open::SimDirectory;
+use crate::open::{SimDirectory, restart_count};
 use kvfuse_transport::files::{FileError, Result};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -71,6 +71,7 @@ pub struct Disk(Rc<RefCell<Vec<Node>>>);
 
 impl Default for Disk {
     fn default() -> Self {
+        restart_count();
         Self(Rc::new(RefCell::new(vec![Node::Directory(Entries::default())])))
     }
 }

@@ -6,7 +6,7 @@ use crate::director::{Call, Director, Killed, Verdict};
 use crate::disk::{Disk, Entries, Index, Node};
 use kvfuse_transport::files::{Directory, File, FileError, Open, Result};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -35,11 +35,25 @@ fn tell(told: &Told, index: Index, failures: u64) -> Result<()> {
     if failures > known { Err(FileError::Io) } else { Ok(()) }
 }
 
+/// Calls on one disk, far more than any test makes: a store that goes on calling forever fails its test.
+const MOST_CALLS: u64 = 1 << 30;
+
+thread_local! {
+    static CALLS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts from zero, for a new disk.
+pub fn restart_count() {
+    CALLS.set(0);
+}
+
 fn judge(director: &dyn Director, call: Call, path: &str) -> Result<Verdict> {
     // An instance that is killed does nothing any more: its destructors are only run here.
     if std::thread::panicking() {
         return Err(FileError::Io);
     }
+    CALLS.set(CALLS.get() + 1);
+    assert!(CALLS.get() < MOST_CALLS, "the store makes calls without end, the last one {call:?} of {path:?}");
     match director.judge(call, path) {
         Verdict::Fail(error) => Err(error),
         Verdict::Kill => std::panic::resume_unwind(Box::new(Killed)),
