@@ -110,7 +110,7 @@ bench: bench-guests ## speed beside peers, measured in one run (some minutes): d
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 
 SIZES := 1000,100000,1000000,10000000
-bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (half an hour or more, 20 GB of disk): its section of docs/bench.md
+bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (half an hour or more, 20 GB of disk): its section of docs/bench.md; BENCH_DIR=/dev/shm takes the disk out
 	$(call say,measuring)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench --curve --write --sizes $(SIZES) $(BENCH)
 

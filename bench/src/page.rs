@@ -28,8 +28,8 @@ measured with them too, and everything else with wasmtime's defaults.
 ";
 
 const ABOUT_CURVE: &str = "
-One instance, values of 100 bytes, keys in random order. Every store is filled and stays open; then rounds of the stores
-alternate. A figure is the mean over a round, splits and checkpoints included, and the median of the rounds. Filling sets
+One instance, values of 100 bytes, keys in random order. Every store is filled and stays open; its files are read
+once, and then rounds of the stores alternate. A figure is the mean over a round, splits and checkpoints included, and the median of the rounds. Filling sets
 each key once, in an operation of its own. Counters are a tenth as many as keys and lie in the same bucket. The bytes per
 key are those of all files, keys of 12 bytes and (after the rounds) counters included.
 

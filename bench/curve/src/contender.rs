@@ -122,14 +122,15 @@ impl Contender for Peer {
     }
 }
 
-/// A folder for a store, below the build folder: the system's temporary folder may be in memory.
+/// A folder for a store: in the one that `BENCH_DIR` names, or below the build folder, as the system's temporary folder
+/// may be in memory.
 ///
 /// # Errors
 /// Of the file system.
 pub fn scratch() -> Result<TempDir> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
-    let folder = target.join("bench");
+    let folder = std::env::var_os("BENCH_DIR").map_or_else(|| target.join("bench"), PathBuf::from);
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     Ok(tempfile::tempdir_in(folder)?)
 }

@@ -80,6 +80,8 @@ struct Running<'a> {
 
 fn at(contenders: &[&dyn Contender], shape: Shape, pace: Pace) -> Result<Vec<Figures>> {
     let mut running = contenders.iter().map(|contender| fill(*contender, shape, pace)).collect::<Result<Vec<_>>>()?;
+    // While others are filled, the system may drop the files of the first ones from its memory.
+    running.iter().try_for_each(|store| read_all(store.folder.path()))?;
     step(&format!("{} keys: rounds", shape.keys));
     for round in 0..=pace.rounds {
         for (n, operation) in OPERATIONS.iter().enumerate() {
@@ -150,6 +152,19 @@ pub fn size(folder: &Path) -> Result<f64> {
         sum += if data.is_dir() { size(&entry.path())? } else { data.len() as f64 };
     }
     Ok(sum)
+}
+
+/// Reads the files below a folder, so that the system has them in its memory.
+fn read_all(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_all(&path)?;
+        } else {
+            std::io::copy(&mut std::fs::File::open(path)?, &mut std::io::sink())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reports progress.
