@@ -125,7 +125,7 @@ impl Contender for Peer {
 /// A folder for a store, below the build folder: the system's temporary folder may be in memory.
 ///
 /// # Errors
-/// Of the file system.
+/// If the file system fails.
 pub fn scratch() -> Result<TempDir> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
