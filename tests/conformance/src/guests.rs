@@ -20,7 +20,7 @@ pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u
         None => {
             let inside = EMBEDDED.iter().find(|(name, _)| *name == guest.name).map(|(_, bytes)| Cow::Borrowed(*bytes));
             inside
-                .with_context(|| format!("the guest {} is not in this program: build it with make conformance-guests", guest.name))?
+                .with_context(|| format!("the guest {} is not included: make conformance-guests builds it", guest.name))?
         }
     };
     let (package, version) = guest.package.split_once('@').unwrap_or((guest.package, ""));
