@@ -12,7 +12,7 @@
 //! ```
 //! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
 //! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
-//! segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is appended again
+//! segment, so that a bucket whose files are gone is distinguished from one that is new. After a failed sync it is appended again
 //! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not
 //! read the logs of all nodes on its way. The logs are what counts.
 
@@ -204,7 +204,7 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
-                // What was dropped will not last; this will, unless it is torn. Behind another one it would not count.
+                // What was dropped will not last; this will, unless it is torn. After another one it would not count.
                 let before = all(&file)?.len();
                 file.append(&encode(&anchor.random, AGAIN, 0)).map_err(failed)?;
                 let after = all(&file)?;

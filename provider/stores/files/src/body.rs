@@ -1,7 +1,7 @@
 //! Values that pass as host streams: the host writes them to a file, which then becomes the value's own.
 //!
 //! A body is a file in the directory `bodies` of the store. Storing it moves the file to where value files are, and
-//! appends a record that names it and its size at that moment: so what is written to the stream later is behind the
+//! appends a record that names it and its size at that moment: so what is written to the stream later is after the
 //! value's end, and before the record nobody sees anything. A body that is dropped removes its file; one whose instance
 //! was killed leaves it, and nothing ever reads it.
 

@@ -44,7 +44,7 @@ impl Pages {
         self.base.limit(most - self.index.bytes);
     }
 
-    /// Whether a page of a base, which is not here, is better read with those behind it: there is room for them, and
+    /// Whether a page of a base, which is not here, is better read with those after it: there is room for them, and
     /// more than a few pages are needed.
     pub fn is_filling(&mut self) -> bool {
         self.missed = self.missed.saturating_add(1);

@@ -30,11 +30,11 @@ pub struct Config {
     pub durability: Durability,
     /// About how many bytes of the store are kept in memory. One segment always is.
     pub memory: usize,
-    /// Bytes behind the base of a segment at which it is compacted, if its base is not much larger.
+    /// Bytes after the base of a segment at which it is compacted, if its base is not much larger.
     pub segment: u64,
     /// Bytes of a base from which its segment is split rather than compacted.
     pub split: u64,
-    /// Bytes behind the base, or the last index, at which a segment with a larger base gets an index.
+    /// Bytes after the base, or the last index, at which a segment with a larger base gets an index.
     pub index: u64,
     /// Bytes of the longest value that is kept with its key.
     pub small: usize,

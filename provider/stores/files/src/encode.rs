@@ -5,7 +5,7 @@ use crate::hash::Checks;
 use crate::name::ValueName;
 use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Piece, Plan, Seen, TAG_SHIFT, Totals, Value};
 
-/// Builds a frame: the head in place behind its header, the blobs by reference until the end.
+/// Builds a frame: the head in place after its header, the blobs by reference until the end.
 pub struct Encoder<'a> {
     checks: &'a Checks,
     /// The frame so far: room for the header, and the head.

@@ -47,7 +47,7 @@ pub enum Flaw {
     FailedSyncForgotten,
     /// A read that gives less than was asked for counts as the end of the file.
     ShortReadIsEnd,
-    /// What lies behind a page that a power cut took counts as if nothing were missing.
+    /// What lies after a page that a power cut took counts as if nothing were missing.
     LostPageSkipped,
     /// Records are larger than what a host appends in one piece.
     LargeAppends,

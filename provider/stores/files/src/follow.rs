@@ -18,7 +18,7 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 const PATIENCE: usize = 8;
 
 impl<D: Directory> Tree<D> {
-    /// Goes on from a node's sealed segment, for a write: to what somebody else is making, or else to what is made here.
+    /// Goes on from a node's sealed segment, for a write: to what another instance is making, or else to what is made here.
     pub fn go_on(&mut self, node: Node) -> Result<()> {
         let others = self.segments.get(&node).is_some_and(|segment| {
             let plan = segment.sealed().map(|seal| seal.plan);
@@ -30,7 +30,7 @@ impl<D: Directory> Tree<D> {
         self.succeed(node)
     }
 
-    /// Goes on to the next generation, which somebody else is making; false if they do not get ahead with it, so that it
+    /// Goes on to the next generation, which another instance is making; false if they do not get ahead with it, so that it
     /// has to be made here. There is no other way to wait than to sync what they wrote, which they do too.
     fn wait(&mut self, node: Node) -> Result<bool> {
         let (mut size, mut patience) = (None, PATIENCE);

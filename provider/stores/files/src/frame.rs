@@ -1,4 +1,4 @@
-//! Frames: how a whole record is told from a torn one. Pure.
+//! Frames: how a whole record is distinguished from a torn one. Pure.
 //!
 //! ```text
 //!  0  4  marker of this file
@@ -11,7 +11,7 @@
 //!     1  end of this file's frames
 //! ```
 //! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own, so
-//! that a damaged header can be told from a record that was cut off: see [`gap`](crate::gap).
+//! that a damaged header can be distinguished from a record that was cut off: see [`gap`](crate::gap).
 //!
 //! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame,
 //! zeros of a power cut or the beginning of another frame, never happens to complete it. Otherwise a write that was lost

@@ -101,7 +101,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     let whole = known.unwrap_or(HEADER);
-    // Behind it the next one may have begun. One byte of that may be the end, changed, unless they differ in several bits.
+    // After it the next one may have begun. One byte of that may be the end, changed, unless they differ in several bits.
     let marker = checks.marker();
     let several = marker.first().is_some_and(|first| (first ^ checks.end()).count_ones() > 1);
     let next = cut_markers(&marker).filter(|cut| cut.len() > 1 || several);
@@ -109,7 +109,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     let begun = piece.get(..piece.len() - next).unwrap_or_default();
     if begun.len() < whole {
         torn.push(begun);
-        // Where a page went behind a torn record, the records on it went as well.
+        // Where a page went after a torn record, the records on it went as well.
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
     // No single flipped bit makes an end zero.
@@ -146,7 +146,7 @@ fn cut_markers(marker: &[u8]) -> impl Iterator<Item = &[u8]> {
     (1..marker.len()).filter_map(|length| marker.get(..length))
 }
 
-/// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.
+/// The records among some bytes that lack their end. After what is there of one, the rest of another may stand.
 fn begun<'a>(checks: &Checks, marker: &'a [u8], bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut begun: Vec<_> = cut_markers(marker).collect();
     let mut rest = bytes;
@@ -175,7 +175,7 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     record::decode(checks, frame.head, frame.blobs).is_some()
 }
 
-/// Whether the rest of a torn record stands within another record, which is as it was written but for that; or behind the
+/// Whether the rest of a torn record stands within another record, which is as it was written but for that; or after the
 /// front of one that lacks its own rest, which is what this gives.
 fn holds_rest<'a>(checks: &Checks, begun: &[u8], piece: &'a [u8]) -> Option<Option<&'a [u8]>> {
     let marker = checks.marker();
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_lost_record_and_the_next_one_torn_within_its_marker_are_lost() {
-        // A failed sync dropped the first, and of what was appended behind it a power cut left some bytes.
+        // A failed sync dropped the first, and of what was appended after it a power cut left some bytes.
         let marker = checks().marker();
         for cut in 1..marker.len() {
             let bytes = [&[0; 70], &marker[..cut], &[0; 129]].concat();
@@ -365,7 +365,7 @@ mod tests {
             }
         }
         assert_eq!(judge(&checks(), &[0; 300], 5), Gap::Lost);
-        // A page went, and the one behind it stayed.
+        // A page went, and the one after it stayed.
         let many: Vec<u8> = (0..100).flat_map(|id| record(id, &[b'x'; 100])).collect();
         let mut lost = many[..6000].to_vec();
         lost[500..4096].fill(0);

@@ -89,7 +89,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     let mut last = Vec::new();
     marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
     let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;
-    // Behind somebody else's index that came in between, not everything is in the tail any more.
+    // After another instance's index that came in between, not everything is in the tail any more.
     let overtaken = segment.covered() != covered || segment.phase != Phase::Live;
     if overtaken || segment.hole.is_some() || segment.ended || last.len() > MOST_LAST || new_dead {
         return Ok(());

@@ -48,7 +48,7 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Looks a key up below the tail, so that operations on it in the tail are settled at once. Gives what the one with
+    /// Looks a key up below the tail, so that operations on it in the tail are settled at once. Returns what the one with
     /// the version `of` did, if it waited.
     pub fn warm(&mut self, name: &Name<'_>, of: u64) -> Result<Option<Outcome>> {
         if self.old.is_none()

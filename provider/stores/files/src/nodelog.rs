@@ -1,6 +1,6 @@
 //! A node's log: which generation of it is live, or that it has split.
 //!
-//! The file is never removed, so a removed segment can always be told from one that never existed. Its records only
+//! The file is never removed, so a removed segment can always be distinguished from one that never existed. Its records only
 //! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
 //! generation 0.
 
@@ -147,7 +147,7 @@ pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
 }
 
 /// Raises a node's state, so that it lasts through a power cut. `named` says whether the log was there when the directory
-/// was last synced. If not, that is done again, also for a log that somebody else made: their sync may have failed.
+/// was last synced. If not, that is done again, also for a log that another instance made: their sync may have failed.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState, named: bool) -> Result<()> {
     let opened = match directory.open(&node.log(), Open::Write) {
         Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),

@@ -10,7 +10,7 @@ use crate::record::Plan;
 use crate::segment::Segment;
 use kvfuse_transport::files::File;
 
-/// Pairs of average size that fit behind a base at least, up to 16 times the configured size: otherwise a
+/// Pairs of average size that fit after a base at least, up to 16 times the configured size: otherwise a
 /// segment with few large values would be copied all the time.
 const PAIRS: u64 = 64;
 /// Bytes of value files that may be replaced before their segment is compacted.

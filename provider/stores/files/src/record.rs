@@ -223,7 +223,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         2 => {
             let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
             let length = pages.lengths().map(usize::from).try_fold(0, usize::checked_add)?;
-            // Checked here: otherwise what was appended behind a torn record could complete it.
+            // Checked here: otherwise what was appended after a torn record could complete it.
             (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
         3 => {

@@ -13,7 +13,7 @@ const MAX_OPEN: usize = 256;
 
 /// What the trees of one instance have in common.
 pub struct Shared {
-    /// Counts their operations, so that the segments used longest ago are known.
+    /// Counts their operations, so that the segments least recently used are known.
     pub turn: Cell<u64>,
     /// How many segments may be open: fewer once the host had no descriptor left.
     pub most_open: Cell<usize>,

@@ -86,7 +86,7 @@ pub fn page_of(node: Node, pages: u32, place: u64) -> u32 {
     ((u128::from(inside) * u128::from(pages)) >> node.bits_below()) as u32
 }
 
-/// The first place of a page, of `pages` that divide a node; behind the last one, the first place behind the node.
+/// The first place of a page, of `pages` that divide a node; after the last one, the first place after the node.
 pub fn first_of(node: Node, pages: u32, page: u32) -> u64 {
     let inside = (u128::from(page) << node.bits_below()).div_ceil(u128::from(pages.max(1)));
     node.first().saturating_add(inside as u64)
@@ -219,7 +219,7 @@ impl Iterator for Marks<'_> {
 pub struct Appender<'a, F> {
     pub file: &'a F,
     pub name: &'a str,
-    /// What is looked for lies behind it.
+    /// What is looked for lies after it.
     pub position: u64,
     /// Where this writer was when it first found that others had appended something, if they did.
     pub others: Option<u64>,
@@ -372,7 +372,7 @@ impl<'a, F: File> Writer<'a, F> {
         Ok(())
     }
 
-    /// Writes what is left. Gives where the pages are, and up to which offset nobody else appended.
+    /// Writes what is left. Returns where the pages are, and up to which offset nobody else appended.
     pub fn finish(mut self) -> Result<(Written, u64), Trouble> {
         while (self.lengths.len() as u32) < self.pages {
             self.end_page()?;

@@ -8,7 +8,7 @@
 //! 2. the node's log is read. If it is past the successor, that one was complete and removed before it was opened: what
 //!    was opened is a ghost, and is dropped;
 //! 3. unless there is a base, its pages are appended, and synced: a base must not outlive them. Then the base itself is
-//!    appended, unless somebody else's came first;
+//!    appended, unless another instance's came first;
 //! 4. the successor is synced, and the directory;
 //! 5. the parent's log is synced, or this node's could outlive the split that made it; then this node's is raised, and synced;
 //! 6. value files that only the sealed segment named are removed, and then the sealed file.
@@ -169,7 +169,7 @@ impl<D: Directory> Tree<D> {
         let mut made = Vec::new();
         for child in old.segment.node.children() {
             let child = match self.make(child, 0, Some(&mut *old), files) {
-                // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
+                // Perhaps for lack of descriptors: those made so far can be opened again when they are needed.
                 Err(_) if !made.is_empty() => {
                     made.clear();
                     self.make(child, 0, Some(&mut *old), files)
@@ -209,7 +209,7 @@ impl<D: Directory> Tree<D> {
             let begun = segment.file.size().map_err(fail)?;
             segment.open(&self.keys)?;
             if !segment.is_waiting() {
-                // Behind a first generation, the log says nothing yet: nobody wrote to it who did not sync it. So its base
+                // After a first generation, the log says nothing yet: nobody wrote to it who did not sync it. So its base
                 // is appended once more; it counts if a power cut takes the first.
                 if !self.config.has(Flaw::SuccessorNotSynced) && segment.sync().is_err() && generation == 0 {
                     self.write_base(&segment, 0, old.as_deref_mut(), files)?;
@@ -231,7 +231,7 @@ impl<D: Directory> Tree<D> {
         ))
     }
 
-    /// Appends a base to a segment that had none up to `begun`; not if somebody else may have done so meanwhile.
+    /// Appends a base to a segment that had none up to `begun`; not if another instance may have done so meanwhile.
     fn write_base(
         &self,
         new: &Segment<D::File>,

@@ -60,7 +60,7 @@ impl<F: File> Segment<F> {
         let (at, length) = run.place_of(number).ok_or_else(|| self.damaged("a page of it is missing"))?;
         if sweep.piece(at, length).is_none() {
             let read = self.file.read(at, CHUNK.max(length)).ok().filter(|bytes| bytes.len() >= length);
-            // What cannot be read may lie behind the page.
+            // What cannot be read may lie after the page.
             sweep.ahead = (at, read.map_or_else(|| self.exactly(at, length), Ok)?);
         }
         let bytes = sweep.piece(at, length).unwrap_or_default();

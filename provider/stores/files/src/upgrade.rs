@@ -21,7 +21,7 @@ pub struct Upgraded {
 
 impl<D: Directory> FileStore<D> {
     /// Moves all segments of the bucket that has the directory of this name on to the present format. `progress` is told
-    /// now and then which part is done, from 0 to 1.
+    /// from time to time which part is done, from 0 to 1.
     ///
     /// ```
     /// use kvfuse_core::{Bucket, Store};

@@ -204,7 +204,7 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Appends a record with each group of changes to a node's segment, and reads them back. Gives what the last change
+    /// Appends a record with each group of changes to a node's segment, and reads them back. Returns what the last change
     /// of each group did; `None` for a group that did not take part, because it came after a seal or the host tore it:
     /// then nothing of it was changed, for good.
     fn write_to(&mut self, node: Node, groups: &[Group<'_, '_>]) -> Result<Vec<Option<Outcome>>> {

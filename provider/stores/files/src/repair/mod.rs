@@ -51,7 +51,7 @@ pub struct Repaired {
     pub lost: Vec<(String, String)>,
     /// Keys that are known to be there, and whose names cannot be read.
     pub nameless: u64,
-    /// Parts of the key space of which nothing older than the records behind their base can be read. Keys are spread
+    /// Parts of the key space of which nothing older than the records after their base can be read. Keys are spread
     /// evenly over it by a keyed hash, from 0 to 1.
     pub parts: Vec<(f64, f64)>,
     /// What is damaged, one line each.
@@ -70,7 +70,7 @@ impl Repaired {
 }
 
 /// Copies what can be read of the bucket that has this directory to the same directory of another store. `progress` is
-/// told now and then how many keys were copied.
+/// told from time to time how many keys were copied.
 ///
 /// ```
 /// use kvfuse_core::{Bucket, Store};

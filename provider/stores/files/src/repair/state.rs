@@ -116,7 +116,7 @@ impl State {
     }
 
     /// Puts what an index says over the state at the position up to which it covers the file. `marks` is the last one of
-    /// each place, `covers` whether the index could be read where a place is. Gives how many keys it has that are not
+    /// each place, `covers` whether the index could be read where a place is. Returns how many keys it has that are not
     /// known here.
     pub fn index(&mut self, marks: &BTreeMap<u64, Mark>, covers: &dyn Fn(u64) -> bool, next: u64) -> u64 {
         let epoch = self.epoch;

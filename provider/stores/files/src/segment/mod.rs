@@ -1,6 +1,6 @@
-//! One segment: an append-only file with a base, the records behind it, and now and then an index of those.
+//! One segment: an append-only file with a base, the records after it, and from time to time an index of those.
 //!
-//! A segment is opened from its end: the last index or the base is found there, and what lies behind it is read. From then
+//! A segment is opened from its end: the last index or the base is found there, and what lies after it is read. From then
 //! on only what was appended since the last look is read. How a key is found is in [`lookup`](crate::lookup).
 
 mod opening;
@@ -29,7 +29,7 @@ pub const PROBE: usize = 512;
 pub const CHUNK: usize = 64 << 10;
 /// Largest segment this store reads, in bytes; it writes none near it.
 pub const MAX_SIZE: u64 = 1 << 30;
-/// Bytes behind the known position above which a segment is opened again rather than read on.
+/// Bytes after the known position above which a segment is opened again rather than read on.
 const FAR: u64 = 512 << 10;
 /// Bytes before the rest of a cut record in which its beginning is looked for.
 const PAST: u64 = 256 << 10;
@@ -82,7 +82,7 @@ pub struct Segment<F> {
     pub position: u64,
     /// The offset of something that is damaged. What was last written before it cannot be relied on.
     pub hole: Option<u64>,
-    /// Whether a power cut took something. No write behind that counts, only a seal.
+    /// Whether a power cut took something. No write after that counts, only a seal.
     pub ended: bool,
     /// Where the first of what it took begins.
     lost_at: u64,
@@ -90,7 +90,7 @@ pub struct Segment<F> {
     unclear: bool,
     /// Ends of records read last, with the versions there.
     recent: VecDeque<Seen>,
-    /// Bytes that were not a whole record, with valid ones behind them.
+    /// Bytes that were not a whole record, with valid ones after them.
     pub skipped: u64,
     pub writable: bool,
     /// The operation in which it was looked at for news last.
@@ -198,7 +198,7 @@ impl<F: File> Segment<F> {
         Seen { position: self.position as u32, version: self.next_version() as u32 }
     }
 
-    /// Where the records behind the base begin.
+    /// Where the records after the base begin.
     pub fn base_end(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| u64::from(base.at.0) + u64::from(base.at.1))
     }

@@ -13,7 +13,7 @@ use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 
 impl<F: File> Segment<F> {
-    /// Finds the base and the latest index, looking from the end, and reads what lies behind them.
+    /// Finds the base and the latest index, looking from the end, and reads what lies after them.
     ///
     /// # Errors
     /// Of reading; [`Kind::Damaged`] for what no instance of this store writes, [`Kind::Unsupported`] for another format.
@@ -177,7 +177,7 @@ impl<F: File> Segment<F> {
         let gap = self.scan(&window)?.unwrap_or(window.len());
         match self.judge(window.get(..gap).unwrap_or_default(), at)? {
             Gap::Damaged => return Ok(true),
-            // The base was taken before it was said to last: nothing behind it counts.
+            // The base was taken before it was said to last: nothing after it counts.
             Gap::Lost | Gap::Unclear => return Ok(false),
             Gap::Torn => {}
         }

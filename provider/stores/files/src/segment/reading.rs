@@ -22,7 +22,7 @@ impl<F: File> Segment<F> {
     }
 
     /// The same, to the last of the writes that this instance has just appended. Those that took part have an outcome
-    /// then; the others are torn or behind a seal, and never will.
+    /// then; the others are torn or after a seal, and never will.
     pub fn read_back(&mut self, keys: &Keys, sent: &mut [Sent<'_>]) -> Result<()> {
         let expect = sent.iter().map(|sent| sent.frame.len()).sum::<usize>() + PROBE;
         self.read_on(keys, expect, (Vec::new(), u64::MAX), sent)
@@ -119,7 +119,7 @@ impl<F: File> Segment<F> {
                 }
                 continue;
             }
-            // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
+            // No whole record. It may be one on its way, unless there is a whole one after it or more bytes than it
             // can have.
             if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
@@ -163,7 +163,7 @@ impl<F: File> Segment<F> {
         Ok(gap::judge_behind(&self.checks, &before, bytes, at))
     }
 
-    /// The distance to the next whole record behind the front of `rest`.
+    /// The distance to the next whole record after the front of `rest`.
     pub(super) fn scan(&mut self, rest: &[u8]) -> Result<Option<usize>> {
         if self.config.has(Flaw::TornHidesRest) {
             return Ok(None);

@@ -55,7 +55,7 @@ pub fn part<F: File>(
     let mut part =
         Part { name: segment.name(), keys: 0, bytes, live: 0, torn: 0, damaged: 0, sealed: segment.sealed().is_some() };
     if segment.old.is_none() {
-        // What is behind a seal is nothing at all.
+        // What is after a seal is nothing at all.
         let end = if part.sealed { segment.position } else { bytes };
         gaps(&segment, keys, end, &mut part)?;
     }

@@ -155,7 +155,7 @@ impl State {
                 }
                 continue;
             }
-            // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
+            // No whole record. It may be one on its way, unless there is a whole one after it or more bytes than it
             // can have.
             if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
@@ -168,7 +168,7 @@ impl State {
         Ok(at)
     }
 
-    /// The distance to the next whole record behind the front of `rest`.
+    /// The distance to the next whole record after the front of `rest`.
     fn scan(&mut self, rest: &[u8]) -> Result<Option<usize>> {
         let marker = self.checks.marker();
         let mut from = 1;

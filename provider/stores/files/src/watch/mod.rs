@@ -56,7 +56,7 @@ struct State<D: Directory> {
     at: u64,
     /// Segments that are listened to, those used last at the end.
     followed: Vec<Segment<D::File>>,
-    /// How many more may be opened before there is anything to hear. Those that were closed for want of memory are not opened
+    /// How many more may be opened before there is anything to hear. Those that were closed for lack of memory are not opened
     /// again and again.
     ahead: usize,
     comparing: Option<Comparing<D>>,
@@ -125,7 +125,7 @@ impl<D: Directory> State<D> {
         })
     }
 
-    /// Takes what is new in the part at `at`. Gives its last place; `None` if there is more than fits, or nothing at all in
+    /// Takes what is new in the part at `at`. Returns its last place; `None` if there is more than fits, or nothing at all in
     /// the bucket.
     fn part(&mut self, tree: &mut Tree<D>, out: &mut Out<'_>) -> Result<Option<u64>> {
         let at = self.at;
@@ -231,7 +231,7 @@ impl<D: Directory> State<D> {
     fn open(&mut self, tree: &mut Tree<D>, leaf: &Leaf, from: u64) -> Result<Segment<D::File>> {
         let load = |tree: &mut Tree<D>| tree.load(leaf.node, leaf.generation, leaf.follows);
         let loaded = match load(tree) {
-            // Perhaps for want of descriptors.
+            // Perhaps for lack of descriptors.
             Err(_) if !self.followed.is_empty() => {
                 self.followed.clear();
                 load(tree)
@@ -265,7 +265,7 @@ impl<D: Directory> State<D> {
             }
         };
         self.followed.push(segment);
-        // Those used longest ago are closed; what is in their generation can be heard again while it is the live one.
+        // Those least recently used are closed; what is in their generation can be heard again while it is the live one.
         let most = tree.config.memory / 2;
         while self.followed.len() > 1
             && (self.followed.len() > KEPT || self.followed.iter().map(Segment::memory).sum::<usize>() > most)
@@ -275,7 +275,7 @@ impl<D: Directory> State<D> {
         Ok(true)
     }
 
-    /// Takes the changes of a followed segment up to a version. Gives the mark behind them; `None` if there is no more room.
+    /// Takes the changes of a followed segment up to a version. Returns the mark after them; `None` if there is no more room.
     fn hear(&mut self, tree: &mut Tree<D>, mut mark: Mark, limit: u64, out: &mut Out<'_>) -> Result<Option<Mark>> {
         loop {
             let followed = self.followed.iter_mut();

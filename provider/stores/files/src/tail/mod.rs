@@ -1,16 +1,20 @@
-//! The latest changes of a segment, in memory: those behind its index, or behind its base if it has none. Pure.
+//! The latest changes of a segment, in memory: those after its index, or after its base if it has none. Pure.
 //!
 //! Records are applied in their order in the file, so every reader comes to the same state. An increment or a swap of a
 //! key of which nothing is known here stays open until somebody asks: then what lies below is looked up.
 
+mod replaced;
+mod waiting;
+
 use crate::hash::Identity;
 use crate::heap::{Heap, Span, same};
-use crate::item::{Found, Outcome, Stored};
+use crate::item::{Outcome, Stored};
 use crate::name::ValueName;
 use crate::record::{FileValue, Key, Op, Piece, Value};
 use kvfuse_core::counter;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use waiting::{Conditional, Waiting};
 
 #[derive(Default)]
 pub struct Tail {
@@ -67,18 +71,6 @@ pub struct Source {
 
 impl Source {
     const BELOW: Self = Self { at: None, ordinal: 0, counted: false };
-}
-
-/// An operation that waits for what lies below.
-struct Waiting {
-    version: u64,
-    source: Source,
-    what: Conditional,
-}
-
-enum Conditional {
-    Increment { delta: i64, floor: i64 },
-    Swap { expected: u64, value: Stored },
 }
 
 /// What is known here of a key.
@@ -269,70 +261,6 @@ impl Tail {
         }
     }
 
-    fn wait(&mut self, place: u64, key: Key<'_>, version: u64, source: Source, what: Conditional) -> Outcome {
-        let index = self.find(place, key.id(), key.is_far());
-        let index = index.unwrap_or_else(|| self.insert(place, key, Kept::Open(Vec::new()), version, source));
-        if let Some(Entry { value: Kept::Open(waiting), .. }) = self.entries.get_mut(index as usize) {
-            self.extra += size_of::<Waiting>();
-            waiting.push(Waiting { version, source, what });
-        }
-        Outcome::Open(version)
-    }
-
-    /// Takes what lies below of a key. That settles the operations that wait for it; it is kept, so that later ones are
-    /// settled at once.
-    /// Gives what the operation with the version `of` did, if it waited.
-    pub fn warm(&mut self, place: u64, key: Key<'_>, below: Option<Found>, of: u64) -> Option<Outcome> {
-        let index = match self.find(place, key.id(), key.is_far()) {
-            Some(index) => index,
-            None => self.insert(place, key, Kept::Open(Vec::new()), 0, Source::BELOW),
-        };
-        let (mut state, mut source) = (below, Source::BELOW);
-        let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else {
-            return None;
-        };
-        let Kept::Open(waiting) = std::mem::replace(value, Kept::Gone) else { return None };
-        let mut asked = None;
-        self.open = self.open.saturating_sub(1);
-        self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
-        for one in waiting {
-            match one.what {
-                Conditional::Increment { delta, floor } => {
-                    let current = state.as_ref().map(|found| match &found.value {
-                        Stored::Bytes(bytes) => &bytes[..],
-                        Stored::Pieces(_) | Stored::File(_) => b"-",
-                    });
-                    let outcome = match counter::add(current, delta, floor) {
-                        Ok(sum) => {
-                            let value = Stored::Bytes(counter::format(sum));
-                            (state, source) = (Some(Found { version: one.version, value }), one.source);
-                            Outcome::Counter(sum)
-                        }
-                        Err(error) => Outcome::Refused(error),
-                    };
-                    asked = (one.version == of).then_some(outcome).or(asked);
-                }
-                Conditional::Swap { expected, value } => {
-                    let done = state.as_ref().map_or(0, |found| found.version) == expected;
-                    let outcome = if done { Outcome::Done } else { Outcome::Conflict };
-                    asked = (one.version == of).then_some(outcome).or(asked);
-                    if done {
-                        self.lose(state.take().map(|found| found.value));
-                        (state, source) = (Some(Found { version: one.version, value }), one.source);
-                    } else {
-                        self.lose(Some(value));
-                    }
-                }
-            }
-        }
-        let version = state.as_ref().map_or(0, |found| found.version);
-        let kept = state.map_or(Kept::Gone, |found| self.keep_stored(found.value));
-        if let Some(entry) = self.entries.get_mut(index as usize) {
-            (entry.value, entry.version, entry.source) = (kept, version, source);
-        }
-        asked
-    }
-
     fn insert(&mut self, place: u64, key: Key<'_>, value: Kept, version: u64, source: Source) -> u32 {
         let far_key = far(key);
         self.extra += if far_key.is_some() { size_of::<FarKey>() } else { 0 };
@@ -395,47 +323,6 @@ impl Tail {
                 self.extra += size_of::<FileValue>();
                 Kept::File(Box::new(file))
             }
-        }
-    }
-
-    /// Notes what a replaced value leaves behind.
-    fn retire(&mut self, value: Kept) {
-        match value {
-            Kept::Heap(span) => self.heap.free(span),
-            Kept::Pieces(pieces) => self.extra = self.extra.saturating_sub(pieces.len() * size_of::<Piece>()),
-            Kept::File(file) => {
-                self.extra = self.extra.saturating_sub(size_of::<FileValue>());
-                self.lose(Some(Stored::File(*file)));
-            }
-            Kept::Gone => {}
-            Kept::Open(waiting) => {
-                self.open = self.open.saturating_sub(1);
-                self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
-                for one in waiting {
-                    if let Conditional::Swap { value, .. } = one.what {
-                        self.lose(Some(value));
-                    }
-                }
-            }
-        }
-    }
-
-    fn lose(&mut self, value: Option<Stored>) {
-        if let Some(Stored::File(file)) = value {
-            self.dead.push(file.name);
-            self.dead_bytes += file.size;
-        }
-    }
-
-    /// Notes the files of an operation that did nothing.
-    fn orphan(&mut self, key: Key<'_>, value: Option<Value<'_>>) {
-        if let Key::Far { file, length, .. } = key {
-            self.dead.push(file);
-            self.dead_bytes += u64::from(length);
-        }
-        if let Some(Value::File(file)) = value {
-            self.dead.push(file.name);
-            self.dead_bytes += file.size;
         }
     }
 
