@@ -1,7 +1,8 @@
 //! The latest changes of a segment, in memory: those after its index, or after its base if it has none. Pure.
 //!
-//! Records are applied in their order in the file, so every reader comes to the same state. An increment or a swap of a
-//! key of which nothing is known here stays open until somebody asks: then what lies below is looked up.
+//! Records are applied in their order in the file, so every reader derives the same state. An increment or a swap of a
+//! key that is not known here stays open until the key is asked for: then it is looked up below, in the index and the
+//! base.
 
 mod replaced;
 mod waiting;
@@ -25,9 +26,9 @@ pub struct Tail {
     next: u64,
     /// The entries by place, unless some were added since.
     order: Vec<u32>,
-    /// Entries that wait for what lies below.
+    /// Entries that wait for a lookup below.
     open: usize,
-    /// Bytes of memory that values outside the heap take, about.
+    /// Approximately how many bytes of memory values outside the heap take.
     extra: usize,
     /// Files of values and keys that were replaced by operations here, and their bytes.
     pub dead: Vec<ValueName>,
@@ -62,10 +63,10 @@ enum Kept {
 /// The operation that gave a key its present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Offset of its frame; `None` for what was looked up below.
+    /// The offset of its frame; `None` for a state that was looked up below.
     pub at: Option<u32>,
     pub ordinal: u16,
-    /// Whether it is an increment. Its record does not have the value.
+    /// Whether it is an increment. Its record does not contain the value.
     pub counted: bool,
 }
 
@@ -73,11 +74,11 @@ impl Source {
     const BELOW: Self = Self { at: None, ordinal: 0, counted: false };
 }
 
-/// What is known here of a key.
+/// What is known here about a key.
 pub enum Known<'a> {
-    /// Nothing: what lies below counts.
+    /// Nothing: the index and the base have its state.
     Nothing,
-    /// What lies below has to be looked up first.
+    /// It has to be looked up below first.
     Open,
     Gone(Source),
     Value(u64, Borrowed<'a>, Source),
@@ -100,7 +101,7 @@ impl Borrowed<'_> {
     }
 }
 
-/// An entry of the tail, for those who go through all of them.
+/// An entry of the tail, for iterating over all of them.
 pub struct Change<'a> {
     pub place: u64,
     pub key: Key<'a>,
@@ -127,12 +128,12 @@ impl Tail {
             + self.extra
     }
 
-    /// Whether some entries wait for what lies below.
+    /// Whether some entries wait for a lookup below.
     pub fn has_open(&self) -> bool {
         self.open > 0
     }
 
-    /// How many keys it knows something of.
+    /// The number of keys that it has entries for.
     pub fn keys(&self) -> usize {
         self.entries.len()
     }
@@ -153,7 +154,7 @@ impl Tail {
         None
     }
 
-    /// What is known of a key, given its place and its bytes, or its digest if it is `far`.
+    /// What is known about a key, given its place and its bytes, or its digest if it is `far`.
     pub fn get(&self, place: u64, id: &[u8], far: bool) -> Known<'_> {
         self.find(place, id, far).and_then(|index| self.entry(index)).map_or(Known::Nothing, |entry| self.known(entry))
     }
@@ -205,7 +206,8 @@ impl Tail {
         }
     }
 
-    /// Applies an operation on a key with that place. `at` is the offset of its frame, `blobs` that of the frame's blobs.
+    /// Applies an operation on a key with that place. `at` is the offset of its frame, `blobs` that of the frame's
+    /// blobs.
     pub fn apply(&mut self, place: u64, op: Op<'_>, at: u64, blobs: u64, ordinal: u16) -> Outcome {
         let version = self.next;
         self.next = version.saturating_add(1);
@@ -326,7 +328,7 @@ impl Tail {
         }
     }
 
-    /// Forgets what an index has that covers all versions below `next`, and what was only looked up.
+    /// Forgets what is in an index that covers all versions below `next`, and what was only looked up.
     pub fn forget_below(&mut self, next: u64) {
         let Self { entries, heap, next: own, dead, dead_bytes, .. } = std::mem::take(self);
         (self.next, self.dead, self.dead_bytes) = (own, dead, dead_bytes);

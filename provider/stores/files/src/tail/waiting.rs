@@ -5,7 +5,7 @@ use crate::item::{Found, Outcome, Stored};
 use crate::record::Key;
 use kvfuse_core::counter;
 
-/// An operation that waits for what lies below.
+/// An operation that waits for a lookup below.
 pub(super) struct Waiting {
     pub(super) version: u64,
     source: Source,
@@ -30,8 +30,8 @@ impl Tail {
         Outcome::Open(version)
     }
 
-    /// Takes what the index and the base have of a key. This decides the operations that wait for it. The state is kept,
-    /// so that later ones need not wait. Returns what the operation with the version `of` did, if it waited.
+    /// Takes what the index and the base have of a key. This decides the operations that wait for it. The state is
+    /// kept, so that later ones need not wait. Returns what the operation with the version `of` did, if it waited.
     pub fn warm(&mut self, place: u64, key: Key<'_>, below: Option<Found>, of: u64) -> Option<Outcome> {
         let index = match self.find(place, key.id(), key.is_far()) {
             Some(index) => index,

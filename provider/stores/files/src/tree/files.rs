@@ -1,4 +1,5 @@
-//! The files of a tree: opened even when descriptors run out, and synced so that a sync that failed is not trusted later.
+//! The files of a tree: opened even when descriptors run out, and synced so that a sync that failed is not trusted
+//! later.
 
 use super::Tree;
 use crate::flaw::Flaw;
@@ -20,7 +21,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// The same for what opens files by itself, and may be done twice.
+    /// The same for an action that opens files itself and may be done twice.
     pub fn opening<T>(&mut self, action: impl Fn(&Self) -> Result<T>) -> Result<T> {
         match action(self) {
             Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::QuotaExceeded) && self.close_all() => {
@@ -42,7 +43,7 @@ impl<D: Directory> Tree<D> {
         self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
     }
 
-    /// Makes what a node's log says last through a power cut, where there is a log. If that failed once, by appending it
+    /// Makes the state in a node's log durable, if there is a log. If a sync of it failed before, the state is appended
     /// again.
     pub fn sync_log(&self, node: Node) -> Result<()> {
         if !self.has_failed(node) {
@@ -54,12 +55,12 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Raises a node's state, so that it lasts through a power cut. `named` as in [`nodelog::raise`].
+    /// Raises a node's state, so that it survives a power cut. `named` is as in [`nodelog::raise`].
     pub fn raise(&self, node: Node, state: NodeState, named: bool) -> Result<()> {
         let again = self.has_failed(node);
         nodelog::raise(&self.directory, &self.keys, node, state, named).inspect_err(|_| self.note_failed(node))?;
         if again {
-            // The log may have been made by the attempt that failed, and its name not last.
+            // The failed attempt may have created the log, and the name may not be durable.
             self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
         }
         // It was appended again.
@@ -81,7 +82,7 @@ impl<D: Directory> Tree<D> {
     fn close_all(&mut self) -> bool {
         let open = self.segments.len();
         self.segments.retain(|_, segment| segment.sealed().is_some());
-        // It may have been another error: then few are no reason to keep fewer.
+        // It may have been another error. If few were open, that is no reason to keep fewer.
         if open > FEW {
             self.shared.most_open.set((open / 2).max(FEW).min(self.shared.most_open.get()));
         }
