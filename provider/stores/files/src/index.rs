@@ -1,11 +1,11 @@
 //! Writing an index, so that an instance need not read what it covers, nor keep it in memory.
 //!
-//! 1. operations that wait in the tail are settled;
+//! 1. operations that wait in the tail are decided;
 //! 2. the pages are appended: the marks of the index before, and those of the tail;
-//! 3. the file is synced: an index must not outlive what it names, nor its pages;
+//! 3. the file is synced: an index must not outlive the records that it refers to, nor its pages;
 //! 4. what was appended meanwhile is read, and the index itself is appended. It covers everything up to there.
 //!
-//! Any instance may do this at any time; an index that is not complete does nothing, and of several the last counts.
+//! Any instance may do this at any time. An incomplete index has no effect, and of several the last counts.
 
 use crate::config::Config;
 use crate::encode::Encoder;
@@ -50,7 +50,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
 /// Writes an index. If it cannot be completed, that is left to the next time.
 ///
 /// # Errors
-/// Of reading and of appending. Nothing was changed then.
+/// Those of reading and of appending. In that case nothing was changed.
 pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<()> {
     segment.settle_tail()?;
     let next = segment.next_version();
@@ -108,7 +108,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     Ok(())
 }
 
-/// Marks of what the tail has from a version on.
+/// The marks of the entries of the tail from a version on.
 fn marks_since<F: File>(segment: &mut Segment<F>, from: u64) -> Vec<Mark> {
     let places = segment.node.first()..=segment.node.last();
     let mark = |change: crate::tail::Change<'_>| {
