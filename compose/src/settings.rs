@@ -106,9 +106,7 @@ impl Settings {
             name.is_empty() || name.contains(['=', '\n', '\r', '\0']) || value.contains(['\n', '\r', '\0'])
         };
         if let Some((name, _)) = variables().find(|(name, value)| malformed(name, value)) {
-            return Err(Error::Settings(format!(
-                "{name:?} is not a valid name, or its value has a line break"
-            )));
+            return Err(Error::Settings(format!("{name:?} is not a valid name, or its value has a line break")));
         }
         if size > MOST {
             return Err(Error::Settings(format!("they have {size} bytes; the limit is {MOST}")));

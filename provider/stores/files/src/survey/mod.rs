@@ -191,9 +191,10 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
         if state.split {
             let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
             if children.is_empty() {
-                bucket
-                    .damage
-                    .push(format!("the file {} is damaged: it records a split of a node that is too deep to split", node.log()));
+                bucket.damage.push(format!(
+                    "the file {} is damaged: it records a split of a node that is too deep to split",
+                    node.log()
+                ));
             }
             children.reverse();
             nodes.extend(children);

@@ -20,7 +20,14 @@ pub(super) enum Conditional {
 
 impl Tail {
     /// Keeps an operation until its key is looked up below.
-    pub(super) fn wait(&mut self, place: u64, key: Key<'_>, version: u64, source: Source, what: Conditional) -> Outcome {
+    pub(super) fn wait(
+        &mut self,
+        place: u64,
+        key: Key<'_>,
+        version: u64,
+        source: Source,
+        what: Conditional,
+    ) -> Outcome {
         let index = self.find(place, key.id(), key.is_far());
         let index = index.unwrap_or_else(|| self.insert(place, key, Kept::Open(Vec::new()), version, source));
         if let Some(Entry { value: Kept::Open(waiting), .. }) = self.entries.get_mut(index as usize) {
