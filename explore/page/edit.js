@@ -113,7 +113,7 @@ export async function save() {
   byId("edit").focus();
 }
 
-/** Shows what somebody else has written beside what the user has. Nothing was stored. */
+/** Shows another user's value beside this user's. Nothing was stored. */
 async function conflict(mine) {
   const { bucket, key } = value.current();
   const theirs = await call("get", { bucket, key, limit: 1 << 20 });

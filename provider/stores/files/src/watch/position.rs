@@ -136,7 +136,7 @@ mod tests {
             assert!(decode(&keys, std::str::from_utf8(&changed).unwrap()).is_err(), "{at}");
             assert!(decode(&keys, text.get(..at).unwrap()).is_err(), "{at}");
         }
-        // What leaves out a part of the key space is none, even if it is sealed as one.
+        // A position that leaves out a part of the key space is invalid, even with a correct seal.
         marks.pop_last();
         assert!(decode(&keys, &encode(&keys, &marks)).is_err());
         for text in ["", "new", "ä", "0"] {
