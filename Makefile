@@ -105,7 +105,7 @@ test-guests: toolchain
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --package kvfuse-serve-guest --target wasm32-wasip2 --profile guest
 
 .PHONY: bench bench-sizes bench-guests
-bench: bench-guests ## speed compared with peers, measured in one run (some minutes): docs/bench.md
+bench: bench-guests ## speed beside peers, measured in one run (some minutes): docs/bench.md
 	$(call say,measuring)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
 

@@ -76,7 +76,7 @@ export async function again() {
   take(await fetched(now.bucket, now.key));
 }
 
-/** Checks whether somebody else has changed the key. */
+/** Looks whether somebody else has changed the key. */
 export async function refresh() {
   const before = now;
   if (!before || before.size > PREVIEW) return;

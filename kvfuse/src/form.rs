@@ -7,7 +7,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Form {
     pub flat: bool,
-    /// Why it is not flat, if that is known.
+    /// Why it is not flat, where that is known.
     pub why: Option<String>,
 }
 

@@ -3,7 +3,7 @@
 use kvfuse_compose::{Item, Signature, is_keyvalue, split_name};
 use kvfuse_table::{GENERATIONS, Mark};
 
-/// A package of a key-value interface that no store supports: of another family than wasi:keyvalue, or asynchronous.
+/// A package of a key-value interface that no store has: of another family than wasi:keyvalue, or asynchronous.
 pub struct Other {
     pub package: String,
     pub about: &'static str,

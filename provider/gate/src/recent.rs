@@ -164,7 +164,7 @@ impl Bucket for RecentBucket {
         })
     }
 
-    /// Asks the store for the keys that are not known.
+    /// Asks for those keys that are not known.
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let now = self.now();
         let known: Vec<Option<Option<Vec<u8>>>> = keys.iter().map(|key| self.known(key, now, value)).collect();

@@ -1,5 +1,5 @@
-//! The artefacts: each store once with every generation, and once more for each shape that takes another's place; and
-//! the same for all stores together.
+//! The artefacts: each store once with every generation, and once more for each shape that takes another's place. The same
+//! for all stores together.
 
 use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store, TOGETHER};
 

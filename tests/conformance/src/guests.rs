@@ -10,10 +10,10 @@ include!(concat!(env!("OUT_DIR"), "/guests.rs"));
 /// The generations of the interface, from the newest to the oldest; each one's guest has its name.
 pub use kvfuse_table::{GENERATIONS as GUESTS, Generation as Guest};
 
-/// A guest's component: the one inside this program, or the core module or component of its name in `folder`.
+/// A guest's component: the one that is inside, or the core module or component of its name in `folder`.
 ///
 /// # Errors
-/// If there is none, or it imports more than its generation, wasi:cli, and the parts of wasi:io that these need.
+/// If it is not there, or imports more than its generation, wasi:cli, and the wasi:io that comes with these.
 pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u8]>> {
     let component = match folder {
         Some(folder) => Cow::Owned(from_file(guest, &folder.join(format!("{}.wasm", guest.name)))?),
@@ -29,7 +29,7 @@ pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u
         let own = import.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'));
         let its_own = own && import.split_once('@').map_or("", |(_, version)| version) == version;
         let allowed = its_own || import.starts_with("wasi:cli/") || import.starts_with("wasi:io/");
-        ensure!(allowed, "the guest {} imports {import}, which it may not import", guest.name);
+        ensure!(allowed, "the guest {} imports {import}, which is not what it checks", guest.name);
     }
     Ok(component)
 }

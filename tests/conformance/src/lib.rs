@@ -62,7 +62,7 @@ pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<R
 /// Like [`run`], with the guest and the target's component fused into a flat one. `None` if that is not possible.
 ///
 /// # Errors
-/// Those of [`run`], and an error if the target is a host's command line.
+/// Those of [`run`], and if the target is a host's command line.
 pub fn run_flat(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Option<Run>> {
     let Kind::Component { component: path, .. } = &target.kind else {
         anyhow::bail!("the target {} is a host, not a provider component", target.name)

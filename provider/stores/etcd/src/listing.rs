@@ -89,8 +89,8 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         self.page_of(ranged, revision, &from)
     }
 
-    /// The page in an answer, whose keys have to begin at `from`. Each key has to be larger than the one before, so
-    /// that a listing ends.
+    /// The page that an answer holds, whose keys have to begin at `from`. That each is larger than the one before is what
+    /// makes a listing end.
     fn page_of(&self, ranged: Ranged, revision: Number, from: &[u8]) -> Result<Page> {
         let mut keys = ranged.kvs.iter().map(|found| found.key.0.as_slice());
         let in_order = keys.clone().is_sorted_by(|one, next| one < next);
