@@ -33,15 +33,16 @@ between the stores. Each figure is the mean over a round, splits and checkpoints
 the rounds. Filling sets each key once, in an operation of its own. There are a tenth as many counters as keys, in the
 same bucket. The bytes per key include all files, keys of 12 bytes and (after the rounds) the counters.
 
-SQLite: WAL, synchronous=NORMAL, prepared statements, its default cache of 2 MB, each operation a transaction of its own.
-As with kvfuse's default, a write outlives its process and may be lost in a power cut. redb: its default cache of 1 GiB;
-single writes are committed with `Durability::None`, so that they do not outlive their process, and every 10,000th
-durably. Both run natively. kvfuse is what `kvfuse run` runs: fused flat, with the options that `kvfuse inspect` prints; or fused with `--composed`
-where that is said. It has its default memory, or `KEYVALUE_MEMORY=512M`.
+SQLite runs in WAL mode with synchronous=NORMAL, prepared statements and its default cache of 2 MB; each operation is a
+transaction of its own. As with kvfuse's default, a write survives its process and may be lost in a power cut. redb runs
+with its default cache of 1 GiB; single writes are committed with `Durability::None`, so they do not survive their
+process, and every 10,000th is committed durably. Both run natively. kvfuse is what `kvfuse run` runs: fused flat, with
+the options that `kvfuse inspect` prints; the rows named *composed* are fused with `--composed`. It has its default
+memory, or `KEYVALUE_MEMORY=512M` in the rows named *memory 512M*.
 
-`make bench-sizes` adds 10,000,000 keys, for kvfuse and SQLite. There a filling is the mean over its first 30 seconds, when
-the store is still smaller; batches put the rest in. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
-same curve in a minute, with the store linked natively.
+`make bench-sizes` adds 10,000,000 keys, for kvfuse and SQLite. At that size, the time to fill is the mean over the first
+30 seconds, when the store is still smaller; the rest is filled in batches. For work on the file store,
+`cargo run --release --package kvfuse-curve` shows the same curve in a minute, with the store linked natively.
 ";
 
 pub fn terminal(rows: &[Row]) -> String {
