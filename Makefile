@@ -13,8 +13,8 @@ WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 LEAN_GUESTS := kvfuse-artefacts kvfuse-runner keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 XTASK := cargo run --quiet --package xtask --
-# What runs on the machine itself is always built as one set: for a part of it cargo would choose other features of the
-# same dependencies, and compile the runtime once more.
+# The native packages are always built as one set: for a part of it cargo would choose other features of the same
+# dependencies, and compile the runtime once more.
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
 # Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
 KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
@@ -34,7 +34,7 @@ run: build ## build, fuse and run the demo on the folder data/ (the default)
 build: components/kv_demo.fused.wasm
 
 .PHONY: fused-component
-fused-component: build ## build the provider and the demo, fuse them, show what came out
+fused-component: build ## build the provider and the demo, fuse them, show the result
 	$(call say,what the fused component is)
 	@$(KVFUSE) inspect --verbose components/kv_demo.fused.wasm
 
@@ -57,7 +57,7 @@ providers: toolchain generate ## the provider components, of every store, and th
 	@$(XTASK) componentize $(LEAN)/kvfuse_explorer.wasm components/explorer.wasm explorer \
 	  "A page in the browser that shows and edits any wasi:keyvalue store"
 
-generate: ## what follows from provider/table, in the source: artefacts, lists of modules, the README's tables
+generate: ## write what provider/table determines in the source: artefacts, lists of modules, the README's tables
 	@cargo build --package xtask
 	@$(XTASK) generate
 
@@ -92,7 +92,7 @@ additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.
 SOAK := 600
 SEED :=
 .PHONY: soak
-soak: ## the simulation of the file store, seed after seed: SOAK=seconds, 600 unless said; SEED=the first, random unless said
+soak: ## the simulation of the file store, seed after seed: SOAK=seconds (600 by default); SEED=the first one (random by default)
 	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK) $(SEED)
 
 .PHONY: servers
@@ -176,8 +176,8 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 	@cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
 
-# What a registry would get. A package holds the components that it embeds, so that nobody needs make to install it;
-# cargo compiles each package by itself.
+# The packages for a registry. A package contains the components that it embeds, so that it installs without make; cargo
+# compiles each package by itself.
 PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse-explorer kvfuse kvfuse-conformance
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)

@@ -1,6 +1,6 @@
-//! Embeds the provider components, and the explorer. They are wasm, which cargo cannot build in the same run: `make` leaves them in
-//! components/. Where they are missing (a fresh clone in which only cargo was called), this script calls `make` itself.
-//! A package on a registry holds them in embedded/, where `make package` puts them.
+//! Embeds the provider components, and the explorer. They are wasm, which cargo cannot build in the same run: `make`
+//! puts them into components/. If they are missing (a fresh clone in which only cargo was called), this script calls
+//! `make` itself. A package on a registry has them in embedded/, where `make package` puts them.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -69,7 +69,7 @@ fn make_providers(root: &Path, out: &Path) -> Result<(), String> {
     let help = "\n  = help: make providers\n  = note: this build looks for them in components/ and tried to make them";
     let mut make = Command::new("make");
     make.arg("--directory").arg(root).arg("providers").env("CARGO_TARGET_DIR", out.join("providers"));
-    // What cargo tells a build script about the outer build must not reach the inner ones.
+    // The variables that cargo sets for a build script must not reach the inner builds.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         let outer =

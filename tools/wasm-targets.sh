@@ -75,7 +75,7 @@ say "[wasm targets] 2/4 fetching rust-src $version and wasi-libc $libc (46 MB)"
   || die "the download failed: $(tail -n 1 "$work/download.log")" "Try again, or: rustup target add ${missing[*]}"
 for package in "$work"/*.deb; do dpkg -x "$package" "$work/src"; done
 library=$(echo "$work/src/usr/src"/*"$release"*/library)
-[ -d "$library/std" ] || die "the package rust-src $version holds no standard library" "or: rustup target add ${missing[*]}"
+[ -d "$library/std" ] || die "the package rust-src $version contains no standard library" "or: rustup target add ${missing[*]}"
 
 say "[wasm targets] 3/4 compiling the standard library for ${targets[*]} (about 25 s each on 2 cores)"
 mkdir -p "$work/empty/src"

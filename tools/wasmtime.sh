@@ -52,7 +52,7 @@ fi
 say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
 if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$work/built" --no-default-features \
      --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2; then
-  say "error: there is no wasmtime command line, and it cannot be built"
+  say "error: there is no wasmtime command line, and building it failed"
   say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
   exit 1
 fi

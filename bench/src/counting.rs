@@ -1,7 +1,7 @@
 //! Counts a guest's host calls by the spans that the host's bindings trace.
 //!
-//! Guests read the clock before and after what they time, so only calls between the two are counted. Dropping a resource
-//! is not traced.
+//! Guests read the clock before and after what they time, so only calls between the two are counted. Dropping a
+//! resource is not traced.
 
 use anyhow::Result;
 use kvfuse_curve::contender::Counts;
@@ -28,7 +28,7 @@ struct State {
 /// Once for the process, before the first call.
 ///
 /// # Errors
-/// If something else traces already.
+/// If the process already has a tracing subscriber.
 pub fn install() -> Result<()> {
     Ok(tracing::subscriber::set_global_default(Counter)?)
 }

@@ -67,11 +67,11 @@ pub fn targets(all: &[Figures]) -> Vec<Row> {
                 ("set", ours.set, first.set),
                 ("increment", ours.increment, first.increment),
             ] {
-                at_most(format!("{name}, {keys} keys"), value, 3.0 * base, "3 × that of the smallest store", base);
+                at_most(format!("{name}, {keys} keys"), value, 3.0 * base, "3 × the smallest store's", base);
             }
             if let (Some(value), Some(base)) = (ours.fresh, first.fresh) {
                 let figure = format!("get in a fresh instance, {keys} keys");
-                at_most(figure, value, 1.5 * base, "1.5 × that of the smallest store", base);
+                at_most(figure, value, 1.5 * base, "1.5 × the smallest store's", base);
             }
         }
         if let Some((_, counts)) = ours.calls.iter().find(|(operation, _)| *operation == "first get") {
@@ -108,7 +108,7 @@ mod tests {
             [
                 ("get, 1,000 keys", 2.0 / 4.0, "as fast as SQLite"),
                 ("get, 9,000 keys", 7.0 / 5.0, "as fast as SQLite"),
-                ("get, 9,000 keys", 7.0 / 6.0, "3 × that of the smallest store"),
+                ("get, 9,000 keys", 7.0 / 6.0, "3 × the smallest store's"),
             ]
         );
     }

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const OPERATIONS: [&str; 4] = ["get", "set", "get-many", "set-many"];
 
-/// How many times each figure is measured. The smallest counts, as it was disturbed least.
+/// How many times each figure is measured. The smallest one counts: it was disturbed least.
 const ROUNDS: usize = 3;
 
 struct Engine {

@@ -125,7 +125,7 @@ impl Bench<'_> {
         let told = |ns: f64| format!("{} = {:.2} × set", us(ns), ns / set);
         self.rows.push(Row::at_most("increment", told(increment), increment, 1.3 * set, "1.3 × set"));
         // A swap is two calls of the interface: making the handle costs a get, swapping a set.
-        let whole = format!("{}, of which the handle {}", told(swap), us(get));
+        let whole = format!("{}, including {} for the handle", told(swap), us(get));
         self.rows.push(Row::at_most("swap, without its handle", whole, swap - get, 1.3 * set, "1.3 × set"));
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `make bench`: the fused providers beside their peers, all measured in one run.
 //!
-//! Guests run under the wasmtime command line and time themselves; native peers run in this process. All of them see the
-//! same keys in the same order.
+//! Guests run under the wasmtime command line and time themselves. Native peers run in this process. All use the same
+//! keys in the same order.
 //!
 //! | file | |
 //! |---|---|
@@ -67,7 +67,7 @@ fn options() -> Result<Option<Options>> {
             Arg::Long("sizes") => {
                 let sizes = arguments.value()?.string()?;
                 let sizes = sizes.split(',').map(str::parse).collect::<Result<_, _>>();
-                options.sizes = Some(sizes.context("--sizes takes numbers in commas")?);
+                options.sizes = Some(sizes.context("--sizes takes numbers separated by commas")?);
             }
             Arg::Long("help") => return Ok(None),
             other => return Err(other.unexpected()).context(HELP),

@@ -14,34 +14,36 @@ use std::process::Command;
 const CURVE: &str = "## The curve over sizes\n";
 
 const HEAD: &str = "\
-How to read it: kvfuse is a component fused with the file provider and run by the wasmtime command line. The guest times
-itself. SQLite, redb, one file per key and the native clients run natively, without any boundary to wasm. The **floor** is
-a provider that answers from memory and does nothing else; the **bare exchange** and the bare host calls are a guest that
-does only those. Where nothing else is said there are 1,000 keys with values of 100 bytes. A figure here is the median
-over slices of a hundred operations. Compare figures within a run, never between machines. *Without concurrency* is the
-same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; the curve over sizes is
-measured with them too, and everything else with wasmtime's defaults.
+How to read this page: kvfuse is a component fused with the file provider and run by the wasmtime command line. The
+guest times itself. SQLite, redb, one file per key and the native clients run natively, without a boundary to wasm. The
+**floor** is a provider that only answers from memory; the **bare exchange** and the bare host calls are made by a guest
+that does nothing else. Unless noted otherwise there are 1,000 keys with values of 100 bytes. Each figure is the median
+over slices of a hundred operations. Compare figures within one run, never between machines. *Without concurrency* is
+the same component with the options that `kvfuse inspect` prints, `-S p3=n -W concurrency-support=n`; the curve over
+sizes is measured with these options too, everything else with wasmtime's defaults.
 
 *Flat* rows are the same parts as one [flat component](flat.md); those *in memory* are the flat floor.
 
-*Share* is the figure divided by its target: up to 1.00 it is reached.
+*Share* is the figure divided by its target. The target is reached up to a share of 1.00.
 ";
 
 const ABOUT_CURVE: &str = "
-One instance, values of 100 bytes, keys in random order. Every store is filled and stays open; its files are read
-once, and then rounds of the stores alternate. A figure is the mean over a round, splits and checkpoints included, and the median of the rounds. Filling sets
-each key once, in an operation of its own. Counters are a tenth as many as keys and lie in the same bucket. The bytes per
-key are those of all files, keys of 12 bytes and (after the rounds) counters included.
+One instance, values of 100 bytes, keys in random order. Every store is filled and stays open. Its files are read once, so
+that the system has them in memory, and then rounds alternate between the stores. Each figure is the mean over a round,
+splits and checkpoints included, and of these the median over the rounds. Filling sets each key once, in an operation of
+its own. There are a tenth as many counters as keys, in the same bucket. The bytes per key include all files, keys of 12
+bytes and (after the rounds) the counters.
 
-SQLite: WAL, synchronous=NORMAL, prepared statements, its default cache of 2 MB, each operation a transaction of its own.
-As with kvfuse's default, a write outlives its process and may be lost in a power cut. redb: its default cache of 1 GiB;
-single writes are committed with `Durability::None`, so that they do not outlive their process, and every 10,000th
-durably. Both run natively. kvfuse is what `kvfuse run` runs: fused flat, with the options that `kvfuse inspect` prints; or fused with `--composed`
-where that is said. It has its default memory, or `KEYVALUE_MEMORY=512M`.
+SQLite runs in WAL mode with synchronous=NORMAL, prepared statements and its default cache of 2 MB; each operation is a
+transaction of its own. As with kvfuse's default, a write survives its process and may be lost in a power cut. redb runs
+with its default cache of 1 GiB; single writes are committed with `Durability::None`, so they do not survive their
+process, and every 10,000th is committed durably. Both run natively. kvfuse is what `kvfuse run` runs: fused flat, with
+the options that `kvfuse inspect` prints; the rows named *composed* are fused with `--composed`. It has its default
+memory, or `KEYVALUE_MEMORY=512M` in the rows named *memory 512M*.
 
-`make bench-sizes` adds 10,000,000 keys, for kvfuse and SQLite. There a filling is the mean over its first 30 seconds, when
-the store is still smaller; batches put the rest in. For work on the file store, `cargo run --release --package kvfuse-curve` shows the
-same curve in a minute, with the store linked natively.
+`make bench-sizes` adds 10,000,000 keys, for kvfuse and SQLite. At that size, the time to fill is the mean over the first
+30 seconds, when the store is still smaller; the rest is filled in batches. For work on the file store,
+`cargo run --release --package kvfuse-curve` shows the same curve in a minute, with the store linked natively.
 ";
 
 pub fn terminal(rows: &[Row]) -> String {
@@ -63,7 +65,7 @@ pub fn terminal(rows: &[Row]) -> String {
 }
 
 fn markdown(rows: &[Row]) -> String {
-    let mut out = String::from("| figure | to reach | share | | measured |\n|---|---|---|---|---|\n");
+    let mut out = String::from("| figure | target | share | | measured |\n|---|---|---|---|---|\n");
     for row in rows {
         let Row { figure, measured, ratio, target, .. } = row;
         let _ = writeln!(out, "| {figure} | {target} | {ratio:.2} | {} | {measured} |", row.verdict());
@@ -74,7 +76,7 @@ fn markdown(rows: &[Row]) -> String {
 fn curve(all: &[Figures]) -> Result<String> {
     Ok(format!(
         "{CURVE}\n{}\n{ABOUT_CURVE}\n![Microseconds per operation over the number of keys](bench-curve.svg)\n\n\
-         Microseconds per operation:\n\n{}\nHost calls per operation:\n\n{}\nWhat it has to reach:\n\n{}",
+         Microseconds per operation:\n\n{}\nHost calls per operation:\n\n{}\nTargets:\n\n{}",
         machine()?,
         table::curve(all),
         table::calls(all),

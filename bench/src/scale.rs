@@ -35,13 +35,13 @@ impl Bench<'_> {
             Ok(median(runs))
         };
         let (of_few, of_many) = (first(small.path(), 1000)?, first(large.path(), many)?);
-        let told = format!("{} = {:.2} × that of 1,000 keys, {}", us(of_many), of_many / of_few, us(of_few));
+        let told = format!("{} = {:.2} × the {} with 1,000 keys", us(of_many), of_many / of_few, us(of_few));
         self.rows.push(Row::at_most(
             "first get in a fresh instance",
             told,
             of_many,
             1.5 * of_few,
-            "1.5 × that of 1,000 keys",
+            "1.5 × as long as with 1,000 keys",
         ));
 
         step("memory, reading and writing at random");
@@ -123,8 +123,8 @@ impl Bench<'_> {
         let (one, eight) = (run(1, single.path(), &["count", &times])?, run(8, shared.path(), &["count", &times])?);
         let sum = self.guests.run(Guest::Ours, shared.path(), &[], &["read-counter"])?.context("no number")?;
         ensure!(sum == (8 * each) as f64, "8 processes added {each} each, and the counter says {sum}");
-        let told = format!("exact; {eight:.0} a second in sum, {one:.0} by one alone, start-up included");
-        let row = Row::at_least("8 processes on one counter", told, eight, one / 2.0, "half of one's rate");
+        let told = format!("exact; {eight:.0} a second in total, {one:.0} by one process, start-up included");
+        let row = Row::at_least("8 processes on one counter", told, eight, one / 2.0, "half of one process's rate");
 
         step("8 processes, reading and writing");
         let store = scratch()?;
@@ -132,10 +132,12 @@ impl Bench<'_> {
         let mixed = ["mixed", &times, "10000", "100"];
         let (one, eight) = (run(1, store.path(), &mixed)?, run(8, store.path(), &mixed)?);
         let told = format!(
-            "{eight:.0} gets and as many sets a second in sum over 10,000 keys, {one:.0} by one alone, start-up included"
+            "{eight:.0} gets and as many sets a second in total over 10,000 keys, {one:.0} by one process, start-up \
+             included"
         );
         self.rows.push(row);
-        self.rows.push(Row::at_least("8 processes reading and writing", told, eight, one / 2.0, "half of one's rate"));
+        let half = "half of one process's rate";
+        self.rows.push(Row::at_least("8 processes reading and writing", told, eight, one / 2.0, half));
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Interfaces that a component imports and will never call.
+//! Interfaces that a component imports but will never call.
 
 use crate::error::{Error, Source};
 use crate::world::{Item, World};
@@ -9,8 +9,8 @@ use wit_parser::{ManglingAndAbi, Resolve, WorldId, WorldItem, WorldKey};
 
 /// The component without these imports: they are satisfied inside, by functions that trap.
 ///
-/// For what a component can be told never to call. Here it is the WASI interfaces of the stores that a provider holds and
-/// a fused component does not use: a host need not have them, and need not grant them.
+/// For interfaces that a component can be configured never to call. kvfuse uses it for the WASI interfaces of stores
+/// that a provider contains but a fused component does not use: a host need not have them, and need not grant them.
 ///
 /// ```
 /// use kvfuse_compose::{Interfaces, without_imports};
@@ -29,7 +29,7 @@ use wit_parser::{ManglingAndAbi, Resolve, WorldId, WorldItem, WorldKey};
 /// ```
 ///
 /// # Errors
-/// [`Error::Types`] if the component cannot be read, [`Error::Componentize`] if nothing can take the place of the imports,
+/// [`Error::Types`] if the component cannot be read, [`Error::Componentize`] if the imports cannot be replaced,
 /// and those of [`connect`].
 pub fn without_imports(component: &[u8], names: &[String]) -> Result<Vec<u8>, Error> {
     let (mut resolve, world) = match decode(component).map_err(|e| Error::Types(e.into()))? {

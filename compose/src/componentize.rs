@@ -13,7 +13,7 @@ use wit_component::ComponentEncoder;
 pub struct Allowed(Vec<String>);
 
 impl Allowed {
-    /// Reads a list: one name a line. Blank lines and lines that begin with `#` are ignored.
+    /// Reads a list with one name per line. Blank lines and lines that begin with `#` are ignored.
     ///
     /// ```
     /// # let component = wat::parse_str(r#"(component (import "wasi:io/poll@0.2.6" (instance)))"#)?;
@@ -26,8 +26,8 @@ impl Allowed {
         Self(lines.map(str::to_string).collect())
     }
 
-    /// Compares a component's imports with the list. Both directions count: a list that allows what is never imported
-    /// would hide the day when it is.
+    /// Compares a component's imports with the list, in both directions: if the list allowed an interface that is not
+    /// imported, nobody would notice when it is one day.
     ///
     /// # Errors
     /// [`Error::Imports`] if they differ, and those of [`Interfaces::of`].
@@ -39,7 +39,7 @@ impl Allowed {
     }
 }
 
-/// What a component says about itself in its metadata.
+/// The metadata of a component.
 #[derive(Clone, Debug, Default)]
 pub struct About {
     /// The component's name.
@@ -77,8 +77,8 @@ pub struct About {
 /// ```
 ///
 /// # Errors
-/// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged, [`Error::Componentize`] if the module carries no world or
-/// does not match it, [`Error::Metadata`] if a version or licence is malformed.
+/// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged, [`Error::Componentize`] if the module carries no
+/// world or does not match it, [`Error::Metadata`] if a version or licence is malformed.
 pub fn componentize(wasm: &[u8], about: &About) -> Result<Vec<u8>, Error> {
     let component = if Parser::is_component(wasm) { wasm.to_vec() } else { encode(&without(wasm, "name")?)? };
     let component = without(&component, "component-name")?;
@@ -94,9 +94,9 @@ fn set_metadata(component: &[u8], about: &About) -> Result<Vec<u8>, crate::error
     Ok(metadata.to_wasm(component)?)
 }
 
-/// Removes a custom section from the outermost level. This is for names: those of a module's functions take a fifth of a
-/// provider, and those that the encoder gives to a component's internals a twelfth. Every consumer carries a provider, so
-/// its size matters. (Cargo's `strip = "symbols"` would also remove the producers.)
+/// Removes a custom section from the outermost level. This is for names: those of a module's functions take a fifth of
+/// a provider, and those that the encoder gives to a component's internals a twelfth. Every consumer carries a
+/// provider, so its size matters. (Cargo's `strip = "symbols"` would also remove the producers.)
 fn without(wasm: &[u8], section_name: &str) -> Result<Vec<u8>, Error> {
     let mut kept = Rebuilt::like(wasm);
     for section in sections(wasm)? {

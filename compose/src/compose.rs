@@ -8,8 +8,9 @@ use std::borrow::Cow;
 use wasm_compose::graph::{Component, ComponentId, CompositionGraph, EncodeOptions, InstanceId};
 use wasmparser::{Validator, WasmFeatures};
 
-/// Fuses a consumer with a provider: what the consumer imports and the provider exports under the same name is connected
-/// inside, everything else stays an import or export of the result. Both sides see one instance of the provider.
+/// Fuses a consumer with a provider: what the consumer imports and the provider exports under the same name is
+/// connected inside, everything else stays an import or export of the result. Both sides see one instance of the
+/// provider.
 ///
 /// [`fit`](crate::fit) and [`connect`] go by the shape of the interfaces instead of their names.
 ///
@@ -91,14 +92,14 @@ pub fn connect(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u
 pub struct Supply<'a> {
     /// The provider. Several instances of one provider share its code.
     pub provider: &'a [u8],
-    /// What the consumer gets from this instance.
+    /// The connections from the consumer to this instance.
     pub wires: Vec<Wire>,
-    /// What this instance finds in its environment beside the host's variables. With any, the provider has to import
+    /// Variables in the environment of this instance, besides the host's. If there are any, the provider has to import
     /// `wasi:cli/environment`.
     pub settings: Settings,
 }
 
-/// Fuses a consumer with several instances of providers, each with connections of its own; otherwise as [`connect`].
+/// Fuses a consumer with several instances of providers, each with its own connections; otherwise like [`connect`].
 ///
 /// # Errors
 /// Those of [`connect`], and [`Error::Settings`] if a provider has settings and cannot read them.
@@ -116,20 +117,20 @@ pub fn connect_all(consumer: &[u8], supplies: &[Supply]) -> Result<Vec<u8>, Erro
 /// A component that calls the consumer: a command around what is otherwise a library.
 #[derive(Clone, Debug)]
 pub struct Runner<'a> {
-    /// The component. What it exports is what the result exports, in place of the consumer's exports.
+    /// The component. The result has its exports instead of the consumer's.
     pub component: &'a [u8],
-    /// What it imports of the consumer.
+    /// Its imports that the consumer exports.
     pub calls: Vec<Wire>,
-    /// Which of the supplies has what else it imports, by the names of that provider's exports. It shares that instance with
-    /// the consumer.
+    /// The index of the supply that provides its other imports, under the names of that provider's exports. The runner
+    /// shares that instance with the consumer.
     pub supply: usize,
 }
 
-/// Fuses a consumer with providers and with a runner that calls it; otherwise as [`connect_all`].
+/// Fuses a consumer with providers and with a runner that calls it; otherwise like [`connect_all`].
 ///
 /// # Errors
-/// Those of [`connect_all`], and [`Error::NoSuchName`] if the runner imports what neither the consumer nor the provider
-/// exports.
+/// Those of [`connect_all`], and [`Error::NoSuchName`] if the runner imports something that neither the consumer nor
+/// the provider exports.
 pub fn connect_runner(consumer: &[u8], supplies: &[Supply], runner: &Runner) -> Result<Vec<u8>, Error> {
     let consumer_world = World::of(consumer).map_err(Part::Consumer.cannot_be_read())?;
     let parts: Vec<Instance> =
@@ -150,13 +151,13 @@ pub fn connect_runner(consumer: &[u8], supplies: &[Supply], runner: &Runner) -> 
     Ok(fused)
 }
 
-/// What a supply becomes.
+/// A supply in the composition.
 struct Instance<'a> {
     /// The provider, with its imports renamed.
     provider: Cow<'a, [u8]>,
     world: World,
     wires: &'a [Wire],
-    /// The component that stands between it and the host's environment, and the name by which both import that.
+    /// The component between it and the host's environment, and the name by which both import that.
     settings: Option<(Vec<u8>, String)>,
 }
 
@@ -204,7 +205,7 @@ fn encode<'a>(
     let mut graph = CompositionGraph::new();
     // Types are compared only within one validator.
     let mut validator = Validator::new_with_features(WasmFeatures::all());
-    // Each component once, and as many instances as there are supplies.
+    // Each component is included once, with as many instances as there are supplies.
     let mut known: Vec<(&'a [u8], ComponentId)> = Vec::new();
     let mut add = |graph: &mut CompositionGraph<'a>, what: &str, bytes: &'a [u8]| {
         if let Some((_, id)) = known.iter().find(|(known, _)| *known == bytes) {
@@ -273,12 +274,12 @@ fn wire_up(
     graph.connect(from, Some(exported), to, imported).map_err(|e| Error::Mismatch(e.into()))
 }
 
-/// The promises of fusing, checked on the result itself. Gives the first one that is broken.
+/// The guarantees of fusing, checked on the result itself. Returns the first one that is broken.
 fn verify(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[u8]) -> Result<(), String> {
     let fused_world = verify_parts(consumer, consumer_world, parts, fused)?;
     let same = |one: &Item, other: &Item| one.name == other.name && one.implements == other.implements;
-    // An export that used types of what is connected now defines them itself, or uses those of an export before it. It may
-    // call them otherwise than they were called where they came from, so what counts is the functions as they are written.
+    // An export that used types of a connected interface now defines them itself, or uses those of an earlier export.
+    // Their names may differ from those in the original interface, so the functions are compared as written.
     let still_imported = |name: &&String| fused_world.imports.iter().any(|import| import.name == **name);
     let texts = |item: &Item| item.functions.iter().map(|(name, f)| (name.clone(), f.text.clone())).collect::<Vec<_>>();
     let kept = |(item, fused): (&Item, &Item)| {
@@ -298,7 +299,7 @@ fn holds(fused: &[u8], part: &[u8]) -> Result<bool, String> {
     Ok(inside.iter().any(|nested| fused.get(nested.range.clone()) == Some(part)))
 }
 
-/// All but those about exports. Gives what was fused.
+/// All of them except those about exports. Returns the world of the result.
 fn verify_parts(consumer: &[u8], consumer_world: &World, parts: &[Instance], fused: &[u8]) -> Result<World, String> {
     Validator::new_with_features(WasmFeatures::all()).validate_all(fused).map_err(|e| e.to_string())?;
     let fused_world = World::of(fused).map_err(|e| e.to_string())?;
@@ -310,7 +311,7 @@ fn verify_parts(consumer: &[u8], consumer_world: &World, parts: &[Instance], fus
     let same = |one: &Item, other: &Item| one.name == other.name && one.implements == other.implements;
     let lost = |item: &Item| !fused_world.imports.iter().any(|import| same(import, item));
     if let Some(item) = fused_world.imports.iter().find(|item| added(&item.name)) {
-        return Err(format!("it imports {}, which no part does", item.name));
+        return Err(format!("it imports {}, which none of its parts imports", item.name));
     }
     if let Some(item) = expected.iter().find(|item| lost(item)) {
         return Err(format!("it lost the import {}", item.name));

@@ -1,11 +1,12 @@
-//! A component in words.
+//! A description of a component as text.
 
 use crate::error::Error;
 use crate::{FlatParts, Interfaces};
 use std::fmt;
 use wasm_metadata::{Metadata, Payload};
 
-/// Imports, exports and producers metadata, those of nested components included, as text for people. Sizes are in bytes.
+/// Imports, exports and producers metadata, those of nested components included, as text for people. Sizes are in
+/// bytes.
 ///
 /// ```
 /// let component = wat::parse_str(r#"(component (import "wasi:io/poll@0.2.6" (instance)))"#)?;
@@ -61,7 +62,7 @@ fn metadata(payload: &Payload, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt:
         Payload::Module(metadata) => ("module", metadata, [].as_slice()),
     };
     let producers = producers(data);
-    // Adapter modules that say nothing about themselves are wiring.
+    // Modules without metadata are adapters: wiring.
     if data.name.is_some() || !producers.is_empty() || !children.is_empty() {
         let name = data.name.as_deref().unwrap_or("(unnamed)");
         let size = data.range.end.saturating_sub(data.range.start);

@@ -1,8 +1,8 @@
-//! What can go wrong.
+//! Errors.
 
 use std::fmt;
 
-/// The error that a library underneath gave.
+/// The error of an underlying library.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a component could not be read, made, checked or fused.
@@ -19,23 +19,23 @@ pub enum Error {
     #[error("this is a core WebAssembly module, not a component")]
     CoreModule,
     /// The bytes are a WIT package in its binary form: it has interfaces and no code.
-    #[error("this file holds a WIT package: interfaces and no code")]
+    #[error("this file contains a WIT package: interfaces without code")]
     WitPackage,
     /// The component is damaged, or imports or exports what WIT cannot express: modules, components, values.
     #[error("the component cannot be read")]
     Types(#[source] Source),
     /// A core module cannot become a component: it carries no world, or does not match the one it carries.
-    #[error("the core module cannot be made a component")]
+    #[error("the core module cannot be turned into a component")]
     Componentize(#[source] Source),
-    /// The metadata of a component cannot be read, or the metadata given for it are malformed.
-    #[error("the metadata are malformed")]
+    /// The metadata of a component cannot be read, or the metadata given for it is malformed.
+    #[error("the metadata is malformed")]
     Metadata(#[source] Source),
     /// A component imports other interfaces than the list that it was checked against.
     #[error("{}", imports(.extra, .unused))]
     Imports {
-        /// What it imports although the list does not have it, in the order of the component.
+        /// The imports that are not in the list, in the order of the component.
         extra: Vec<String>,
-        /// What the list has although it does not import it, in the order of the list.
+        /// The entries of the list that are not imported, in the order of the list.
         unused: Vec<String>,
     },
     /// One of the two parts cannot be read.
@@ -81,8 +81,8 @@ pub enum Error {
     /// An interface of the same name has another shape in each of the two.
     #[error("the consumer and the provider do not fit together")]
     Mismatch(#[source] Source),
-    /// The fused component failed the checks that every result has to pass. This is a defect of this crate or of a
-    /// library underneath.
+    /// The fused component failed the checks that every result has to pass. This is a bug in this crate or in an
+    /// underlying library.
     #[error("the fused component failed its check: {0}")]
     Unsound(String),
 }
@@ -106,7 +106,7 @@ impl fmt::Display for Part {
 }
 
 impl Part {
-    /// Adds to an error in which of the two components it occurred.
+    /// Adds the component in which an error occurred.
     pub(crate) fn cannot_be_read(self) -> impl Fn(Error) -> Error {
         move |source| Error::Part { part: self, source: Box::new(source) }
     }

@@ -12,15 +12,15 @@ pub struct Wire {
     pub export: String,
 }
 
-/// A package of interfaces that a consumer imports and a provider does not have, beside the provider's package that comes
-/// nearest.
+/// A package of interfaces that a consumer imports and a provider does not have, beside the provider's package that
+/// comes nearest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// The package that is missing: `wasi:keyvalue@0.3.0`.
     pub wanted: String,
     /// The package that comes nearest. `None` if the provider has no interface of these names.
     pub nearest: Option<String>,
-    /// Where the two differ; with nothing near, all functions that are missing.
+    /// Where the two differ; if no package is near, all functions that are missing.
     pub differences: Vec<Difference>,
 }
 
@@ -56,8 +56,8 @@ fn package_name(package: &str) -> &str {
 /// The connections that satisfy all of `wanted` from `offered`.
 ///
 /// The shape of the functions decides. Interfaces of one package are connected to one package, because they share their
-/// types; the package of the same name and version is tried first, and another one serves if every function is the same.
-/// A labelled import is connected to the export with its label, or else to the one that has no label.
+/// types; the package of the same name and version is tried first, and another one serves if every function is the
+/// same. A labelled import is connected to the export with its label, or else to the one that has no label.
 ///
 /// [`connect`](crate::connect) has an example of a provider that fits. This one does not:
 ///
@@ -148,7 +148,7 @@ fn differing(interface: &str, wanted: &Functions, offered: &Functions) -> Vec<Di
         if counterpart.is_some_and(|other| other.shape == function.shape) {
             continue;
         }
-        // Where the names of the types hide the difference, the types are written out.
+        // If the names of the types hide the difference, the types are written out.
         let hidden = counterpart.is_some_and(|other| other.text == function.text);
         let text = |f: &crate::world::Signature| if hidden { f.shape.clone() } else { f.text.clone() };
         differences.push(Difference {

@@ -15,8 +15,8 @@ pub struct Group<'a> {
 ///
 /// Imports by name are one group: they are views of one store. A labelled import is a group of its own, because its
 /// resources are types that no other import knows. The exception is one that takes resources of another interface: in
-/// WIT these are those of the import by name, so it belongs to that group. Where all imports by name only carry types, the
-/// first label gets them.
+/// WIT these are those of the import by name, so it belongs to that group. If all imports by name only carry types,
+/// they go to the first label.
 ///
 /// ```
 /// use kvfuse_compose::{Item, Signature, groups};
@@ -45,7 +45,7 @@ pub fn groups<'a>(imports: &[&'a Item]) -> Vec<Group<'a>> {
     let together: Vec<&Item> = imports.iter().filter(|item| !apart(item)).copied().collect();
     let labelled = imports.iter().filter(apart).map(|item| Group { label: Some(&item.name), items: vec![item] });
     let mut labelled: Vec<_> = labelled.collect();
-    // Nobody has to be asked for types alone: they come from wherever they are used.
+    // Interfaces with only types need no provider: the types come from the interfaces that use them.
     if together.iter().all(|item| item.functions.is_empty())
         && let Some(first) = labelled.first_mut()
     {

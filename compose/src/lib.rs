@@ -11,13 +11,13 @@
 //! | `compose` | makes one component of a consumer and providers |
 //! | `flat` | makes one component without inner ones of a consumer and a provider |
 //! | `settings` | environment variables that are fused into a component |
-//! | `absent` | a component without some of its imports, which it will never call |
+//! | `absent` | removes imports that a component will never call |
 //! | `retarget` | renames a provider's WASI imports to the consumer's version where they share resources |
 //! | `nested` | the components inside a component |
 //! | `interfaces` | only the names of what a component imports and exports |
 //! | `describe` | the same with producers metadata, as text for people |
 //! | `sections` | a file as its outermost sections, and back |
-//! | `error` | what can go wrong |
+//! | `error` | errors |
 
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 

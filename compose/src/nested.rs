@@ -4,7 +4,7 @@ use crate::error::Error;
 use std::ops::Range;
 use wasmparser::{Parser, Payload};
 
-/// A component that another one carries, at any depth.
+/// A component inside another one, at any depth.
 #[derive(Clone, Debug, Default)]
 pub struct Nested {
     /// Where its bytes are within the outermost component, as offsets in bytes.
@@ -17,7 +17,7 @@ pub struct Nested {
     pub labels: bool,
 }
 
-/// All components inside a component, outer ones before those they carry.
+/// All components inside a component, outer ones before inner ones.
 ///
 /// ```
 /// let component = wat::parse_str("(component (component $inner) (component (component)))")?;
@@ -31,7 +31,7 @@ pub struct Nested {
 /// [`Error::Invalid`] if the bytes are not WebAssembly, or damaged.
 pub fn nested(component: &[u8]) -> Result<Vec<Nested>, Error> {
     let mut found: Vec<Nested> = Vec::new();
-    // What is open at the moment; `None` is the outermost component or a core module.
+    // The components that are open at the moment; `None` is the outermost component or a core module.
     let mut open: Vec<Option<usize>> = Vec::new();
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
@@ -77,7 +77,7 @@ impl Nested {
     }
 }
 
-// Names are decoration: one that cannot be read is left out.
+// Names are only informative: one that cannot be read is left out.
 fn name(data: &[u8], offset: u64) -> Option<String> {
     let reader = wasmparser::ComponentNameSectionReader::new(wasmparser::BinaryReader::new(data, offset));
     reader.into_iter().find_map(|part| match part {

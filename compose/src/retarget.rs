@@ -42,8 +42,8 @@ use wasmparser::Payload;
 /// ```
 ///
 /// # Errors
-/// [`Error::TwoVersions`] if the consumer itself uses one package in two versions: its resources then have two types, and
-/// the provider's functions only one.
+/// [`Error::TwoVersions`] if the consumer itself uses one package in two versions: its resources then have two types,
+/// and the provider's functions only one.
 pub fn renames(consumer: &World, provider: &World, wires: &[Wire]) -> Result<Vec<(String, String)>, Error> {
     let mut packages: Vec<(String, String)> = Vec::new();
     for wire in wires {
@@ -84,7 +84,7 @@ fn shared(import: &Item, export: &Item) -> Vec<(String, String)> {
     pairs
 }
 
-/// What versions of a package have in common that hosts treat as one: `wasi:io@0.2.6` is of the track `wasi:io@0.2`.
+/// The track of a version, which hosts treat as one: `wasi:io@0.2.6` belongs to the track `wasi:io@0.2`.
 pub(crate) fn track(package: &str) -> Option<String> {
     let (path, version) = package.split_once('@')?;
     // A pre-release is compatible with itself only.
@@ -96,7 +96,7 @@ pub(crate) fn track(package: &str) -> Option<String> {
     Some(if major == "0" { format!("{path}@0.{minor}") } else { format!("{path}@{major}") })
 }
 
-/// The component with these imports renamed, and every other section as it was.
+/// The component with these imports renamed, and every other section unchanged.
 pub(crate) fn rename_imports(component: &[u8], renames: &[(String, String)]) -> Result<Vec<u8>, Error> {
     with_names(component, false, |name| {
         if let Some((_, to)) = renames.iter().find(|(from, _)| *from == name.name) {
@@ -105,7 +105,7 @@ pub(crate) fn rename_imports(component: &[u8], renames: &[(String, String)]) -> 
     })
 }
 
-/// The component with what the labels of this world stand for: a composer only keeps their names.
+/// The component with the interfaces of this world's labels: a composer only keeps the labels' names.
 pub(crate) fn relabel(component: &[u8], world: &World) -> Result<Vec<u8>, Error> {
     with_names(component, true, |name| {
         let labelled = world.imports.iter().chain(&world.exports).find(|item| item.name == name.name);
@@ -115,7 +115,8 @@ pub(crate) fn relabel(component: &[u8], world: &World) -> Result<Vec<u8>, Error>
     })
 }
 
-/// The component with the names of its imports, and of its exports if asked for, changed, and every other section as it was.
+/// The component with the names of its imports, and on request those of its exports, changed, and every other section
+/// unchanged.
 fn with_names(
     component: &[u8],
     exports_too: bool,

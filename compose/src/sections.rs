@@ -16,13 +16,13 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    /// Without the section's number and size. Of a nested module or component, these are its bytes.
+    /// Without the section's number and size. For a nested module or component, these are its bytes.
     pub fn content(&self) -> &'a [u8] {
         self.content
     }
 }
 
-/// The outermost sections in their order. What is nested in them is parsed, and not returned.
+/// The outermost sections in their order. Sections nested in them are parsed, but not returned.
 ///
 /// # Errors
 /// [`Error::Invalid`].
@@ -46,7 +46,7 @@ pub(crate) fn sections(wasm: &[u8]) -> Result<Vec<Section<'_>>, Error> {
 
 /// The part of the file that a payload's range names.
 pub(crate) fn bytes(wasm: &[u8], range: Range<u64>) -> Result<&[u8], Error> {
-    let cut_off = || Error::Invalid("a section goes on beyond the end of the file".into());
+    let cut_off = || Error::Invalid("a section extends beyond the end of the file".into());
     let limits = usize::try_from(range.start).and_then(|start| Ok(start..usize::try_from(range.end)?));
     wasm.get(limits.map_err(|_| cut_off())?).ok_or_else(cut_off)
 }
@@ -60,7 +60,7 @@ impl Rebuilt {
         Self(wasm.get(..PREAMBLE).unwrap_or(wasm).to_vec())
     }
 
-    /// Adds a section as it is.
+    /// Adds a section unchanged.
     pub fn keep(&mut self, section: &Section) {
         RawSection { id: section.id, data: section.content }.append_to_component(&mut self.0);
     }

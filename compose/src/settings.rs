@@ -1,4 +1,4 @@
-//! Settings that a component is given for good: a small component between it and the host's environment.
+//! Settings that are fused into a component: a small component between it and the host's environment.
 
 use crate::Interfaces;
 use crate::error::Error;
@@ -8,12 +8,12 @@ use std::fmt::Write;
 use wasm_encoder::{ComponentSection, CustomSection};
 use wasmparser::Payload;
 
-/// The section in which the settings can be read back, one a line.
+/// The section from which the settings can be read back, one per line.
 const SECTION: &str = "kvfuse:settings";
-/// What a line of the section begins with.
+/// The beginning of a line in the section.
 const DEFAULT: &str = "default ";
 const FIXED: &str = "fixed ";
-/// Settings are for names and short lists.
+/// The most bytes of settings: they are for names and short lists.
 const MOST: usize = 64 << 10;
 
 /// Environment variables that are fused into a component.
@@ -26,9 +26,9 @@ const MOST: usize = 64 << 10;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// Those that the host's environment can override.
+    /// The variables that the host's environment can override.
     defaults: Vec<(String, String)>,
-    /// Those that it cannot.
+    /// The variables that it cannot.
     fixed: Vec<(String, String)>,
 }
 
@@ -98,7 +98,7 @@ impl Settings {
     }
 
     /// A component that imports `wasi:cli/environment` under this name and exports it again, with these settings before
-    /// and behind the host's variables: readers take the last value of a name.
+    /// and after the host's variables: readers take the last value of a name.
     pub(crate) fn component(&self, environment: &str) -> Result<Vec<u8>, Error> {
         let variables = || self.defaults.iter().chain(&self.fixed);
         let size: usize = variables().map(|(name, value)| name.len().saturating_add(value.len())).sum();
@@ -106,9 +106,7 @@ impl Settings {
             name.is_empty() || name.contains(['=', '\n', '\r', '\0']) || value.contains(['\n', '\r', '\0'])
         };
         if let Some((name, _)) = variables().find(|(name, value)| malformed(name, value)) {
-            return Err(Error::Settings(format!(
-                "{name:?} cannot be set to a value with a line break, or is not a name"
-            )));
+            return Err(Error::Settings(format!("{name:?} is not a valid name, or its value has a line break")));
         }
         if size > MOST {
             return Err(Error::Settings(format!("they have {size} bytes; the limit is {MOST}")));
@@ -116,7 +114,7 @@ impl Settings {
         let mut component = wat::parse_str(self.source(environment)).map_err(|e| Error::Settings(e.to_string()))?;
         let text = self.text();
         CustomSection { name: SECTION.into(), data: text.as_bytes().into() }.append_to_component(&mut component);
-        // What was made is read back: a name with a quote in it would have made another component.
+        // The result is read back: a name with a quote in it would have made a different component.
         let names = Interfaces::of(&component)?;
         if names.imports != [environment] || names.exports != [environment] {
             return Err(Error::Settings(format!("{environment:?} is not the name of an interface")));
@@ -125,7 +123,8 @@ impl Settings {
     }
 
     fn source(&self, environment: &str) -> String {
-        // In memory: an address for the host's answer; the strings; the two tables of their addresses and sizes; free space.
+        // In memory: an address for the host's answer; the strings; the two tables of their addresses and sizes; free
+        // space.
         let mut strings = String::new();
         let mut at = STRINGS;
         let mut put = |text: &str| {
@@ -175,9 +174,9 @@ impl Settings {
     }
 }
 
-/// Where the strings begin: behind the address and the length that the host's answer takes.
+/// Where the strings begin: after the address and the length of the host's answer.
 const STRINGS: usize = 16;
-/// The bytes of a variable in a list of them: two strings, each an address and a size of 4 bytes.
+/// The size of a variable in a list: two strings, each an address and a size of 4 bytes.
 const ENTRY: usize = 16;
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ pub type Functions = BTreeMap<String, Signature>;
 /// The parameters and the result of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// As its author wrote it, with the names of the types: `bucket.get: func(key: string) -> result<…, error>`.
+    /// The function as its author wrote it, with the names of the types: `bucket.get: func(key: string) -> result<…,
+    /// error>`.
     pub text: String,
     /// Every named type written out, except resources, which are their names. Two functions can be connected when these
     /// are equal.
@@ -76,7 +77,7 @@ impl Item {
         self.implements.as_deref().unwrap_or(&self.name)
     }
 
-    /// Whether it only carries types: nobody has to provide it.
+    /// Whether it only has types, so that no component has to provide it.
     pub fn only_types(&self) -> bool {
         self.functions.is_empty() && self.resources.is_empty()
     }
@@ -164,7 +165,7 @@ fn uses(resolve: &Resolve, interface: &Interface, kind: fn(&Resolve, TypeId) -> 
 fn is_resource(resolve: &Resolve, id: TypeId) -> bool {
     match resolve.types.get(id).map(|def| &def.kind) {
         Some(TypeDefKind::Resource) => true,
-        // What `use` brings in.
+        // The types that `use` brings in.
         Some(TypeDefKind::Type(Type::Id(used))) => is_resource(resolve, *used),
         _ => false,
     }
@@ -275,7 +276,7 @@ impl Printer<'_> {
     }
 }
 
-/// The package and the bare name of an interface. `None` for what is not the name of an interface in a package.
+/// The package and the bare name of an interface. `None` for anything else than the name of an interface in a package.
 ///
 /// ```
 /// let (package, interface) = kvfuse_compose::split_name("wasi:keyvalue/store@0.2.0-draft2").unwrap();

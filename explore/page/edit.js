@@ -98,7 +98,7 @@ export async function save() {
   if (editor.kind === "json" && !isJson(byId("text").value)) {
     const choice = await ask(
       "This is no longer valid JSON",
-      ["The value was a JSON object or array. Save what you have written all the same?"],
+      ["The value was a JSON object or array. Save your text anyway?"],
       [["yes", "Save", "danger"], ["no", "Keep editing", "main"]],
     );
     if (choice !== "yes") return;
@@ -113,7 +113,7 @@ export async function save() {
   byId("edit").focus();
 }
 
-/** Shows what somebody else has written beside what the user has. Nothing was stored. */
+/** Shows another user's value beside this user's. Nothing was stored. */
 async function conflict(mine) {
   const { bucket, key } = value.current();
   const theirs = await call("get", { bucket, key, limit: 1 << 20 });
@@ -122,7 +122,7 @@ async function conflict(mine) {
     element("section", {}, element("h3", {}, title), element("p", {}, size(all)), element("pre", { tabIndex: 0 }, sample(bytes)));
   const choice = await ask(
     deleted ? "Somebody else has deleted this key" : "Somebody else has changed this key",
-    ["Nothing was saved. Keep editing, and your next save replaces what they have written; or take theirs."],
+    ["Nothing was saved. Keep editing, and your next save replaces their value; or take theirs."],
     [["mine", "Keep editing mine", "main"], ["theirs", deleted ? "Leave it deleted" : "Take theirs", "danger"]],
     [element("div", { className: "panes" },
       deleted ? element("section", {}, element("h3", {}, "Theirs"), element("p", {}, "deleted")) : pane("Theirs", theirs.value, theirs.size),
@@ -163,7 +163,7 @@ async function store(created) {
     await call("set", { bucket, key, seen: null }, bytes);
   } catch (e) {
     const exists = e instanceof Conflict;
-    byId("create-problem").replaceChildren(...(exists ? ["There is a key ", shown(key), " already. It was left as it is."] : [e.message]));
+    byId("create-problem").replaceChildren(...(exists ? ["The key ", shown(key), " already exists. It was not changed."] : [e.message]));
     return;
   }
   byId("create").close();

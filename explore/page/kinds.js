@@ -99,7 +99,7 @@ export function digits(bytes) {
   return lines.join("\n");
 }
 
-/** The bytes of hexadecimal digits, or why they are none. */
+/** The bytes of hexadecimal digits. Throws what is wrong with them. */
 export function undigits(written) {
   const bare = written.replace(/\s+/g, "");
   const wrong = bare.search(/[^0-9a-fA-F]/);

@@ -164,8 +164,8 @@ async function upload(file) {
     await again();
     const choice = await ask(
       "Somebody else has changed this key",
-      ["It is not as you have seen it, so the file was not stored. You see now what it is."],
-      [["mine", "Replace it by the file", "danger"], ["theirs", "Keep what it is", "main"]],
+      ["It is no longer the value that you saw, so the file was not stored. The current value is shown now."],
+      [["mine", "Replace it with the file", "danger"], ["theirs", "Keep the current value", "main"]],
     );
     if (choice === "mine") await upload(file);
   }
@@ -180,7 +180,7 @@ async function remove() {
   } catch (e) {
     if (!(e instanceof Conflict)) throw e;
     await again();
-    throw new Error("Somebody else has changed this key since you saw it, so it was not deleted. You see now what it is.");
+    throw new Error("Somebody else has changed this key since you saw it, so it was not deleted. The current value is shown now.");
   }
   take({ version: null, size: 0, bytes: new Uint8Array(), whole: true });
   wrote();

@@ -1,8 +1,8 @@
 //! Who may ask.
 //!
-//! The page shows and changes data, so it answers only whoever has its address, which contains a secret token as the first
-//! part of every path: `http://127.0.0.1:40123/TOKEN/`. A page of another origin does not know the token. Even if it did,
-//! the browser says where a request comes from, and that is checked as well.
+//! The page shows and changes data, so it answers only requests to its full address, which contains a secret token as
+//! the first part of every path: `http://127.0.0.1:40123/TOKEN/`. A page of another origin does not know the token.
+//! Even if it did, the browser says where a request comes from, and that is checked as well.
 
 use std::fmt;
 
@@ -50,8 +50,8 @@ pub enum Refused {
 }
 
 impl Guard {
-    /// A guard with this token, which has at least [`SHORTEST`] letters, digits, `-` or `_`. Without `hosts` the page is
-    /// reached by the names of the loopback interface.
+    /// A guard with this token, which has at least [`SHORTEST`] letters, digits, `-` or `_`. Without `hosts` the page
+    /// is reached by the names of the loopback interface.
     ///
     /// ```
     /// use kvfuse_explorer::guard::{Guard, Refused, Sent};
@@ -75,7 +75,7 @@ impl Guard {
         Ok(Self { token: token.into(), hosts: hosts.map(str::to_ascii_lowercase).collect() })
     }
 
-    /// The part of the path behind the token, without a query, if the request may be answered.
+    /// The part of the path after the token, without a query, if the request may be answered.
     ///
     /// # Errors
     /// Why it may not.

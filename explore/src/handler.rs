@@ -20,7 +20,7 @@ wasip2::http::proxy::export!(Explorer);
 impl wasip2::exports::http::incoming_handler::Guest for Explorer {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let answer = answer(&request);
-        // If the browser has left, there is nobody to tell.
+        // If the browser has left, nobody is there to receive the answer.
         let _ = send(out, &answer);
     }
 }
@@ -61,7 +61,7 @@ fn answer(request: &IncomingRequest) -> Answer {
     }
 }
 
-/// The part of the path behind the token.
+/// The part of the path after the token.
 fn admitted<'a>(request: &IncomingRequest, path: &'a str) -> Result<&'a str, Refused> {
     let variables = wasip2::cli::environment::get_environment();
     // The last one of a name counts, as for the stores.

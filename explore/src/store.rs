@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 8;
 
 /// Why an operation has no answer.
 pub enum Failed {
-    /// The store says so.
+    /// The store returned an error.
     Store(String),
     /// The key is not as the page has seen it. Nothing was done.
     Conflict(State),
@@ -27,7 +27,7 @@ pub enum Failed {
 impl From<Error> for Failed {
     fn from(error: Error) -> Self {
         Self::Store(match error {
-            Error::NoSuchStore => "there is no such bucket, and the store does not create it".into(),
+            Error::NoSuchStore => "there is no such bucket, and the store does not create buckets".into(),
             Error::AccessDenied => {
                 "access is denied: the login has to be allowed to do this, and KEYVALUE_BUCKETS, if it is set, has to name \
                  the bucket"
@@ -68,8 +68,8 @@ pub fn get(asked: &Get) -> Result<(State, Vec<u8>), Failed> {
     Ok((state, value))
 }
 
-/// The page's versions are those of values. A handle lives no longer than its request, so the value that the page has seen is
-/// compared with the one that the handle is on, and the swap fails if anything is written after that.
+/// The page's versions are those of values. A handle lives no longer than its request, so the value that the page has
+/// seen is compared with the one that the handle is on, and the swap fails if anything is written after that.
 pub fn set(asked: &Set, value: &[u8]) -> Result<State, Failed> {
     let bucket = store::open(&asked.bucket)?;
     let mut handle = Cas::new(&bucket, &asked.key)?;

@@ -9,18 +9,17 @@ use std::path::PathBuf;
 
 include!(concat!(env!("OUT_DIR"), "/providers.rs"));
 
-/// A provider component: a built-in one, or one of the user's. Or several of them together, as a fused component has
-/// them.
+/// A provider component: a built-in one, or the user's own. Or several of them together, as in a fused component.
 #[derive(Clone)]
 pub struct Provider {
     /// The name of its file.
     pub file: String,
-    /// The stores that it is used for. Empty for one of the user's.
+    /// The stores that it is used for. Empty for the user's own.
     pub stores: Vec<&'static Store>,
     /// The labels that it is used for, if any.
     pub labels: Vec<String>,
     pub bytes: Vec<u8>,
-    /// What it exports, and what of its imports is left to the host.
+    /// Its exports, and the imports that are left to the host.
     pub world: World,
 }
 
@@ -38,7 +37,8 @@ impl Provider {
         variables
     }
 
-    /// The same variables for one label each, by their names. A component that has labels takes these before the others.
+    /// The same variables for one label each, by their names. A component that has labels takes these before the
+    /// others.
     pub fn of_labels(&self) -> Vec<(String, &'static Variable)> {
         let of_label = |label: &String| {
             let prefix = label_prefix(label);
@@ -56,7 +56,7 @@ impl Provider {
         }
     }
 
-    /// Whether it holds several stores, and goes by the bucket's name.
+    /// Whether it contains several stores, and chooses one by the bucket's name.
     pub fn routes(&self) -> bool {
         self.file.split(", ").any(|file| file.starts_with(TOGETHER.artefact))
     }
@@ -76,7 +76,7 @@ impl Provider {
         }
     }
 
-    /// The same provider restricted to these of its stores. What the others import is not asked of the host.
+    /// The same provider restricted to these of its stores. The host need not provide what the others import.
     pub fn only(mut self, stores: Vec<&'static Store>) -> Self {
         let wanted = |name: &str| {
             let named = |imports: &[&str]| imports.contains(&name);
@@ -86,7 +86,7 @@ impl Provider {
         Self { stores, ..self }
     }
 
-    /// What several of them are together. `None` of none.
+    /// Several of them together. `None` if there are none.
     pub fn union(providers: impl IntoIterator<Item = Self>) -> Option<Self> {
         providers.into_iter().reduce(|mut all, one| {
             if !all.file.split(", ").any(|file| file == one.file) {
@@ -114,7 +114,7 @@ impl Provider {
         })
     }
 
-    /// Reads one of the user's.
+    /// Reads the user's own.
     pub fn from_file(path: &std::path::Path) -> Result<Self> {
         let bytes = crate::input::read_component(path)?;
         let world = crate::input::read_world(path, &bytes)?;
@@ -131,7 +131,7 @@ impl Provider {
     }
 }
 
-/// A store by its name, as an option of the command line has it.
+/// A store by its name, as given in an option of the command line.
 pub fn store(option: &str, name: &str) -> Result<&'static Store> {
     STORES.iter().find(|store| store.name == name).ok_or_else(|| {
         let names: Vec<_> = STORES.iter().map(|store| store.name).collect();
@@ -148,7 +148,7 @@ pub fn providers(store: &'static Store) -> Result<Vec<Provider>> {
     store.artefacts().map(|artefact| provider(store, &artefact.file())).collect()
 }
 
-/// The providers that hold every store, restricted to these stores, in the order in which they are tried.
+/// The providers that contain every store, restricted to these stores, in the order in which they are tried.
 pub fn together(stores: &[&'static Store]) -> Result<Vec<Provider>> {
     Ok(providers(&TOGETHER)?.into_iter().map(|provider| provider.only(stores.to_vec())).collect())
 }
@@ -174,24 +174,24 @@ pub fn explorer() -> &'static [u8] {
     FILES.iter().find(|(name, _)| *name == EXPLORER).map_or(&[], |(_, bytes)| bytes)
 }
 
-/// The build script embeds every file of the table or fails, so this is only missing where something else made the list.
+/// The build script embeds every file of the table or fails, so a file is only missing if something else made the list.
 fn embedded<'a>(files: &[(&str, &'a [u8])], store: &Store, file: &str) -> Result<&'a [u8]> {
     match files.iter().find(|(name, _)| *name == file) {
         Some((_, bytes)) => Ok(bytes),
-        None => Refusal::new(file, format!("this build of kvfuse has no provider of the store {} inside", store.name))
-            .note(format!("inside are {} providers", files.len()))
+        None => Refusal::new(file, format!("this build of kvfuse lacks the provider of the store {}", store.name))
+            .note(format!("it includes {} providers", files.len()))
             .help("make providers, and build kvfuse again")
             .err(),
     }
 }
 
-/// The built-in provider that has these bytes.
+/// The built-in provider with these bytes.
 pub fn recognise(bytes: &[u8]) -> Option<Artefact> {
     let (file, _) = FILES.iter().find(|(_, ours)| *ours == bytes)?;
     kvfuse_table::shipped().find(|artefact| artefact.file() == *file)
 }
 
-/// The runner that calls what a component exports, if it exports something of that sort.
+/// The runner that can call a component, if the component exports a watch interface.
 pub fn runner(exports: &[Item]) -> Option<(&'static Runner, &'static [u8])> {
     let runner = RUNNERS.iter().find(|runner| exports.iter().any(|item| item.name == runner.calls))?;
     runner_files().find(|(file, _)| *file == runner.file()).map(|(_, bytes)| (runner, bytes))
@@ -227,7 +227,7 @@ mod tests {
         let redis = redis.unwrap_or_else(|refusal| panic!("{refusal}"));
         let Err(refusal) = embedded(&files, redis, "keyvalue-redis.wasm") else { panic!("it is not inside") };
         let said = refusal.to_string();
-        assert!(said.contains("this build of kvfuse has no provider of the store redis inside"), "{said}");
+        assert!(said.contains("this build of kvfuse lacks the provider of the store redis"), "{said}");
         assert!(said.contains("keyvalue-redis.wasm") && said.contains("make providers"), "{said}");
         assert!(embedded(&files, redis, "keyvalue.wasm").is_ok());
     }

@@ -7,10 +7,10 @@ use crate::refusal::{Refusal, Result};
 use crate::table::{STORES, Store};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What the names of buckets cannot have in `KEYVALUE_ROUTES`, where spaces around them do not count.
+/// Characters that are encoded in the bucket names of `KEYVALUE_ROUTES`, where spaces around names do not count.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b',').add(b'%');
 
-/// Which store is for which import, and for which bucket.
+/// The choice of stores for imports and buckets.
 pub enum Choice {
     /// The user's own provider, for everything.
     Provider(Box<Provider>),
@@ -19,7 +19,7 @@ pub enum Choice {
 }
 
 pub struct Stores {
-    /// For what is not named.
+    /// For everything that is not named.
     pub default: &'static Store,
     /// Labels with a store of their own.
     pub labels: Vec<(String, &'static Store)>,
@@ -28,7 +28,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    /// The stores of what has no store of its own: the default one, and those of buckets.
+    /// The stores for imports without a store of their own: the default one, and those of buckets.
     pub fn routed(&self) -> Vec<&'static Store> {
         let mut stores = vec![self.default];
         for (_, store) in &self.buckets {

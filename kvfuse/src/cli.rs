@@ -31,8 +31,8 @@ pub enum Command {
     Stores(Stores),
     /// Show what the files of the store `files` contain, and whether they are damaged. Changes nothing.
     Stat(Stat),
-    /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in the
-    /// damaged one.
+    /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in
+    /// the damaged one.
     Repair(Repair),
     /// Upgrade a directory of the store `files` to the current format, in place. The first write to each part does the
     /// same; this does it at once.
@@ -46,18 +46,18 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct Chosen {
-    /// The store to use, one of those that `kvfuse stores` lists; or that of a labelled import: --store sessions=redis. May
-    /// be repeated. [default: files]
+    /// The store to use, one of those that `kvfuse stores` lists; or that of a labelled import: --store sessions=redis.
+    /// May be repeated. [default: files]
     #[arg(long, value_name = "[LABEL=]STORE", conflicts_with = "provider")]
     pub store: Vec<String>,
-    /// The store of one bucket, beside the store of the others: --bucket sessions=redis. May be repeated.
+    /// The store of one bucket, besides the store of the others: --bucket sessions=redis. May be repeated.
     #[arg(long, value_name = "BUCKET=STORE", conflicts_with = "provider")]
     pub bucket: Vec<String>,
     /// A provider component to use instead of a built-in store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub provider: Option<PathBuf>,
-    /// Fuse the component as `wasm-tools compose` does, with the store as a component inside. Otherwise it is made flat where
-    /// that is possible, and calls of the store are several times faster.
+    /// Fuse the component as `wasm-tools compose` does, with the store as a component inside. Otherwise it is made flat
+    /// where that is possible, and calls of the store are several times faster.
     #[arg(long)]
     pub composed: bool,
 }
@@ -69,8 +69,8 @@ pub struct Fuse {
     pub component: PathBuf,
     #[command(flatten)]
     pub chosen: Chosen,
-    /// Make a command that calls the component for each change of a bucket, or of the keys of it that begin with a prefix. The
-    /// component exports wasi:keyvalue/watcher or handle-watch.
+    /// Make a command that calls the component for each change of a bucket, or of its keys that begin with a prefix.
+    /// The component must export wasi:keyvalue/watcher or handle-watch.
     #[arg(long, value_name = "BUCKET[/PREFIX]")]
     pub watch: Option<String>,
     /// Where to write the fused component. [default: app.fused.wasm for app.wasm]
@@ -155,15 +155,15 @@ pub struct Run {
     /// The directory in which the store `files` keeps its data; created if it does not exist.
     #[arg(long, value_name = "DIRECTORY", default_value = "data", value_hint = ValueHint::DirPath)]
     pub data: PathBuf,
-    /// Call the component for each change of a bucket, or of the keys of it that begin with a prefix, instead of running it.
-    /// One that was fused with --watch needs no option.
+    /// Call the component for each change of a bucket, or of its keys that begin with a prefix, instead of running it.
+    /// Not needed for a component that was fused with --watch.
     #[arg(long, value_name = "BUCKET[/PREFIX]", conflicts_with = "invoke")]
     pub watch: Option<String>,
     /// The address on which an HTTP handler is served.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub addr: std::net::SocketAddr,
-    /// How many requests an instance of an HTTP handler answers before it is replaced. With more than 1, its memory and the
-    /// store's connection live on from request to request. [default: 1 for a handler of WASI 0.2, 128 for one of 0.3]
+    /// How many requests an instance of an HTTP handler answers before it is replaced. With more than 1, its memory and
+    /// the store's connection are kept between requests. [default: 1 for a handler of WASI 0.2, 128 for one of 0.3]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub reuse: Option<u32>,
     /// Call one of a library's functions, with arguments in WAVE: 'count("visits", 3)'. Prints the result.

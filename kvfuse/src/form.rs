@@ -30,7 +30,7 @@ impl Form {
         Self { flat: false, why: Some("a runner of its watch interface is inside".into()) }
     }
 
-    /// Of a component that has a store inside.
+    /// The form of a component that has a store inside.
     pub fn of(fused: &[u8]) -> Self {
         Self { flat: matches!(FlatParts::inside(fused), Ok(Some(_))), why: None }
     }

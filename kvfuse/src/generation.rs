@@ -17,7 +17,7 @@ const FAMILIES: &[(&str, &str)] = &[
     ("spin:key-value", "Spin's own interface: asynchronous, of WASI 0.3"),
 ];
 
-/// The key-value interfaces among these imports that no store has, each package once.
+/// The key-value interfaces among these imports that no store supports, each package once.
 pub fn others(imports: &[Item]) -> Vec<Other> {
     let mut others: Vec<Other> = Vec::new();
     for item in imports {
@@ -39,7 +39,8 @@ fn is_asynchronous(signature: &Signature) -> bool {
     head.split(' ').any(|word| word == "async")
 }
 
-/// What is known of a package: by the interfaces that are used, because versions were used for more than one generation.
+/// What is known about a package: by the interfaces that are used, because versions were used for more than one
+/// generation.
 pub fn words(package: &str, items: &[&Item]) -> Option<&'static str> {
     let interfaces: Vec<_> = items.iter().filter_map(|item| kvfuse_compose::split_name(item.interface())).collect();
     let of_package = |interface: &str| interfaces.iter().any(|(p, i)| p == package && *i == interface);

@@ -3,10 +3,10 @@
 
 use kvfuse_compose::{Item, ItemKind, split_name};
 
-/// What it takes to have an interface.
+/// What a host needs to provide an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provided {
-    /// Nothing: it is always there.
+    /// Nothing: it is always provided.
     Always,
     /// An option, `-S` with this name.
     With(&'static str),
@@ -18,7 +18,7 @@ pub enum Provided {
 pub struct Package {
     /// Without the version.
     pub name: &'static str,
-    /// Whole for a version before a release. For a released one only `0.2` or `0.3`: its patches are compatible.
+    /// The full version if it is a pre-release. For a released one only `0.2` or `0.3`: its patches are compatible.
     pub version: &'static str,
     pub interfaces: &'static [&'static str],
     /// Those that `wasmtime serve` provides without being asked. The others need `cli`, or what the package says.
@@ -136,13 +136,13 @@ pub const PACKAGES: &[Package] = &[
     },
 ];
 
-/// What it takes for `wasmtime serve`, or else `wasmtime run`, to provide this import.
+/// What `wasmtime serve`, or otherwise `wasmtime run`, needs to provide this import.
 pub fn provided(import: &Item, serve: bool) -> Provided {
     // A type by itself, or an interface of types only, is complete as it is.
     if import.kind != ItemKind::Function && import.only_types() {
         return Provided::Always;
     }
-    // A host knows no labels: what is imported under one has to be connected.
+    // Hosts do not know labels: an import under one has to be connected.
     let Some((package, interface)) = split_name(&import.name) else { return Provided::Never };
     match find(&package, interface) {
         None => Provided::Never,

@@ -1,5 +1,5 @@
-//! Reads a file that should be a component. If it is something else, the user is told what, and quickly: only the first
-//! bytes are read until they look right.
+//! Reads a file that should be a component. If it is something else, the error says what it is, and quickly: only the
+//! first bytes are read until they look right.
 
 use crate::refusal::{Refusal, Result, chain};
 use std::fs::File;
@@ -90,7 +90,7 @@ fn core_module(path: &Path, module: &[u8]) -> Refusal {
     let refusal = Refusal::new(path.display(), "this is a core WebAssembly module, not a component")
         .note("only a component declares which key-value functions it imports");
     let (mut world, mut preview1, mut command) = (false, false, false);
-    // What cannot be parsed is not looked at: the tool that makes a component of it says what is wrong.
+    // A module that cannot be parsed is not examined: the tool that makes a component of it says what is wrong.
     for payload in wasmparser::Parser::new(0).parse_all(module).map_while(Result::ok) {
         match payload {
             Payload::CustomSection(section) => world |= section.name().starts_with("component-type"),
@@ -136,8 +136,8 @@ fn validate(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-/// Whether anything in a valid component, at any depth, needs the asynchronous part of the component model: without it, it
-/// would not be valid.
+/// Whether anything in a valid component, at any depth, needs the asynchronous part of the component model: without it,
+/// it would not be valid.
 pub fn is_asynchronous(component: &[u8]) -> bool {
     let asynchronous = WasmFeatures::CM_ASYNC
         | WasmFeatures::CM_ASYNC_STACKFUL
@@ -147,8 +147,8 @@ pub fn is_asynchronous(component: &[u8]) -> bool {
     Validator::new_with_features(WasmFeatures::all() - asynchronous).validate_all(component).is_err()
 }
 
-// The validator accepts a custom section at the end whose content is incomplete; fusing would move it into the middle of
-// another file.
+// The validator accepts a custom section at the end whose content is incomplete; fusing would move it into the middle
+// of another file.
 fn last_section(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut at = 8;
     while at < bytes.len() {
@@ -185,7 +185,7 @@ pub fn reason(e: &std::io::Error) -> String {
     }
 }
 
-/// What the component imports and exports, or why WIT cannot express it.
+/// The component's imports and exports, or why WIT cannot express them.
 pub fn read_world(path: &Path, bytes: &[u8]) -> Result<kvfuse_compose::World> {
     kvfuse_compose::World::of(bytes).map_err(|e| {
         Box::new(

@@ -15,7 +15,7 @@
 //! | [`summary`] | what `inspect` prints |
 //! | [`commands`] | one file per command |
 //! | [`run`] | the embedded wasmtime |
-//! | [`kv`] | what reads, writes and moves a store's data |
+//! | [`kv`] | reading, writing and moving a store's data |
 //! | [`refusal`] | the errors that users see |
 
 mod catalogue;

@@ -6,7 +6,7 @@ use crate::refusal::Refusal;
 use crate::subject::{Subject, packages};
 use kvfuse_compose::{Item, Misfit};
 
-/// A key-value interface that no store has, which says more than its functions would.
+/// The refusal of a key-value interface that no store supports, which says more than its functions would.
 pub fn of_another_family(place: String, others: &[Other]) -> Refusal {
     let packages: Vec<_> = others.iter().map(|other| other.package.as_str()).collect();
     let mut refusal = Refusal::new(place, format!("no store has the interface {}", packages.join(" and ")));
@@ -19,7 +19,7 @@ pub fn of_another_family(place: String, others: &[Other]) -> Refusal {
     )
 }
 
-/// The answer where none of these providers, each with what it lacks, has all that is wanted.
+/// The refusal if none of these providers, each with what it lacks, has everything that is wanted.
 pub fn misfit(subject: &Subject, wanted: &[&Item], refused: &[(Provider, Vec<Misfit>)]) -> Refusal {
     let generations = packages(wanted);
     let place = subject.path.display();

@@ -6,23 +6,23 @@ use crate::subject::{Kind, Subject};
 use crate::table::Role;
 use kvfuse_compose::{Item, ItemKind};
 
-/// The grants follow from what the provider imports. For the consumer's own imports, nothing is granted except that their
-/// interfaces exist.
+/// The grants follow from what the provider imports. For the consumer's own imports, nothing is granted except that
+/// their interfaces exist.
 #[derive(Clone, Debug, Default)]
 pub struct Needs {
-    /// The provider keeps files.
+    /// The provider stores files.
     pub directory: bool,
     /// The provider opens connections itself.
     pub sockets: bool,
-    /// `wasmtime -S` options for interfaces that are off unless asked for.
+    /// `wasmtime -S` options for interfaces that are off by default.
     pub interfaces: Vec<&'static str>,
     /// It has labelled imports somewhere inside.
     pub labels: bool,
     /// It has something of WASI 0.3, or something asynchronous, somewhere inside.
     pub concurrent: bool,
-    /// What no option of wasmtime provides.
+    /// Interfaces that no option of wasmtime provides.
     pub unknown: Vec<String>,
-    /// What wasmtime provides, and `kvfuse run` does not.
+    /// Interfaces that wasmtime provides but `kvfuse run` does not.
     pub lacking: Vec<String>,
 }
 
@@ -91,7 +91,8 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// `None` where no line works: wasmtime lacks an import, or a library has no function that can be called from outside.
+    /// `None` where no line works: wasmtime lacks an import, or a library has no function that can be called from
+    /// outside.
     ///
     /// Values in the environment may be secret; `--env NAME` passes one on without showing it.
     pub fn render(&self) -> Option<String> {
@@ -165,7 +166,8 @@ impl<'a> Line<'a> {
 
 impl Line<'_> {
     /// Whether it runs without the machinery for asynchronous calls, which makes every call between the parts cheaper.
-    /// `wasmtime serve` needs it. Before wasmtime 46 the options do not exist (36), or some components do not compile (43 to 45).
+    /// `wasmtime serve` needs it. Before wasmtime 46 the options do not exist (36), or some components do not compile
+    /// (43 to 45).
     fn sequential(&self) -> bool {
         !self.needs.concurrent && self.subject.kind != Kind::Handler
     }
@@ -208,8 +210,8 @@ impl Line<'_> {
     }
 }
 
-/// A call of one of a library's functions, as `--invoke` takes it: of the first one that takes nothing, or else of the first
-/// one, with dots for its arguments. A method cannot be called from outside.
+/// A call of one of a library's functions, as `--invoke` takes it: of the first one without parameters, or otherwise of
+/// the first one, with dots for its arguments. Methods cannot be called from outside.
 pub fn call(library: &Subject) -> Option<String> {
     let functions = || {
         library.world.exports.iter().flat_map(|item| {
@@ -230,7 +232,7 @@ pub fn call(library: &Subject) -> Option<String> {
     Some(format!("{qualified}({})", if takes_nothing(&signature.text) { "" } else { "…" }))
 }
 
-/// As a POSIX shell reads it back.
+/// A word quoted for a POSIX shell.
 pub fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")) }

@@ -18,11 +18,11 @@ pub struct Plan {
     /// All that will be inside, as one.
     pub provider: Provider,
     pub parts: Vec<Part>,
-    /// What calls the component, if it is to be called for changes.
+    /// The runner that calls the component for changes, if it is to be called.
     runner: Option<Calls>,
 }
 
-/// A runner, and what it takes from the component and from which part.
+/// A runner, what it imports from the component, and the part that provides the rest.
 struct Calls {
     component: &'static [u8],
     wires: Vec<Wire>,
@@ -60,7 +60,7 @@ impl Plan {
         }
         let Some((called, component)) = catalogue::runner(&subject.world.exports) else {
             let known: Vec<_> = crate::table::RUNNERS.iter().map(|runner| runner.calls).collect();
-            return Refusal::new(place, "this component exports nothing that could be called for a change")
+            return Refusal::new(place, "this component exports nothing that can be called for a change")
                 .note(format!("what can be called: {}", known.join(", ")))
                 .help("export one of them in your WIT world, such as: export wasi:keyvalue/watcher@0.2.0-draft2;")
                 .err();
@@ -79,13 +79,13 @@ impl Plan {
         })?;
         let plain = self.parts.iter_mut().enumerate().find(|(_, part)| part.label.is_none());
         let Some((number, part)) = plain else {
-            return Refusal::new(place, "the buckets that are passed to it would be of an import with a label")
+            return Refusal::new(place, "the buckets passed to it would belong to a labelled import")
                 .note("a watch interface takes its buckets from the imports without a label, and there are none")
                 .err();
         };
         let tells = |item: &Item| item.name.starts_with("kvfuse:provider/subscription@");
         if !part.provider.world.exports.iter().any(tells) {
-            return Refusal::new(place, format!("{} cannot tell what changes", part.provider.title()))
+            return Refusal::new(place, format!("{} cannot report changes", part.provider.title()))
                 .help("leave out --provider: the built-in stores can")
                 .err();
         }
@@ -255,7 +255,7 @@ fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
     }
 }
 
-/// Checks that no two labels get the same export: their buckets of one name would be one bucket.
+/// Checks that no two labels get the same export: their buckets of the same name would be one bucket.
 fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &[Wire]) -> Result<()> {
     let exports = |group: &Group| -> Vec<&str> {
         let of_group = |wire: &&Wire| group.items.iter().any(|item| item.name == wire.import);

@@ -78,7 +78,8 @@ impl Subject {
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface())).collect()
     }
 
-    /// What a provider with these exports should satisfy: key-value interfaces, and other imports that it exports by name.
+    /// What a provider with these exports should satisfy: key-value interfaces, and other imports that it exports by
+    /// name.
     pub fn wanted(&self, offered: &[Item]) -> Vec<&Item> {
         let named = |item: &Item| offered.iter().any(|export| export.name == item.interface());
         self.world.imports.iter().filter(|item| is_keyvalue(item.interface()) || named(item)).collect()
@@ -96,14 +97,14 @@ impl Subject {
 }
 
 /// The components inside that export key-value interfaces, as one. They were fused in by this program or by another
-/// composer: both keep the parts as they were.
+/// composer: both keep the parts unchanged.
 fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     if let Ok(Some(parts)) = FlatParts::inside(bytes) {
         return Some(provider_of_flat(bytes, parts.provider));
     }
     let parts = nested(bytes).ok()?;
     let exporting: Vec<_> = parts.iter().filter(|part| part.exports.iter().any(|name| is_keyvalue(name))).collect();
-    // One that was made of others is described by them.
+    // A component that was made of others is described by them.
     let holds = |part: &Nested| {
         exporting.iter().any(|other| {
             other.range != part.range && part.range.start <= other.range.start && other.range.end <= part.range.end
@@ -141,7 +142,7 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
     Some(Provider { labels, ..all })
 }
 
-/// The provider of a flat component, which is no component inside any more: it is known by its name.
+/// The provider of a flat component. It is no longer a component inside, and is recognised by its name.
 fn provider_of_flat(fused: &[u8], part: FlatPart) -> Provider {
     let named = |names: Vec<String>| names.into_iter().map(|name| Item { name, ..Item::default() }).collect();
     let world = World { imports: named(part.imports), exports: named(part.exports) };
@@ -156,7 +157,7 @@ fn provider_of_flat(fused: &[u8], part: FlatPart) -> Provider {
     if provider.routes() { provider.only(fused_stores(&settings)) } else { provider }
 }
 
-/// The stores that a provider of every store was fused with; all of them where nothing says which.
+/// The stores that a provider of every store was fused with; all of them if nothing says which.
 fn fused_stores(settings: &[Settings]) -> Vec<&'static Store> {
     let find = |name: &str| STORES.iter().find(|store| store.name == name);
     match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {

@@ -1,4 +1,4 @@
-//! A component in plain words, and the same for programs.
+//! A description of a component, for people and for programs.
 
 use crate::catalogue::Provider;
 use crate::form::Form;
@@ -27,7 +27,7 @@ pub struct Summary {
     pub form: Option<Form>,
     /// The stores whose providers fit it.
     pub fits: Vec<Fits>,
-    /// Key-value interfaces that it imports and that no store has.
+    /// Key-value interfaces that it imports but no store supports.
     pub other_keyvalue: Vec<Generation>,
     /// What it imports now, or will import after fusing with the store chosen.
     pub imports: Vec<String>,
@@ -36,7 +36,7 @@ pub struct Summary {
     /// Imports that no wasmtime option provides.
     pub unknown_imports: Vec<String>,
     pub fuse: Option<String>,
-    /// The `wasmtime` line that runs it (after fusing). None where no line works.
+    /// The `wasmtime` line that runs it (after fusing). None if no line works.
     pub run: Option<String>,
     /// What to know about that line.
     pub run_notes: Vec<String>,
@@ -102,7 +102,7 @@ impl Summary {
         summary.running(subject, Some(&plan.provider), imports, output)
     }
 
-    /// With what it imports when it runs, and the line that runs it.
+    /// Adds what it imports when it runs, and the line that runs it.
     fn running(self, subject: &Subject, provider: Option<&Provider>, items: Vec<Item>, file: &str) -> Self {
         let mut needs = Needs::of(subject, provider, &items);
         // Labels that were connected are still inside.
@@ -269,7 +269,7 @@ fn plain_name(name: &str) -> String {
     name.rsplit(']').next().unwrap_or(name).to_string()
 }
 
-/// Whether a part has labelled imports, which the runtime must be told about.
+/// Whether a part has labelled imports, for which the runtime needs an option.
 pub fn labels_inside(component: &[u8]) -> bool {
     kvfuse_compose::nested(component).is_ok_and(|parts| parts.iter().any(|part| part.labels))
 }

@@ -187,7 +187,7 @@ fn keys_are_created_and_deleted_and_none_is_overwritten() {
     browser.fill("#create-key", "first");
     browser.fill("#create-text", "other");
     browser.click("#create-save");
-    browser.says("#create-problem", "There is a key first already. It was left as it is.");
+    browser.says("#create-problem", "The key first already exists. It was not changed.");
     browser.fill("#create-key", "second");
     browser.click("#create-save");
     browser.says("#shown pre", "other");

@@ -199,9 +199,9 @@ fn a_copy_is_refused_where_it_could_harm_something() {
         &["repair", "data", "--to", "copy"],
         1,
         "\
-error: a repair is at work here, or one was interrupted
+error: another repair is running here, or one was interrupted
   --> copy.partial
-   = help: if none is at work, remove this directory
+   = help: if none is running, remove this directory
 ",
     );
     assert_eq!(folder.names(), ["copy.partial", "data", "file", "used"]);

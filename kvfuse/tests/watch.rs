@@ -341,7 +341,7 @@ fn what_cannot_be_called_or_watched_is_refused() {
     let folder = Folder::new();
     folder.write("app.wasm", consumer("watching")).write("other.wasm", consumer("exporting"));
     refused(&folder, &["fuse", "app.wasm", "--watch", ""], 1, "not a bucket");
-    refused(&folder, &["fuse", "other.wasm", "--watch", "b"], 1, "exports nothing that could be called");
+    refused(&folder, &["fuse", "other.wasm", "--watch", "b"], 1, "exports nothing that can be called");
     refused(&folder, &["kv", "watch"], 3, "there is no such directory");
     // Without --watch the export stays one.
     folder.kvfuse(&["fuse", "app.wasm", "--quiet"]).ok();

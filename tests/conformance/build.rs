@@ -25,7 +25,7 @@ fn embed() -> Result<(), String> {
 
     let guests = guests(&folder).unwrap_or_default();
     if guests.is_empty() && !repository {
-        return Err(format!("this package holds no guests; they belong in {}", folder.display()));
+        return Err(format!("this package contains no guests; they belong in {}", folder.display()));
     }
     let mut code = String::from("static EMBEDDED: &[(&str, &[u8])] = &[\n");
     for (name, path) in guests {

@@ -1,6 +1,6 @@
-//! A host whose peers never stop sending, as a component sees it: whatever it waits for beside a timer has come whenever it
-//! looks. On a real host the kernel's buffers run empty now and then, and a component that never looks at its timer first
-//! is saved by that.
+//! A host whose peers never stop sending, as a component sees it: whatever it waits for beside a timer is always ready.
+//! On a real host the kernel's buffers run empty from time to time, which saves a component that does not check its
+//! timer first.
 
 use crate::Host;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,8 +12,8 @@ use wasmtime_wasi::p2::bindings::sync::io::poll::Host as _;
 /// The interface as this wasmtime's linker calls it.
 const POLL: &str = "wasi:io/poll@0.2.12";
 
-/// How often a component may find that its timer has fired and go on all the same. One that looks does so once for each call
-/// that is late.
+/// How often a component may find that its timer has fired and continue anyway. A correct one does so once for each
+/// call that is late.
 const LATE: usize = 1000;
 
 /// Replaces the host's `poll`. Of two things, the first one is what is waited for, and the second one is the timer.

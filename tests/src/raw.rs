@@ -1,8 +1,8 @@
 //! A consumer without bindings: a core module in which every function of a key-value interface can be called with any
 //! numbers, and whose allocator misbehaves when asked to.
 //!
-//! Its component exports a function for each one that it imports, with the core parameters as numbers, and `poke`, `peek`,
-//! `digest` and `misbehave`.
+//! Its component exports a function for each one that it imports, with the core parameters as numbers, and `poke`,
+//! `peek`, `digest` and `misbehave`.
 
 use crate::root;
 use anyhow::{Context, Result};
@@ -12,7 +12,7 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::abi::{AbiVariant, WasmType};
 use wit_parser::{Function, InterfaceId, PackageId, Resolve, Type, TypeDefKind, TypeId, TypeOwner, WorldId, WorldItem};
 
-/// Where its memory is free for arguments. What it allocates comes behind.
+/// Where its memory is free for arguments. Its allocations come after that.
 pub const SCRATCH: std::ops::Range<u32> = 0x100..0x1_8000;
 /// The size of its memory in bytes, unless it grows.
 pub const MEMORY: u32 = 0x6_0000;
@@ -21,15 +21,15 @@ pub const MEMORY: u32 = 0x6_0000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misbehaviour {
     No,
-    /// It gives a place that is aligned to nothing.
+    /// It returns an unaligned address.
     Unaligned,
-    /// It gives a place behind the end of its memory.
+    /// It returns an address beyond the end of its memory.
     Outside,
-    /// It gives the last bytes of its memory.
+    /// It returns the last bytes of its memory.
     AtTheEnd,
-    /// It gives the same place to everybody.
+    /// It returns the same address every time.
     Same,
-    /// It gives 0.
+    /// It returns 0.
     Zero,
     /// It grows its memory first.
     Grows,

@@ -32,7 +32,7 @@ fn of_several_directories_the_variable_chooses_one() -> Result<()> {
     let both = |words: &[&str]| Command::new(words).dir(one.path(), "/one").dir(two.path(), "/two");
     refused(&run(both(&["list"]))?, &["/one", "/two", "KEYVALUE_DIR"]);
     let inside = || both(&["list"]).env("KEYVALUE_DIR", "/two/inside");
-    refused(&run(inside())?, &["KEYVALUE_DIR", "inside", "/two", "has to be made first"]);
+    refused(&run(inside())?, &["KEYVALUE_DIR", "inside", "/two", "create it first"]);
     std::fs::create_dir(two.path().join("inside"))?;
     for name in ["/one", "/two", "/two/inside"] {
         let set = run(both(&["set", "where", name]).env("KEYVALUE_DIR", name))?;

@@ -1,5 +1,5 @@
-//! Writes what follows from `provider/table` where cargo, rustc and readers want to see it: files of their own, and the
-//! lines between two marks in others.
+//! Writes what `provider/table` determines to the places where cargo, rustc and readers expect it: files of its own,
+//! and the lines between two marks in others.
 
 use anyhow::{Context, Result, bail};
 use kvfuse_table::{Artefact, GENERATIONS, Generation, STORES, Store, shipped};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const BEGINS: &str = "ritten by `make generate` from provider/table";
 const ENDS: &str = "nd of what is written";
 
-/// Brings everything up to date, or only says what is not.
+/// Brings everything up to date, or only reports what is not.
 pub fn generate(root: &Path, check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for (path, text) in wanted(root)? {
@@ -28,7 +28,7 @@ pub fn generate(root: &Path, check: bool) -> Result<()> {
         }
     }
     if check && !stale.is_empty() {
-        bail!("not as provider/table has it: {}; make generate writes them", stale.join(", "));
+        bail!("out of date with provider/table: {}; make generate writes them", stale.join(", "));
     }
     stale.iter().for_each(|path| println!("wrote {path}"));
     Ok(())

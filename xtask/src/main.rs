@@ -8,8 +8,8 @@ use std::io::Write;
 use std::path::Path;
 
 const USAGE: &str = "usage:
-  xtask generate [--check]                               what follows from provider/table, in the source
-  xtask providers MODULES COMPONENTS                     every provider component, of the modules in a folder
+  xtask generate [--check]                               what provider/table determines in the source
+  xtask providers MODULES COMPONENTS                     every provider component, from the modules in a folder
   xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION any other component";
 
 fn main() -> Result<()> {
@@ -28,7 +28,7 @@ fn root() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Makes every artefact, and removes those that were artefacts once: what begins with `keyvalue` is a provider.
+/// Makes every artefact, and removes former ones: a component whose name begins with `keyvalue` is a provider.
 fn providers(modules: &str, components: &str) -> Result<()> {
     let mut files = Vec::new();
     for artefact in kvfuse_table::shipped() {
@@ -88,12 +88,12 @@ fn unless_fresh(inputs: &[&str], out: &str, make: impl FnOnce() -> Result<Vec<u8
     Ok(())
 }
 
-/// In one step: others see the old content or the new, and never half of it.
+/// Writes atomically: others see the old content or the new, never half of it.
 fn write(folder: &Path, out: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
-    // A temporary file is private; what a build makes is for everybody.
+    // A temporary file is private; the output of a build is for everybody.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

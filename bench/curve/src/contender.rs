@@ -126,7 +126,7 @@ impl Contender for Peer {
 /// may be in memory.
 ///
 /// # Errors
-/// Of the file system.
+/// If the file system fails.
 pub fn scratch() -> Result<TempDir> {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);

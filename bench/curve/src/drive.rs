@@ -143,7 +143,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
 /// Bytes of the files below a folder.
 ///
 /// # Errors
-/// Of the file system.
+/// If the file system fails.
 pub fn size(folder: &Path) -> Result<f64> {
     let mut sum = 0.0;
     for entry in std::fs::read_dir(folder)? {

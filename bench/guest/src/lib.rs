@@ -39,7 +39,7 @@ pub fn changed(value: &mut [u8]) -> &[u8] {
 }
 
 /// Runs `operation` `times` times and returns the median over slices of a hundred, in nanoseconds per operation. The
-/// median hides what else runs on the machine for a moment.
+/// median hides short disturbances by other programs on the machine.
 pub fn median(times: usize, mut operation: impl FnMut()) -> f64 {
     const SLICE: usize = 100;
     let slice = SLICE.min(times.max(1));

@@ -1,4 +1,4 @@
-//! The command line of what reads, writes and moves a store's data.
+//! The commands that read, write and move a store's data.
 
 use clap::{Args, Subcommand, ValueHint};
 use std::path::PathBuf;
@@ -6,9 +6,9 @@ use std::path::PathBuf;
 macro_rules! places {
     () => {
         "\
-A store is its name, as `kvfuse stores` lists it, or its name with its place: files:./data, redis://127.0.0.1:6379,
-etcd:http://127.0.0.1:2379. Without a place, it is where `kvfuse run` has it: in ./data, or where KEYVALUE_REDIS_URL or
-KEYVALUE_ETCD_ENDPOINTS says."
+Give a store by its name, as `kvfuse stores` lists it, or by its name and place: files:./data, redis://127.0.0.1:6379,
+etcd:http://127.0.0.1:2379. Without a place, it is the one that `kvfuse run` uses: ./data, or the server in
+KEYVALUE_REDIS_URL or KEYVALUE_ETCD_ENDPOINTS."
     };
 }
 
@@ -18,14 +18,14 @@ const KV: &str = concat!(
     places!(),
     "
 
-Exit codes: 0 done, found; 5 there is no such key; 1 it failed; 2 invalid command line; 3 a file cannot be read or written."
+Exit codes: 0 success; 5 there is no such key; 1 failure; 2 invalid command line; 3 a file cannot be read or written."
 );
 
 const EXPLORE: &str = concat!(
     places!(),
     "
 
-The page is served on the loopback interface only. Whoever has its address, with the token in it, can change the store."
+The page is served on the loopback interface only. Anyone with its address, which contains the token, can change the store."
 );
 
 /// A store and its settings.
@@ -43,11 +43,11 @@ pub struct At {
 pub enum Data {
     /// Read and write the keys of a store.
     Kv(Kv),
-    /// Copy buckets from one store to another. May be interrupted, and is done by running it again.
+    /// Copy buckets from one store to another. If it is interrupted, run it again to finish.
     Copy(Copy),
     /// Write buckets to a file, with checksums.
     Dump(Dump),
-    /// Write what a dump has to a store.
+    /// Write the content of a dump to a store.
     Load(Load),
     /// Show and edit the keys of a store on a page in the browser.
     Explore(Explore),
@@ -85,7 +85,8 @@ pub enum Keys {
         /// Read the value from a file; - is standard input.
         #[arg(short, long, value_name = "FILE", conflicts_with = "value", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
-        /// Delete the key after so many seconds, unless it is set again before. Where the store has that: redis, etcd.
+        /// Delete the key after this many seconds, unless it is set again before. Only in stores with lifetimes: redis,
+        /// etcd.
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
         ttl: Option<u64>,
     },
@@ -94,14 +95,14 @@ pub enum Keys {
         #[arg(required = true)]
         keys: Vec<String>,
     },
-    /// Whether a key exists: the exit code says so.
+    /// Check whether a key exists. The exit code is 0 if it does, and 5 if not.
     Exists { key: String },
-    /// List the keys, one a line, in the store's order.
+    /// List the keys, one per line, in the store's order.
     List {
         /// Only keys that begin with this.
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         prefix: String,
-        /// At most so many.
+        /// At most this many.
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
         /// Print JSON lines: {"key":"…"}
@@ -117,22 +118,22 @@ pub enum Keys {
         #[arg(default_value_t = 1, allow_negative_numbers = true)]
         delta: i64,
     },
-    /// Print what changes, as it changes, until Ctrl-C.
+    /// Print changes as they happen, until Ctrl-C.
     Watch {
         /// Only keys that begin with this.
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         prefix: String,
-        /// Where to begin: now, beginning (everything that is there comes first), or a position that was printed.
+        /// Where to begin: now, beginning (all existing keys come first), or a position that was printed.
         #[arg(long, value_name = "POSITION", default_value = "now")]
         from: String,
-        /// End after so many changes.
+        /// Stop after this many changes.
         #[arg(long, value_name = "N")]
         limit: Option<u64>,
         /// Print JSON lines: {"set":"…","value":"…"}, {"delete":"…"}, {"position":"…"}, {"missed":"…"}
         #[arg(long)]
         json: bool,
     },
-    /// List the buckets, one a line, where the store knows them.
+    /// List the buckets, one per line, if the store knows them.
     Buckets {
         /// Print JSON lines: {"bucket":"…"}
         #[arg(long)]
@@ -158,7 +159,7 @@ pub enum Keys {
 
 #[derive(Args)]
 pub struct Buckets {
-    /// A bucket; can be given several times. Without it, all buckets, where the store knows them.
+    /// A bucket; can be given several times. Without it, all buckets, if the store knows them.
     #[arg(long = "bucket", value_name = "BUCKET")]
     pub names: Vec<String>,
 }
@@ -180,7 +181,7 @@ pub struct Copy {
     /// Set a variable of the store that is copied to.
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub to_env: Vec<String>,
-    /// Then go on with what changes in the source, until Ctrl-C. Where the source can tell that.
+    /// Afterwards keep copying changes, until Ctrl-C. Only if the source can report changes.
     #[arg(long, conflicts_with_all = ["verify", "dry_run"])]
     pub follow: bool,
     #[command(flatten)]
@@ -189,7 +190,7 @@ pub struct Copy {
 
 #[derive(Args)]
 pub struct Checks {
-    /// Then read everything back and compare.
+    /// Afterwards read everything back and compare.
     #[arg(long)]
     pub verify: bool,
     /// Write nothing. List the keys that the target would not take, one by one.
@@ -207,10 +208,10 @@ pub struct Dump {
     /// The file; - is standard output.
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Go on with a dump to this file that was interrupted.
+    /// Resume an interrupted dump to this file.
     #[arg(long)]
     pub resume: bool,
-    /// Then read the file back and compare.
+    /// Afterwards read the file back and compare.
     #[arg(long)]
     pub verify: bool,
 }
@@ -225,7 +226,7 @@ pub struct Load {
     /// The dump; - is standard input.
     #[arg(value_hint = ValueHint::FilePath)]
     pub file: PathBuf,
-    /// Keep the position in this file, and go on there if it exists. It is removed at the end.
+    /// Keep the position in this file, and resume from it if it exists. It is removed at the end.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "dry_run")]
     pub progress: Option<PathBuf>,
     #[command(flatten)]
@@ -240,7 +241,7 @@ pub struct Explore {
     /// The port of the loopback interface. [default: any free port]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub port: u16,
-    /// Serve nothing: write the explorer, fused with the store, to a file, for any WASI runtime.
+    /// Do not serve: write the explorer, fused with the store, to a file, for any WASI runtime.
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
 }

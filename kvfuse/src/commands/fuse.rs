@@ -63,7 +63,7 @@ pub fn write(output: &Path, bytes: &[u8]) -> Result<()> {
                 return Ok(());
             }
         }
-        // A device or a pipe takes what it is given, and must not be replaced by a file.
+        // A device or a pipe is written to, and must not be replaced by a file.
         Ok(_) => return std::fs::write(&target, bytes).map_err(failed),
         Err(_) => {}
     }
@@ -75,8 +75,8 @@ pub fn write(output: &Path, bytes: &[u8]) -> Result<()> {
         )
         .err();
     }
-    // Atomically: readers see the old file or the new one, never half of it. After an error the temporary file is removed;
-    // if this process is killed it stays, with a name that says where it comes from.
+    // Atomically: readers see the old file or the new one, never half of it. After an error the temporary file is
+    // removed; if this process is killed it stays, with a name that says where it comes from.
     let mut file = temporary().tempfile_in(folder).map_err(failed)?;
     std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
     // A temporary file is private; what a build makes is as readable as the umask says.
@@ -97,7 +97,7 @@ fn temporary() -> tempfile::Builder<'static, 'static> {
     builder
 }
 
-/// Whether both names lead to one file, by symbolic or hard links as well.
+/// Whether both names lead to one file, including by symbolic or hard links.
 fn same_file(one: &Path, other: &Path) -> bool {
     #[cfg(unix)]
     {

@@ -15,7 +15,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Keys listed of each sort, without `--json`.
+/// How many keys of each kind are listed without `--json`.
 const LISTED: usize = 20;
 /// Characters of a key that are shown.
 const SHOWN: usize = 80;
@@ -24,7 +24,7 @@ const SHOWN: usize = 80;
 struct Report {
     directory: String,
     to: String,
-    /// Whether everything was copied, and nothing is in doubt.
+    /// Whether everything was copied, and nothing is uncertain.
     whole: bool,
     buckets: Vec<Entry>,
 }
@@ -40,7 +40,7 @@ struct Entry {
     /// Keys that were copied, and may have been changed or deleted by a record that is damaged.
     uncertain: Vec<String>,
     lost: Vec<Lost>,
-    /// Keys that are there, and whose names cannot be read.
+    /// The number of keys that exist but whose names cannot be read.
     nameless: u64,
     /// Parts of the key space, from 0 to 1, that cannot be read.
     unreadable: Vec<(f64, f64)>,
@@ -70,7 +70,7 @@ pub fn repair(options: &Repair) -> Result<ExitCode> {
             progress.show(|| format!("{told:?}: {}", plural(keys, "key")));
         })
         .map_err(|e| {
-            // Nothing that looks like a store stays behind.
+            // Nothing that looks like a store is left.
             let _ = std::fs::remove_dir_all(&partial);
             match e.kind() {
                 Kind::Unsupported => place.failed(Some(directory), &e),
@@ -87,8 +87,8 @@ pub fn repair(options: &Repair) -> Result<ExitCode> {
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::from(code::DAMAGED) })
 }
 
-/// Checks where the copy is to be, and makes the directory in which it is made: beside it, so that an incomplete copy is
-/// never taken for a whole one.
+/// Checks the target of the copy, and creates the directory in which the copy is made: beside the target, so that an
+/// incomplete copy is never taken for a complete one.
 fn prepare(from: &Path, to: &Path) -> Result<PathBuf> {
     let used = "this directory is not empty";
     let new = |refusal: Refusal| refusal.help("name a new directory: the copy is never made in place").err();
@@ -123,8 +123,8 @@ fn prepare(from: &Path, to: &Path) -> Result<PathBuf> {
     match std::fs::create_dir(&partial) {
         Ok(()) => Ok(partial),
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-            Refusal::new(partial.display(), "a repair is at work here, or one was interrupted")
-                .help("if none is at work, remove this directory")
+            Refusal::new(partial.display(), "another repair is running here, or one was interrupted")
+                .help("if none is running, remove this directory")
                 .err()
         }
         Err(e) => Refusal::file(&partial, reason(&e)).err(),
@@ -132,7 +132,7 @@ fn prepare(from: &Path, to: &Path) -> Result<PathBuf> {
 }
 
 fn finish(partial: &Path, to: &Path) -> std::io::Result<()> {
-    // Where values passed on their way; it is empty.
+    // The directory of values that were being written; it is empty.
     let _ = std::fs::remove_dir(partial.join("bodies"));
     if to.exists() {
         std::fs::remove_dir(to)?;

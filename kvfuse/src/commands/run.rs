@@ -17,7 +17,7 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 fn prepare(options: &Run) -> Result<ExitCode> {
     let mut subject = Subject::read(&options.component)?;
     if let Some(target) = &options.watch {
-        // What it is fused into is a command.
+        // The result of fusing is a command.
         if subject.keyvalue().is_empty() {
             return Refusal::new(options.component.display(), "there is nothing to watch for this component")
                 .note("it imports no key-value interface; one that was fused with --watch is run without it")
@@ -77,7 +77,8 @@ fn check(options: &Run, subject: &Subject) -> Result<()> {
     }
 }
 
-/// What wasmtime has and this does not, with the lines that run it there.
+/// The error for interfaces that wasmtime provides and this command does not, with the lines that run the component
+/// there.
 fn lacking(
     options: &Run,
     subject: &Subject,
@@ -172,7 +173,7 @@ fn start(
         reuse: options.reuse,
         call: options.invoke.clone(),
         front: None,
-        // Only the consumer's own code traps there, and it is to be called again.
+        // Only the consumer's own code traps there, and it is called again.
         again: crate::catalogue::has_runner(fused),
     };
     crate::run::run(subject, fused, grants, &how)

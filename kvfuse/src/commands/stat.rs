@@ -17,7 +17,7 @@ pub struct Report {
     buckets: Vec<Entry>,
     /// Values that are arriving as streams, or were left by an instance that crashed.
     arriving: Count,
-    /// Entries of the directory that are not the store's.
+    /// Entries of the directory that do not belong to the store.
     foreign: Vec<String>,
 }
 
@@ -30,13 +30,13 @@ struct Entry {
     sizes: Sizes,
     segments: Vec<Segment>,
     value_files: Count,
-    /// Value files whose contents are as they were written, and those without a check, whose values came as streams.
+    /// Value files that were read and found undamaged, and those without a check, whose values came as streams.
     /// Only with `--verify`.
     #[serde(skip_serializing_if = "Option::is_none")]
     verified_files: Option<Count>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unverified_files: Option<Count>,
-    /// Files that nothing refers to any more, or not yet.
+    /// Files that nothing refers to, no longer or not yet.
     leftover_files: Count,
     damage: Vec<String>,
 }
@@ -93,7 +93,7 @@ pub fn stat(options: &Stat) -> Result<ExitCode> {
         .err()
 }
 
-/// Looks at a directory of the store; with `verify`, at the contents of value files as well.
+/// Inspects a directory of the store; with `verify`, also the contents of value files.
 pub fn report(directory: &Path, verify: bool) -> Result<Report> {
     let place = Place::open(directory, "stat")?;
     let store = place.store()?;

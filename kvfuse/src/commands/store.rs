@@ -1,4 +1,4 @@
-//! A directory of the store `files`, as the commands that look into one open it.
+//! A directory of the store `files`, for the commands that inspect one.
 
 use crate::input::reason;
 use crate::refusal::{Refusal, Result, code};
@@ -54,7 +54,7 @@ impl Place {
         survey::store(&*self.root).map(|store| store.buckets).map_err(|e| self.failed(None, &e))
     }
 
-    /// What the directory has; refused if there is no bucket.
+    /// The content of the directory; refused if there is no bucket.
     pub fn store(&self) -> Result<Store> {
         let store = survey::store(&*self.root).map_err(|e| self.failed(None, &e))?;
         if !store.buckets.is_empty() {

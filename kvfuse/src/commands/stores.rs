@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 #[derive(Serialize)]
 struct Entry {
-    /// `None` for the providers that hold every store.
+    /// `None` for the providers that contain every store.
     store: Option<&'static str>,
     about: &'static str,
     needs: Vec<&'static str>,

@@ -37,13 +37,13 @@ impl Session {
         extras.kvfuse_provider_watch().call_open(store, name, prefix, start).await
     }
 
-    /// The next changes, within about so many milliseconds.
+    /// The next changes, within about this many milliseconds.
     pub async fn changes(&mut self, watcher: ResourceAny, patience: u32) -> wasmtime::Result<Result<Changes, Failure>> {
         let Self { store, extras, .. } = self;
         extras.kvfuse_provider_watch().watcher().call_next(store, watcher, patience).await
     }
 
-    /// Sets a key that ends by itself after so many milliseconds.
+    /// Sets a key that expires after this many milliseconds.
     pub async fn set_expiring(&mut self, key: &str, value: &[u8], lifetime: u64) -> Result<(), Failed> {
         let Self { store, extras, name, .. } = self;
         told(extras.kvfuse_provider_lifetimes().call_set_expiring(store, name, key, value, lifetime).await)

@@ -9,7 +9,7 @@ pub struct Out {
     pub terminal: bool,
 }
 
-/// Whether the reader still reads. That it closes the pipe early, as `head` does, is no error.
+/// Whether the reader still reads. It is not an error if it closes the pipe early, as `head` does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
     Reads,
@@ -42,7 +42,7 @@ fn told(result: std::io::Result<()>) -> Result<Reader> {
     }
 }
 
-/// A key on a terminal, which control characters must not reach.
+/// A key for a terminal, without control characters.
 pub fn printable(key: &str) -> String {
     key.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

@@ -6,9 +6,9 @@ use crate::refusal::Result;
 use std::collections::VecDeque;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Most keys of a batch.
+/// The most keys of a batch.
 pub const KEYS: usize = 500;
-/// Bytes of values that a batch is to have. One that has more makes the next one smaller.
+/// The intended number of bytes of values in a batch. A batch with more makes the next one smaller.
 pub const BYTES: usize = 4 << 20;
 
 /// A listing with the values. The keys are listed ahead, by an instance of their own.
@@ -58,7 +58,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// Pairs of a batch, those apart that end by themselves.
+    /// The pairs of a batch, with those that expire separate.
     pub async fn sorted(&mut self, pairs: Vec<Pair>) -> Result<Vec<Event>> {
         let keys: Vec<String> = pairs.iter().map(|(key, _)| key.clone()).collect();
         let asked = now();
@@ -90,8 +90,8 @@ impl<'a> Pairs<'a> {
                 self.next = fitting.min(keys.len() * 2).clamp(1, KEYS);
                 Ok(pairs)
             }
-            // Values that are too many for one answer or for the provider's memory pass one by one, and one that cannot be
-            // read is named.
+            // Values that are too many for one answer or for the provider's memory are read one by one, and the error
+            // names a value that cannot be read.
             Err(e) => {
                 if let Failed::Trap(_) = e {
                     self.session.renew().await?;
@@ -107,7 +107,7 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Lists all keys, until nobody wants them any more.
+/// Lists all keys, until the receiver is gone.
 async fn list(mut session: Session, mut cursor: Option<String>, send: Sender<Result<KeyResponse>>) {
     loop {
         let page = session.list(cursor.as_deref()).await;

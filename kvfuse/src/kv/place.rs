@@ -1,4 +1,4 @@
-//! Where a store is, as the command line says it: `files:./data`, `redis://127.0.0.1:6379`, or only its name.
+//! Where a store is, as given on the command line: `files:./data`, `redis://127.0.0.1:6379`, or only its name.
 
 use crate::refusal::{Refusal, Result};
 use crate::table::{COMMON, Grant, Role, STORES, Store};
@@ -26,10 +26,10 @@ impl Place {
             // Not the whole text: it may have a password in it.
             return Refusal::new(option, format!("there is no store called {name:?}"))
                 .note(format!("the stores are: {}", names.join(", ")))
-                .help("a store is its name, or its name with its place: files:./data, redis://127.0.0.1:6379")
+                .help("give a store by its name, or by its name and place: files:./data, redis://127.0.0.1:6379")
                 .err();
         };
-        // A read is to ask the store, also a second one.
+        // Every read must ask the store, also a second one.
         let mut settings = vec!["KEYVALUE_STALE_MS=".to_string()];
         settings.extend(env.iter().cloned());
         let mut data = data.to_path_buf();
@@ -37,7 +37,7 @@ impl Place {
             let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
             match endpoint {
                 _ if place.is_empty() => {
-                    return Refusal::new(option, format!("no place follows {text:?}")).err();
+                    return Refusal::new(option, format!("{text:?} has no place after the colon")).err();
                 }
                 Some(variable) if place.starts_with("//") => {
                     let scheme = variable.example.split(':').next().unwrap_or_default();
@@ -46,7 +46,7 @@ impl Place {
                 Some(variable) => settings.push(format!("{}={place}", variable.name)),
                 None if store.grants().contains(&Grant::Directory) => data = PathBuf::from(place),
                 None => {
-                    return Refusal::new(option, format!("the store {name} has no place")).help("leave it out").err();
+                    return Refusal::new(option, format!("the store {name} takes no place")).help("leave it out").err();
                 }
             }
         }
@@ -78,7 +78,7 @@ impl Place {
         given.or_else(|| std::env::var(name).ok())
     }
 
-    /// The limits that hold for every store.
+    /// The limits that apply to every store.
     pub fn limits(&self) -> Result<Limits> {
         let value = COMMON.iter().filter_map(|known| Some((known.name.to_string(), self.variable(known.name)?)));
         Limits::from_settings(&Settings::new(value))
@@ -107,7 +107,7 @@ impl Place {
     pub fn buckets(&self) -> Result<Vec<String>> {
         if !self.keeps_files() {
             return Refusal::new(&self.title, "this store does not know its buckets")
-                .note("a bucket is a part of its keys' names there, and nothing lists them")
+                .note("a bucket is only a part of the names of its keys, so nothing lists the buckets")
                 .help("name the buckets: --bucket default")
                 .err();
         }

@@ -1,4 +1,4 @@
-//! The file in which a load keeps its position, so that it goes on there after a cut.
+//! The file in which a load keeps its position, so that it can be resumed after an interruption.
 
 use super::feed::Mark;
 use crate::input::reason;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 struct Kept {
     /// The store that is loaded into.
     store: String,
-    /// Blocks of the dump of which everything is set.
+    /// The number of blocks of the dump that are completely set.
     blocks: u64,
     /// The check of the last of them: no other dump has the same.
     check: String,
@@ -38,7 +38,7 @@ impl Position {
     }
 
     pub fn keep(&self, mark: &Mark) -> Result<()> {
-        // What is read again stands there already.
+        // The file already has the position that is read again.
         if self.begun.as_ref().is_some_and(|begun| mark.blocks <= begun.blocks) {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! A store in use: its provider in the embedded wasmtime, and the calls of what it exports.
+//! A store in use: its provider in the embedded wasmtime, and calls of its exports.
 
 use super::extras::Extras;
 use super::place::Place;
@@ -54,13 +54,13 @@ pub type Pair = (String, Vec<u8>);
 
 /// Why a call failed.
 pub enum Failed {
-    /// The store says so.
+    /// The store returned an error.
     Store(Error),
-    /// The provider stopped, and its instance cannot be used any more.
+    /// The provider trapped, and its instance is no longer usable.
     Trap(wasmtime::Error),
 }
 
-/// How a directory is opened that does not exist.
+/// What to do with a directory that does not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Refuse,
@@ -137,12 +137,12 @@ impl Session {
 
     /// Another instance, with the same bucket.
     pub fn another(&self) -> impl Future<Output = Result<Self>> + use<> {
-        // Nothing of this instance may be held while the other one starts.
+        // Nothing of this instance may be borrowed while the other one starts.
         let (made, name) = (self.made.clone(), self.name.clone());
         async move { made.open(&name).await }
     }
 
-    /// Replaces the instance, of which a call trapped.
+    /// Replaces the instance after a call of it trapped.
     pub async fn renew(&mut self) -> Result<()> {
         let name = std::mem::take(&mut self.name);
         *self = self.made.open(&name).await?;
@@ -248,10 +248,10 @@ fn answer<T>(called: wasmtime::Result<Result<T, Error>>) -> Result<T, Failed> {
 fn refused(place: &str, what: &str, e: &Error) -> Box<Refusal> {
     let refusal = Refusal::new(place, what);
     Box::new(match e {
-        Error::NoSuchStore => refusal.note("there is no such bucket, and the store does not make it"),
+        Error::NoSuchStore => refusal.note("there is no such bucket, and the store does not create buckets"),
         Error::AccessDenied => refusal
             .note("access is denied")
-            .help("the login has to be allowed to do this, and KEYVALUE_BUCKETS, if it is set, has to name the bucket"),
+            .help("the login must be allowed to do this, and KEYVALUE_BUCKETS, if it is set, must name the bucket"),
         Error::Other(text) => refusal.note(text.as_str()),
     })
 }
@@ -260,7 +260,7 @@ fn broken(place: &str, what: &str, e: &wasmtime::Error) -> Box<Refusal> {
     Box::new(Refusal::new(place, what).note(reasons(e)))
 }
 
-/// A key for a message: quoted, and cut off where it is long.
+/// A key for a message: quoted, and cut off if it is long.
 pub fn shown(key: &str) -> String {
     match key.char_indices().nth(80) {
         Some((end, _)) => format!("{:?}… ({} bytes)", key.get(..end).unwrap_or_default(), key.len()),

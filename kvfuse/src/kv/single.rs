@@ -21,7 +21,7 @@ pub async fn kv(options: &Kv) -> Result<ExitCode> {
     match &options.command {
         Keys::Get { key, output } => get(&mut session(Missing::Refuse).await?, key, output.as_deref()).await,
         Keys::Put { key, value, file, ttl } => {
-            // Before the directory is made, or anything is asked.
+            // Before the directory is created, or the store is called.
             let value = match value {
                 Some(value) => value.clone().into_bytes(),
                 None => read(file.as_deref().unwrap_or(Path::new("-")))?,
@@ -45,7 +45,7 @@ pub async fn kv(options: &Kv) -> Result<ExitCode> {
             match session.exists(key).await {
                 Ok(true) => done,
                 Ok(false) => Ok(ExitCode::from(code::NO_KEY)),
-                Err(e) => Err(session.failed(&format!("the key {} cannot be asked for", shown(key)), &e)),
+                Err(e) => Err(session.failed(&format!("the key {} cannot be looked up", shown(key)), &e)),
             }
         }
         Keys::List { prefix, limit, json, null } => {
@@ -55,7 +55,7 @@ pub async fn kv(options: &Kv) -> Result<ExitCode> {
         Keys::Incr { key, delta } => {
             let mut session = session(Missing::Create).await?;
             let sum = session.increment(key, *delta).await;
-            let sum = sum.map_err(|e| session.failed(&format!("the key {} cannot be counted", shown(key)), &e))?;
+            let sum = sum.map_err(|e| session.failed(&format!("the counter {} cannot be changed", shown(key)), &e))?;
             crate::commands::print(&format!("{sum}\n"))
         }
         Keys::Watch { prefix, from, limit, json } => {
@@ -99,7 +99,7 @@ async fn get(session: &mut Session, key: &str, output: Option<&Path>) -> Result<
         std::str::from_utf8(&value).ok().filter(|text| !text.chars().any(|c| c.is_control() && !"\t\r\n".contains(c)));
     if out.terminal && text.is_none() {
         return Refusal::new("standard output", format!("this value of {} bytes is not text", value.len()))
-            .help("write it to a file, with --output, or to another program")
+            .help("write it to a file with --output, or pipe it to another program")
             .err();
     }
     out.write(&value)?;
@@ -224,7 +224,7 @@ async fn bulk_get_all(session: &mut Session, prefix: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The whole of a file, or of standard input for `-`.
+/// The whole content of a file, or of standard input for `-`.
 fn read(path: &Path) -> Result<Vec<u8>> {
     let mut value = Vec::new();
     open(path)?.read_to_end(&mut value).map_err(|e| unreadable(path, &e))?;

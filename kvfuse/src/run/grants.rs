@@ -1,4 +1,4 @@
-//! What a running component may reach, and nothing more.
+//! What a running component may access, and nothing more.
 
 use super::Host;
 use crate::catalogue::Provider;
@@ -38,8 +38,8 @@ pub struct Flags<'a> {
     pub net: &'a [String],
     pub dir: &'a [String],
     pub data: &'a Path,
-    /// Files are read and written on the thread that runs the component, which has nothing else to do meanwhile. Without it,
-    /// each call is handed to another thread and back.
+    /// Whether files are read and written on the thread that runs the component, which has nothing else to do
+    /// meanwhile. Otherwise each call is handed to another thread and back.
     pub alone: bool,
 }
 
@@ -82,7 +82,7 @@ impl Grants {
                     .err();
             }
             for (name, value) in set {
-                // The store parses it in the same way, and says what is wrong where this cannot: about schemes, for one.
+                // The store parses it in the same way, and also reports what is not checked here, such as the scheme.
                 let addresses = Address::parse_list(value).map_err(|invalid| {
                     Refusal::new(name, format!("this variable {invalid}"))
                         .help(format!("--env {name}={}", known.example))

@@ -44,7 +44,7 @@ pub(super) async fn invoke(
 }
 
 /// The function of this name: `name`, `interface.name`, or `package:name/interface.name@version`. The error lists the
-/// functions that there are.
+/// existing functions.
 fn find(component: &Component, engine: &Engine, name: &str) -> Result<(ComponentExportIndex, ComponentFunc), String> {
     let (path, version) = name.split_once('@').map_or((name, String::new()), |(path, v)| (path, format!("@{v}")));
     let (interface, function) = match path.rsplit_once('.') {

@@ -61,17 +61,17 @@ pub struct Options {
     pub keep: bool,
     /// Whether it has something of WASI 0.3 or something asynchronous, or is served.
     pub concurrent: bool,
-    /// How many requests an instance of a handler answers; `None` for what is usual.
+    /// How many requests an instance of a handler answers; `None` for the default.
     pub reuse: Option<u32>,
     /// The call of a library's function.
     pub call: Option<String>,
-    /// What stands before a handler.
+    /// What processes requests before the handler.
     pub front: Option<Front>,
-    /// Whether it is started again after a trap: it watches, and goes on where it was.
+    /// Whether it is started again after a trap: a component that watches continues where it was.
     pub again: bool,
 }
 
-/// How long it is left alone after a trap: at first, and at most.
+/// The pause after a trap: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
 /// Runs a fused component to its end, or serves it until the process is stopped.
@@ -81,12 +81,12 @@ pub fn run(subject: &Subject, component: &[u8], grants: Grants, options: &Option
         .build()
         .map_err(|e| not_run(subject, "the runtime does not start").note(e.to_string()))?;
     let result = runtime.block_on(start(subject, component, grants, options));
-    // A guest that is waiting for standard input leaves a thread behind that never ends by itself.
+    // A guest that is waiting for standard input leaves a thread that never ends.
     runtime.shutdown_background();
     result
 }
 
-/// The same, on a runtime that is there.
+/// The same, on an existing runtime.
 pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options: &Options) -> Result<ExitCode> {
     let failed = |what: &str, e: wasmtime::Error| Box::new(not_run(subject, what).note(reasons(&e)));
     let mut config = Config::new();
@@ -156,7 +156,7 @@ async fn command(
     }
 }
 
-/// Everything that is provided. What it may reach is in [`Host`].
+/// Everything that is provided. [`Host`] decides what it may access.
 pub fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::<Host>::new(engine);
     p2::add_to_linker_async(&mut linker)?;
@@ -172,10 +172,10 @@ pub fn linker(engine: &Engine, concurrent: bool) -> wasmtime::Result<Linker<Host
     Ok(linker)
 }
 
-/// The outcome of what runs the component's code without being its program.
+/// The result of code of the component that runs outside its program.
 fn entered<T>(subject: &Subject, outcome: wasmtime::Result<T>) -> Result<T> {
     outcome.map_err(|e| match ended(subject, &e) {
-        Ended::Exit(code) => Box::new(not_run(subject, format!("it exited with code {code} before it was run"))),
+        Ended::Exit(code) => Box::new(not_run(subject, format!("it exited with code {code} before it ran"))),
         Ended::Trap(refusal) => refusal,
     })
 }

@@ -56,7 +56,7 @@ pub(super) async fn serve(
             (ProxyPre::P2(handler), REUSE_SECOND, 1)
         }
     };
-    // What cannot be granted is an error now, not at the first request.
+    // A grant that fails is an error now, not at the first request.
     drop(grants.host(&subject.path)?);
     let in_use = |e: std::io::Error| {
         Refusal::new(options.address, format!("cannot listen: {}", crate::input::reason(&e)))
@@ -99,7 +99,7 @@ pub(super) async fn serve(
     }
 }
 
-/// What accepts connections; a test has one that fails.
+/// Accepts connections; a test uses one that fails.
 trait Accept {
     type Connection;
 
@@ -126,12 +126,12 @@ impl Accept for TcpListener {
 
 struct Connections<L> {
     listener: L,
-    /// Whether the last attempt failed; the user was told then.
+    /// Whether the last attempt failed, and the user has been informed.
     failing: bool,
 }
 
 impl<L: Accept> Connections<L> {
-    /// The next connection. Where none can be accepted, such as without descriptors, it pauses after every attempt.
+    /// The next connection. If none can be accepted, for example without descriptors, it pauses after every attempt.
     async fn next(&mut self) -> L::Connection {
         loop {
             match self.listener.accept().await {
@@ -176,7 +176,7 @@ struct Server {
 struct Limits {
     /// The requests that an instance answers.
     reuse: usize,
-    /// Of those, at a time.
+    /// How many of them at a time.
     at_once: usize,
     /// The component, for messages.
     path: PathBuf,
@@ -206,7 +206,7 @@ impl HandlerState for Server {
     }
 }
 
-/// Ends an instance that had no request for a while. One that works is never ended.
+/// Ends an instance that had no request for a while. A busy one is never ended.
 struct Idle(Pin<Box<Sleep>>);
 
 impl WorkerExpiration for Idle {

@@ -5,8 +5,9 @@
 #[doc(hidden)]
 pub use {kvfuse_core, kvfuse_facade, kvfuse_facade_shapes, kvfuse_gate, kvfuse_transport, wasip2};
 
-/// Makes a provider of a store: `provider!(struct Redis: kvfuse_redis)`. The crate has the store on WASI as `wasi::store`.
-/// Of several stores, which go by the bucket's name: `provider!(struct All: "files" = kvfuse_files, "redis" = kvfuse_redis)`.
+/// Makes a provider of a store: `provider!(struct Redis: kvfuse_redis)`. The crate has the store on WASI as
+/// `wasi::store`. For several stores, chosen by the bucket's name: `provider!(struct All: "files" = kvfuse_files,
+/// "redis" = kvfuse_redis)`.
 #[macro_export]
 macro_rules! provider {
     ($visibility:vis struct $name:ident: $store:ident) => {

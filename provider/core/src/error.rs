@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A result whose error is this crate's [`Error`] unless said otherwise.
+/// A result whose error is this crate's [`Error`] by default.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The category of an error, as far as a caller can act on it.
@@ -68,12 +68,12 @@ impl Error {
         Self { kind, message: message.into().into_boxed_str() }
     }
 
-    /// What a program can act on.
+    /// The kind: what a program can act on.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// What a person can act on: one line.
+    /// The message: what a person can act on, on one line.
     pub fn message(&self) -> &str {
         &self.message
     }

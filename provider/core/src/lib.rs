@@ -11,7 +11,7 @@
 //! | [`error`] | [`Error`] and its [`Kind`]s |
 //! | [`page`] | [`Page`]: one page of keys, and what a cursor promises |
 //! | [`version`] | [`Version`], [`Snapshot`], [`Swap`]: compare-and-swap |
-//! | [`watch`] | [`Watch`]: the changes of a bucket, for stores that can tell them |
+//! | [`watch`] | [`Watch`]: the changes of a bucket, for stores that can report them |
 //! | [`counter`] | the encoding of counters, and their arithmetic |
 //! | [`limits`] | the sizes that every store accepts |
 //! | [`settings`] | configuration |

@@ -3,18 +3,19 @@
 use crate::error::{Error, Result, quoted};
 use std::ops::RangeInclusive;
 
-/// The label whose buckets an instance has, apart from those of other labels and those without one.
+/// The label of an instance. Its buckets are separate from those of other labels and from those without a label.
 pub const LABEL: &str = "KEYVALUE_LABEL";
-/// In a provider of several stores: which one has the buckets that are not routed.
+/// In a provider of several stores: the store of the buckets that are not routed.
 pub const DEFAULT_STORE: &str = "KEYVALUE_STORE";
 /// In a provider of several stores: `bucket=store`, separated by commas.
 pub const ROUTES: &str = "KEYVALUE_ROUTES";
-/// In a provider of several stores: those that it was fused with, separated by commas. The others cannot reach the host.
+/// In a provider of several stores: the stores that it was fused with, separated by commas. The others cannot reach the
+/// host.
 pub const FUSED_STORES: &str = "KEYVALUE_FUSED_STORES";
 
 /// What a component with a runner inside watches: `bucket` or `bucket/prefix`.
 pub const WATCH: &str = "KEYVALUE_WATCH";
-/// Under which name it keeps its position in the store.
+/// The name under which it keeps its position in the store.
 pub const WATCH_NAME: &str = "KEYVALUE_WATCH_NAME";
 
 /// The environment variables of an instance, as the transport or a test provides them.
@@ -41,9 +42,9 @@ impl Settings {
         Self(variables.into_iter().collect())
     }
 
-    /// The same, in which the variables for the label that they have count in place of those for all: with
-    /// `KEYVALUE_LABEL=team-a`, `TEAM_A_KEYVALUE_TIMEOUT_MS` is `KEYVALUE_TIMEOUT_MS`. What is fused in, the label and the
-    /// stores of a component, is never replaced.
+    /// The same settings, in which variables for this instance's label replace those for all labels: with
+    /// `KEYVALUE_LABEL=team-a`, `TEAM_A_KEYVALUE_TIMEOUT_MS` replaces `KEYVALUE_TIMEOUT_MS`. The settings that are
+    /// fused in, the label and the stores of a component, are never replaced.
     ///
     /// ```
     /// use kvfuse_core::Settings;
@@ -100,7 +101,7 @@ impl Settings {
     }
 }
 
-/// What the names of variables for one label begin with: the label in capitals, with `_` for `-`.
+/// The prefix of the variables for one label: the label in capitals, with `_` for `-`.
 ///
 /// ```
 /// assert_eq!(kvfuse_core::settings::label_prefix("team-a"), "TEAM_A_");

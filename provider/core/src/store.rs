@@ -7,7 +7,7 @@ use std::time::Duration;
 /// The name of the bucket behind the cache interface.
 pub const CACHE: &str = ":cache:";
 
-/// The name of the bucket in which watches that run by themselves keep how far they are.
+/// The name of the bucket in which runners keep the positions of their watches.
 pub const POSITIONS: &str = ":watch:";
 
 /// A key-value engine, as a way to open buckets.
@@ -33,8 +33,8 @@ pub trait Store {
     /// - [`InvalidArgument`](crate::Kind::InvalidArgument) if the engine cannot represent the name
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>>;
 
-    /// The name space that the keys of a bucket are in: by default its own. A store that keeps the keys of several buckets
-    /// in one, so that a write through one of them shows in the others, returns the same for all of those.
+    /// The name space of a bucket's keys: by default one of its own. A store in which several buckets share their keys,
+    /// so that a write through one of them shows in the others, returns the same for all of these.
     fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
         bucket
     }
@@ -47,7 +47,7 @@ pub trait Store {
         self.open(CACHE)
     }
 
-    /// Opens the bucket in which positions of watches are kept, which is separate from every bucket that a consumer can name.
+    /// Opens the bucket for the positions of watches, which is separate from every bucket that a consumer can name.
     ///
     /// # Errors
     /// Those of [`open`](Self::open).
@@ -190,18 +190,19 @@ pub trait Bucket {
     fn get_body(&self, _key: &str) -> Result<Option<BodyReader>> {
         Err(Error::unsupported("this bucket does not support values as streams; read the value as a byte list"))
     }
-    /// Watches the keys that begin with `prefix`, from a position on. [`watch`](mod@crate::watch) says what is promised.
+    /// Watches the keys that begin with `prefix`, from a position on. [`watch`](mod@crate::watch) describes the
+    /// guarantees.
     ///
     /// # Errors
-    /// - [`Unsupported`](crate::Kind::Unsupported) if this store cannot tell what changes, or has no positions and is given
-    ///   one: with the reason
-    /// - [`InvalidArgument`](crate::Kind::InvalidArgument) for a position that is not of this bucket
+    /// - [`Unsupported`](crate::Kind::Unsupported), with the reason, if this store cannot report changes, or if it has
+    ///   no positions and one was passed
+    /// - [`InvalidArgument`](crate::Kind::InvalidArgument) for a position that is not from a watch of this bucket
     fn watch(&self, _prefix: &str, _from: watch::From<'_>) -> Result<Box<dyn Watch>> {
         Err(Error::unsupported("this store cannot tell what changes in it; read the keys again"))
     }
 
-    /// Sets the value of a key, which is deleted after a lifetime unless it is set again before. The lifetime is rounded up
-    /// to what the store counts in.
+    /// Sets the value of a key and deletes the key after a lifetime, unless it is set again before. The lifetime is
+    /// rounded up to the store's unit of time.
     ///
     /// # Errors
     /// [`Unsupported`](crate::Kind::Unsupported) if this store's keys have no lifetimes.
@@ -209,8 +210,8 @@ pub trait Bucket {
         Err(Error::unsupported("this store has no lifetimes of keys; delete the key when it is no longer needed"))
     }
 
-    /// How long keys have left, in the given order; `None` for one that does not exist or lives until it is deleted. All of
-    /// them `None` in a store without lifetimes.
+    /// The remaining lifetimes of keys, in the given order. `None` for a key that does not exist or lives until it is
+    /// deleted. A store without lifetimes returns `None` for every key.
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
         Ok(vec![None; keys.len()])
     }

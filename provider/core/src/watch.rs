@@ -3,36 +3,36 @@
 //! Watching is optional: by default [`Bucket::watch`](crate::Bucket::watch) answers
 //! [`Unsupported`](crate::Kind::Unsupported), with the reason in the store's words.
 //!
-//! What every store that has it promises:
+//! Every store that supports watching guarantees:
 //!
 //! - **At least once.** A change that took effect after the position is delivered, unless [`Changes::missed`] says that
-//!   some may not be. It may be delivered again, above all after a watch was begun anew at an earlier position.
-//! - **In order for each key.** Of two changes of a key, the later one is delivered later; what is delivered again is a
-//!   stretch that begins at an earlier change. So the last change delivered of a key is its state, once the watch has
-//!   caught up. Changes of different keys come in no particular order.
-//! - **The value of a change is the one that was set**, or a later one of the same key. Where several changes of a key lie
-//!   close together, or before the watch began, the store may deliver only the last of them.
-//! - **Bounded memory.** A watch does nothing unless it is asked for the next changes, and keeps at most a part of what the
-//!   store holds for it. Who is slow is behind, and no more.
+//!   some may be missing. It may be delivered again, in particular after a watch was restarted at an earlier position.
+//! - **In order for each key.** Of two changes of a key, the later one is delivered later. A redelivery starts over at
+//!   an earlier change and continues from there. So once the watch has caught up, the last change delivered of a key is
+//!   its state. Changes of different keys come in no particular order.
+//! - **The value of a change is the one that was set**, or a later one of the same key. If several changes of a key are
+//!   close together, or happened before the watch began, the store may deliver only the last of them.
+//! - **Bounded memory.** A watch does nothing until it is asked for the next changes, and buffers at most a part of
+//!   what the store holds for it. A slow caller falls behind, with no other consequence.
 //!
-//! What a store does beyond that, and what it loses when, is in `docs/watch.md`.
+//! `docs/watch.md` says what each store guarantees beyond that, and when it loses changes.
 
 use crate::{Bucket, Result};
 use std::time::Duration;
 
 /// The most changes in one answer.
 pub const MOST_CHANGES: usize = 500;
-/// Bytes of keys and values after which an answer ends. It may exceed this by one change.
+/// The number of bytes of keys and values after which an answer ends. It may exceed this by one change.
 pub const MOST_BYTES: usize = 4 << 20;
 
 /// Where a watch begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From<'a> {
-    /// With the first change after this moment.
+    /// At the first change after this moment.
     Now,
-    /// With everything that is there, as if it had just been set, and then what changes.
+    /// At the current content, delivered as if it had just been set, followed by the changes.
     Beginning,
-    /// Behind a [position](Changes::position) of an earlier watch of the same bucket.
+    /// After a [position](Changes::position) of an earlier watch of the same bucket.
     Position(&'a str),
 }
 
@@ -70,44 +70,45 @@ impl Change {
     }
 }
 
-/// What a watch delivers at a time.
+/// The changes that a watch delivers at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// In the order in which they are to be handled. May be empty.
     pub changes: Vec<Change>,
-    /// Behind these changes: who has handled them goes on from here, in whatever process. `None` where the store has no
-    /// positions. It may lie before some of these changes; then those are delivered again.
+    /// The position after these changes: a caller that has handled them continues from here, in any process. `None` if
+    /// the store has no positions. The position may be before some of these changes; those are then delivered again.
     ///
-    /// An opaque string without line breaks. It is only meant for the bucket that it is of.
+    /// An opaque string without line breaks. It is valid only for the bucket that it came from.
     pub position: Option<String>,
-    /// Why changes before these may be missing: one line. Then what is there follows as if it had just been set, as far as it
-    /// may have changed. So what may be missing are deletions, and values that others have replaced since.
+    /// Why changes before these may be missing, on one line. The store then delivers every key that may have changed as
+    /// if it had just been set. So the only changes missing are deletions, and values that have been replaced since.
     pub missed: Option<String>,
 }
 
 /// A watch of a bucket: [`Bucket::watch`](crate::Bucket::watch) makes it.
 pub trait Watch {
-    /// The next changes. Waits for the first of them, for about as long as `patience`; what comes after is none if there was
-    /// none. A store that cannot wait answers at once, so who gets none should pause before asking again.
+    /// The next changes. Waits for the first of them for about as long as `patience`, and returns none if there was
+    /// none by then. A store that cannot wait answers at once, so a caller that gets none should pause before asking
+    /// again.
     ///
     /// # Errors
-    /// Those of reading. After [`Unavailable`](crate::Kind::Unavailable) or [`Timeout`](crate::Kind::Timeout) the watch can
-    /// be asked again: it goes on where it was, or says what it missed.
+    /// Those of reading. After [`Unavailable`](crate::Kind::Unavailable) or [`Timeout`](crate::Kind::Timeout) the watch
+    /// can be asked again: it continues where it was, or reports what it missed.
     fn next(&mut self, patience: Duration) -> Result<Changes>;
 }
 
-/// Everything that is in a bucket, as changes: what stores deliver to whom they cannot tell what has changed.
+/// The content of a bucket as changes: what a store delivers when it cannot tell what has changed.
 #[derive(Debug, Default)]
 pub struct Everything {
     cursor: Option<String>,
     keys: std::collections::VecDeque<String>,
-    /// How many values are asked for at once.
+    /// The number of values to fetch at once.
     at_once: usize,
     ended: bool,
 }
 
 impl Everything {
-    /// The next changes; `None` once all were given. What is written meanwhile may be among them or not.
+    /// The next changes; `None` once all were delivered. Keys written meanwhile may be included or not.
     ///
     /// # Errors
     /// Those of [`Bucket::list`] and [`Bucket::get_many`].
@@ -126,7 +127,7 @@ impl Everything {
             let count = self.at_once.clamp(1, MOST_CHANGES).min(self.keys.len());
             let keys: Vec<&str> = self.keys.iter().take(count).map(String::as_str).collect();
             let values = bucket.get_many(&keys)?;
-            // One that was deleted meanwhile is left out.
+            // A key that was deleted meanwhile is left out.
             let changes: Vec<Change> = keys
                 .into_iter()
                 .zip(values)

@@ -1,5 +1,5 @@
-//! `kvfuse:provider`: what providers export beside the generations of `wasi:keyvalue`, for kvfuse itself and for the runner
-//! that it fuses into consumers of changes.
+//! `kvfuse:provider`: what providers export beside the generations of `wasi:keyvalue`, for kvfuse itself and for the
+//! runner that it fuses into consumers of changes.
 
 wit_bindgen::generate!({
     path: "../../wit/provider",
@@ -121,9 +121,9 @@ struct Running {
     kept_in: Rc<dyn Bucket>,
     key: String,
     watch: Option<Box<dyn Watch>>,
-    /// What came while the first position was asked for.
+    /// Changes that arrived while the first position was being determined.
     first: Option<Changes>,
-    /// Behind what was given last.
+    /// The position after the changes returned last.
     position: Option<String>,
 }
 
@@ -131,7 +131,7 @@ thread_local! {
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// Does something until it succeeds, or fails in a way that does not pass.
+/// Repeats an action until it succeeds, or fails for a permanent reason.
 fn insist<P: Watching, T>(mut action: impl FnMut() -> Result<T>) -> Result<T> {
     let mut pause = AGAIN.0;
     loop {
@@ -160,7 +160,7 @@ impl Running {
         Ok((name.to_string(), Self { bucket, prefix, kept_in, key, watch: None, first: None, position: None }))
     }
 
-    /// A position that was kept. One that cannot be read is an error: to begin anew would leave changes out.
+    /// A position that was kept. One that cannot be read is an error: starting over would skip changes.
     fn text(&self, bytes: Vec<u8>) -> Result<String> {
         String::from_utf8(bytes).map_err(|_| {
             let message = format!("the position kept for the watch {} is not as it was written", self.key);
@@ -177,8 +177,8 @@ impl Running {
             let mut watch = self.bucket.watch(&self.prefix, From::Now)?;
             let first = watch.next(Duration::ZERO)?;
             if first.position.is_none() {
-                // What changed since this ran last is not known.
-                P::say("watch: this store keeps no log of changes, so everything that is there comes first");
+                // The changes since the last run are not known.
+                P::say("watch: this store keeps no log of changes, so all existing keys come first");
                 return self.bucket.watch(&self.prefix, From::Beginning);
             }
             if first.changes.is_empty() {
@@ -192,7 +192,7 @@ impl Running {
         };
         match self.bucket.watch(&self.prefix, From::Position(&kept)) {
             Err(error) if error.kind() == Kind::InvalidArgument => {
-                P::say(&format!("watch: {}; everything that is there comes first", error.message()));
+                P::say(&format!("watch: {}; all existing keys come first", error.message()));
                 self.bucket.watch(&self.prefix, From::Beginning)
             }
             other => other,
@@ -205,7 +205,7 @@ impl Running {
                 Some(watch) => watch,
                 None => self.begin::<P>()?,
             };
-            // Kept also if this fails: it goes on where it was.
+            // Kept even if this fails: the next call continues there.
             let answer = match self.first.take() {
                 Some(first) => Ok(first),
                 None => next::<P>(&mut *watch, PATIENCE),

@@ -32,7 +32,7 @@ pub fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>> {
     Ok(keys)
 }
 
-/// What is said before a trap, where a call failed and its signature has no place for the error.
+/// The message before a trap, when a call failed and its signature has no place for the error.
 pub fn no_place_for(call: &str, error: &Error) -> String {
     format!("wasi:keyvalue: {call}: {error}; this generation of the interface has no error for {call}, so it traps")
 }

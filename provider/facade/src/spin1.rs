@@ -1,5 +1,5 @@
-//! `fermyon:spin/key-value` without a version, the interface of Spin 1: like [`spin2`](crate::spin2), except that a store is
-//! a number, and that a missing key is an error.
+//! `fermyon:spin/key-value` without a version, the interface of Spin 1: like [`spin2`](crate::spin2), except that a
+//! store is a number, and that a missing key is an error.
 
 wit_bindgen::generate!({
     path: "../../wit/spin1",
@@ -23,7 +23,7 @@ pub struct Facade<P>(PhantomData<P>);
 /// How many stores may be open at once. Spin's own limit is 256.
 const MOST: usize = 1024;
 
-/// The open stores. A number is never given twice, so that one whose store was closed leads nowhere.
+/// The open stores. A number is never used twice, so the number of a closed store is invalid.
 struct Handles {
     next: Option<u32>,
     open: BTreeMap<u32, Rc<dyn Bucket>>,

@@ -1,4 +1,4 @@
-//! Labels: several imports of one component that share a store and know nothing of each other.
+//! Labels: several imports of one component that share a store without seeing each other's buckets.
 
 use kvfuse_core::store::{CACHE, POSITIONS};
 use kvfuse_core::{Body, Bucket, Error, Result, Settings, Store, error::quoted, settings::LABEL};
@@ -10,8 +10,8 @@ pub const MAX_LABEL: usize = 128;
 
 /// A store whose buckets belong to a label: the bucket `carts` of the label `shop` is the bucket `:shop/carts:`.
 ///
-/// No bucket of another label, and none without a label, has such a name. A label has no `/`, so the name can be taken
-/// apart in one way only; and a name that starts and ends with a colon cannot be asked for, because the gate reserves
+/// No bucket of another label, and none without a label, has such a name. A label has no `/`, so the name can be split
+/// in only one way; and consumers cannot ask for a name that starts and ends with a colon, because the gate reserves
 /// those.
 pub struct Labelled<S> {
     store: S,
@@ -19,10 +19,10 @@ pub struct Labelled<S> {
 }
 
 impl<S: Store> Labelled<S> {
-    /// The store under the label that the settings have, if they have one.
+    /// The store under the label in the settings, if there is one.
     ///
     /// # Errors
-    /// The store's, and [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) if the label is not one.
+    /// The store's, and [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) if the label is malformed.
     pub fn new(settings: &Settings, store: Result<S>) -> Result<Self> {
         let label = settings.get(LABEL);
         if let Some(label) = label.filter(|label| !is_label(label)) {
@@ -47,7 +47,7 @@ impl<S: Store> Store for Labelled<S> {
         self.store.open(&self.name(bucket))
     }
 
-    /// Buckets of a label are apart in every store that takes labels.
+    /// Buckets of a label are separate in every store that takes labels.
     fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
         match self.label {
             Some(_) => bucket,

@@ -4,15 +4,15 @@
 //!   one of them, `:memory:`, is a bucket in the instance's own memory. A name has at most 256 bytes.
 //! - **The allow-list**, `KEYVALUE_BUCKETS`. If it is set, access to every other bucket is denied.
 //! - **Limits.** Keys and values over their limit are rejected.
-//! - **Bounded staleness**, `KEYVALUE_STALE_MS`. If it is set, reads are answered from what this instance has seen within
-//!   that time. `docs/staleness.md` has the rules.
+//! - **Bounded staleness**, `KEYVALUE_STALE_MS`. If it is set, reads are answered from what this instance has seen
+//!   within that time. `docs/staleness.md` has the rules.
 //!
 //! Behind the checks, and still before the store:
 //!
-//! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are apart from all others ([`Labelled`]).
-//! - **Routes.** A provider of several stores takes the one that the bucket's name is routed to ([`Routes`]).
+//! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are separate from all others ([`Labelled`]).
+//! - **Routes.** A provider of several stores uses the one that the bucket's name is routed to ([`Routes`]).
 //!
-//! All of them are a [`Store`], so facades do not notice them. In calls, settings and errors, a bucket has the name that the
+//! All of them are a [`Store`], so facades do not notice them. Calls, settings and errors use the bucket name that the
 //! consumer wrote.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
@@ -45,12 +45,12 @@ pub struct Gate<S> {
     store: Result<S>,
     memory: MemoryStore,
     policy: Result<(Names, Limits)>,
-    /// `None` if every read is to ask the store.
+    /// `None` if every read asks the store.
     recent: Option<Rc<Recent>>,
 }
 
 impl<S: Store> Gate<S> {
-    /// Puts the checks that the settings ask for in front of a store. The clock is only read for bounded staleness.
+    /// Puts the checks that the settings ask for in front of a store. Only bounded staleness reads the clock.
     pub fn new(settings: &Settings, store: Result<S>, clock: impl Clock + 'static) -> Self {
         let (recent, policy) = match Recent::from_settings(settings, clock) {
             Ok(recent) => (recent, Limits::from_settings(settings)),

@@ -1,4 +1,4 @@
-//! Bounded staleness: reads answered from what this instance has seen lately.
+//! Bounded staleness: reads answered from what this instance has seen recently.
 //!
 //! The rules, for each key and within one instance:
 //!
@@ -6,9 +6,9 @@
 //! 2. It is never older than the instance's own last write of the key.
 //! 3. It is never older than what the instance returned before.
 //!
-//! For the first, a state counts as seen when the call to the store began, not when it ended. For the others, everything
-//! that says something newer about a key replaces what is kept of it, or drops it. A write drops it before it begins, so
-//! whatever the outcome of the write, an older state is not returned.
+//! For the first rule, a state counts as seen when the call to the store began, not when it ended. For the others, any
+//! newer information about a key replaces the kept state, or drops it. A write drops it before it begins, so an older
+//! state is never returned, whatever the outcome of the write.
 
 use crate::seen::{Seen, State};
 use kvfuse_core::error::quoted;
@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What this instance has seen, of all buckets.
+/// What this instance has seen, in all buckets.
 pub struct Recent {
     bound: Duration,
     clock: Box<dyn Clock>,
@@ -32,7 +32,7 @@ pub struct Recent {
 const LONGEST: u64 = 3_600_000;
 
 impl Recent {
-    /// `None` unless `KEYVALUE_STALE_MS` is set, to 1 to 3,600,000 milliseconds.
+    /// `None` unless `KEYVALUE_STALE_MS` is set, to a value from 1 to 3,600,000 milliseconds.
     pub fn from_settings(settings: &Settings, clock: impl Clock + 'static) -> Result<Option<Rc<Self>>> {
         const NAME: &str = "KEYVALUE_STALE_MS";
         let Some(text) = settings.get(NAME) else { return Ok(None) };
@@ -67,7 +67,7 @@ impl RecentBucket {
         self.recent.clock.now()
     }
 
-    /// Gives the state of a key to `take`, if the state is known.
+    /// Passes the state of a key to `take`, if the state is known.
     fn known<T>(&self, key: &str, now: Moment, take: impl FnOnce(&State) -> Option<T>) -> Option<T> {
         let bound = u64::try_from(self.recent.bound.as_nanos()).unwrap_or(u64::MAX);
         let since = Moment(now.0.saturating_sub(bound));
@@ -83,7 +83,7 @@ impl RecentBucket {
         self.recent.seen.borrow_mut().forget(&self.space, key);
     }
 
-    /// Carries out a write of a key. `state` turns the store's answer into the key's new state.
+    /// Writes a key. `state` turns the store's answer into the key's new state.
     fn write<T>(
         &self,
         key: &str,
@@ -136,7 +136,7 @@ impl Bucket for RecentBucket {
         Ok(exists)
     }
 
-    /// A page is newer than everything that is kept: it says which keys exist and, by leaving them out, which do not.
+    /// A page is newer than everything that is kept: it shows which keys exist and, by leaving them out, which do not.
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
         let page = self.bucket.list(cursor)?;
         self.recent.seen.borrow_mut().forget_all(&self.space);
@@ -210,7 +210,8 @@ impl Bucket for RecentBucket {
         self.write(key, |bucket| bucket.set_body(key, body), |()| State::Exists)
     }
 
-    /// Always asks: only a host can make a stream. Its value is not known here, and may be newer than what is kept.
+    /// Always asks the store: only a host can make a stream. Its value is not known here, and may be newer than what is
+    /// kept.
     fn get_body(&self, key: &str) -> Result<Option<BodyReader>> {
         let now = self.now();
         let body = self.bucket.get_body(key)?;
@@ -224,7 +225,7 @@ impl Bucket for RecentBucket {
     }
 
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        // It may end within the bound, so nothing is kept.
+        // The lifetime may end within the bound, so nothing is kept.
         self.forget(key);
         self.bucket.set_expiring(key, value, lifetime)
     }
@@ -234,7 +235,7 @@ impl Bucket for RecentBucket {
     }
 }
 
-/// A watch that drops what is kept of the keys that changed: a change that was delivered is newer.
+/// A watch that drops the kept state of keys that changed: a change that was delivered is newer.
 struct RecentWatch {
     watch: Box<dyn Watch>,
     space: Rc<str>,

@@ -14,9 +14,10 @@ pub type Make = fn(&Settings) -> Result<Box<dyn Store>>;
 
 /// Stores by the names of their buckets.
 ///
-/// `KEYVALUE_ROUTES` says which bucket is in which store, with the names of buckets percent-encoded. Every other one is in `KEYVALUE_STORE`, or in the first
-/// store. A store is made when the first of its buckets is opened: one to which nothing is routed needs no settings and
-/// no grants. The bucket of the cache is in the default store.
+/// `KEYVALUE_ROUTES` says which bucket is in which store, with the names of buckets percent-encoded. All other buckets
+/// are in `KEYVALUE_STORE` or, without that, in the first store. A store is made when the first of its buckets is
+/// opened: a store to which nothing is routed needs no settings and no grants. The bucket of the cache is in the
+/// default store.
 pub struct Routes {
     plan: Result<Plan>,
     stores: Vec<Lazy>,
@@ -37,7 +38,7 @@ struct Lazy {
 }
 
 impl Routes {
-    /// These stores, by their names, under the label that the settings may have.
+    /// These stores, by their names, under the label in the settings, if there is one.
     pub fn new(settings: &Settings, stores: &[(&'static str, Make)]) -> Self {
         let plan = Plan::from_settings(settings, &stores.iter().map(|(name, _)| *name).collect::<Vec<_>>());
         let settings = Rc::new(settings.clone());
@@ -118,7 +119,7 @@ impl Plan {
     }
 }
 
-/// Nothing if a percent sign has no two digits behind it, or the bytes are no text.
+/// `None` if a percent sign is not followed by two hexadecimal digits, or the bytes are not UTF-8.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     let digits = |rest: &str| rest.get(..2).is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     if !text.split('%').skip(1).all(digits) {
@@ -133,7 +134,8 @@ impl Store for Routes {
         self.store(plan.of(bucket))?.open(bucket)
     }
 
-    /// That of the bucket's store. No two stores give the same one: it is the bucket's name, or one that no bucket has.
+    /// The name space in the bucket's store. No two stores return the same one: it is the bucket's name, or a name that
+    /// no bucket has.
     fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
         let plan = self.plan.as_ref().ok();
         let store = plan.and_then(|plan| self.store(plan.of(bucket)).ok());
@@ -148,8 +150,8 @@ impl Store for Routes {
         self.default()?.open_positions()
     }
 
-    /// A body is made before its bucket is known. So the default store makes it or, if that has no bodies, the first store
-    /// in use that has them. A bucket in another store refuses it.
+    /// A body is created before its bucket is known. So the default store creates it or, if that does not support
+    /// bodies, the first store in use that does. A bucket in another store refuses it.
     fn create_body(&self) -> Result<Box<dyn Body>> {
         let mut refused = match self.default()?.create_body() {
             Err(error) if error.kind() == Kind::Unsupported => error,

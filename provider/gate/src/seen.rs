@@ -1,4 +1,4 @@
-//! What an instance has seen of its keys lately, in bounded memory.
+//! What an instance has seen of its keys recently, in bounded memory.
 
 use kvfuse_transport::clock::Moment;
 use std::collections::HashMap;
@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 /// The longest key and value together that are kept, in bytes.
 pub const LARGEST: usize = 64 << 10;
-/// What all that is kept takes, in bytes.
+/// The size of everything that is kept, in bytes.
 pub const BUDGET: usize = 4 << 20;
-/// What an entry takes beside its key and value: its places in a table that may be half empty, and two allocations.
+/// The size of an entry besides its key and value: its places in a table that may be half empty, and two allocations.
 const OVERHEAD: usize = 160;
 
 /// The state of a key.
@@ -33,8 +33,8 @@ struct Entry {
 
 /// The states that were seen last, by name space and key.
 ///
-/// They are in two halves. What is seen goes into the young one; once that is full it becomes the old one, whose content
-/// is dropped. So at least the last half of the budget is kept, and nothing has to be sorted.
+/// There are two halves. New states go into the young half. Once that is full, the old half is dropped and the young
+/// one takes its place. So at least the last half of the budget is kept, and nothing has to be sorted.
 #[derive(Default)]
 pub struct Seen {
     young: Half,
@@ -111,7 +111,7 @@ impl Half {
     }
 }
 
-/// What an entry takes, in bytes.
+/// The size of an entry, in bytes.
 fn cost(key: &str, state: &State) -> usize {
     let value = match state {
         State::Value(value) => value.len(),
@@ -120,7 +120,7 @@ fn cost(key: &str, state: &State) -> usize {
     key.len() + value + OVERHEAD
 }
 
-/// What the first key of a name space takes beside its own: the name, and a table.
+/// The additional size of the first key of a name space: the name, and a table.
 fn space_cost(space: &str) -> usize {
     space.len() + 4 * OVERHEAD
 }

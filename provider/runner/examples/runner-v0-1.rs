@@ -1,4 +1,5 @@
-//! Calls `wasi:keyvalue/handle-watch@0.1.0`. Its values are resources, which the store gives as they are at that moment.
+//! Calls `wasi:keyvalue/handle-watch@0.1.0`. Its values are resources, with the store's value at the moment of the
+//! call.
 
 wit_bindgen::generate!({
     inline: "
@@ -30,7 +31,7 @@ fn open(name: &str) -> Result<Bucket, String> {
 
 fn set(name: &str, key: &str, _: &[u8]) -> Result<(), String> {
     let bucket = open(name)?;
-    // If it was deleted since, that is a change that is yet to come.
+    // If the key has been deleted since, that change is yet to come.
     if let Some(value) = eventual::get(&bucket, key).map_err(|error| error.trace())? {
         handle_watch::on_set(bucket, key, &value);
     }

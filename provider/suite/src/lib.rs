@@ -13,7 +13,7 @@
 //! Each test gets a store of its own: one without data, or with a key prefix of its own. Expected values come from the
 //! text of the contract, never from the behaviour of a store.
 //!
-//! A case is a function that is named after what it tests, takes the store, and panics if the store does not hold it.
+//! A case is a function that is named after what it tests, takes the store, and panics if the store fails the test.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 #![forbid(unsafe_code)]
 

@@ -13,7 +13,7 @@ use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store, TOGETHER};
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Artefact {
-    /// Whose it is.
+    /// Its store.
     pub store: &'static Store,
     /// The shape that it exports in place of another; otherwise it is identical to the store's first artefact.
     pub shape: Option<&'static Generation>,
@@ -44,12 +44,12 @@ impl Artefact {
         GENERATIONS.iter().filter(exported).collect()
     }
 
-    /// Whether it holds every store, and not one.
+    /// Whether it contains every store instead of one.
     pub fn is_together(&self) -> bool {
         self.store.artefact == TOGETHER.artefact
     }
 
-    /// What it may import: no more and no fewer.
+    /// The interfaces that it imports: no more and no fewer.
     pub fn imports(&self) -> Vec<&'static str> {
         let stores = if self.is_together() { STORES } else { std::slice::from_ref(self.store) };
         let mut imports: Vec<&str> = Vec::new();
@@ -61,7 +61,7 @@ impl Artefact {
         imports
     }
 
-    /// What it is, for its metadata.
+    /// A description of it, for its metadata.
     pub fn about(&self) -> String {
         let shape = self.shape.map(|shape| format!(", with {}", shape.title)).unwrap_or_default();
         format!("wasi:keyvalue over {}{shape}", self.store.about)
@@ -86,7 +86,7 @@ pub fn artefacts() -> impl Iterator<Item = Artefact> {
     STORES.iter().flat_map(Store::artefacts)
 }
 
-/// All artefacts that are built and shipped: those, and the ones that hold every store.
+/// All artefacts that are built and shipped: those of single stores, and the ones that contain every store.
 pub fn shipped() -> impl Iterator<Item = Artefact> {
     artefacts().chain(TOGETHER.artefacts())
 }

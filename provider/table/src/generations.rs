@@ -1,32 +1,33 @@
-//! The generations of the interface. A line here, a folder `wit/<name>`, a file `provider/facade/src/<name>.rs` and a guest
-//! `tests/conformance/guests/examples/<name>.rs` are a generation.
+//! The generations of the interface. A generation consists of a line here, a folder `wit/<name>`, a file
+//! `provider/facade/src/<name>.rs` and a guest `tests/conformance/guests/examples/<name>.rs`.
 
-/// One generation of the interface, or one shape of a generation that was published in several under one version string.
+/// One generation of the interface, or one shape of a generation that was published in several under one version
+/// string.
 #[derive(Debug)]
 pub struct Generation {
-    /// Of its folder, its file and its guest. A second shape under a version string is named by what differs.
+    /// The name of its folder, its file and its guest. A second shape under a version string is named by what differs.
     pub name: &'static str,
     /// The WIT package with its version.
     pub package: &'static str,
-    /// An interface that tells it from other generations of its package.
+    /// An interface that distinguishes it from other generations of its package.
     pub interface: &'static str,
-    /// What tables call it.
+    /// Its name in tables.
     pub title: &'static str,
     /// What it is, for people.
     pub about: &'static str,
-    /// The generation in whose place it is exported. A component cannot export two shapes under one version string, so a
-    /// shape with this gets artefacts of its own.
+    /// The generation in whose place it is exported. A component cannot export two shapes under one version string, so
+    /// a shape with this gets artefacts of its own.
     pub instead_of: Option<&'static str>,
-    /// How its shape is told from the other one.
+    /// How its shape is distinguished from the other one.
     pub mark: Option<Mark>,
 }
 
 /// A function by which a consumer shows which shape it was built against.
 #[derive(Debug)]
 pub struct Mark {
-    /// The packages in which it means something.
+    /// The packages to which it applies.
     pub packages: &'static [&'static str],
-    /// What the function's name begins with.
+    /// The prefix of the function's name.
     pub function: &'static str,
     /// A part of its signature.
     pub signature: &'static str,
@@ -35,7 +36,7 @@ pub struct Mark {
 }
 
 impl Generation {
-    /// As files for people spell it.
+    /// The name in kebab case, as in file names.
     pub fn kebab(&self) -> String {
         self.name.replace('_', "-")
     }

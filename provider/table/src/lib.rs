@@ -1,13 +1,13 @@
 //! The stores and the generations of the interface, as data. Nothing else lists them: the build, the command line, the
-//! conformance suite, the tests and the documentation's tables read this crate, and `make generate` writes the few lines
-//! that cargo and rustc want to see in files of their own.
+//! conformance suite, the tests and the documentation's tables read this crate, and `make generate` writes the few
+//! lines that cargo and rustc want to see in files of their own.
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | [`stores`] | one stanza a store |
-//! | [`generations`] | one line a generation of the interface |
+//! | [`stores`] | one stanza per store |
+//! | [`generations`] | one line per generation of the interface |
 //! | [`runners`] | what calls a consumer of changes |
-//! | [`artefacts`] | what follows: the provider components that are built |
+//! | [`artefacts`] | derived from these: the provider components that are built |
 
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 

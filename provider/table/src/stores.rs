@@ -1,5 +1,5 @@
-//! The stores. A stanza here, a folder `provider/stores/<name>` with the crate `kvfuse-<name>`, and a page
-//! `docs/<name>.md` are a store.
+//! The stores. A store consists of a stanza here, a folder `provider/stores/<name>` with the crate `kvfuse-<name>`, and
+//! a page `docs/<name>.md`.
 
 /// One store.
 #[derive(Debug)]
@@ -16,14 +16,15 @@ pub struct Store {
     pub imports: &'static [&'static str],
     /// The environment variables that it reads, beside [`COMMON`].
     pub variables: &'static [Variable],
-    /// The most bytes that a value takes with its key and the name of its bucket, where its server refuses more unless it is
-    /// set otherwise. Some less is refused as well: what the settings put in front of keys counts.
+    /// The largest size of a value together with its key and the name of its bucket, in bytes, if the server has such a
+    /// limit by default. Slightly smaller ones may be refused as well, because the prefix that the settings put before
+    /// keys counts.
     pub largest: Option<u64>,
     /// Whether its keys can have lifetimes of their own.
     pub lifetimes: bool,
-    /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` becomes a variable
-    /// of the test's own environment, where `kvfuse-servers` says how its servers are reached; `{case}` becomes
-    /// something that no other case has.
+    /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` is replaced by a
+    /// variable of the test's own environment, in which `kvfuse-servers` puts the addresses of its servers; `{case}` is
+    /// replaced by something unique to the case.
     pub tested_with: &'static [(&'static str, &'static str)],
 }
 
@@ -34,7 +35,7 @@ pub struct Variable {
     pub name: &'static str,
     /// What it sets, in half a sentence.
     pub about: &'static str,
-    /// A value to show in an example. For an endpoint also what a server of one's own usually has.
+    /// A value to show in an example. For an endpoint, this is also the usual address of a local server.
     pub example: &'static str,
     /// What it is for.
     pub role: Role,
@@ -45,13 +46,13 @@ pub struct Variable {
 pub enum Role {
     /// Where the store is: URLs separated by commas. The store cannot work without it.
     Endpoint,
-    /// Passed on when it is set.
+    /// A setting that is passed on when it is set.
     Setting,
-    /// The same, and its value must never be printed.
+    /// The same, but its value must never be printed.
     Secret,
 }
 
-/// What a running component is given for its store.
+/// What a running component is granted for its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// A directory.
@@ -63,7 +64,7 @@ pub enum Grant {
 }
 
 impl Store {
-    /// What it has to be given, by what it imports.
+    /// What it has to be granted, according to its imports.
     ///
     /// ```
     /// use kvfuse_table::{Grant, STORES};
@@ -91,7 +92,7 @@ const fn secret(name: &'static str, about: &'static str) -> Variable {
     Variable { name, about, example: "", role: Role::Secret }
 }
 
-/// What every store reads.
+/// The variables that every store reads.
 pub const COMMON: &[Variable] = &[
     setting("KEYVALUE_BUCKETS", "the only buckets that may be opened, separated by commas", "default,sessions"),
     setting("KEYVALUE_MAX_VALUE", "the largest value passed as a byte list", "16M"),
@@ -100,14 +101,14 @@ pub const COMMON: &[Variable] = &[
     setting("KEYVALUE_WATCH_NAME", "the name under which a component that watches keeps its position", "app"),
 ];
 
-/// What the artefacts read that hold every store.
+/// The variables that only the artefacts with every store read.
 pub const ROUTING: &[Variable] = &[
     setting("KEYVALUE_STORE", "the store of the buckets that are not routed", "files"),
     setting("KEYVALUE_ROUTES", "the stores of single buckets, separated by commas", "sessions=redis,carts=etcd"),
 ];
 
-/// What the artefacts are named after that hold every store and go by the bucket's name. It is not in [`STORES`]: what it
-/// imports is what all of them do.
+/// The name of the artefacts that contain every store and choose one by the bucket's name. It is not in [`STORES`]: it
+/// imports what all of them do.
 pub static TOGETHER: Store = Store {
     name: "stores",
     about: "several stores, by the bucket's name",
@@ -121,7 +122,7 @@ pub static TOGETHER: Store = Store {
 
 /// What every artefact imports.
 pub const COMMON_IMPORTS: &[&str] = &[
-    // Values that pass as streams.
+    // Values that are passed as streams.
     "wasi:io/error@0.2.12",
     "wasi:io/streams@0.2.12",
     // The cache and bounded staleness keep time, and the cache's futures are pollables.
@@ -134,7 +135,7 @@ pub const COMMON_IMPORTS: &[&str] = &[
     "wasi:cli/stderr@0.2.12",
 ];
 
-/// All stores; the first is the one that is taken when none is named.
+/// All stores. The first one is the default.
 pub const STORES: &[Store] = &[
     Store {
         name: "files",

@@ -23,8 +23,8 @@ pub struct Address {
     pub path: String,
 }
 
-/// Why a text is not an address. Displayed as what follows the name of a setting. It never repeats any of the text,
-/// which may hold a password anywhere.
+/// Why a text is not an address. Its display follows the name of a setting. It never repeats any of the text, which may
+/// contain a password anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalid {
     /// It violates the syntax of URLs.
@@ -84,7 +84,7 @@ impl Address {
         if host.is_empty() {
             return Err(Invalid::Host);
         }
-        // Allowed in a URL, and in no name of a server: this is a list of addresses.
+        // Allowed in a URL, but not in the name of a server: this is a list of addresses.
         if host.contains(',') {
             return Err(Invalid::Syntax);
         }

@@ -20,8 +20,8 @@ pub mod native;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-/// Bytes that one [`File::append`] can place as one piece: above it the host cuts. Hosts of `wasi:filesystem` pass at most
-/// so many bytes of a stream to the system at once.
+/// The most bytes that one [`File::append`] can place in one piece; the host cuts longer ones. Hosts of
+/// `wasi:filesystem` pass at most this many bytes of a stream to the system at once.
 pub const MAX_APPEND: usize = 64 << 10;
 
 /// The cause of a failed operation, as far as a store acts on it. All other error codes of WASI are [`Io`](Self::Io).
@@ -66,7 +66,7 @@ impl fmt::Display for FileError {
     }
 }
 
-/// A result whose error is a [`FileError`] unless said otherwise.
+/// A result whose error is a [`FileError`] by default.
 pub type Result<T, E = FileError> = std::result::Result<T, E>;
 
 /// How [`Directory::open`] opens a file.
@@ -109,7 +109,7 @@ pub trait Directory: Sized + 'static {
     /// missed.
     ///
     /// # Errors
-    /// Of reading; some names may have been given.
+    /// Those of reading. Some names may already have been passed to `each`.
     fn list(&self, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Deletes a file.
@@ -127,7 +127,7 @@ pub trait Directory: Sized + 'static {
     /// Makes the entries of this directory durable: they survive a power cut.
     ///
     /// # Errors
-    /// Then any of them may be lost, even if a later call succeeds.
+    /// After an error, any of them may be lost, even if a later call succeeds.
     fn sync(&self) -> Result<()>;
 
     /// Unpredictable random bits.
@@ -140,32 +140,32 @@ pub trait File: 'static {
     /// end of the file.
     ///
     /// # Errors
-    /// Of the host.
+    /// Those of the host.
     fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>>;
 
-    /// Puts bytes at the file's end, whoever else does so at the same time. Up to [`MAX_APPEND`] they usually stay in
+    /// Puts bytes at the file's end, even if others do so at the same time. Up to [`MAX_APPEND`] bytes usually stay in
     /// one piece; a host may cut them.
     ///
     /// # Errors
-    /// A first part of the bytes may be there, or all of them.
+    /// After an error, a first part of the bytes may be in the file, or all of them.
     fn append(&self, bytes: &[u8]) -> Result<()>;
 
     /// Writes all of `bytes` at `offset`.
     ///
     /// # Errors
-    /// Any part of the bytes may be there.
+    /// After an error, any part of the bytes may be in the file.
     fn write(&self, offset: u64, bytes: &[u8]) -> Result<()>;
 
     /// The size of the file in bytes.
     ///
     /// # Errors
-    /// Of the host.
+    /// Those of the host.
     fn size(&self) -> Result<u64>;
 
     /// Makes the content of the file, but not its name, durable: it survives a power cut.
     ///
     /// # Errors
-    /// Then any of it may be lost, even if a later call succeeds.
+    /// After an error, any of it may be lost, even if a later call succeeds.
     fn sync(&self) -> Result<()>;
 
     /// A host stream that writes from `offset` on.

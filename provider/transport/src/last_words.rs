@@ -1,10 +1,10 @@
-//! Lines on `wasi:cli/stderr`: what happens where no call can return it, and the reason of a trap.
+//! Lines on `wasi:cli/stderr`: what no call can return, and the reason of a trap.
 
 /// Writes a line to standard error.
 pub fn say(line: &str) {
     let stderr = wasip2::cli::stderr::get_stderr();
     let line = format!("{line}\n");
-    // 4096 bytes are what this call takes at most. Without a standard error nobody could be told.
+    // This call takes at most 4096 bytes. Errors are ignored: there is no other place to report them.
     for chunk in line.as_bytes().chunks(4096) {
         drop(stderr.blocking_write_and_flush(chunk));
     }

@@ -20,7 +20,7 @@ pub enum Promise {
 }
 
 impl Promise {
-    /// What of these results it does not allow, a line each.
+    /// The results that the promise does not allow, one per line.
     pub(crate) fn broken(&self, generation: &str, cases: &[CaseReport]) -> Vec<String> {
         match self {
             Self::Nothing => Vec::new(),
@@ -31,7 +31,7 @@ impl Promise {
         }
     }
 
-    /// The same of a generation that is not offered.
+    /// The same for a generation that is not offered.
     pub(crate) fn broken_by_absence(&self, generation: &str) -> Vec<String> {
         match self {
             Self::Exactly(expected) if expected.offers(generation) => vec!["it does not offer this generation".into()],
@@ -51,7 +51,7 @@ fn failure(case: &CaseReport) -> Option<String> {
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     generations: BTreeSet<String>,
-    /// What each refusal says, by generation and case.
+    /// The text of each refusal, by generation and case.
     not_supported: BTreeMap<(String, String), String>,
 }
 
@@ -110,7 +110,7 @@ impl Expected {
         self.generations.contains(generation)
     }
 
-    /// What is not as expected of a generation that the target turned out to offer, a line each.
+    /// The unexpected results in a generation that the target offers, one per line.
     fn surprises(&self, generation: &str, cases: &[CaseReport]) -> Vec<String> {
         if !self.offers(generation) {
             return vec!["it offers this generation, and should not".into()];

@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
-/// Its epochs are seconds: a case that does not end is stopped.
+/// An engine whose epochs are seconds: a case that does not end is stopped.
 static ENGINE: LazyLock<Result<Engine, String>> = LazyLock::new(|| {
     let mut config = Config::new();
     config.epoch_interruption(true);
@@ -59,7 +59,7 @@ impl WasiHttpView for State {
 }
 
 impl Fused {
-    /// Fuses a guest with a provider and compiles the result; the target says what it is granted.
+    /// Fuses a guest with a provider and compiles the result. The target says what it is granted.
     ///
     /// # Errors
     /// If the two do not fit together, or the target is a host's command line.
@@ -93,7 +93,7 @@ impl Fused {
         Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE })
     }
 
-    /// The same with one more environment variable, and another limit for the time that a case may take, in whole seconds.
+    /// The same with one more environment variable and another time limit for each case, in whole seconds.
     pub fn with(&self, variable: (&str, &str), patience: Duration) -> Self {
         let mut this = Self { patience, ..self.clone() };
         this.environment.push((variable.0.into(), variable.1.into()));

@@ -19,8 +19,9 @@ pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u
         Some(folder) => Cow::Owned(from_file(guest, &folder.join(format!("{}.wasm", guest.name)))?),
         None => {
             let inside = EMBEDDED.iter().find(|(name, _)| *name == guest.name).map(|(_, bytes)| Cow::Borrowed(*bytes));
-            inside
-                .with_context(|| format!("the guest {} is not inside: make conformance-guests builds it", guest.name))?
+            inside.with_context(|| {
+                format!("the guest {} is not included: make conformance-guests builds it", guest.name)
+            })?
         }
     };
     let (package, version) = guest.package.split_once('@').unwrap_or((guest.package, ""));

@@ -26,7 +26,7 @@ use target::{Kind, Target};
 
 /// Something that can run a guest.
 pub trait Runner {
-    /// Runs the guest with these arguments on an empty store, and gives what it wrote to standard output.
+    /// Runs the guest with these arguments on an empty store, and returns what it wrote to standard output.
     ///
     /// # Errors
     /// If the guest traps, exits unsuccessfully, or does not end in time.
@@ -48,7 +48,7 @@ pub trait Runner {
 /// ```
 ///
 /// # Errors
-/// If the run itself is at fault: the target's file cannot be read, or the guest lists no cases.
+/// If the run itself cannot be done: the target's file cannot be read, or the guest lists no cases.
 pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Run> {
     let runner: Result<Box<dyn Runner>> = match &target.kind {
         Kind::Component { component: path, .. } => {
@@ -59,7 +59,7 @@ pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<R
     cases(guest, target, runner)
 }
 
-/// As [`run`], with the guest and the target's component fused into a flat one. `None` if they cannot be.
+/// Like [`run`], with the guest and the target's component fused into a flat one. `None` if that is not possible.
 ///
 /// # Errors
 /// Those of [`run`], and if the target is a host's command line.

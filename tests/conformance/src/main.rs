@@ -11,10 +11,10 @@ use std::process::ExitCode;
 /// Checks implementations of wasi:keyvalue: runs guests, one for each generation of the interface, against provider
 /// components or hosts.
 ///
-/// It fails if a case fails; a case that is not supported is reported, and nothing more.
+/// Fails if a case fails. A case that is not supported is only reported.
 ///
 /// Without --provider or --host it checks the targets of the project itself, and fails if one of them does not do exactly
-/// what it promises; the paths of their components begin in the current folder, which has to be the top of the repository.
+/// what it promises. Run it at the top of the repository: the paths of their components are relative to it.
 #[derive(Parser)]
 #[command(name = "kvfuse-conformance", version, max_term_width = 100)]
 struct Options {
@@ -27,29 +27,29 @@ struct Options {
     /// Check a provider component: it is fused with each guest and run in wasmtime.
     #[arg(long, value_name = "FILE.wasm", conflicts_with = "host")]
     provider: Option<PathBuf>,
-    /// An environment variable of the provider; {case} in the value becomes the case's bucket.
+    /// An environment variable of the provider; {case} in the value is replaced by the case's bucket.
     #[arg(long = "env", value_name = "NAME=VALUE", requires = "provider", value_parser = variable)]
     environment: Vec<(String, String)>,
-    /// What the provider is given beside standard streams; can be given several times.
+    /// What the provider is granted besides the standard streams; can be given several times.
     #[arg(long = "grant", value_name = "WHAT", requires = "provider")]
     grants: Vec<Grant>,
-    /// The bucket that a case works on; {case} in it becomes something unique.
+    /// The bucket that a case works on; {case} in the name is replaced by something unique.
     #[arg(long, value_name = "NAME", default_value = "", hide_default_value = true)]
     bucket: String,
-    /// Check a host that implements the interface itself: a command in which {guest} becomes the path of a guest. It is
-    /// split at blanks, and the guest's arguments are appended.
+    /// Check a host that implements the interface itself: a command in which {guest} is replaced by the path of a guest.
+    /// It is split at spaces, and the guest's arguments are appended.
     #[arg(long, value_name = "COMMAND")]
     host: Option<String>,
     /// Write the report as JSON, to this file or to standard output.
     #[arg(long, value_name = "FILE", num_args = 0..=1)]
     json: Option<Option<PathBuf>>,
-    /// Write the tables and what did not pass as a page for the documentation.
+    /// Write the tables and the cases that did not pass as a page for the documentation.
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
     /// Put the table between its two comments in this file.
     #[arg(long, value_name = "FILE")]
     readme: Option<PathBuf>,
-    /// Take the guests from this folder instead of those that are inside.
+    /// Take the guests from this folder instead of those inside the program.
     #[arg(long, value_name = "FOLDER")]
     guests: Option<PathBuf>,
 }

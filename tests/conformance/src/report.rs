@@ -11,11 +11,11 @@ use std::fmt::Write;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "outcome", content = "why")]
 pub enum Outcome {
-    /// It showed what it is about.
+    /// The case found what it expects.
     Passed,
-    /// It saw something else, or the guest trapped or did not end. With what happened, on one line.
+    /// The case found something else, or the guest trapped or did not end. The text says what happened, on one line.
     Failed(String),
-    /// The target refused an operation as unsupported. With what it said.
+    /// The target refused an operation as unsupported. The text is that of the refusal.
     Unsupported(String),
 }
 
@@ -54,7 +54,7 @@ pub struct Run {
     pub not_offered: Option<String>,
     /// The cases in the order of the guest; empty if the generation is not offered.
     pub cases: Vec<CaseReport>,
-    /// What is not as the target promises, a line each.
+    /// The differences from what the target promises, one per line.
     pub unexpected: Vec<String>,
 }
 
@@ -65,7 +65,7 @@ impl Run {
         Self { target: target.name.clone(), generation: guest.name.into(), not_offered: None, cases, unexpected }
     }
 
-    /// A generation that the target does not offer, and how that showed.
+    /// A run of a generation that the target does not offer, with the reason.
     pub fn none(target: &Target, guest: &Guest, why: &str) -> Self {
         Self {
             target: target.name.clone(),
@@ -76,18 +76,18 @@ impl Run {
         }
     }
 
-    /// How many cases ended in this way.
+    /// The number of cases with this outcome.
     pub fn count(&self, is: impl Fn(&Outcome) -> bool) -> usize {
         self.cases.iter().filter(|case| is(&case.outcome)).count()
     }
 
-    /// Whether something is not as the target promises.
+    /// Whether the run differs from what the target promises.
     pub fn is_bad(&self) -> bool {
         !self.unexpected.is_empty()
     }
 }
 
-/// All that was run, and the targets that could not be run here.
+/// All runs, and the targets that could not be run here.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     /// The runs in the order in which they were made.
@@ -96,7 +96,7 @@ pub struct Report {
     pub not_run: Vec<(String, String)>,
 }
 
-/// The text on one line and of at most 300 characters.
+/// The text on one line, cut after 300 characters.
 pub fn one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(300) {
@@ -106,20 +106,20 @@ pub fn one_line(text: &str) -> String {
 }
 
 impl Report {
-    /// Whether something is not as a target promises.
+    /// Whether a run differs from what its target promises.
     pub fn is_bad(&self) -> bool {
         self.runs.iter().any(Run::is_bad)
     }
 
-    /// For programs.
+    /// The report for programs, as JSON.
     ///
     /// # Errors
-    /// If it cannot be written as JSON, which does not happen.
+    /// If the report cannot be serialized, which does not happen.
     pub fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self)
     }
 
-    /// For people: a line for each run, and every case that did not pass.
+    /// The report for people: a line for each run, and every case that did not pass.
     pub fn text(&self) -> String {
         let mut out = String::new();
         for run in &self.runs {
@@ -135,7 +135,7 @@ impl Report {
         out
     }
 
-    /// What every generation came to in every column: a column is a store, whatever its artefacts are, or a host.
+    /// The results of every generation in every column. A column is a store with all its artefacts, or a host.
     pub fn table(&self, targets: &[Target]) -> String {
         let columns = self.columns(targets);
         let mut out = String::from("| generation |");
@@ -151,7 +151,7 @@ impl Report {
                     let mut targets = targets.iter().filter(|target| target.column() == *column);
                     run.generation == guest.name && targets.any(|target| target.name == run.target)
                 };
-                // The weakest of those that offer the generation: the table promises no more than every one of them does.
+                // The weakest among those that offer the generation, so that the table is true of all of them.
                 let offered = self.runs.iter().filter(of_column).filter(|run| run.not_offered.is_none());
                 let weakest = offered.min_by_key(|run| run.count(|outcome| *outcome == Outcome::Passed));
                 let _ = write!(out, " {} |", weakest.map_or("–".into(), cell));
@@ -212,7 +212,7 @@ impl Report {
         out
     }
 
-    /// The columns in the order of the targets, without those where nothing was run.
+    /// The columns in the order of the targets, without those in which nothing was run.
     fn columns(&self, targets: &[Target]) -> Vec<String> {
         let mut columns: Vec<String> = Vec::new();
         for target in targets.iter().filter(|target| self.runs.iter().any(|run| run.target == target.name)) {
@@ -228,8 +228,8 @@ impl Report {
         let mut out = format!(
             "# Conformance\n\nWritten by `make conformance`. Each cell says how many cases of a generation's guest passed; \
              `–` means that the\ngeneration is not offered. A store has several artefacts, because a component can export \
-             only one of two shapes that\nwere published under one version; the cell has the weakest result of those that \
-             offer the generation.\n\n{}\n## Each artefact\n\n{}",
+             only one of two shapes that\nwere published under one version; the cell shows the weakest result among those \
+             that offer the generation.\n\n{}\n## Each artefact\n\n{}",
             self.table(targets),
             self.by_target(targets)
         );
@@ -254,7 +254,7 @@ impl Report {
     }
 }
 
-/// The cell of a table that [`Report::table`] wrote, in a text that has that table somewhere.
+/// The cell of a table written by [`Report::table`], found anywhere in a text.
 pub fn cell_of<'a>(text: &'a str, generation: &str, column: &str) -> Option<&'a str> {
     fn cells(line: &str) -> impl Iterator<Item = &str> {
         line.split('|').map(str::trim)
@@ -291,12 +291,12 @@ fn run_text(run: &Run) -> String {
     out
 }
 
-/// What a run's cell in the tables says.
+/// The text of a run's cell in the tables.
 pub fn cell(run: &Run) -> String {
     counts(&[run])
 }
 
-/// How many cases of these runs passed, and what came of the others.
+/// How many cases of these runs passed, failed and were not supported.
 fn counts(runs: &[&Run]) -> String {
     let count = |is: fn(&Outcome) -> bool| runs.iter().map(|run| run.count(is)).sum::<usize>();
     let failed = count(|outcome| matches!(outcome, Outcome::Failed(_)));

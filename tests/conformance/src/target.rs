@@ -26,7 +26,7 @@ pub struct Target {
     /// empty bucket, so a target that keeps data between cases must use it.
     #[serde(default)]
     pub bucket: String,
-    /// Why cases fail, where more is known than what the guest sees; for the documentation.
+    /// Why cases fail, where more is known than what the guest sees. For the documentation.
     #[serde(default)]
     pub explained: BTreeMap<String, String>,
 }
@@ -55,7 +55,7 @@ pub enum Kind {
     },
 }
 
-/// What a fused component is given besides standard streams.
+/// What a fused component is granted besides the standard streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Grant {

@@ -56,7 +56,7 @@ unsafe impl GlobalAlloc for Counting {
         unsafe { System.dealloc(pointer, layout) }
     }
 
-    // A buffer that grows is both at once for a moment, as where the allocator cannot extend it in place.
+    // While a buffer grows, both sizes count, as if the allocator could not extend it in place.
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size, 0);
         count(0, layout.size());

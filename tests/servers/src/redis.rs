@@ -22,7 +22,7 @@ impl Redis {
         Self::start_program(("redis-server", "redis-server"), arguments)
     }
 
-    /// Starts Valkey, which has the same arguments.
+    /// Starts Valkey, which takes the same arguments.
     pub fn start_valkey(arguments: &[&str]) -> Self {
         Self::start_program(("valkey-server", "valkey-server"), arguments)
     }

@@ -55,7 +55,7 @@ pub enum Answer<T> {
 /// How a call is sent.
 type Send<'a, T> = &'a dyn Fn(&Request<'_>, Moment) -> Result<Got<T>, HttpFault>;
 
-/// What came of a request.
+/// The outcome of a request.
 enum Got<T> {
     Done(T),
     Refused(Response),
@@ -98,7 +98,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         self.config.endpoints.get(self.member.get()).map_or("", |endpoint| &endpoint.authority)
     }
 
-    /// Carries out a call that none of the refusals in [`Answer`] can be the answer to.
+    /// Carries out a call that cannot be answered by a refusal in [`Answer`].
     pub fn call<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize, repeat: Repeat) -> Result<T> {
         let body = protocol::encode(request);
         let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline: self.deadline() };
@@ -121,7 +121,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         Ok(if response.status == 200 { Got::Done(response.body) } else { Got::Refused(response) })
     }
 
-    /// Carries out a call whose answer goes on, with retries until its deadline.
+    /// Carries out a call whose answer is a stream, with retries until its deadline.
     pub fn stream(&self, call: &Call<'_>) -> Result<Box<dyn Pieces>, Failure> {
         let begin = |request: &Request<'_>, until| {
             let mut streaming = self.http.stream(request, until)?;
@@ -138,7 +138,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         }
     }
 
-    /// Goes on to the next member: the one that answered last does not answer any more.
+    /// Switches to the next member: the one that answered last no longer answers.
     pub fn next_member(&self) {
         self.member.set((self.member.get() + 1) % self.config.endpoints.len().max(1));
     }
@@ -148,7 +148,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             Answer::Done(body) => match protocol::decode(&body) {
                 Some(answer) => Ok(Answer::Done(answer)),
                 None if call.repeat == Repeat::Never => {
-                    Err(Failure::Unknown(error::unknown(self.authority(), "its answer is not that of an etcd")))
+                    Err(Failure::Unknown(error::unknown(self.authority(), "its answer is not one of etcd")))
                 }
                 None => Err(Failure::Failed(error::not_etcd(self.authority()))),
             },
@@ -179,7 +179,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             if next_member {
                 self.next_member();
                 failed += 1;
-                // Every member is asked before there is a pause.
+                // All members are asked before there is a pause.
                 if failed % members != 0 && self.clock.now() < call.deadline {
                     continue;
                 }
@@ -217,7 +217,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         }
     }
 
-    /// What follows from an exchange without an answer.
+    /// The consequence of an exchange without an answer.
     fn failed<T>(&self, call: &Call<'_>, authority: &str, failed: &HttpFault) -> Result<Answer<T>, Step> {
         let fault = &failed.fault;
         if fault.cause == Cause::TooLarge && call.repeat == Repeat::Freely {
@@ -233,7 +233,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         })
     }
 
-    /// What follows from an error answer.
+    /// The consequence of an error answer.
     fn refused<T>(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<T>, Step> {
         let refusal = protocol::refusal(&response.body);
         match error::meaning(response.status, &refusal) {

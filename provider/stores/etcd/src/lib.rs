@@ -10,8 +10,8 @@
 //! | `guarded` | writes that fail if the key has changed: increments and swaps |
 //! | `batches` | many keys in one transaction |
 //! | `listing` | pages of keys at one revision |
-//! | `lifetimes` | keys that end by themselves |
-//! | `watch` | what changes, from a revision on |
+//! | `lifetimes` | keys that expire |
+//! | `watch` | the changes from a revision on |
 //!
 //! `docs/etcd.md` says what is guaranteed and how many round trips each operation takes.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]

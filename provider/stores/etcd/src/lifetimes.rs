@@ -42,7 +42,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 None => {
                     let asked = LeaseLeft { id: lease };
                     let has: LeaseHas = self.shared.client.call(protocol::LEASE_LEFT, &asked, Repeat::Freely)?;
-                    // One that has ended takes its keys along.
+                    // A lease that has ended takes its keys with it.
                     let left = Some(Duration::from_secs(u64::try_from(has.ttl.0).unwrap_or(0)));
                     known.insert(lease.0, left);
                     left

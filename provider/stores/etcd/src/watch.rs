@@ -1,7 +1,7 @@
 //! Watching, by etcd's watch stream: every change since a revision, in order.
 //!
 //! A position is a revision of a cluster: everything up to it was delivered. etcd keeps the revisions since its last
-//! compaction. Behind that, or in another cluster, everything that is there is delivered, and that is said.
+//! compaction. If the position is older, or from another cluster, all keys are delivered, and that is reported.
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-const COMPACTED: &str = "etcd has compacted the revisions behind this position: deletions since may be missing";
-const OTHER: &str = "this position is of another etcd cluster, or of one that was restored from a backup: what was deleted \
-                     is not known";
+const COMPACTED: &str = "etcd has compacted the revisions after this position: deletions since then may be missing";
+const OTHER: &str = "this position is from another etcd cluster, or the cluster was restored from a backup: it is not \
+                     known which keys were deleted";
 
 #[derive(Serialize)]
 struct Create {
@@ -30,9 +30,9 @@ struct Created {
     key: Bytes,
     range_end: Bytes,
     start_revision: Number,
-    /// Revisions without a change here are told as well, now and then.
+    /// Also report revisions without a change here from time to time.
     progress_notify: bool,
-    /// Messages are cut where they would be large.
+    /// Split large messages.
     fragment: bool,
 }
 
@@ -72,11 +72,11 @@ struct Header {
     cluster_id: Cluster,
 }
 
-/// A cluster's number, as text: it takes all 64 bits.
+/// A cluster's number, as text: it uses all 64 bits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 struct Cluster(String);
 
-/// The answer to a range, as far as it says where the cluster is.
+/// The answer to a range, as far as it has the cluster and its revision.
 #[derive(Debug, Default, Deserialize)]
 struct Anchored {
     header: Header,
@@ -88,10 +88,10 @@ pub struct EtcdWatch<H, C> {
     cluster: Cluster,
     /// Everything up to this revision is delivered, or in `events`.
     complete: i64,
-    /// What was read and not delivered yet, with the revisions.
+    /// Changes that were read and not delivered yet, with their revisions.
     events: VecDeque<(i64, Change)>,
     stream: Option<Box<dyn Pieces>>,
-    /// The beginning of a line, and up to where it has no end.
+    /// The beginning of a line, and how much of it was searched for its end.
     line: Vec<u8>,
     searched: usize,
     everything: Option<Everything>,
@@ -119,7 +119,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
             From::Position(text) => {
                 let (revision, cluster) = parse(text).ok_or_else(|| {
                     Error::invalid(
-                        "this position is not of a watch of an etcd; watch from now on, or from the beginning",
+                        "this position is not from a watch of etcd; watch from now on, or from the beginning",
                     )
                 })?;
                 if cluster != watch.cluster || revision > watch.complete {
@@ -132,26 +132,26 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
         Ok(watch)
     }
 
-    /// Delivers everything that is there, from the present revision on.
+    /// Delivers all keys as of the current revision.
     fn begin_again(&mut self, why: &str) {
         self.missed = Some(why.to_string());
         self.everything = Some(Everything::default());
         self.events.clear();
     }
 
-    /// Opens the stream behind the last revision that is complete.
+    /// Opens the stream after the last complete revision.
     fn connect(&mut self) -> Result<Box<dyn Pieces>> {
         let header = anchor(&self.bucket)?;
         if header.cluster_id != self.cluster || header.revision.0 < self.complete {
             (self.cluster, self.complete) = (header.cluster_id, header.revision.0);
             self.begin_again(OTHER);
         }
-        // What is behind it comes again.
+        // The changes after it will be sent again.
         self.events.retain(|(revision, _)| *revision <= self.complete);
         (self.line, self.searched) = (Vec::new(), 0);
         let mut end = [self.bucket.base.as_bytes(), self.prefix.as_bytes()].concat();
         let key = Bytes(end.clone());
-        // UTF-8 has no byte 255, so each can be the next greater one.
+        // UTF-8 has no byte 255, so every byte has a next greater one.
         if let Some(last) = end.last_mut() {
             *last = last.saturating_add(1);
         }
@@ -274,7 +274,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
             self.events.push_back((event.kv.mod_revision.0, change));
         }
         if !watched.fragment {
-            // Without events it tells of progress.
+            // A message without events reports progress.
             self.complete = self.complete.max(last.unwrap_or(watched.header.revision.0));
         }
     }
@@ -283,7 +283,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
         Some(format!("{revision}.{}", self.cluster.0))
     }
 
-    /// Those that were read, up to the bounds of an answer.
+    /// The changes that were read, up to the bounds of an answer.
     fn deliver(&mut self) -> Changes {
         let (mut changes, mut size) = (Vec::new(), 0usize);
         while changes.len() < MOST_CHANGES && size < MOST_BYTES {
@@ -304,7 +304,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Watch for EtcdWatch<H, C> {
         loop {
             if let Some(everything) = &mut self.everything {
                 match everything.next(&self.bucket, &self.prefix)? {
-                    // Who goes on from here gets the rest as well: there is no position before all of it was delivered.
+                    // A caller that continues from here gets the rest as well: the position comes only after all of it.
                     Some(changes) => {
                         let position = self.position(0);
                         return Ok(Changes { changes, position, missed: self.missed.take() });
@@ -322,7 +322,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Watch for EtcdWatch<H, C> {
     }
 }
 
-/// Where the cluster is.
+/// The cluster and its revision.
 fn anchor<H: HttpClient + 'static, C: Clock + 'static>(bucket: &EtcdBucket<H, C>) -> Result<Header> {
     let range =
         Range { key: Bytes(bucket.base.clone().into_bytes()), limit: Number(1), keys_only: true, ..Range::default() };

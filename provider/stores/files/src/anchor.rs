@@ -4,17 +4,17 @@
 //!  0  8  "kvfuse\0L"
 //!  8  2  format
 //! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split,
-//!        or 3 for one that says nothing about what lasts
-//! 11  1  depth of that node, else 0
+//!        or 3 for one that says nothing about what survives
+//! 11  1  depth of that node, otherwise 0
 //! 12  4  zero
 //! 16 16  random number; in stage 2 the bits of the node 8, and the seal that its children follow 8
 //! 32  8  SipHash-1-3 with key 0 of the 32 bytes before
 //! ```
-//! The file is append-only, and its first whole anchor counts, so instances that make one at the same time agree. Once
-//! it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a first
-//! segment, so that a bucket whose files are gone is told from one that is new. After a failed sync it is appended again
-//! with stage 3, and synced, before that. That a node has split is noted here as well, so that a first read need not
-//! read the logs of all nodes on its way. The logs are what counts.
+//! The file is append-only, and its first whole anchor counts, so instances that create one at the same time agree.
+//! Once it survives a power cut it is appended a second time, which tells readers so; and with stage 1 once there is a
+//! first segment, so that a bucket whose files are gone is distinguished from a new one. After a failed sync it is
+//! first appended again with stage 3, and synced. Splits of nodes are recorded here as well, so that a first read need
+//! not read the logs of all nodes on its way. The logs are authoritative.
 
 use crate::config::Config;
 use crate::flaw::Flaw;
@@ -31,9 +31,9 @@ use siphasher::sip::SipHasher13;
 const MAGIC: [u8; 8] = *b"kvfuse\0L";
 const CHECKED: usize = 32;
 const SIZE: usize = CHECKED + 8;
-/// Bytes that are searched for an anchor; torn ones are shorter than [`SIZE`].
+/// The number of bytes that are searched for an anchor; torn ones are shorter than [`SIZE`].
 const SEARCHED: usize = 64 << 10;
-/// The stage of one that is appended because a sync failed.
+/// The stage of an anchor that is appended because a sync failed.
 const AGAIN: u8 = 3;
 /// Attempts at an anchor, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
@@ -56,7 +56,7 @@ pub struct Anchor {
     pub settled: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
-    /// Whether another one, which does not count, is in the file.
+    /// Whether the file has another anchor, which does not count.
     contested: bool,
     /// Nodes that are known to have split, with the seals that their children follow.
     pub splits: Vec<(Node, u64)>,
@@ -112,7 +112,7 @@ fn failed(error: FileError) -> Error {
     crate::error::failed("the bucket's file anchor", error)
 }
 
-/// The anchor of a bucket, `None` if it has none yet.
+/// The anchor of a bucket; `None` if it has none yet.
 ///
 /// # Errors
 /// [`Kind::Damaged`] if there is none although the bucket has other files.
@@ -126,7 +126,7 @@ pub fn read<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
         Ok(()) | Err(FileError::NotFound) => return Ok(None),
         Err(error) => return Err(crate::error::failed("the bucket's directory", error)),
     }
-    // Somebody may have begun the bucket just now.
+    // Another instance may have created the bucket just now.
     match look(directory)? {
         None => Err(damaged(ANCHOR, "it is missing or not as it was written, and without it nothing can be read")),
         found => Ok(found),
@@ -136,7 +136,7 @@ pub fn read<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
 fn look<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
     match directory.open(ANCHOR, Open::Read) {
         Ok(file) => {
-            // What is missing in a short read has to be read; but not when there is nothing more to know.
+            // The rest of a short read has to be read, unless there is nothing more to learn.
             let bytes = file.read(0, SEARCHED).map_err(failed)?;
             match find(&bytes)? {
                 Some(anchor) if anchor.settled && anchor.begun => Ok(Some(anchor)),
@@ -148,7 +148,7 @@ fn look<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
     }
 }
 
-/// What is searched for an anchor.
+/// The bytes that are searched for an anchor.
 fn all<F: File>(file: &F) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     while bytes.len() < SEARCHED {
@@ -179,7 +179,7 @@ pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
-        // Also if it is there: it may be of somebody whose sync failed, and then it will never last.
+        // Even if it is there: its writer's sync may have failed, and then it will never be durable.
         file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
         if find(&all(&file)?)?.is_some_and(|anchor| anchor.begun) {
             return file.sync().map_err(failed);
@@ -188,11 +188,11 @@ pub fn begun<D: Directory>(directory: &D) -> Result<()> {
     Err(damaged(ANCHOR, "it is not as it was written"))
 }
 
-/// The anchor of a bucket, made if it has none. From here on it survives a power cut, together with the directory
+/// The anchor of a bucket, created if it has none. From here on it survives a power cut, together with the directory
 /// itself, whatever the durability: all other files are unreadable without it.
 pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, shared: &Shared) -> Result<Anchor> {
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
-    // A host may cut an append in two, and then the next one is tried. What the last one did is looked at, too.
+    // A host may cut an append in two; then it is tried again. The result of the last attempt is read as well.
     for _ in 0..=ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else {
             let mut random = [0; 16];
@@ -204,7 +204,7 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
         if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
-                // What was dropped will not last; this will, unless it is torn. Behind another one it would not count.
+                // What was dropped is not durable; this is, unless it is torn. After another anchor it would not count.
                 let before = all(&file)?.len();
                 file.append(&encode(&anchor.random, AGAIN, 0)).map_err(failed)?;
                 let after = all(&file)?;
@@ -220,7 +220,7 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
             })?;
             shared.failed.borrow_mut().remove(&own);
             directory.sync().and_then(|()| root.sync()).map_err(failed)?;
-            // Should this fail, the next instance settles it again.
+            // If this fails, the next instance does it again.
             let _ = file.append(&encode(&anchor.random, 0, 0));
         }
         return Ok(anchor);

@@ -1,8 +1,8 @@
 //! Values that pass as host streams: the host writes them to a file, which then becomes the value's own.
 //!
 //! A body is a file in the directory `bodies` of the store. Storing it moves the file to where value files are, and
-//! appends a record that names it and its size at that moment: so what is written to the stream later is behind the
-//! value's end, and before the record nobody sees anything. A body that is dropped removes its file; one whose instance
+//! appends a record that names it and its size at that moment. So nobody sees the value before the record, and what is
+//! written to the stream later is beyond the value's end. A body that is dropped removes its file; one whose instance
 //! was killed leaves it, and nothing ever reads it.
 
 use crate::error::failed;
@@ -14,19 +14,19 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The directory of bodies under way.
+/// The directory of values that are being written.
 const BODIES: &str = "bodies";
 /// Bytes of one read or write.
 const CHUNK: u64 = 1 << 20;
 
-/// A file on its way to be a value.
+/// A file that is to become a value.
 pub struct Moving {
-    /// From the store's directory.
+    /// Relative to the store's directory.
     pub path: String,
     pub id: u64,
     /// In bytes.
     pub size: u64,
-    /// Copies so many bytes of it to a new file with the path given, wherever the file itself is now.
+    /// Copies this many bytes of it to a new file at the given path, wherever the file itself is now.
     copy: Box<Copy>,
 }
 
@@ -56,7 +56,7 @@ pub fn create<D: Directory>(root: &D, id: u64) -> Result<(D::File, String)> {
     Ok((file.map_err(fail)?, path))
 }
 
-/// A file made by [`create`] that is to be a value.
+/// A file made by [`create`] that is to become a value.
 pub fn moving<D: Directory>(root: &Rc<D>, file: Rc<D::File>, (id, path): (u64, String), size: u64) -> Moving {
     let root = root.clone();
     Moving { path, id, size, copy: Box::new(move |to: &str, size| copy(&*root, &*file, to, size)) }
@@ -67,15 +67,15 @@ impl<D: Directory> FileBody<D> {
         Self { root, ids, file: None, stored: false }
     }
 
-    /// Runs `store` on what has been written so far: a whole value if it is of at most `small` bytes, else its file.
-    /// After that, the body takes no effect any more, unless `store` failed and did nothing.
+    /// Runs `store` on what has been written so far: a whole value if it has at most `small` bytes, otherwise its file.
+    /// After that, the body has no further effect, unless `store` failed and did nothing.
     pub fn finish(
         &mut self,
         small: usize,
         store: impl FnOnce(Result<&[u8], &RefCell<Moving>>) -> Result<()>,
     ) -> Result<()> {
         if self.stored {
-            return Err(Error::invalid("this value was stored already; begin a new one"));
+            return Err(Error::invalid("this value has already been stored; create a new one"));
         }
         let Some((file, moving)) = &self.file else {
             store(Ok(&[]))?;
@@ -125,7 +125,7 @@ impl<D: Directory> FileBody<D> {
 impl<D: Directory> Body for FileBody<D> {
     fn take_stream(&mut self) -> Result<Box<dyn Any>> {
         if self.stored || self.file.is_some() {
-            return Err(Error::invalid("this value's stream was taken already"));
+            return Err(Error::invalid("this value's stream has already been taken"));
         }
         let id = self.ids.next(&*self.root);
         let (file, path) = create(&*self.root, id)?;
@@ -144,13 +144,13 @@ impl<D: Directory> Body for FileBody<D> {
 impl<D: Directory> Drop for FileBody<D> {
     fn drop(&mut self) {
         if let Some((_, moving)) = &self.file {
-            // Should it fail, the file is litter that nothing reads.
+            // If this fails, the file remains, but nothing reads it.
             let _ = self.root.unlink(&moving.borrow().path);
         }
     }
 }
 
-/// Copies the first bytes of a file to a new one, which lasts.
+/// Copies the first bytes of a file to a new one, and makes that durable.
 fn copy<D: Directory>(root: &D, from: &D::File, to: &str, size: u64) -> Result<(), FileError> {
     let new = root.open(to, Open::CreateNew)?;
     let write = || {
@@ -170,7 +170,7 @@ fn copy<D: Directory>(root: &D, from: &D::File, to: &str, size: u64) -> Result<(
     })
 }
 
-/// Moves a file to be a value of the bucket in `directory`; `lasting` is whether it has to last through a power cut there.
+/// Moves a file to be a value of the bucket in `directory`. `lasting` says whether it has to survive a power cut there.
 pub fn settle<D: Directory>(
     root: &D,
     directory: &str,
@@ -187,7 +187,7 @@ pub fn settle<D: Directory>(
             Err(error) => return Err(fail(error)),
         }
         match root.rename(&moving.path, &to) {
-            // It was moved before, for a record that did not count, and the segment it was meant for is gone by now.
+            // It was moved before, for a record that did not count, and the segment of that record is gone by now.
             Err(FileError::NotFound) => (moving.copy)(&to, moving.size),
             other => other,
         }

@@ -32,7 +32,7 @@ impl<D: Directory> FileBucket<D> {
         Self::in_directory(root, &bucket_directory(bucket), config, ids, room)
     }
 
-    /// The bucket that has the directory of this name.
+    /// The bucket whose directory has this name.
     pub fn in_directory(root: Rc<D>, name: &str, config: Config, ids: Rc<Ids>, room: Rc<Room<D>>) -> Self {
         Self { root, name: name.into(), config, ids, tree: room.slot(), room }
     }
@@ -64,7 +64,7 @@ impl<D: Directory> FileBucket<D> {
         action(tree).map(Some)
     }
 
-    /// Runs `action` on the bucket's tree, made if there is none.
+    /// Runs `action` on the bucket's tree, which is created if there is none.
     pub fn writing<T>(&self, action: impl FnOnce(&mut Tree<D>) -> Result<T>) -> Result<T> {
         let mut slot = self.tree.borrow_mut();
         let tree = match &mut *slot {
@@ -181,7 +181,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
 
     fn set_body(&self, key: &str, body: &mut dyn Body) -> Result<()> {
         let body = body.as_any().downcast_mut::<FileBody<D>>().ok_or_else(|| {
-            Error::unsupported("this value was begun in another store; begin it in the one that is to keep it")
+            Error::unsupported("this value was created in another store; create it in the store that is to keep it")
         })?;
         body.finish(self.config.blob, |content| match content {
             Ok(bytes) => self.set(key, bytes),

@@ -1,4 +1,4 @@
-//! Pages that were read and checked, of all segments of an instance. What was not used for a while goes first.
+//! Pages that were read and checked, of all segments of an instance. Those not used for a while are dropped first.
 
 use crate::hash::NodeHasher;
 use crate::segment::CHUNK;
@@ -9,14 +9,14 @@ use std::rc::Rc;
 /// Bytes of memory that a page takes besides its own.
 const OVERHEAD: usize = 64;
 
-/// Pages that an instance looks for one by one, before it reads ahead.
+/// The number of pages that an instance reads one by one before it reads ahead.
 const FEW: usize = 64;
 
-/// Which page: the run's number, which nobody else has, and the page's in it.
+/// Identifies a page: the number of the run, which is unique, and that of the page in it.
 type Name = (u64, u32);
 
-/// The pages of all runs. Those of indices have precedence: there are few of them beside those of bases, and every lookup
-/// in their segment needs one.
+/// The pages of all runs. Those of indices have precedence: there are few of them beside those of bases, and every
+/// lookup in their segment needs one.
 #[derive(Default)]
 pub struct Pages {
     index: Ring,
@@ -37,15 +37,15 @@ impl Pages {
         self.base.limit(self.most - self.index.bytes);
     }
 
-    /// Sets how much all pages may take, and drops what is above it.
+    /// Sets how much all pages may take, and drops the excess.
     pub fn limit(&mut self, most: usize) {
         self.most = most;
         self.index.limit(most / 8 * 7);
         self.base.limit(most - self.index.bytes);
     }
 
-    /// Whether a page of a base, which is not here, is better read with those behind it: there is room for them, and
-    /// more than a few pages are needed.
+    /// Whether a page of a base that is not cached is better read together with those after it: there is room for them,
+    /// and more than a few pages are needed.
     pub fn is_filling(&mut self) -> bool {
         self.missed = self.missed.saturating_add(1);
         self.missed > FEW && self.base.bytes + 2 * CHUNK <= self.base.most
@@ -71,7 +71,7 @@ pub enum RunKind {
 struct Ring {
     slots: Vec<Slot>,
     places: HashMap<Name, u32, BuildHasherDefault<NodeHasher>>,
-    /// Where the next look for an unused page begins.
+    /// Where the next search for an unused page begins.
     hand: usize,
     bytes: usize,
     /// Bytes that all pages may take.

@@ -6,14 +6,15 @@ use kvfuse_core::{Result, Settings};
 /// What an acknowledged write survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// The death of the instance and its host. A power cut may lose the last moments.
+    /// The death of the instance and its host. A power cut may lose the most recent writes.
     #[default]
     Relaxed,
-    /// A power cut too: every write waits for the disk.
+    /// A power cut as well: every write waits for the disk.
     Full,
 }
 
-/// What can be set. Only the first two are settings; the others are for tests, which need small files.
+/// The configuration of a store. Only the first two fields are settings; the others are for tests, which need small
+/// files.
 ///
 /// ```
 /// use kvfuse_core::Settings;
@@ -28,17 +29,17 @@ pub enum Durability {
 pub struct Config {
     /// What an acknowledged write survives.
     pub durability: Durability,
-    /// About how many bytes of the store are kept in memory. One segment always is.
+    /// Approximately how many bytes of the store are kept in memory. One segment always is.
     pub memory: usize,
-    /// Bytes behind the base of a segment at which it is compacted, if its base is not much larger.
+    /// Bytes after the base of a segment at which it is compacted, if its base is not much larger.
     pub segment: u64,
-    /// Bytes of a base from which its segment is split rather than compacted.
+    /// The size of a base in bytes from which its segment is split instead of compacted.
     pub split: u64,
-    /// Bytes behind the base, or the last index, at which a segment with a larger base gets an index.
+    /// Bytes after the base, or the last index, at which a segment with a larger base gets an index.
     pub index: u64,
-    /// Bytes of the longest value that is kept with its key.
+    /// The longest value that is stored with its key, in bytes.
     pub small: usize,
-    /// Bytes of the longest value that is kept in its segment; above, it has a file of its own.
+    /// The longest value that is stored in its segment, in bytes. A longer one has a file of its own.
     pub blob: usize,
     /// A deliberate mistake.
     #[cfg(feature = "flaws")]
@@ -65,7 +66,7 @@ impl Config {
     /// Reads `KEYVALUE_DURABILITY` (`relaxed` or `full`) and `KEYVALUE_MEMORY` (bytes of what is kept in memory).
     ///
     /// # Errors
-    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) with the values there are.
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument), with the allowed values.
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         let default = Self::default();
         Ok(Self {

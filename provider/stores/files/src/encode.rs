@@ -5,7 +5,7 @@ use crate::hash::Checks;
 use crate::name::ValueName;
 use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Piece, Plan, Seen, TAG_SHIFT, Totals, Value};
 
-/// Builds a frame: the head in place behind its header, the blobs by reference until the end.
+/// Builds a frame: the head in place after its header, the blobs by reference until the end.
 pub struct Encoder<'a> {
     checks: &'a Checks,
     /// The frame so far: room for the header, and the head.
@@ -17,7 +17,7 @@ pub struct Encoder<'a> {
 }
 
 impl<'a> Encoder<'a> {
-    /// `room` is about how many bytes the head will take.
+    /// `room` is approximately how many bytes the head will take.
     fn new(checks: &'a Checks, kind: u8, small: usize, room: usize) -> Self {
         let mut frame = Vec::with_capacity(OVERHEAD + room);
         frame.extend_from_slice(&[0; HEADER]);
@@ -25,7 +25,7 @@ impl<'a> Encoder<'a> {
         Self { checks, frame, blobs: Vec::new(), blob_bytes: 0, small }
     }
 
-    /// A write that has no operations yet. `room` is about how many bytes they will take.
+    /// A write that has no operations yet. `room` is approximately how many bytes they will take.
     pub fn write(checks: &'a Checks, id: u64, seen: Seen, small: usize, room: usize) -> Self {
         let mut out = Self::new(checks, 1, small, 17 + room);
         out.u64(id);
@@ -182,7 +182,7 @@ impl<'a> Encoder<'a> {
 /// Where the pages of a run are, for the record that completes it.
 pub struct RunAt<'a> {
     pub id: u64,
-    /// What its writer had seen when all pages were there.
+    /// What its writer had seen once all pages were written.
     pub seen: Seen,
     pub parts: &'a [(u32, u16)],
     pub lengths: &'a [u16],

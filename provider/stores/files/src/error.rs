@@ -1,4 +1,4 @@
-//! File errors as the contract tells them.
+//! File errors as errors of the contract.
 
 use kvfuse_core::{Error, Kind};
 use kvfuse_transport::files::FileError;
@@ -16,14 +16,14 @@ pub fn failed(what: &str, error: FileError) -> Error {
         FileError::WrongType => (Kind::Damaged, "; something other than this store put it there"),
         FileError::Unsupported => (Kind::Unsupported, ""),
         FileError::NameTooLong => (Kind::InvalidArgument, ""),
-        // WASI has no code for a host without descriptors.
+        // WASI has no code for a host that has run out of descriptors.
         FileError::Io => (Kind::Unavailable, "; the disk fails, or the host's limit of open files is too low"),
         FileError::Exists => (Kind::Unavailable, ""),
     };
     Error::new(kind, format!("{what}: {error}{advice}"))
 }
 
-/// An operation whose record was sent and could not be read back.
+/// The error of an operation whose record was sent but could not be read back.
 pub fn unknown(cause: &Error) -> Error {
     Error::new(
         Kind::OutcomeUnknown,

@@ -11,11 +11,11 @@ pub enum Flaw {
     SealIgnored,
     /// Versions start again in each segment.
     VersionReused,
-    /// What follows a torn record is not looked for.
+    /// Records after a torn one are not looked for.
     TornHidesRest,
-    /// A successor is used without a look at the node's log.
+    /// A successor is used without reading the node's log.
     GhostUsed,
-    /// A file that is not there is taken for one that was never made.
+    /// A missing file is taken for one that was never created.
     AbsenceBelieved,
     /// The sealed segment is removed before the node's log says what follows.
     RemovedEarly,
@@ -25,7 +25,7 @@ pub enum Flaw {
     SealNotNamed,
     /// Value files that a segment replaced are removed although a power cut can still take that back.
     ReplacedRemovedEarly,
-    /// In full durability, what leads to a segment is not synced before its content is returned.
+    /// In full durability, the logs that lead to a segment are not synced before its content is returned.
     WayNotSynced,
     /// A node's log is raised before its parent's is known to survive a power cut.
     ParentNotSynced,
@@ -47,7 +47,7 @@ pub enum Flaw {
     FailedSyncForgotten,
     /// A read that gives less than was asked for counts as the end of the file.
     ShortReadIsEnd,
-    /// What lies behind a page that a power cut took counts as if nothing were missing.
+    /// Records after a page that a power cut took count as if nothing were missing.
     LostPageSkipped,
     /// Records are larger than what a host appends in one piece.
     LargeAppends,

@@ -1,8 +1,8 @@
 //! Going on from a sealed segment to the generation after it.
 //!
-//! Any instance can make what follows, but it takes some syncs, and one instance is enough. In relaxed durability, the
-//! others go on in what it makes as soon as that has a base: it lasts no longer than the seal before it, which is what
-//! relaxed durability promises. The one that makes it is the one whose seal counts. Should it die, whoever finds the
+//! Any instance can make the successor, but it takes some syncs, and one instance is enough. In relaxed durability, the
+//! others go on in the successor as soon as it has a base: it lasts no longer than the seal before it, and relaxed
+//! durability promises no more. The maker is the instance whose seal counts. If that dies, an instance that finds the
 //! segment sealed when opening it does the rest.
 
 use crate::config::Durability;
@@ -14,11 +14,12 @@ use crate::tree::{TRIES, Tree};
 use kvfuse_core::Result;
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 
-/// Looks at what does not grow before it is taken for left.
+/// How often a file may be found not to grow before its maker is taken for dead.
 const PATIENCE: usize = 8;
 
 impl<D: Directory> Tree<D> {
-    /// Goes on from a node's sealed segment, for a write: to what somebody else is making, or else to what is made here.
+    /// Goes on from a node's sealed segment, for a write: to the successor that another instance makes, or else makes
+    /// it.
     pub fn go_on(&mut self, node: Node) -> Result<()> {
         let others = self.segments.get(&node).is_some_and(|segment| {
             let plan = segment.sealed().map(|seal| seal.plan);
@@ -30,8 +31,8 @@ impl<D: Directory> Tree<D> {
         self.succeed(node)
     }
 
-    /// Goes on to the next generation, which somebody else is making; false if they do not get ahead with it, so that it
-    /// has to be made here. There is no other way to wait than to sync what they wrote, which they do too.
+    /// Goes on to the next generation, which another instance is making. False if that makes no progress, so that it
+    /// has to be made here. The only way to wait is to sync what the other instance wrote, as it does itself.
     fn wait(&mut self, node: Node) -> Result<bool> {
         let (mut size, mut patience) = (None, PATIENCE);
         for _ in 0..TRIES {
@@ -49,7 +50,7 @@ impl<D: Directory> Tree<D> {
                     }
                     file.size().ok()
                 }
-                // They are about to make it.
+                // It is about to be made.
                 Err(FileError::NotFound) => match self.segments.get_mut(&node).map(Segment::sync) {
                     Some(Ok(())) => None,
                     _ => return Ok(false),
@@ -75,7 +76,7 @@ impl<D: Directory> Tree<D> {
             self.insert(next);
             return Ok(true);
         }
-        // As in `open`: the log is read after the file was looked for.
+        // As in `open`, the log is read after the file was looked for.
         let state = self.state_of(node)?;
         if state.is_past(generation) {
             self.forget(node);

@@ -1,4 +1,4 @@
-//! Frames: how a whole record is told from a torn one. Pure.
+//! Frames: how a whole record is distinguished from a torn one. Pure.
 //!
 //! ```text
 //!  0  4  marker of this file
@@ -10,12 +10,12 @@
 //!     …  the blobs: pages, or larger values, each with a check of its own
 //!     1  end of this file's frames
 //! ```
-//! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own, so
-//! that a damaged header can be told from a record that was cut off: see [`gap`](crate::gap).
+//! Numbers are little-endian; checks are keyed hashes under the file's own key. The lengths have a check of their own,
+//! so that a damaged header can be distinguished from a record that was cut off: see [`gap`](crate::gap).
 //!
-//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So what follows a torn frame,
-//! zeros of a power cut or the beginning of another frame, never happens to complete it. Otherwise a write that was lost
-//! could come back.
+//! The end is a byte that is neither zero nor in the marker, and has at least two bits set. So neither the zeros of a
+//! power cut nor the beginning of another frame can complete a torn frame. Otherwise a write that was lost could come
+//! back.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::hash::Checks;
@@ -25,7 +25,7 @@ use kvfuse_transport::files::MAX_APPEND;
 pub const HEADER: usize = 24;
 /// Bytes around the head and the blobs.
 pub const OVERHEAD: usize = HEADER + 1;
-/// Largest frame, in bytes: it has to be one append.
+/// The largest frame, in bytes: it has to be one append.
 pub const MAX_FRAME: usize = MAX_APPEND;
 const LENGTHS: std::ops::Range<usize> = 4..12;
 
@@ -75,18 +75,18 @@ impl Frame<'_> {
     }
 }
 
-/// Bytes of a frame with so many of head and of blobs.
+/// The size of a frame with this many bytes of head and of blobs.
 pub fn size(head: usize, blobs: usize) -> usize {
     OVERHEAD.saturating_add(head).saturating_add(blobs)
 }
 
-/// What some bytes begin with.
+/// What is at the beginning of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'a> {
     Whole(Frame<'a>),
     /// It may become a frame once there are this many bytes.
     Short(usize),
-    /// No frame, whatever follows.
+    /// Not a frame, whatever follows.
     Not,
 }
 
@@ -122,7 +122,7 @@ pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
     }
 }
 
-/// Bytes that [`read`] hashes at most to judge the front of `bytes`.
+/// The most bytes that [`read`] hashes to judge the front of `bytes`.
 pub fn cost(bytes: &[u8]) -> usize {
     number::<4>(bytes, 4).map_or(0, |head| (head as usize).min(bytes.len()).saturating_add(HEADER))
 }

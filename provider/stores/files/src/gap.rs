@@ -1,21 +1,22 @@
-//! What lies between a segment's whole records: torn by a writer's death, lost to a power cut, or damaged. Pure.
+//! The bytes between a segment's whole records: torn by a writer's death, lost to a power cut, or damaged. Pure.
 //!
 //! An append leaves a prefix of its record, or all of it; a host that cuts one leaves the rest further on. A power cut
-//! leaves zeros, to a record's end or to the end of a page. Everything else was changed by something else: above all a
-//! record that has all its bytes, so that the next one begins where this one says it ends, and is not as it was written.
+//! leaves zeros, to a record's end or to the end of a page. Everything else was changed by something else. In
+//! particular, a record is damaged if it has all its bytes, so that the next one begins where this one ends, but its
+//! check is wrong.
 
 use crate::frame::{self, HEADER, Read};
 use crate::hash::Checks;
 use crate::record;
 
-/// What bytes that are not a whole record are.
+/// The nature of bytes that are not a whole record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gap {
     /// Records that were cut off. They never counted.
     Torn,
     /// A power cut took what was here. It may have counted.
     Lost,
-    /// Several hosts cut records here at once, or it is damage: what later writers had seen tells.
+    /// Several hosts cut records here at once, or it is damage: what later writers had seen decides.
     Unclear,
     /// Something other than the store changed it.
     Damaged,
@@ -23,9 +24,9 @@ pub enum Gap {
 
 /// Torn records whose rest may still come.
 const MOST_TORN: usize = 16;
-/// Places at which the rest of a record is looked for within another one.
+/// The number of places at which the rest of a record is looked for within another one.
 const MOST_PLACES: usize = 4096;
-/// Bytes that a disk writes at once.
+/// The number of bytes that a disk writes at once.
 const SECTOR: u64 = 512;
 /// Zeros that are taken for the end of a lost page.
 const ZEROS: usize = 16;
@@ -35,7 +36,7 @@ pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
     judge_behind(checks, &[], bytes, offset)
 }
 
-/// Judges the bytes at an offset of a file, given what lies before them: a record whose rest is among them may begin
+/// Judges the bytes at an offset of a file, given the bytes before them: a record whose rest is among them may begin
 /// there.
 pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -> Gap {
     let mut gap = Gap::Torn;
@@ -56,7 +57,7 @@ pub fn judge_behind(checks: &Checks, before: &[u8], bytes: &[u8], offset: u64) -
 
 fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Vec<&'a [u8]>) -> Gap {
     // Two hosts may have cut two records at the same time.
-    // Of one that was cut within its marker it is not known where; the front of the other is the shortest possible then.
+    // Where one was cut within its marker is not known; the front of the other is then the shortest possible one.
     let held =
         torn.iter().enumerate().rev().filter_map(|(place, begun)| Some((place, holds_rest(checks, begun, piece)?)));
     if let Some((place, left)) = held.min_by_key(|(_, left)| left.map_or(0, <[u8]>::len)) {
@@ -64,7 +65,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         torn.extend(left);
         return Gap::Torn;
     }
-    // The rest of a record that the host cut stands at the front or at the end. What began last is tried first.
+    // The rest of a record that the host cut is at the front or at the end. The record that began last is tried first.
     while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
         let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
         let (front, rest) = piece.split_at(missing);
@@ -81,7 +82,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     if !piece.starts_with(&checks.marker()) {
-        // Torn markers, alone or among zeros: power was cut more than once, or what was before one is lost as well.
+        // Torn markers, alone or among zeros: power was cut more than once, or the bytes before one are lost as well.
         if only_torn_markers(piece, &checks.marker()) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
         }
@@ -101,7 +102,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         return Gap::Torn;
     }
     let whole = known.unwrap_or(HEADER);
-    // Behind it the next one may have begun. One byte of that may be the end, changed, unless they differ in several bits.
+    // The next record may have begun after it. A single byte of that may be a changed end, unless the two differ in
+    // several bits.
     let marker = checks.marker();
     let several = marker.first().is_some_and(|first| (first ^ checks.end()).count_ones() > 1);
     let next = cut_markers(&marker).filter(|cut| cut.len() > 1 || several);
@@ -109,10 +111,10 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     let begun = piece.get(..piece.len() - next).unwrap_or_default();
     if begun.len() < whole {
         torn.push(begun);
-        // Where a page went behind a torn record, the records on it went as well.
+        // If a page after a torn record was lost, the records on it were lost as well.
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
-    // No single flipped bit makes an end zero.
+    // No single flipped bit turns an end into zero.
     let end = known.map_or(begun.last(), |whole| piece.get(whole - 1));
     if end == Some(&0) || piece.last() == Some(&0) || lost_page(piece, offset) {
         Gap::Lost
@@ -121,7 +123,7 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     }
 }
 
-/// What nothing explains. The rests of records that were cut at the same time can lie in any order.
+/// Bytes without an explanation. The rests of records that were cut at the same time can be in any order.
 fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
     let cut = |begun: &&[u8]| {
         begun.starts_with(&checks.marker())
@@ -146,7 +148,7 @@ fn cut_markers(marker: &[u8]) -> impl Iterator<Item = &[u8]> {
     (1..marker.len()).filter_map(|length| marker.get(..length))
 }
 
-/// The records among some bytes that lack their end. Behind what is there of one, the rest of another may stand.
+/// The records in some bytes that lack their end. The part of one that is there may be followed by the rest of another.
 fn begun<'a>(checks: &Checks, marker: &'a [u8], bytes: &'a [u8]) -> Vec<&'a [u8]> {
     let mut begun: Vec<_> = cut_markers(marker).collect();
     let mut rest = bytes;
@@ -175,11 +177,11 @@ fn completes(checks: &Checks, begun: &[u8], rest: &[u8]) -> bool {
     record::decode(checks, frame.head, frame.blobs).is_some()
 }
 
-/// Whether the rest of a torn record stands within another record, which is as it was written but for that; or behind the
-/// front of one that lacks its own rest, which is what this gives.
+/// Whether the rest of a torn record is within another record, which is otherwise undamaged; or after the front of one
+/// that lacks its own rest, which this returns.
 fn holds_rest<'a>(checks: &Checks, begun: &[u8], piece: &'a [u8]) -> Option<Option<&'a [u8]>> {
     let marker = checks.marker();
-    // Of the one cut first there may be less than its marker.
+    // There may be less than the marker of the one that was cut first.
     if !(begun.starts_with(&marker) || marker.starts_with(begun)) || !piece.starts_with(&marker) {
         return None;
     }
@@ -343,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_lost_record_and_the_next_one_torn_within_its_marker_are_lost() {
-        // A failed sync dropped the first, and of what was appended behind it a power cut left some bytes.
+        // A failed sync dropped the first, and of what was appended after it a power cut left some bytes.
         let marker = checks().marker();
         for cut in 1..marker.len() {
             let bytes = [&[0; 70], &marker[..cut], &[0; 129]].concat();
@@ -365,7 +367,7 @@ mod tests {
             }
         }
         assert_eq!(judge(&checks(), &[0; 300], 5), Gap::Lost);
-        // A page went, and the one behind it stayed.
+        // A page went, and the one after it stayed.
         let many: Vec<u8> = (0..100).flat_map(|id| record(id, &[b'x'; 100])).collect();
         let mut lost = many[..6000].to_vec();
         lost[500..4096].fill(0);

@@ -1,12 +1,12 @@
-//! Keyed hashes. All keys come from the random number in a bucket's anchor, so nobody who only sends keys and values can
-//! choose keys that share a path, or a value that looks like a record.
+//! Keyed hashes. All keys are derived from the random number in a bucket's anchor, so a client that only sends keys and
+//! values cannot choose keys that share a path, or a value that looks like a record.
 
 use crate::name::Node;
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::SipHasher13 as SipHasher13Wide;
 use std::hash::Hasher;
 
-/// What a bucket's random number gives.
+/// The hash keys derived from a bucket's random number.
 #[derive(Clone)]
 pub struct Keys {
     hash: SipHasher13,
@@ -43,7 +43,7 @@ impl Keys {
         let key = self.check.hash(&identity).as_bytes();
         let sum = SipHasher13::new_with_key(&key);
         let marker = (sum.hash(b"marker") as u32).to_le_bytes();
-        // In segments, one flipped bit of it must not give a zero, which a power cut leaves. Other files are older.
+        // In segments, one flipped bit must not turn it into a zero, which a power cut leaves. Other files are older.
         let bits = if kind == b'S' { 2 } else { 1 };
         let end = (1..=u8::MAX).find(|byte| !marker.contains(byte) && byte.count_ones() >= bits).unwrap_or_default();
         Checks { sum, marker, end }
@@ -64,12 +64,12 @@ impl Checks {
         self.sum.hash(b"file")
     }
 
-    /// What every frame of the file begins with. It cannot be known without the bucket's random number.
+    /// The beginning of every frame of the file. It cannot be known without the bucket's random number.
     pub fn marker(&self) -> [u8; 4] {
         self.marker
     }
 
-    /// What every frame of the file ends with.
+    /// The last byte of every frame of the file.
     pub fn end(&self) -> u8 {
         self.end
     }

@@ -31,7 +31,7 @@ impl Heap {
         Span { at, length: bytes.len() as u32 }
     }
 
-    /// Puts bytes in the place of others of the same length; false if the lengths differ.
+    /// Replaces bytes by others of the same length. False if the lengths differ.
     pub fn replace(&mut self, span: Span, bytes: &[u8]) -> bool {
         let at = span.at as usize;
         match self.bytes.get_mut(at..at + span.length as usize) {
@@ -47,7 +47,7 @@ impl Heap {
         self.dead += span.length as usize;
     }
 
-    /// Packs the heap when most of it is dead. `each` is to call the function it is given with every span in use.
+    /// Packs the heap when most of it is dead. `each` must call the function that it gets with every span in use.
     pub fn tidy(&mut self, each: impl FnOnce(&mut dyn FnMut(&mut Span))) {
         if self.dead < 32 << 10 || self.dead < self.bytes.len() / 2 {
             return;
@@ -58,7 +58,7 @@ impl Heap {
     }
 }
 
-/// Whether two runs of bytes are the same. For a guest a comparison of slices goes byte by byte; this takes eight at once.
+/// Whether two slices are equal. In a guest, comparing slices goes byte by byte; this compares eight bytes at once.
 pub fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;
@@ -67,7 +67,7 @@ pub fn same(a: &[u8], b: &[u8]) -> bool {
     let (Some(a_last), Some(b_last)) = (a.last_chunk(), b.last_chunk()) else {
         return a.iter().eq(b);
     };
-    // The last words overlap the others where the length is not a multiple of eight.
+    // The last words overlap the others if the length is not a multiple of eight.
     let (a, b) = (a.as_chunks().0, b.as_chunks().0);
     word(a_last) == word(b_last) && a.iter().zip(b).all(|(a, b)| word(a) == word(b))
 }

@@ -3,7 +3,7 @@
 use kvfuse_transport::files::Directory;
 use std::cell::Cell;
 
-/// Counts on from a random number, drawn when the first one is needed.
+/// Counts up from a random number, drawn when the first id is needed.
 #[derive(Default)]
 pub struct Ids(Cell<Option<u64>>);
 

@@ -1,11 +1,11 @@
 //! Writing an index, so that an instance need not read what it covers, nor keep it in memory.
 //!
-//! 1. operations that wait in the tail are settled;
+//! 1. operations that wait in the tail are decided;
 //! 2. the pages are appended: the marks of the index before, and those of the tail;
-//! 3. the file is synced: an index must not outlive what it names, nor its pages;
+//! 3. the file is synced: an index must not outlive the records that it refers to, nor its pages;
 //! 4. what was appended meanwhile is read, and the index itself is appended. It covers everything up to there.
 //!
-//! Any instance may do this at any time; an index that is not complete does nothing, and of several the last counts.
+//! Any instance may do this at any time. An incomplete index has no effect, and of several the last counts.
 
 use crate::config::Config;
 use crate::encode::Encoder;
@@ -19,19 +19,19 @@ use kvfuse_transport::files::File;
 
 /// Bytes of a page of marks.
 const PAGE: u64 = 1 << 10;
-/// Bytes of memory that a tail may take however many there are.
+/// Bytes of memory that a tail may always take, however many tails there are.
 const LEAST_TAIL: usize = 32 << 10;
-/// Bytes of marks that the index itself takes along.
+/// Bytes of marks that the record of the index itself contains.
 const MOST_LAST: usize = 8 << 10;
-/// Files of replaced values that an index names at most.
+/// The most files of replaced values that an index names.
 const MOST_DEAD: usize = 256;
 
-/// Whether a segment should get an index. `open` is how many segments are.
+/// Whether a segment should get an index. `open` is the number of open segments.
 pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool {
     let Some(base) = &segment.base else { return false };
-    // A small segment is read whole. It is compacted before an index would pay off.
-    // The larger the index already is, the more it takes to make writing it again worthwhile. What is not in it is in
-    // memory, where there is room for that, and a fresh instance has to read it.
+    // A small segment is read whole. It is compacted before an index would pay off. The larger the index already is,
+    // the more it takes to make writing it again worthwhile. Changes that are not in it are kept in memory while there
+    // is room, and a fresh instance has to read them.
     let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
     let room = (config.memory / 3 / open.max(1)) as u64;
     let again = again.max(room).min(config.segment / 2);
@@ -47,10 +47,10 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
         && (segment.position.saturating_sub(segment.covered()) > least || large && segment.tail.memory() > share)
 }
 
-/// Writes an index. Where it cannot be completed, that is left to the next time.
+/// Writes an index. If it cannot be completed, that is left to the next time.
 ///
 /// # Errors
-/// Of reading and of appending. Nothing was changed then.
+/// Those of reading and of appending. In that case nothing was changed.
 pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<()> {
     segment.settle_tail()?;
     let next = segment.next_version();
@@ -89,12 +89,12 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     let mut last = Vec::new();
     marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
     let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;
-    // Behind somebody else's index that came in between, not everything is in the tail any more.
+    // If another instance wrote an index in between, the tail no longer has everything.
     let overtaken = segment.covered() != covered || segment.phase != Phase::Live;
     if overtaken || segment.hole.is_some() || segment.ended || last.len() > MOST_LAST || new_dead {
         return Ok(());
     }
-    // What came meanwhile is not synced yet.
+    // What arrived meanwhile is not synced yet.
     if !last.is_empty() && !segment.config.has(Flaw::IndexNotSynced) {
         segment.sync()?;
     }
@@ -108,7 +108,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     Ok(())
 }
 
-/// Marks of what the tail has from a version on.
+/// The marks of the entries of the tail from a version on.
 fn marks_since<F: File>(segment: &mut Segment<F>, from: u64) -> Vec<Mark> {
     let places = segment.node.first()..=segment.node.last();
     let mark = |change: crate::tail::Change<'_>| {

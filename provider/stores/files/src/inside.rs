@@ -1,4 +1,4 @@
-//! A bucket's directory, reached through the store's, so that a first read need not open it and no descriptor is kept.
+//! A bucket's directory, accessed through the store's, so that a first read need not open it and no descriptor is kept.
 
 use kvfuse_transport::files::{Directory, Open, Result};
 use std::rc::Rc;

@@ -1,4 +1,4 @@
-//! What a segment holds, as others see it: values, entries, and what operations did.
+//! The content of a segment as other modules see it: values, entries, and the outcomes of operations.
 
 use crate::encode::Content;
 use crate::record::{FileValue, Key, Piece, Value};
@@ -93,7 +93,7 @@ impl Item {
     }
 }
 
-/// What an operation did when its turn came.
+/// The outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Done,
@@ -102,6 +102,6 @@ pub enum Outcome {
     Conflict,
     /// An increment that changed nothing.
     Refused(Error),
-    /// It depends on what lies below, which was not looked at. The operation has this version.
+    /// It depends on the index or the base, which were not read. The operation has this version.
     Open(u64),
 }

@@ -1,9 +1,10 @@
 //! The file store: an append-only log per part of a bucket, shared by any number of instances without locks.
 //!
-//! `docs/files.md` has the format byte by byte, and the reasons. In short: the order of records in a file *is* the
-//! order of operations, and every reader derives the same state from it. A write appends a record and reads it back; a
-//! read looks whether something was appended. Most of a segment is its base, whose pages are found by computing. A segment
-//! that has grown too large is sealed, and the next instance that needs it makes what follows it.
+//! `docs/files.md` describes the format byte by byte, and the reasons. In short: the order of records in a file *is*
+//! the order of operations, and every reader derives the same state from it. A write appends a record and reads it
+//! back; a read checks whether anything was appended. Most of a segment is its base, whose pages are at positions that
+//! can be computed. A segment that has grown too large is sealed, and the next instance that needs it makes its
+//! successor.
 //!
 //! | file | |
 //! |---|---|
@@ -11,19 +12,19 @@
 //! | `read`, `write` | the operations |
 //! | `tree` | from a key to its segment |
 //! | `room`, `cache` | the memory and open files that all trees of an instance share |
-//! | `succeed` | from a sealed segment to what follows it |
+//! | `succeed` | from a sealed segment to its successor |
 //! | `segment`, `lookup` | reading one file up to its end; finding a key in it |
-//! | `index` | writing down where changes are, so that they need not all be read |
+//! | `index` | recording where changes are, so that they need not all be read |
 //! | `policy` | when a segment is sealed, and for what |
-//! | `tail`, `heap`, `item` | the state that the last records of a segment give; pure |
+//! | `tail`, `heap`, `item` | the state that the last records of a segment result in; pure |
 //! | `run` | pages in order of places |
-//! | `frame`, `record`, `part`, `encode`, `gap` | bytes of records, and what lies between them; pure |
+//! | `frame`, `record`, `part`, `encode`, `gap` | the bytes of records, and the bytes between them; pure |
 //! | `anchor`, `nodelog`, `value` | the other files |
-//! | `inside`, `steady` | a bucket's directory, reached through the store's; directories of which a sync failed |
+//! | `inside`, `steady` | a bucket's directory, accessed through the store's; directories whose sync failed |
 //! | `body` | values that pass as host streams |
 //! | [`upgrade`] | from an older format to this one |
 //! | [`repair`] | what can still be read of a damaged directory, copied to a new one |
-//! | [`survey`] | what a directory's files hold and what in them is damaged, for people |
+//! | [`survey`] | the content of a directory's files and the damage in them, for people |
 //! | `hash`, `name`, `ids` | keyed hashes, file names, unique numbers |
 //! | `v2` | segments in format 2 |
 //! | `watch` | the changes of a bucket, one by one |
@@ -42,7 +43,7 @@
 //! bucket.set("apples", b"7")?;
 //! assert_eq!(bucket.increment("apples", -2, 0)?, 5);
 //!
-//! // What a tool sees that looks into the directory.
+//! // What a tool sees in the directory.
 //! let stock = survey::bucket(&std::rc::Rc::new(Native::open(&folder)?), "b-stock")?;
 //! assert_eq!((stock.segments[0].keys, stock.damage.len()), (1, 0));
 //! # std::fs::remove_dir_all(&folder)?;

@@ -1,7 +1,7 @@
 //! Finding keys in a segment: in the tail, then in the index, then in the base.
 //!
-//! Calls of the host, besides the look for news: none for what is in the tail or on a page in memory; one for a page of the
-//! index and one for the record that it names; one for a page of the base.
+//! Host calls, besides the one that looks for news: none for a key in the tail or on a page in memory; one for a page
+//! of the index and one for the record that it refers to; one for a page of the base.
 
 use crate::cache::RunKind;
 use crate::frame::{self, Read};
@@ -26,7 +26,7 @@ impl<F: File> Segment<F> {
     /// The value and version of a key.
     ///
     /// # Errors
-    /// Of reading; [`Damaged`](kvfuse_core::Kind::Damaged) where something that decides the answer is not as it was written.
+    /// Those of reading; [`Damaged`](kvfuse_core::Kind::Damaged) if something that decides the answer is damaged.
     pub fn find(&mut self, name: &Name<'_>) -> Result<Option<Found>> {
         if let Some(old) = &self.old {
             return Ok(old.get(name.hash, name.id(), name.is_far()));
@@ -41,15 +41,15 @@ impl<F: File> Segment<F> {
             Known::Open => {
                 self.warm(name, 0)?;
                 match self.tail.get(name.hash, name.id(), name.is_far()) {
-                    Known::Open => Err(self.damaged("an operation waits for what cannot be looked up")),
+                    Known::Open => Err(self.damaged("an operation depends on something that cannot be looked up")),
                     _ => self.find(name),
                 }
             }
         }
     }
 
-    /// Looks a key up below the tail, so that operations on it in the tail are settled at once. Gives what the one with
-    /// the version `of` did, if it waited.
+    /// Looks a key up below the tail, which decides the operations on it that wait in the tail. Returns what the
+    /// operation with the version `of` did, if it waited.
     pub fn warm(&mut self, name: &Name<'_>, of: u64) -> Result<Option<Outcome>> {
         if self.old.is_none()
             && let Known::Nothing | Known::Open = self.tail.get(name.hash, name.id(), name.is_far())
@@ -60,7 +60,7 @@ impl<F: File> Segment<F> {
         Ok(None)
     }
 
-    /// Settles everything in the tail that waits for what lies below.
+    /// Decides all operations that wait in the tail.
     pub fn settle_tail(&mut self) -> Result<()> {
         if !self.tail.has_open() {
             return Ok(());
@@ -79,7 +79,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// Refuses what was written before damaged bytes: they may have been a record that changed it.
+    /// Refuses a state that was written before damaged bytes: they may have been a record that changed it.
     fn certain(&self, source: Source) -> Result<()> {
         match self.hole {
             Some(hole) if source.at.is_none_or(|at| u64::from(at) < hole) => Err(self.broken(hole)),
@@ -87,12 +87,12 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// The error for what damaged bytes may have changed.
+    /// The error for a state that damaged bytes may have changed.
     pub fn broken(&self, hole: u64) -> kvfuse_core::Error {
         self.damaged(&format!("a record before or at byte {hole} is not as it was written"))
     }
 
-    /// What the index and the base say of a key.
+    /// The state of a key in the index and the base.
     pub fn below(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Found>> {
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
@@ -111,7 +111,7 @@ impl<F: File> Segment<F> {
         Ok(None)
     }
 
-    /// What the index says of a key, if it has a mark of it.
+    /// The state of a key in the index, if it has a mark of the key.
     fn mark(&self, place: u64, is: &dyn Fn(&Key<'_>) -> bool) -> Result<Option<Option<Found>>> {
         let Some(index) = &self.index else { return Ok(None) };
         let page = self.page(RunKind::Index, &index.run, page_of(self.node, index.run.pages(), place))?;
@@ -127,7 +127,7 @@ impl<F: File> Segment<F> {
         Ok(None)
     }
 
-    /// Hands over the key and the state that a mark stands for.
+    /// Passes on the key and the state that a mark stands for.
     fn source<T>(&self, mark: &Mark, sweep: &Sweep, take: impl FnOnce(&Key<'_>, Option<Found>) -> T) -> Result<T> {
         let gone = || self.damaged(&format!("the record at byte {} is not as it was written", mark.at));
         let bytes =
@@ -152,7 +152,7 @@ impl<F: File> Segment<F> {
         let mut bytes = self.file.read(at, RECORD).map_err(|error| self.failed(error))?;
         if let Read::Short(size) = frame::read(&self.checks, &bytes) {
             bytes = self.exactly(at, size.max(frame::HEADER))?;
-            // At first only the header may have been there.
+            // The first read may have returned only the header.
             if let Read::Short(size) = frame::read(&self.checks, &bytes) {
                 bytes = self.exactly(at, size)?;
             }
@@ -182,7 +182,7 @@ impl<F: File> Segment<F> {
                 let from = usize::try_from(from.checked_sub(at)?).ok()?;
                 ahead.get(from..from.checked_add(length)?)
             });
-            // What is not as it was written is left to who asks for it.
+            // Damage is reported when that page is asked for.
             let Some(bytes) = there.filter(|bytes| run::open(&self.checks, run.id, next, bytes).is_some()) else {
                 break;
             };
@@ -191,12 +191,12 @@ impl<F: File> Segment<F> {
         Ok(page)
     }
 
-    /// In how many slices [`slice`](Self::slice) gives the pairs.
+    /// The number of slices in which [`slice`](Self::slice) returns the pairs.
     pub fn slices(&self) -> u32 {
         self.base.as_ref().map_or(1, |base| base.run.pages())
     }
 
-    /// The slice that has a place.
+    /// The slice that contains a place.
     pub fn slice_of(&self, place: u64) -> u32 {
         page_of(self.node, self.slices(), place)
     }
@@ -252,7 +252,7 @@ impl<F: File> Segment<F> {
         Ok(slice.finish())
     }
 
-    /// The marks of some places, each key's oldest first.
+    /// The marks of some places, the oldest of each key first.
     fn marks(&self, from: u64, to: u64) -> Result<Vec<Mark>> {
         let Some(index) = &self.index else { return Ok(Vec::new()) };
         let mut marks = Vec::new();

@@ -1,4 +1,4 @@
-//! Names of files. No key and no bucket name is ever used as it is.
+//! Names of files. Keys and bucket names are never used unencoded.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
@@ -11,7 +11,7 @@ const HASH_BITS: u32 = 63;
 const LEVEL_BITS: u32 = 4;
 /// Children of a node.
 pub const CHILDREN: u64 = 1 << LEVEL_BITS;
-/// Longest encoded bucket name that is used as it is, in bytes; file systems take 255.
+/// The longest encoded bucket name that is used in full, in bytes; file systems allow 255.
 const MAX_PLAIN: usize = 200;
 
 /// The file that holds a bucket's random number.

@@ -1,8 +1,8 @@
 //! A node's log: which generation of it is live, or that it has split.
 //!
-//! The file is never removed, so a removed segment can always be told from one that never existed. Its records only
-//! ever raise the state, so their order does not matter and the highest one counts. A node without the file is in its
-//! generation 0.
+//! The file is never removed, so a removed segment can always be distinguished from one that never existed. Its records
+//! only ever raise the state, so their order does not matter and the highest one counts. A node without the file is in
+//! its generation 0.
 
 use crate::hash::Keys;
 use crate::name::Node;
@@ -20,7 +20,7 @@ const RECORD: usize = OVERHEAD + 18;
 /// Bytes read from the end of the file. All of a log that is not longer is checked.
 const TAIL: usize = 4096;
 const CHUNK: usize = 64 << 10;
-/// Bytes of a damaged log that a repair looks at: far more than any has.
+/// Bytes of a damaged log that a repair reads: far more than any log has.
 const SALVAGED: usize = 16 << 20;
 /// Attempts at a record, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
@@ -32,8 +32,8 @@ fn failed(node: Node, error: FileError) -> Error {
 /// The state of a node.
 ///
 /// # Errors
-/// Of reading; [`Kind::Damaged`] if what is read has bytes that are not a record and were not cut off: they may have said
-/// more.
+/// Those of reading; [`Kind::Damaged`] if there are bytes that are not a record and were not cut off: they may have
+/// recorded a higher state.
 pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<NodeState> {
     match directory.open(&node.log(), Open::Read) {
         Ok(file) => read_file(&file, keys, node),
@@ -42,10 +42,10 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<Node
     }
 }
 
-/// The same for a repair: where the log is damaged, the highest state that can be read, and the damage.
+/// The same for a repair: if the log is damaged, the highest state that can be read, and the damage.
 ///
 /// # Errors
-/// Of reading. Damage is not an error.
+/// Those of reading. Damage is not an error.
 pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(NodeState, Option<Error>)> {
     let damage = match read(directory, keys, node) {
         Ok(state) => return Ok((state, None)),
@@ -58,8 +58,8 @@ pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(
     Ok((state.unwrap_or_default(), Some(damage)))
 }
 
-/// Reads to the end, though that takes a call more: a host may give less than there is, and after a power cut a state that
-/// the node had before can lead to a file that was removed since.
+/// Reads to the end, although that takes one more call: a host may return less than there is, and after a power cut an
+/// earlier state of the node can lead to a file that has been removed.
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
     let bytes = read_at(file, node, 0, TAIL)?;
     if bytes.len() < TAIL {
@@ -67,7 +67,7 @@ fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
     }
     let size = file.size().map_err(|error| failed(node, error))?;
     let tail = read_at(file, node, size.saturating_sub(TAIL as u64), TAIL)?;
-    // It begins within a record.
+    // The bytes begin within a record.
     let begin = records(keys, node, &tail).first().map_or(0, |(at, _)| *at);
     match judge(keys, node, tail.get(begin..).unwrap_or_default())? {
         Some(state) => Ok(state),
@@ -108,7 +108,7 @@ fn records(keys: &Keys, node: Node, bytes: &[u8]) -> Vec<(usize, NodeState)> {
         .collect()
 }
 
-/// The highest state among some bytes, which begin with a record. `None` if there is none.
+/// The highest state in some bytes, which begin with a record. `None` if there is none.
 fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
     let records = records(keys, node, bytes);
     let checks = keys.checks(b'n', node, 0);
@@ -121,12 +121,12 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
             let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
-            // Less than a marker may be there of the next one. (Of one byte, it may be a changed end.)
+            // Less than a marker of the next record may be there. (A single byte may be a changed end.)
             let marker = checks.marker();
             let next = [3, 2].into_iter().find(|length| marker.get(..*length).is_some_and(|cut| piece.ends_with(cut)));
             let piece = piece.get(..piece.len() - next.unwrap_or(0)).unwrap_or_default();
-            // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest further
-            // on. What has all bytes of a record was one.
+            // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest
+            // further on. What has all bytes of a record was one.
             if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {
                 torn = true;
             } else if piece.last() != Some(&0) && (!torn || piece.len() == RECORD) {
@@ -140,14 +140,14 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
 /// Syncs a node's log, where there is one.
 pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
     match directory.open(&node.log(), Open::Write).and_then(|file| file.sync()) {
-        // Without a log, or where nothing can be written, there is nothing to lose.
+        // Without a log, or if nothing can be written, there is nothing to lose.
         Ok(()) | Err(FileError::NotFound | FileError::ReadOnly | FileError::Access) => Ok(()),
         Err(error) => Err(failed(node, error)),
     }
 }
 
-/// Raises a node's state, so that it lasts through a power cut. `named` says whether the log was there when the directory
-/// was last synced. If not, that is done again, also for a log that somebody else made: their sync may have failed.
+/// Raises a node's state, so that it survives a power cut. `named` says whether the log existed when the directory was
+/// last synced. If not, the directory is synced again, even if another instance made the log: its sync may have failed.
 pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState, named: bool) -> Result<()> {
     let opened = match directory.open(&node.log(), Open::Write) {
         Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),
@@ -157,7 +157,7 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     let checks = keys.checks(b'n', node, 0);
     let bytes = encode::state(&checks, state);
     for _ in 0..ATTEMPTS {
-        // Also when it is there already: it may be of somebody whose sync failed, and then it will never last.
+        // Even if it is there already: its writer's sync may have failed, and then it will never be durable.
         let sent = file.append(&bytes);
         if read_file(&file, keys, node)? >= state {
             file.sync().map_err(|error| failed(node, error))?;

@@ -2,7 +2,7 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | seen | position 4, version 4: the writer had read the file up to the position, and the next version there ends in these bits |
+//! | seen | position 4, version 4: the writer had read the file up to the position; the low 32 bits of the next version there |
 //! | directory | parts 2; of each: offset of its first page 4, pages 2; then the length of each page 2 |
 //! | key | length 2, bytes; or `65535`, digest 16, length 4, file name 25 |
 //! | value | tag and length 4 (the two highest bits are the tag): `0` bytes; `1` check 8, the bytes are the next blob; `2` size 8, checked 1, check 8, file name 25; `3` pieces 1, of each: offset 4, length 4, check 8 |
@@ -13,7 +13,7 @@ use crate::name::{Node, ValueName};
 
 /// The length that says that a key is in a file.
 pub(crate) const FAR_KEY: u16 = u16::MAX;
-/// The tag of a value is in the bits of its length from here on.
+/// The lowest of the bits of a value's length that hold its tag.
 pub(crate) const TAG_SHIFT: u32 = 30;
 const LENGTH_MASK: u32 = (1 << TAG_SHIFT) - 1;
 /// Bytes of a piece in a record.
@@ -32,7 +32,7 @@ pub enum Key<'a> {
 }
 
 impl Key<'_> {
-    /// What keys are compared by, and what gives their place: the bytes, or the digest of a far key.
+    /// The bytes that keys are compared by and their place is computed from: the key, or the digest of a far key.
     pub fn id(&self) -> &[u8] {
         match self {
             Self::Whole(bytes) => bytes,
@@ -101,7 +101,7 @@ pub struct Pair<'a> {
     pub value: Value<'a>,
 }
 
-/// What the writer of a record had seen of the file when it wrote, so that a record that vanishes later is noticed.
+/// How far the writer of a record had read the file when it wrote, so that a record that vanishes later is noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub position: u32,
@@ -131,7 +131,7 @@ impl<'a> Directory<'a> {
     }
 }
 
-/// Reads bytes from the front; `None` when they are used up.
+/// Reads bytes from the front; `None` when there are not enough left.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes<'a>(pub &'a [u8]);
 
@@ -182,7 +182,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// `blob` is the offset of the next blob, and is moved on.
+    /// `blob` is the offset of the next blob, and is advanced.
     pub fn value(&mut self, blob: &mut u32) -> Option<Value<'a>> {
         let word = self.u32()?;
         let length = word & LENGTH_MASK;

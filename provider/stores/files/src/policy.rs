@@ -1,8 +1,8 @@
 //! When a segment is sealed, and what follows it.
 //!
-//! A segment is compacted when what was appended since its base is three quarters of the base, and split instead when the
-//! base alone is large. So what compaction copies stays below two and a half times what was written, and a bucket's files
-//! below three times its live data.
+//! A segment is compacted when what was appended since its base is three quarters of the base, and split instead when
+//! the base alone is large. So what compaction copies stays below two and a half times what was written, and a bucket's
+//! files below three times its live data.
 
 use crate::config::Config;
 use crate::name::MAX_DEPTH;
@@ -10,7 +10,7 @@ use crate::record::Plan;
 use crate::segment::Segment;
 use kvfuse_transport::files::File;
 
-/// Pairs of average size that fit behind a base at least, up to 16 times the configured size: otherwise a
+/// The least number of pairs of average size that fit after a base, up to 16 times the configured size: otherwise a
 /// segment with few large values would be copied all the time.
 const PAIRS: u64 = 64;
 /// Bytes of value files that may be replaced before their segment is compacted.

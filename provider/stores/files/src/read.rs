@@ -1,4 +1,4 @@
-//! Reading: look whether something was appended, answer from the state.
+//! Reading: check whether anything was appended, then answer from the state.
 
 use crate::body;
 use crate::error::failed;
@@ -27,7 +27,7 @@ impl<D: Directory> Tree<D> {
                     Stored::Pieces(pieces) => segment.pieces(&pieces)?,
                     Stored::File(file) => match self.opening(|tree| value::read(&tree.directory, &tree.keys, &file))? {
                         Some(bytes) => bytes,
-                        // Replaced since, and removed: the log tells. If it does not, the file is lost.
+                        // Replaced and removed since, as the log shows. If it does not, the file is lost.
                         None if missed == Some(version) => return Err(value::gone(file.name, "is missing")),
                         None => {
                             missed = Some(version);
@@ -39,7 +39,7 @@ impl<D: Directory> Tree<D> {
                 version,
             )));
         }
-        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was about to be read; try again"))
+        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was being read; try again"))
     }
 
     /// The value of a key as a host stream.
@@ -75,7 +75,7 @@ impl<D: Directory> Tree<D> {
                         return Err(value::gone(value.name, "is not as it was written"));
                     }
                     if size > value.size {
-                        // Its writer went on after it was stored: only the value may be seen.
+                        // Its writer went on after it was stored: only the value may be visible.
                         let mut at = 0;
                         let mut pieces = std::iter::from_fn(|| {
                             let length = (value.size - at).min(1 << 20) as usize;
@@ -93,10 +93,10 @@ impl<D: Directory> Tree<D> {
                 }
             };
         }
-        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was about to be read; try again"))
+        Err(Error::new(Kind::Unavailable, "the value was replaced each time it was being read; try again"))
     }
 
-    /// A host stream of bytes that have no file of their own: of one that has no name by the time it is read.
+    /// A host stream of bytes without a file of their own: it reads a file that is removed before it is read.
     fn stream_of(&self, pieces: &mut dyn Iterator<Item = Result<Vec<u8>>>) -> Result<BodyReader> {
         let fail = |error| failed("the file of a value under way", error);
         let (file, path) = body::create(&*self.root, self.ids.next(&*self.root))?;
@@ -125,7 +125,7 @@ impl<D: Directory> Tree<D> {
         Err(unstable())
     }
 
-    /// A page of keys in order of their hashes. A cursor is the last hash given.
+    /// A page of keys in order of their hashes. A cursor is the last hash returned.
     pub fn list(&mut self, cursor: Option<&str>) -> Result<Page> {
         let mut from = match cursor {
             None => 0,
@@ -161,7 +161,7 @@ impl<D: Directory> Tree<D> {
                 }
             }
             from = last + 1;
-            // What is next may be far; say where to go on rather than look for it.
+            // The next key may be far away: return where to go on instead of searching for it.
             if (page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES) && from <= end {
                 page.cursor = Some(last.to_string());
                 return Ok(page);

@@ -111,7 +111,7 @@ impl Pages<'_> {
     }
 }
 
-/// How much the pairs of a base take.
+/// The size of the pairs of a base.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub keys: u64,
@@ -128,12 +128,12 @@ pub struct Index<'a> {
     pub seen: Seen,
     /// The version that an operation at that position gets.
     pub next: u64,
-    /// Where the frame of the base is, and how long it is.
+    /// The offset and length of the frame of the base.
     pub base: (u32, u32),
     pub dead_file_bytes: u64,
     dead: &'a [u8],
     pub directory: Directory<'a>,
-    /// Entries that came while the pages were written.
+    /// Entries that arrived while the pages were written.
     pub last: &'a [u8],
 }
 
@@ -204,8 +204,7 @@ impl<'a> Ops<'a> {
     }
 }
 
-/// Reads the head of a frame and checks its blobs; `None` if anything in it is not as this format writes
-/// it.
+/// Reads the head of a frame and checks its blobs; `None` if anything in it does not conform to this format.
 pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Record<'a>> {
     let mut bytes = Bytes(head);
     match bytes.u8()? {
@@ -223,7 +222,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         2 => {
             let pages = Pages { run: bytes.u64()?, first: bytes.u32()?, lengths: bytes.0 };
             let length = pages.lengths().map(usize::from).try_fold(0, usize::checked_add)?;
-            // Checked here: otherwise what was appended behind a torn record could complete it.
+            // Checked here: otherwise what was appended after a torn record could complete it.
             (length == blobs.len() && pages.are_whole(checks, blobs)).then_some(Record::Pages)
         }
         3 => {
@@ -263,19 +262,19 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
     }
 }
 
-/// The operations of a write whose head is as it was written, whatever its blobs are, with what its writer had seen.
+/// The operations of a write whose head is undamaged, whatever its blobs are, with what its writer had seen.
 pub fn operations(head: &[u8]) -> Option<(Seen, Ops<'_>)> {
     let mut bytes = Bytes(head);
     let (1, _, seen) = (bytes.u8()?, bytes.u64()?, bytes.seen()?) else { return None };
     Some((seen, Ops { bytes, blob: 0 }))
 }
 
-/// Whether a head that is as it was written is that of pages or of a blob: damage to those changes no key by itself.
+/// Whether an undamaged head is that of pages or of a blob: damage to those alone changes no key.
 pub fn is_content(head: &[u8]) -> bool {
     matches!(head.first(), Some(2 | 5))
 }
 
-/// The run of some pages, the number of the first, and the length of each, from a head that is as it was written.
+/// The run of some pages, the number of the first, and the length of each, from an undamaged head.
 pub fn pages(head: &[u8]) -> Option<(u64, u32, impl Iterator<Item = u16> + use<'_>)> {
     let mut bytes = Bytes(head);
     let (2, run, first) = (bytes.u8()?, bytes.u64()?, bytes.u32()?) else { return None };

@@ -11,13 +11,13 @@ use std::rc::{Rc, Weak};
 /// Segments kept open. A host gives a process some hundreds of descriptors for all its instances.
 const MAX_OPEN: usize = 256;
 
-/// What the trees of one instance have in common.
+/// State shared by the trees of one instance.
 pub struct Shared {
-    /// Counts their operations, so that the segments used longest ago are known.
+    /// Counts their operations, so that the least recently used segments are known.
     pub turn: Cell<u64>,
-    /// How many segments may be open: fewer once the host had no descriptor left.
+    /// How many segments may be open: fewer once the host had run out of descriptors.
     pub most_open: Cell<usize>,
-    /// The files of which a sync failed: what was not synced before will not be any more, whatever a later sync says.
+    /// The files whose sync failed: data that was not synced before may never be, even if a later sync succeeds.
     pub failed: RefCell<HashSet<u64>>,
     /// Pages of their segments.
     pub pages: RefCell<Pages>,
@@ -34,7 +34,7 @@ impl Default for Shared {
     }
 }
 
-/// A bucket's tree; `None` until its directory and anchor were found or made.
+/// A bucket's tree; `None` until its directory and anchor have been found or created.
 pub type Slot<D> = Rc<Content<D>>;
 type Content<D> = RefCell<Option<Tree<D>>>;
 
@@ -61,8 +61,8 @@ impl<D: Directory> Room<D> {
         slot
     }
 
-    /// Begins an operation of a tree: closes the least recently used segments, across all buckets, until the others fit.
-    /// The tree itself keeps its last one.
+    /// Begins an operation of a tree: closes the least recently used segments, across all buckets, until the others
+    /// fit. The tree itself keeps its last one.
     pub fn enter(&self, tree: &mut Tree<D>) {
         if tree.may_have_grown() {
             self.fit(tree);

@@ -1,9 +1,9 @@
-//! Runs: entries in order of their places, in pages that are found by computing.
+//! Runs: entries in order of their places, in pages whose position can be computed.
 //!
-//! A run divides the places of its node evenly over its pages, so that a place alone tells the page, and one read at a
-//! known offset gets it. Places are keyed hashes, so pages are about equally long. Each page has a check that is bound
-//! to the run and to its number in it. A segment has two sorts of runs: the base, whose entries are pairs, and the
-//! index, whose entries say where the operation is that gave a key its present state.
+//! A run divides the places of its node evenly over its pages, so that a place alone determines the page, and one read
+//! at a known offset gets it. Places are keyed hashes, so pages are of about equal length. Each page has a check that
+//! is bound to the run and to its number in it. A segment has two kinds of runs: the base, whose entries are pairs, and
+//! the index, whose entries say where the operation is that gave a key its present state.
 //!
 //! ```text
 //! page:   check 8, entries to its end
@@ -22,13 +22,13 @@ use kvfuse_transport::files::File;
 
 /// Bytes of a page before its entries.
 const CHECK: usize = 8;
-/// Bytes of the pages in one frame, at most, their lengths included.
+/// The most bytes of the pages in one frame, their lengths included.
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
 /// Bytes of a mark; those of counters are longer.
 pub const MARK: usize = 23;
 /// The last of these bytes, in a counter's.
 const COUNTER: u8 = 2;
-/// Most pages of a run: its directory has to fit into one frame.
+/// The most pages of a run: its directory has to fit into one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
 /// Attempts at a frame, each undone by a host that cuts appends.
 const ATTEMPTS: usize = 4;
@@ -36,7 +36,7 @@ const ATTEMPTS: usize = 4;
 /// Where the pages of a run are.
 pub struct Run {
     pub id: u64,
-    /// Of each part: the number of its first page, and its offset in the file.
+    /// For each part, the number of its first page, and its offset in the file.
     parts: Box<[(u32, u32)]>,
     lengths: Box<[u16]>,
 }
@@ -86,13 +86,13 @@ pub fn page_of(node: Node, pages: u32, place: u64) -> u32 {
     ((u128::from(inside) * u128::from(pages)) >> node.bits_below()) as u32
 }
 
-/// The first place of a page, of `pages` that divide a node; behind the last one, the first place behind the node.
+/// The first place of a page, of `pages` that divide a node; after the last one, the first place after the node.
 pub fn first_of(node: Node, pages: u32, page: u32) -> u64 {
     let inside = (u128::from(page) << node.bits_below()).div_ceil(u128::from(pages.max(1)));
     node.first().saturating_add(inside as u64)
 }
 
-/// How many pages of `page` bytes hold so many bytes.
+/// How many pages of `page` bytes hold this many bytes.
 pub fn pages_for(bytes: u64, page: u64) -> u32 {
     (bytes / page.max(1)).clamp(1, u64::from(MAX_PAGES)) as u32
 }
@@ -103,7 +103,7 @@ fn check(checks: &Checks, run: u64, page: u32, content: &[u8]) -> u64 {
     checks.sum(content) ^ checks.sum(&identity)
 }
 
-/// The entries of a page, if it is as it was written.
+/// The entries of a page, if it is undamaged.
 pub fn open<'a>(checks: &Checks, run: u64, page: u32, bytes: &'a [u8]) -> Option<&'a [u8]> {
     let (sum, content) = bytes.split_first_chunk::<CHECK>()?;
     (u64::from_le_bytes(*sum) == check(checks, run, page, content)).then_some(content)
@@ -179,7 +179,7 @@ impl Mark {
     }
 }
 
-/// The marks of a page of an index, to the first that cannot be read.
+/// The marks of a page of an index, up to the first that cannot be read.
 pub struct Marks<'a>(Bytes<'a>);
 
 impl<'a> Marks<'a> {
@@ -187,7 +187,7 @@ impl<'a> Marks<'a> {
         Self(Bytes(content))
     }
 
-    /// Those of one place, of marks that come by place. The others are passed over without being decoded.
+    /// The marks of one place, from marks in order of places. The others are skipped without being decoded.
     pub fn at(mut content: &'a [u8], place: u64) -> impl Iterator<Item = Mark> + use<'a> {
         while let Some((mark, rest)) = content.split_first_chunk::<MARK>()
             && mark.first_chunk().is_some_and(|there| u64::from_le_bytes(*there) < place)
@@ -219,14 +219,14 @@ impl Iterator for Marks<'_> {
 pub struct Appender<'a, F> {
     pub file: &'a F,
     pub name: &'a str,
-    /// What is looked for lies behind it.
+    /// The search starts here.
     pub position: u64,
-    /// Where this writer was when it first found that others had appended something, if they did.
+    /// Where this writer was when it first found appends by others, if there were any.
     pub others: Option<u64>,
 }
 
 impl<F: File> Appender<'_, F> {
-    /// Appends a frame and gives its offset. It is looked for after every attempt, also the last.
+    /// Appends a frame and returns its offset. The frame is looked for after every attempt, including the last.
     pub fn append(&mut self, frame: &[u8]) -> Result<u64> {
         let fail = |error| failed(&format!("the file {}", self.name), error);
         for _ in 0..ATTEMPTS {
@@ -268,7 +268,7 @@ impl<F: File> Appender<'_, F> {
     }
 }
 
-/// Where bytes are among others.
+/// The position of bytes in others.
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     let first = wanted.first_chunk::<4>()?;
     let mut from = 0;
@@ -332,7 +332,7 @@ impl<'a, F: File> Writer<'a, F> {
         Self { to, checks, id, node, pages, page: vec![0; CHECK], part, part_pages: 0, parts, lengths, most: MAX_PART }
     }
 
-    /// Adds an entry. Entries have to come by place.
+    /// Adds an entry. Entries must be added in order of places.
     pub fn add(&mut self, place: u64, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Trouble> {
         let page = page_of(self.node, self.pages, place);
         while (self.lengths.len() as u32) < page {
@@ -372,13 +372,13 @@ impl<'a, F: File> Writer<'a, F> {
         Ok(())
     }
 
-    /// Writes what is left. Gives where the pages are, and up to which offset nobody else appended.
+    /// Writes the remaining pages. Returns where the pages are, and up to which offset nobody else appended.
     pub fn finish(mut self) -> Result<(Written, u64), Trouble> {
         while (self.lengths.len() as u32) < self.pages {
             self.end_page()?;
         }
         self.end_part()?;
-        // What others were appending when this began may have begun before.
+        // An append by another writer may have begun before this one did.
         let alone = self.to.others.map_or(self.to.position, |others| others.saturating_sub(MAX_FRAME as u64));
         Ok((Written { id: self.id, parts: self.parts, lengths: self.lengths }, alone))
     }

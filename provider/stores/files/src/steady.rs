@@ -1,6 +1,6 @@
-//! Directories that remember failed syncs. What such a sync should have made durable may be lost with the next power cut,
-//! although everyone sees it until then. A later sync says nothing about it, so none is believed for as long as the
-//! instance lives.
+//! Directories that remember failed syncs. What such a sync should have made durable may be lost with the next power
+//! cut, although everyone sees it until then. The success of a later sync proves nothing, so it is not trusted for the
+//! rest of the instance's life.
 
 use kvfuse_transport::files::{Directory, FileError, Open, Result};
 use std::cell::RefCell;
@@ -10,9 +10,9 @@ use std::rc::Rc;
 /// A directory that remembers its failed syncs.
 pub struct Steady<D> {
     directory: D,
-    /// From the store's directory.
+    /// Relative to the store's directory.
     path: String,
-    /// The paths of those of which a sync failed.
+    /// The paths of the directories whose sync failed.
     failed: Rc<RefCell<HashSet<String>>>,
     /// A mistake, for tests.
     forgets: bool,

@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 /// Longest bucket name, in bytes.
 const MAX_BUCKET_NAME: usize = 64 << 10;
-/// Buckets that stay open after their callers have dropped them.
+/// The number of buckets that stay open after their callers have dropped them.
 const KEPT: usize = 8;
 
 /// A bucket that is open.
@@ -42,7 +42,7 @@ pub struct FileStore<D: Directory> {
     config: Config,
     ids: Rc<Ids>,
     room: Rc<Room<Steady<D>>>,
-    /// The buckets opened last, the newest at the end.
+    /// The most recently opened buckets, the newest at the end.
     buckets: RefCell<Vec<(String, Opened<D>)>>,
 }
 
@@ -67,7 +67,7 @@ impl<D: Directory> Store for FileStore<D> {
 }
 
 impl<D: Directory> FileStore<D> {
-    /// The bucket that has the directory of this name, for tools that do not know its own.
+    /// The bucket whose directory has this name, for tools that do not know the bucket's name.
     pub(crate) fn in_directory(&self, name: &str) -> Result<FileBucket<Steady<D>>> {
         let directory = self.directory.clone()?;
         Ok(FileBucket::in_directory(directory, name, self.config, self.ids.clone(), self.room.clone()))
@@ -77,7 +77,7 @@ impl<D: Directory> FileStore<D> {
         let directory = self.directory.clone()?;
         if bucket.len() > MAX_BUCKET_NAME {
             return Err(Error::invalid(format!(
-                "a bucket name of {} bytes is longer than the {MAX_BUCKET_NAME} bytes that this store takes",
+                "a bucket name of {} bytes is longer than the {MAX_BUCKET_NAME} bytes that this store allows",
                 bucket.len()
             )));
         }

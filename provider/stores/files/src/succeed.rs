@@ -1,20 +1,20 @@
-//! What follows a sealed segment: its next generation, or its children.
+//! The successor of a sealed segment: its next generation, or its children.
 //!
-//! The state of a sealed segment is fixed, so any instance can make what follows, and all make the same. No
-//! step needs an owner, and each can be done again. The order is what keeps a power cut, and instances that slept, from
-//! harm:
+//! The state of a sealed segment is fixed, so any instance can make the successor, and all make the same one. No
+//! step needs an owner, and each can be repeated. The order makes power cuts, and instances that slept, harmless:
 //!
-//! 1. the successor is opened, made if it is not there;
-//! 2. the node's log is read. If it is past the successor, that one was complete and removed before it was opened: what
-//!    was opened is a ghost, and is dropped;
-//! 3. unless there is a base, its pages are appended, and synced: a base must not outlive them. Then the base itself is
-//!    appended, unless somebody else's came first;
+//! 1. the successor is opened, and created if it does not exist;
+//! 2. the node's log is read. If it is past the successor, the successor was complete and was removed before it was
+//!    opened: the opened file is a ghost, and is dropped;
+//! 3. unless there is a base, its pages are appended and synced: a base must not outlive them. Then the base itself is
+//!    appended, unless another instance's came first;
 //! 4. the successor is synced, and the directory;
-//! 5. the parent's log is synced, or this node's could outlive the split that made it; then this node's is raised, and synced;
+//! 5. the parent's log is synced, or this node's could outlive the split that made it; then this node's is raised and
+//!    synced;
 //! 6. value files that only the sealed segment named are removed, and then the sealed file.
 //!
-//! The sealed file need not be synced: if a power cut takes its seal before 5, it goes on, is sealed again, and what
-//! followed the lost seal does nothing, because bases name the seal that they follow.
+//! The sealed file need not be synced: if a power cut takes its seal before step 5, writes go on in it and it is sealed
+//! again. The successor for the lost seal then has no effect, because bases name the seal that they follow.
 
 use crate::encode::{self, Content, Encoder};
 use crate::error::failed;
@@ -35,11 +35,11 @@ use std::collections::HashSet;
 
 /// Bytes of a page of pairs.
 const PAGE: u64 = 1 << 10;
-/// Bytes of a value that one record has at most, beside the record itself.
+/// The most bytes of a value in one record, besides the record itself.
 pub const MAX_PIECE: usize = MAX_FRAME - 8 * 1024;
 /// Generations before a sealed one that are looked for as litter.
 const MOST_LITTER: u64 = 16;
-/// Attempts at a base, each undone by others who were in the way.
+/// Attempts at a base, each undone by other writers.
 const ATTEMPTS: usize = 4;
 
 /// A sealed segment that another one follows.
@@ -77,7 +77,7 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Makes what follows a node's sealed segment, or finds that it is there.
+    /// Makes the successor of a node's sealed segment, or finds that it exists.
     pub fn succeed(&mut self, node: Node) -> Result<()> {
         let Some(mut old) = self.segments.remove(&node) else { return Ok(()) };
         let result = self.succeed_with(&mut old);
@@ -97,14 +97,15 @@ impl<D: Directory> Tree<D> {
         if state.is_past(oldest) {
             return Ok(());
         }
-        // Whether the node has a log by now, and what it knows of.
+        // Whether the node has a log by now, and the state in it.
         let (named, known) = (state != NodeState::default(), state.generation);
         if first.old.is_some() {
             // From here on, a version that knows only format 2 refuses the bucket.
             self.opening(|tree| anchor::begun(&tree.directory))?;
         }
         let mut files = Files::default();
-        // A successor that may not last is sealed at once, and what follows it is made: others may have used it.
+        // A successor that may not be durable is sealed at once, and its own successor is made: others may have used
+        // it.
         let mut between: Option<Segment<D::File>> = None;
         let (made, done) = loop {
             let old = between.as_mut().unwrap_or(first);
@@ -150,11 +151,11 @@ impl<D: Directory> Tree<D> {
             anchor::note_split(&self.directory, node, done.seal);
             self.mark_split(node, done.seal);
         }
-        // Used only now that the log leads there: the seal alone may be lost.
+        // It is used only now that the log leads there: the seal alone may be lost.
         made.into_iter().for_each(|segment| self.insert(segment));
         self.collect(old, &files);
-        // Litter goes along: of an instance that died between raising the log and this, one generation ago, and of one
-        // that died before it raised the log, while others went on.
+        // Files of instances that died are removed as well: between raising the log and this, one generation ago, and
+        // before raising the log, while others went on.
         let known = known.clamp(oldest.saturating_sub(MOST_LITTER), oldest);
         for generation in known.saturating_sub(1)..=generation {
             let _ = self.directory.unlink(&node.segment(generation));
@@ -164,12 +165,12 @@ impl<D: Directory> Tree<D> {
 
     fn make_children(&mut self, old: &mut Old<'_, D::File>, files: &mut Files) -> Result<Vec<Segment<D::File>>> {
         if old.segment.node.depth() >= MAX_DEPTH {
-            return Err(old.segment.damaged("it says that a node split that cannot"));
+            return Err(old.segment.damaged("it records a split of a node that is too deep to split"));
         }
         let mut made = Vec::new();
         for child in old.segment.node.children() {
             let child = match self.make(child, 0, Some(&mut *old), files) {
-                // Perhaps for want of descriptors: those made so far can be opened again when they are needed.
+                // Perhaps for lack of descriptors: those made so far can be opened again when they are needed.
                 Err(_) if !made.is_empty() => {
                     made.clear();
                     self.make(child, 0, Some(&mut *old), files)
@@ -181,8 +182,8 @@ impl<D: Directory> Tree<D> {
         Ok(made)
     }
 
-    /// Opens or makes a segment and sees to it that it has a base: the part of the state of `old`, which the seal ended,
-    /// that its node covers. `None` if it is already superseded.
+    /// Opens or creates a segment and ensures that it has a base: the part of the state of the sealed segment `old`
+    /// that its node covers. `None` if the segment is already superseded.
     fn make(
         &mut self,
         node: Node,
@@ -195,7 +196,7 @@ impl<D: Directory> Tree<D> {
         let file = self.open_file(&name, Open::Create).map_err(fail)?;
         let state = self.state_of(node)?;
         if state.is_past(generation) && !self.config.has(Flaw::GhostUsed) {
-            // What the log says may not be durable yet, and then this may be no ghost but what a power cut goes back to.
+            // The log's state may not be durable yet. Then a power cut may go back to this segment, which is no ghost.
             self.sync_directory()?;
             self.opening(|tree| tree.raise(node, state, true))?;
             let _ = self.directory.unlink(&name);
@@ -209,8 +210,8 @@ impl<D: Directory> Tree<D> {
             let begun = segment.file.size().map_err(fail)?;
             segment.open(&self.keys)?;
             if !segment.is_waiting() {
-                // Behind a first generation, the log says nothing yet: nobody wrote to it who did not sync it. So its base
-                // is appended once more; it counts if a power cut takes the first.
+                // After a first generation, the log has no state yet: every instance that wrote to the segment synced
+                // it. So its base is appended once more; it counts if a power cut takes the first.
                 if !self.config.has(Flaw::SuccessorNotSynced) && segment.sync().is_err() && generation == 0 {
                     self.write_base(&segment, 0, old.as_deref_mut(), files)?;
                     noted = true;
@@ -231,7 +232,7 @@ impl<D: Directory> Tree<D> {
         ))
     }
 
-    /// Appends a base to a segment that had none up to `begun`; not if somebody else may have done so meanwhile.
+    /// Appends a base to a segment that had none up to `begun`, unless another instance may have done so meanwhile.
     fn write_base(
         &self,
         new: &Segment<D::File>,
@@ -257,7 +258,7 @@ impl<D: Directory> Tree<D> {
                     }
                     let seen = Seen { position: position as u32, version: next as u32 };
                     let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, totals);
-                    // Whether it is there, or another one is, the next look tells.
+                    // The next read shows whether it is there, or another one is.
                     return new.file.append(&frame).map_err(|error| new.failed(error));
                 }
                 Err(Trouble::TooFull) if pages < MAX_PAGES => pages = (pages * 2).min(MAX_PAGES),
@@ -326,15 +327,15 @@ impl<D: Directory> Tree<D> {
     }
 
     /// Removes the value files of a node that no live record names: those replaced, and those of writers that died
-    /// before their record. What is named for this generation or a later one and was never in a record is left alone:
-    /// its writer may be at work, or about to move it on.
+    /// before their record. A file whose name is of this generation or a later one and that was never in a record is
+    /// left alone: its writer may be at work, or about to rename it.
     fn collect(&self, old: &Segment<D::File>, files: &Files) {
         for name in files.dead.iter().filter(|name| !files.live.contains(name)) {
             value::remove(&self.directory, *name);
         }
         let Ok(directory) = self.directory.directory(&old.node.values()) else { return };
         let mut litter = Vec::new();
-        // What a listing misses is found the next time.
+        // Files that the listing misses are found the next time.
         let _ = directory.list(&mut |file| {
             litter.extend(
                 ValueName::parse(old.node, file)
@@ -348,13 +349,14 @@ impl<D: Directory> Tree<D> {
     }
 }
 
-/// Bytes that the pairs of a node take in pages, about; more where many changes are of keys that were there before.
+/// Approximately how many bytes the pairs of a node take in pages; an overestimate if many changes are of existing
+/// keys.
 fn pairs_bytes<F: File>(old: &Segment<F>, node: Node) -> u64 {
     let all = match (&old.old, &old.base) {
         (Some(pairs), _) => pairs.memory() as u64 / 2,
         (None, Some(base)) => {
             let Totals { keys, bytes, .. } = base.totals;
-            // Not what was written: one counter may have been all of it.
+            // Not the bytes that were written: all of them may have been for one counter.
             let marks = old.index.as_ref().map_or(0, |index| index.run.bytes() / run::MARK as u64);
             bytes + (old.tail.keys() as u64 + marks).saturating_mul(bytes.checked_div(keys).unwrap_or(128))
         }
@@ -371,7 +373,7 @@ fn add(totals: &mut Totals, item: &Item) {
     }
 }
 
-/// Appends a value that is too large for a record of its own kind, and tells where its pieces are.
+/// Appends a value that is too large for one record, and returns where its pieces are.
 pub fn put_pieces<F: File>(
     to: &mut Appender<'_, F>,
     segment: &Segment<F>,

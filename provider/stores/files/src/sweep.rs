@@ -1,8 +1,8 @@
 //! Reading a segment in order of places, with few and large reads.
 //!
-//! Pages lie in order of places, so they are read ahead. The records that an index names lie in the order in which they
-//! were written. Who goes through a whole segment has those of many places collected in one pass over the file, rather
-//! than read one by one.
+//! Pages are in order of places, so they are read ahead. The records that an index refers to are in the order in which
+//! they were written. For a walk through a whole segment, the records of many places are collected in one pass over the
+//! file, instead of one by one.
 
 use crate::cache::RunKind;
 use crate::config::Config;
@@ -14,16 +14,17 @@ use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 use std::collections::HashMap;
 
-/// What was read ahead on a way through a segment. Going on to another one drops it.
+/// What was read ahead on a walk through a segment. Moving to another segment drops it.
 #[derive(Default)]
 pub struct Sweep {
-    /// Which file it is of.
+    /// The file that it belongs to.
     file: u64,
-    /// Bytes of records collected at once, about, and never twice as many; with 0 each is read when it is asked for.
+    /// Approximately how many bytes of records are collected at once, and never twice as many. With 0, each record is
+    /// read when it is asked for.
     most: usize,
-    /// Bytes of the file, and their offset.
+    /// A part of the file, and its offset.
     ahead: (u64, Vec<u8>),
-    /// From which place to which the records are collected.
+    /// The first and the last place whose records are collected.
     places: Option<(u64, u64)>,
     /// Where in `bytes` the record at an offset of the file is.
     records: HashMap<u32, std::ops::Range<usize>>,
@@ -31,7 +32,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Through all of a segment, with an eighth of the memory for records, about.
+    /// A walk through all of a segment, with about an eighth of the memory for records.
     pub fn whole(config: &Config) -> Self {
         Self { most: config.memory / 8, ..Self::default() }
     }
@@ -54,13 +55,13 @@ impl Sweep {
 }
 
 impl<F: File> Segment<F> {
-    /// A page of a run, checked, but not kept among those in memory: what comes next is another one.
+    /// A page of a run, checked, but not cached: the next one needed is another page.
     pub(crate) fn swept<'a>(&self, run: &Run, number: u32, sweep: &'a mut Sweep) -> Result<&'a [u8]> {
         sweep.on(self.checks.file());
         let (at, length) = run.place_of(number).ok_or_else(|| self.damaged("a page of it is missing"))?;
         if sweep.piece(at, length).is_none() {
             let read = self.file.read(at, CHUNK.max(length)).ok().filter(|bytes| bytes.len() >= length);
-            // What cannot be read may lie behind the page.
+            // The part that cannot be read may be after the page.
             sweep.ahead = (at, read.map_or_else(|| self.exactly(at, length), Ok)?);
         }
         let bytes = sweep.piece(at, length).unwrap_or_default();
@@ -68,7 +69,7 @@ impl<F: File> Segment<F> {
         content.ok_or_else(|| self.damaged(&format!("the page at byte {at} is not as it was written")))
     }
 
-    /// Collects the records that the index names for places from `from` on, to `to` at least.
+    /// Collects the records that the index refers to for places from `from` on, at least up to `to`.
     pub(crate) fn collect(&self, from: u64, to: u64, sweep: &mut Sweep) -> Result<()> {
         sweep.on(self.checks.file());
         let there = sweep.places.is_some_and(|(first, last)| first <= from && to <= last);
@@ -83,7 +84,7 @@ impl<F: File> Segment<F> {
             if bytes.len() > 2 * *most {
                 break;
             }
-            // What is not as it should be is left to who asks for it.
+            // Damage is reported when that record is asked for.
             let Some(record) = self.record_in(&mut window, at) else { continue };
             if bytes.try_reserve(record.len()).is_err() {
                 break;
@@ -94,7 +95,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// The offsets of as many records as fit in `most` bytes, in order, and the last place that they are for.
+    /// The offsets of as many records as fit into `most` bytes, in order, and the last place that they cover.
     fn offsets(&self, pages: u32, from: u64, to: u64, most: usize) -> Result<(Vec<u32>, u64)> {
         let Some(index) = &self.index else { return Ok((Vec::new(), to)) };
         let written = self.covered().saturating_sub(self.base_end());

@@ -1,7 +1,7 @@
 //! From an older format to the present one, in place: what the first write to each segment does.
 //!
-//! A segment of format 2 is sealed, and what follows it is in format 3. That is the store's own succession: it may be
-//! killed anywhere, others may be at work, and what was done already is not done again.
+//! A segment of format 2 is sealed, and its successor is in format 3. This is the store's own succession: it may be
+//! killed at any point, others may be at work, and finished parts are not done again.
 
 use crate::name::Node;
 use crate::record::Plan;
@@ -10,18 +10,18 @@ use crate::tree::{Access, TRIES, Tree, unstable};
 use kvfuse_core::Result;
 use kvfuse_transport::files::{Directory, File, FileError};
 
-/// What an upgrade did.
+/// The result of an upgrade.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Upgraded {
-    /// Segments that were in an older format.
+    /// The number of segments that were in an older format.
     pub segments: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
 }
 
 impl<D: Directory> FileStore<D> {
-    /// Moves all segments of the bucket that has the directory of this name on to the present format. `progress` is told
-    /// now and then which part is done, from 0 to 1.
+    /// Upgrades all segments of the bucket whose directory has this name to the present format. From time to time,
+    /// `progress` is called with the part that is done, from 0 to 1.
     ///
     /// ```
     /// use kvfuse_core::{Bucket, Store};
@@ -39,7 +39,7 @@ impl<D: Directory> FileStore<D> {
     /// ```
     ///
     /// # Errors
-    /// Of reading and writing. What was done until then stays, and doing it again does the rest.
+    /// Those of reading and writing. The segments upgraded until then stay so, and another call does the rest.
     pub fn upgrade(&self, directory: &str, progress: &mut dyn FnMut(f64)) -> Result<Upgraded> {
         let bucket = self.in_directory(directory)?;
         // A bucket that was never written to is left as it is.

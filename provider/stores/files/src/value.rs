@@ -23,7 +23,7 @@ fn sum(keys: &Keys, name: ValueName, bytes: &[u8]) -> u64 {
     keys.checks(b'v', Node::ROOT, name.id).sum(bytes)
 }
 
-/// Makes a new file, and its directory if that is missing.
+/// Creates a file, and its directory if that does not exist.
 pub fn create<D: Directory>(directory: &D, name: ValueName) -> Result<D::File> {
     let path = name.path();
     let opened = match directory.open(&path, Open::CreateNew) {
@@ -51,7 +51,7 @@ pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, conf
         .map_err(|error| fail(name, error))
 }
 
-/// Writes a value to a new file. What is left of it after an error is removed.
+/// Writes a value to a new file. After an error, the file is removed.
 pub fn write<D: Directory>(
     directory: &D,
     keys: &Keys,
@@ -87,7 +87,7 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, value: &FileValue) -> Resu
             format!("a value of {} bytes does not fit into memory; read it as a stream", value.size),
         )
     })?;
-    // A record may claim any size; memory is taken for what is there.
+    // A record may claim any size; memory is allocated for what is there.
     if file.size().map_err(|error| fail(value.name, error))? < value.size {
         return Err(gone(value.name, "is not as it was written"));
     }
@@ -112,11 +112,11 @@ pub fn read<D: Directory>(directory: &D, keys: &Keys, value: &FileValue) -> Resu
 
 /// Removes a file that no record names, if it is there.
 pub fn remove<D: Directory>(directory: &D, name: ValueName) {
-    // Should it fail, the file is litter until the segment is compacted.
+    // If this fails, the file remains until the segment is compacted.
     let _ = directory.unlink(&name.path());
 }
 
-/// The error for a value that a record names and that cannot be read.
+/// The error for a value that a record names but that cannot be read.
 pub fn gone(name: ValueName, how: &str) -> Error {
     Error::new(
         Kind::Damaged,

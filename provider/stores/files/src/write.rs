@@ -1,4 +1,4 @@
-//! Writing: append a record, read it back, act on what it did.
+//! Writing: append a record, read it back, act on its outcome.
 
 use crate::body::{self, Moving};
 use crate::encode::{Content, Encoder};
@@ -18,14 +18,14 @@ use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
 
-/// Bytes of operations that go into one record, but for a single operation: with what is around them, a frame takes the
-/// 4,096 bytes that a host appends in one call. More takes three calls and, in wasmtime, another thread.
+/// The most bytes of operations in one record, unless it has a single operation. The frame then has the 4,096 bytes
+/// that a host appends in one call. More takes three calls and, in wasmtime, another thread.
 const RECORD: usize = 4096 - OVERHEAD - 17;
 
-/// Records that are appended before they are read back.
+/// The number of records that are appended before they are read back.
 const GROUPS: usize = 16;
 
-/// A key as a caller has it, with what the tree needs of it.
+/// A key as the caller passes it, with what the tree needs.
 #[derive(Clone, Copy)]
 pub struct Name<'a> {
     pub text: &'a str,
@@ -53,7 +53,7 @@ impl<'a> Name<'a> {
         self.digest.is_some()
     }
 
-    /// The key for what only looks keys up: no file is meant.
+    /// The key for lookups only: it has no file.
     pub fn key(&self) -> Key<'_> {
         let file = ValueName { node: Node::ROOT, generation: 0, id: 0 };
         match self.digest {
@@ -104,19 +104,19 @@ impl Change<'_> {
         self.value().is_some_and(|value| value.len() > MAX_PIECE && value.len() <= blob)
     }
 
-    /// Whether what it does depends on what is there.
+    /// Whether its effect depends on the state of the key.
     fn asks(&self) -> bool {
         matches!(self, Self::Increment { .. } | Self::Swap { .. })
     }
 
-    /// Bytes that it takes in a record, about.
+    /// Approximately how many bytes it takes in a record.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
         name.id().len() + value + 23
     }
 }
 
-/// Where what is too large for the record of one change was put: its key and its value.
+/// The files of a change whose key or value is too large for its record.
 #[derive(Default)]
 struct Files {
     key: Option<ValueName>,
@@ -129,7 +129,7 @@ struct Files {
 /// Changes that go into one record.
 type Group<'a, 'b> = &'a [(Name<'b>, Change<'b>)];
 
-/// Puts a change into a record. `far` is what stands for the file of a key that is deleted: a delete keeps no key.
+/// Puts a change into a record. `far` stands for the file of a key that is deleted: a delete keeps no key.
 fn encode<'a>(
     record: &mut Encoder<'a>,
     name: &Name<'a>,
@@ -173,8 +173,8 @@ impl<D: Directory> Tree<D> {
         Err(Error::new(Kind::Unavailable, "other writers kept getting ahead; nothing was changed, try again"))
     }
 
-    /// Makes changes in order of their keys' hashes, as many in one record as go together, and as many records before
-    /// they are read back. `changes` has to be in that order; on an error, any of the changes may have been made.
+    /// Makes changes in order of their keys' hashes, with as many in one record, and as many records before they are
+    /// read back, as possible. `changes` must be in that order. On an error, any of the changes may have been made.
     pub fn write_sorted(&mut self, mut changes: &[(Name<'_>, Change<'_>)]) -> Result<()> {
         while let Some((first, _)) = changes.first() {
             let node = self.seek(first.hash, Access::Write)?.unwrap_or(Node::ROOT);
@@ -196,7 +196,7 @@ impl<D: Directory> Tree<D> {
                 changes = later;
             }
             let outcomes = self.write_to(node, &groups)?;
-            // Should the node be sealed at this moment, they go one by one.
+            // If the node is sealed at this moment, they are made one by one.
             for (group, _) in groups.iter().zip(outcomes).filter(|(_, outcome)| outcome.is_none()) {
                 group.iter().try_for_each(|(name, change)| self.change(*name, *change).map(drop))?;
             }
@@ -204,9 +204,9 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Appends a record with each group of changes to a node's segment, and reads them back. Gives what the last change
-    /// of each group did; `None` for a group that did not take part, because it came after a seal or the host tore it:
-    /// then nothing of it was changed, for good.
+    /// Appends a record with each group of changes to a node's segment, and reads them back. Returns what the last
+    /// change of each group did; `None` for a group that did not take part, because it came after a seal or the host
+    /// tore it: then nothing of it was changed, for good.
     fn write_to(&mut self, node: Node, groups: &[Group<'_, '_>]) -> Result<Vec<Option<Outcome>>> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(vec![None; groups.len()]) };
         if !segment.writable {
@@ -217,12 +217,12 @@ impl<D: Directory> Tree<D> {
         }
         let generation = segment.generation;
         if segment.old.is_some() || segment.ended || segment.poisoned {
-            // Nothing more is written there: what follows it is made first.
+            // Nothing more is written there: its successor is made first.
             self.renew(node)?;
             return Ok(vec![None; groups.len()]);
         }
         if !self.begun {
-            // Whoever made the first segment may not have got so far.
+            // The instance that made the first segment may have died before this.
             segment.sync()?;
             self.sync_directory()?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
@@ -236,7 +236,7 @@ impl<D: Directory> Tree<D> {
             Err(error) => Appended { result: Err(error), ..Appended::nothing(groups) },
         };
         if !matches!(&result, Err(error) if error.kind() == Kind::OutcomeUnknown) {
-            // Of records that did not happen, nothing names the files.
+            // Nothing names the files of records that did not happen.
             let owners = groups.iter().zip(&outcomes).flat_map(|(group, outcome)| group.iter().map(move |_| outcome));
             for (files, _) in files.iter().zip(owners).filter(|(_, outcome)| outcome.is_none()) {
                 files.key.iter().for_each(|name| value::remove(&self.directory, *name));
@@ -294,7 +294,7 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// Does what [`write_to`](Self::write_to) gives. `files` are those of each change, or none at all.
+    /// The append and the read of [`write_to`](Self::write_to). `files` are those of each change, or empty.
     fn append(&mut self, node: Node, groups: &[Group<'_, '_>], files: &[Files]) -> Result<Appended> {
         let mut files = files.iter();
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(Appended::nothing(groups)) };
@@ -334,16 +334,16 @@ impl<D: Directory> Tree<D> {
         if let (Err(error), true) = (result, config.has(Flaw::ErrorBelieved)) {
             return Err(segment.failed(error));
         }
-        // Whatever the host said: what counts is what is in the file.
+        // Whatever the host returned, only the content of the file counts.
         segment.read_back(&self.keys, &mut sent).map_err(|error| unknown(&error))?;
         let broken = segment.hole.map(|hole| segment.broken(hole));
         let result = result.map_err(|error| segment.failed(error));
         let mut outcomes: Vec<_> = sent.into_iter().map(|sent| sent.outcome).collect();
-        // Where an index came in between, what had been looked up was forgotten again.
+        // If an index was written in between, what had been looked up was forgotten again.
         for (group, outcome) in groups.iter().zip(&mut outcomes) {
             if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
                 let settled = segment.warm(name, *version).map_err(|error| unknown(&error))?;
-                let lost = || unknown(&segment.damaged("what was written to it cannot be found again"));
+                let lost = || unknown(&segment.damaged("a record that was written to it cannot be found again"));
                 *outcome = Some(settled.ok_or_else(lost)?);
             }
         }
@@ -359,8 +359,8 @@ impl<D: Directory> Tree<D> {
         Ok(Appended { outcomes, result })
     }
 
-    /// Seals a segment that has grown past its limit, and goes on to what follows it; or gives it an index. The change that
-    /// led here is done already, so what fails here is left to the next one.
+    /// Seals a segment that has grown past its limit, and goes on to its successor; or writes an index. The change that
+    /// led here is already done, so a failure here is left to the next one.
     fn maintain(&mut self, node: Node) {
         let open = self.segments.len();
         let Some(segment) = self.segments.get_mut(&node) else { return };
@@ -371,7 +371,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Seals a segment, if that is due, and goes on to what follows it.
+    /// Seals a segment, if that is due, and goes on to its successor.
     pub fn renew(&mut self, node: Node) -> Result<()> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
         if segment.sealed().is_none() {
@@ -383,11 +383,11 @@ impl<D: Directory> Tree<D> {
     }
 }
 
-/// What became of records that were appended.
+/// The outcomes of appended records.
 struct Appended {
-    /// What the last change of each did; `None` if it did not take part.
+    /// The outcome of the last change of each; `None` if the record does not count.
     outcomes: Vec<Option<Outcome>>,
-    /// Why some did not take part, if an error says so.
+    /// Why some do not count, if an error explains it.
     result: Result<()>,
 }
 

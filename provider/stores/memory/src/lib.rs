@@ -1,6 +1,6 @@
 //! The store behind the bucket `:memory:`: maps that live as long as the instance.
 //!
-//! Every key keeps the number that it got when it was added, and listings are ordered by that number. So a cursor stays
+//! Every key has a number, assigned when it was added, and listings are ordered by that number. So a cursor stays
 //! valid while keys are added and deleted, and the cost of a page is proportional to its size.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 

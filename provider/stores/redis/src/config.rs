@@ -21,7 +21,7 @@ pub struct Config {
     pub time_limit: Duration,
 }
 
-/// How the keys of a bucket map to Redis keys. Each layout is that of some other implementation of the interface.
+/// How the keys of a bucket map to Redis keys. Other implementations of the interface use the same layouts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A string under `{prefix}{bucket}:{key}`, as in wasmCloud's host.

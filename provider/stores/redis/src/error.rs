@@ -136,7 +136,7 @@ fn not_a_counter() -> Error {
     }
 }
 
-/// A reply that the command does not have.
+/// The error for a reply that is not one to the command.
 pub fn unexpected(command: &str) -> Error {
     Error::new(Kind::Other, format!("unexpected reply to {command}"))
 }

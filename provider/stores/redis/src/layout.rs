@@ -53,7 +53,7 @@ impl Space {
     /// not UTF-8.
     pub fn key_of(&self, mut name: Vec<u8>) -> Option<String> {
         if !self.is_hash() {
-            // In place: the name may be as long as the server likes.
+            // In place: the server decides how long the name is.
             name.strip_prefix(self.base.as_slice())?;
             name.drain(..self.base.len());
         }

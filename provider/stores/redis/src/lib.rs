@@ -13,8 +13,8 @@
 //! | `swaps` | snapshots and compare-and-swap |
 //! | `listing` | pages of keys |
 //! | `runs` | which keys a listing has returned |
-//! | `lifetimes` | keys that end by themselves |
-//! | `watch` | what changes |
+//! | `lifetimes` | keys that expire |
+//! | `watch` | the changes of a bucket |
 //!
 //! `docs/redis.md` says what is guaranteed, how many round trips each operation takes, and what Redis does not offer.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]

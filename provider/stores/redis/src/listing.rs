@@ -1,4 +1,4 @@
-//! Listings, by `SCAN` and `HSCAN`. [`Runs`](crate::runs) sees to it that no key is returned twice.
+//! Listings, by `SCAN` and `HSCAN`. [`Runs`](crate::runs) ensures that no key is returned twice.
 //!
 //! A position in a scan is only meaningful to the server process that issued it: another process hashes keys
 //! differently. So a cursor also says which process it belongs to, and after a restart the scan starts over. The keys

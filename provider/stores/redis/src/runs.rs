@@ -8,13 +8,13 @@ use siphasher::sip128::SipHasher13;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 
-/// Listings in progress that an instance remembers.
+/// The number of listings in progress that an instance remembers.
 const RUNS: usize = 8;
-/// Keys that it remembers, of all listings together: what a table of 4 Mi places holds, which is filled to 7/8. It takes
-/// 17 bytes a place, so at most 68 MiB, and half as much again while a table grows. A listing that needs more takes it
+/// The number of keys that it remembers, of all listings together: a table of 4 Mi places, filled to 7/8. It takes 17
+/// bytes per place, so at most 68 MiB, and half as much again while a table grows. A listing that needs more takes it
 /// from the oldest ones; in a bucket with more keys, later ones may be returned twice.
 const REMEMBERED: usize = (4 << 20) / 8 * 7;
-/// Keys that a table has room for at first: a full page and more.
+/// The number of keys that a table has room for at first: more than a full page.
 const FIRST: usize = (4 << 10) / 8 * 7;
 
 /// The listings in progress, oldest first.

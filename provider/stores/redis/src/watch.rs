@@ -1,11 +1,11 @@
 //! Watching, by client-side caching: `CLIENT TRACKING` in broadcast mode (Redis 6 and newer).
 //!
-//! The server names every key that begins with the bucket's base and was changed, deleted, expired or evicted; the value is
-//! then asked for. It keeps no log: what changes while there is no connection is not named afterwards. So after a connection
-//! was lost, everything that is there is delivered, and it is said that deletions may be missing.
+//! The server names every key that begins with the bucket's base and was changed, deleted, expired or evicted; the
+//! watch then reads the value. Redis keeps no log: keys that change while there is no connection are not named later.
+//! So after a lost connection, all keys are delivered, and the watch reports that deletions may be missing.
 //!
-//! Keyspace notifications were the other way. They lose as much, have to be enabled in the server's configuration, and
-//! come once for each command rather than once for each key.
+//! The alternative, keyspace notifications, loses as much, has to be enabled in the server's configuration, and sends
+//! one message for each command instead of one for each key.
 
 use crate::client::Client;
 use crate::error::{self, Failure};
@@ -20,22 +20,22 @@ use kvfuse_transport::sockets::Network;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// How long nothing may be heard before the server is asked whether it is there.
+/// How long the server may be silent before it is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(10);
 
 const LOST: &str = "the connection to Redis was lost, and Redis keeps no log: deletions in between may be missing";
-const FLUSHED: &str = "the Redis database was emptied: which keys were deleted is not known";
+const FLUSHED: &str = "the Redis database was emptied, so it is not known which keys were deleted";
 
 pub struct RedisWatch<N: Network, C> {
     bucket: RedisBucket<N, C>,
     prefix: String,
-    /// `None` once it was lost.
+    /// `None` once the connection was lost.
     link: Option<Link<N::Connection>>,
     /// When something was heard last.
     heard: Moment,
-    /// Keys that changed and were not asked for yet.
+    /// Keys that changed and whose values were not read yet.
     changed: VecDeque<String>,
-    /// How many of them are asked for at once.
+    /// How many of them are read at once.
     at_once: usize,
     everything: Option<Everything>,
     missed: Option<String>,
@@ -45,8 +45,8 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
     pub fn new(bucket: RedisBucket<N, C>, prefix: &str, from: From<'_>) -> Result<Self> {
         if bucket.is_hash() {
             return Err(Error::unsupported(
-                "in the layout `hash` Redis tells that a bucket changed, and not which keys; watch buckets in the layout \
-                 `prefix`",
+                "in the layout `hash` Redis reports only that a bucket changed, not which keys; watch buckets in the \
+                 layout `prefix`",
             ));
         }
         let everything = match from {
@@ -54,8 +54,8 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
             From::Beginning => Some(Everything::default()),
             From::Position(_) => {
                 return Err(Error::unsupported(
-                    "Redis keeps no log of changes, so there is no position to go on from; watch from now on, or from the \
-                     beginning",
+                    "Redis keeps no log of changes, so there is no position to continue from; watch from now on, or \
+                     from the beginning",
                 ));
             }
         };
@@ -71,7 +71,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
         &self.bucket.client
     }
 
-    /// A connection on which the server names what changes.
+    /// A connection on which the server names the keys that change.
     fn connect(&mut self) -> Result<Link<N::Connection>> {
         let deadline = self.client().deadline();
         let base = self.bucket.space.base();
@@ -81,11 +81,11 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
         }
         let request = Request::of(&tracking);
         let link = self.client().link(deadline, |link| {
-            // Whether this server knows the protocol in which it can name keys unasked.
+            // Whether this server supports the protocol in which it can send messages unasked.
             let hello = link.ask(&Request::of(&[b"HELLO", b"3"]), deadline)?;
             if !matches!(hello.first(), Some(Reply::Array(_))) {
                 return Err(Failure::Refused(Error::unsupported(
-                    "this server cannot tell what changes: watching takes Redis 6 or newer, or Valkey",
+                    "this server cannot report changes: watching needs Redis 6 or newer, or Valkey",
                 )));
             }
             link.listen(&request, deadline)
@@ -94,7 +94,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
         Ok(link)
     }
 
-    /// Takes what has arrived until the deadline, waiting for something.
+    /// Waits until the deadline for a message, and takes what has arrived.
     fn listen(&mut self, deadline: Moment) -> Result<(), Failure> {
         let now = self.client().clock.now();
         let silent = now.since(self.heard) >= SILENCE;
@@ -157,15 +157,15 @@ impl<N: Network + 'static, C: Clock + 'static> Watch for RedisWatch<N, C> {
             self.link = Some(self.connect()?);
             self.missed = Some(LOST.to_string());
             self.everything = Some(Everything::default());
-            // All of them are delivered anyway.
+            // All keys are delivered anyway.
             self.changed.clear();
         }
-        // What has changed meanwhile is named after it was looked at, so nothing old comes after something new.
+        // A key that changes meanwhile is named again after it was read, so no old value comes after a new one.
         if let Some(everything) = &mut self.everything {
             match everything.next(&self.bucket, &self.prefix) {
                 Ok(Some(changes)) => return Ok(Changes { changes, position: None, missed: self.missed.take() }),
                 Ok(None) => self.everything = None,
-                // The listing does not go on in a server that was started anew.
+                // The listing cannot continue after a restart of the server.
                 Err(error) if error.kind() == Kind::InvalidArgument => {
                     self.everything = Some(Everything::default());
                     return Err(Error::new(Kind::Unavailable, error.message()));
@@ -205,10 +205,10 @@ impl<C: kvfuse_transport::sockets::Connection> Link<C> {
                 match reply {
                     Reply::Error(line) => {
                         return Err(Failure::Refused(
-                            error::from_reply(&line).within("watching takes CLIENT TRACKING"),
+                            error::from_reply(&line).within("watching needs CLIENT TRACKING"),
                         ));
                     }
-                    // What it names already was changed before the watch began.
+                    // The keys that it names here were changed before the watch began.
                     Reply::Array(_) => {}
                     _ => return Ok(()),
                 }
@@ -220,7 +220,7 @@ impl<C: kvfuse_transport::sockets::Connection> Link<C> {
         self.connection.write(request.bytes(), deadline).map_err(|failed| Failure::not_done(failed.fault))
     }
 
-    /// Waits for bytes, and gives the messages that are complete.
+    /// Waits for bytes, and returns the messages that are complete.
     fn hear(&mut self, deadline: Moment) -> Result<Vec<Reply>, Fault> {
         let bytes = self.connection.read(deadline)?;
         if bytes.is_empty() {

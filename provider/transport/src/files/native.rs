@@ -28,9 +28,9 @@ impl Native {
     /// ```
     ///
     /// # Errors
-    /// Those of listing it, for example if it is not a directory.
+    /// Those of listing the directory, for example that it is not one.
     pub fn open(path: &Path) -> std::io::Result<Self> {
-        // Listed once, to tell a directory without read permission from an empty one.
+        // Listed once, to distinguish a directory without read permission from an empty one.
         std::fs::read_dir(path)?;
         Ok(Self(path.to_path_buf()))
     }

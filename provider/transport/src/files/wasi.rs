@@ -42,7 +42,7 @@ pub fn granted(settings: &Settings) -> kvfuse_core::Result<WasiDirectory> {
         Error::new(
             Kind::Unavailable,
             format!(
-                "{}: cannot open the directory {rest} in the granted directory {name} ({error}); it has to be made first",
+                "{}: cannot open the directory {rest} in the granted directory {name} ({error}); create it first",
                 grant::VARIABLE
             ),
         )

@@ -18,7 +18,8 @@ use wasip2::io::streams::{InputStream, StreamError};
 /// The most bytes of a response to read at once.
 const PIECE: u64 = 64 << 10;
 
-/// How long the host may let nothing arrive of a body that is read as it comes. Who reads it has limits of its own.
+/// How long the host may wait for the next bytes of a body that is read as it arrives. The reader has limits of its
+/// own.
 const PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// The HTTP client of the host, which also does TLS.
@@ -147,7 +148,8 @@ fn unreadable() -> Fault {
     Fault::new(Cause::Other, "the answer's body cannot be read")
 }
 
-/// A body on its way. Fields are dropped in this order, as the interface requires: child resources before their parents.
+/// A body on its way. Fields are dropped in this order, as the interface requires: child resources before their
+/// parents.
 struct Arriving {
     ready: Pollable,
     stream: InputStream,

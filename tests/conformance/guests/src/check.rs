@@ -15,8 +15,8 @@ pub fn ok<T>(what: &str, result: Result<T, String>) -> Result<T, Failure> {
     result.map_err(|error| Failure::Failed(format!("{what} gave the error: {error}")))
 }
 
-/// The error of an operation that an implementation need not have. It counts as not supported only if it says so: any
-/// other error is a failure.
+/// The error of an operation that an implementation need not support. It counts as not supported only if its text says
+/// so: any other error is a failure.
 pub fn not_supported(what: &str, error: String) -> Failure {
     let text = error.to_lowercase();
     if ["not support", "unsupported", "not implement", "unimplemented"].iter().any(|words| text.contains(words)) {

@@ -24,7 +24,7 @@ impl State {
         self.version = None;
     }
 
-    /// What becomes of the state; `None` if what was told cannot be so.
+    /// The next state; `None` if the answer is impossible.
     fn step(&self, ask: &Ask, tell: Option<&Tell>) -> Option<Self> {
         let mut next = self.clone();
         let right = match (ask, tell) {
@@ -83,8 +83,8 @@ impl State {
     }
 }
 
-/// A counter as the interface describes it: decimal digits without a leading zero, with a minus if it is below zero, of 64
-/// bits. Not the store's own code, which this checks.
+/// A counter as the interface describes it: decimal digits without a leading zero, with a minus if it is below zero, of
+/// 64 bits. Not the store's own code, which this checks.
 fn counter(bytes: &[u8]) -> Option<i64> {
     let (sign, digits) = match bytes {
         [b'-', digits @ ..] => (-1, digits),
@@ -103,8 +103,8 @@ fn counter(bytes: &[u8]) -> Option<i64> {
 /// States after which the search for an order is given up.
 const UNDECIDED: usize = 1 << 20;
 
-/// Whether an order of the events explains what was told, and passes through a state with the value `through`, if one is
-/// asked for. `None` if the search was given up.
+/// Whether some order of the events explains the answers, and passes through a state with the value `through`, if one
+/// is given. `None` if the search was given up.
 pub fn linearizable(events: &[&Event], start: &State, through: Option<Option<&Vec<u8>>>) -> Option<bool> {
     let words = events.len().div_ceil(64);
     let passes = |state: &State| through.is_none_or(|value| value == state.value.as_ref());

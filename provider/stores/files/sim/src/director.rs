@@ -1,4 +1,4 @@
-//! Who decides what becomes of each file operation.
+//! Decides the outcome of each file operation.
 
 use kvfuse_transport::files::FileError;
 
@@ -19,23 +19,23 @@ pub enum Call {
     SyncDirectory,
 }
 
-/// What becomes of an operation.
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Go,
     Fail(FileError),
     /// An append or write leaves its first bytes, then fails.
     Tear(usize, FileError),
-    /// A read gives so many bytes at most, and one at least.
+    /// A read returns at most this many bytes, and at least one.
     Short(usize),
     /// A sync fails, and what it was to make last is dropped: readers see it until the power is cut, and no later sync
     /// makes it last.
     Drop(FileError),
-    /// The host cuts an append after so many bytes, and puts the rest down later.
+    /// The host cuts an append after this many bytes, and writes the rest later.
     Cut(usize),
     /// The instance is killed before it.
     Kill,
-    /// The instance is killed in the middle of an append or write, after so many bytes.
+    /// The instance is killed in the middle of an append or write, after this many bytes.
     KillAfter(usize),
 }
 

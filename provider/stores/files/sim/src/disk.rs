@@ -1,8 +1,9 @@
-//! A disk in memory, shared by all instances, which see it through [`SimDirectory`] and [`SimFile`](crate::open::SimFile).
+//! A disk in memory, shared by all instances, which see it through [`SimDirectory`] and
+//! [`SimFile`](crate::open::SimFile).
 //!
-//! Files are append-only or written once, so what a power cut may leave of one is a prefix of what was not synced, with
-//! or without zeros behind it, or any of its pages with zeros in place of the others; of a directory's changes since its
-//! last sync, a prefix in their order. What a failed sync dropped is lost, though readers see it until the power is cut.
+//! Files are append-only or written once. So a power cut may leave a prefix of what was not synced, with or without
+//! zeros after it, or any of its pages with zeros in place of the others; and of a directory's changes since its last
+//! sync, a prefix in their order. What a failed sync dropped is lost, although readers see it until the power is cut.
 
 use crate::data::{Choose, Data};
 use crate::director::Director;
@@ -165,8 +166,8 @@ impl Disk {
         }
     }
 
-    /// Cuts the power: what was not synced is lost, as `choose(n)`, which gives a number up to `n`, decides. Open files
-    /// of living instances mean nothing any more.
+    /// Cuts the power: `choose(n)`, which returns a number up to `n`, decides what is lost of what was not synced. Open
+    /// files of living instances are invalid afterwards.
     pub fn power_cut(&self, choose: &mut Choose<'_>) {
         self.cut(Data::power_cut, choose);
     }
@@ -176,7 +177,7 @@ impl Disk {
         self.cut(Data::power_cut_by_pages, choose);
     }
 
-    /// From here on nobody is told of the syncs that have failed so far.
+    /// From here on the syncs that have failed so far are not reported to anyone.
     pub fn forget_failures(&self) {
         for node in self.0.borrow_mut().iter_mut() {
             match node {

@@ -1,7 +1,7 @@
-//! Directories that this store did not write: damaged, or made by someone who means harm and can read the anchor.
+//! Directories that this store did not write: damaged, or made by an attacker who can read the anchor.
 //!
-//! An input is a program of changes to a directory, which a store then works in. Whatever it is, no operation panics or
-//! goes on without end, and unless checksums were forged, no value comes back that was never written to its key.
+//! An input is a program of changes to a directory, which a store then works in. Whatever the input, no operation
+//! panics or runs forever, and unless checksums were forged, no value is returned that was never written to its key.
 
 use crate::director::{Call, Director, Verdict};
 use crate::disk::Disk;

@@ -125,7 +125,7 @@ pub fn format(buckets: &Buckets) -> String {
 }
 
 fn encode(bytes: &[u8]) -> String {
-    // What repeats itself is said once.
+    // Repetitions are written once.
     let repeats = |unit: &usize| bytes.len() >= 8 * unit && bytes.get(*unit..) == bytes.get(..bytes.len() - unit);
     match (1..64).find(repeats).filter(|_| bytes.len() >= 100) {
         Some(unit) => {

@@ -1,10 +1,10 @@
-//! What instances asked and were told, and whether one order of single steps explains it.
+//! The calls of instances and their answers, and whether one order of single steps explains them.
 
 use crate::check::{State, linearizable};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What was asked of one key.
+/// A call about one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     Get,
@@ -17,7 +17,7 @@ pub enum Ask {
     Swap(Option<u64>, Vec<u8>),
 }
 
-/// What was told.
+/// The answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tell {
     Done,
@@ -35,8 +35,8 @@ pub struct Event {
     pub key: String,
     pub ask: Ask,
     pub asked: u64,
-    /// When and what was told; `None` if the instance died, or was told that the outcome is unknown: it may or may not
-    /// have happened.
+    /// The answer and its time; `None` if the instance died, or the answer was that the outcome is unknown: the
+    /// operation may or may not have happened.
     pub told: Option<(u64, Tell)>,
 }
 
@@ -74,7 +74,7 @@ impl History {
         self.initial.contains_key(key) || self.events.iter().any(|event| event.key == key)
     }
 
-    /// Gives the number of keys for which the search for an order was given up.
+    /// Returns the number of keys for which the search for an order was given up.
     ///
     /// # Errors
     /// The part of the history for one key, if no order explains it.

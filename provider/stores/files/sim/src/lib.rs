@@ -4,15 +4,15 @@
 //! |---|---|
 //! | [`disk`], `data` | a disk in memory, and what a power cut leaves of it |
 //! | [`open`] | its files as an instance has them open, with WASI's semantics |
-//! | [`director`] | who decides which operation fails, and where an instance dies |
-//! | [`plain`] | one instance, nothing going wrong |
-//! | [`lockstep`] | several instances, by turns |
+//! | [`director`] | decides which operation fails, and where an instance dies |
+//! | [`plain`] | one instance, without faults |
+//! | [`lockstep`] | several instances that take turns |
 //! | [`world`] | many instances, interleaved at every file operation by a seed |
 //! | [`shared`] | what its instances share, and what goes wrong |
 //! | [`steps`] | one instance's operations, for what happens at each call of each |
 //! | [`work`] | what they do |
 //! | [`fuzz`] | directories that this store did not write |
-//! | [`history`], `check` | whether what they were told can be |
+//! | [`history`], `check` | whether the answers they got are possible |
 //! | [`golden`] | directories that each format version wrote |
 
 mod check;

@@ -1,4 +1,4 @@
-//! Instances that go on by turns, a file operation each: what is begun together stays together.
+//! Instances that take turns, one file operation each, so that those that start together stay together.
 
 use crate::director::{Call, Director, Verdict};
 use crate::disk::Disk;

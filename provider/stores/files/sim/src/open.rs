@@ -10,7 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Which failed syncs of which files and directories an instance was told of. As on Linux, a failure is told once: by the
+/// The failed syncs of files and directories that an instance has seen. As on Linux, a failure is reported once: by the
 /// next sync of one who had nothing to do with it, and not again.
 type Told = Rc<RefCell<HashMap<Index, u64>>>;
 

@@ -231,7 +231,7 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
                 eprintln!("      after {path} {}", bytes.len());
             }
         }
-        // Somebody was told of what failed.
+        // The failure was reported to some instance.
         disk.forget_failures();
         let store = FileStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
         let mut shared = shared.borrow_mut();

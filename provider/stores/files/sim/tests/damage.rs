@@ -1,10 +1,10 @@
-//! Every damage to a small store: each bit of each file flipped, each file removed, emptied of all but zeros, cut at each
-//! length, swapped with each other. What was acknowledged is read as it was or is an error that names a file; it is never
-//! told as "no such key", and no key has another's value or one that it never had.
+//! Every damage to a small store: each bit of each file flipped, each file removed, emptied of all but zeros, cut at
+//! each length, swapped with each other. What was acknowledged is read as it was or is an error that names a file; it
+//! is never told as "no such key", and no key has another's value or one that it never had.
 //!
-//! One thing cannot be told from what is allowed: a file cut behind what it began with looks as it did at an earlier moment,
-//! or as if its last writer had died. Then every key has what it had at that moment. What a file begins with is what was
-//! synced before anything referred to it.
+//! One thing cannot be told from what is allowed: a file cut behind what it began with looks as it did at an earlier
+//! moment, or as if its last writer had died. Then every key has what it had at that moment. What a file begins with is
+//! what was synced before anything referred to it.
 
 use kvfuse_core::{Error, Kind};
 use kvfuse_files::Config;
@@ -128,7 +128,7 @@ impl Written {
 /// What a damaged store did that it must not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Wrong {
-    /// A key that is there was told not to be.
+    /// A key that exists was reported as missing.
     Missing,
     /// A value that the key had before.
     Older,
@@ -147,7 +147,7 @@ enum Wrong {
 #[derive(Default)]
 struct Report {
     tried: usize,
-    /// Damage that was told by an error.
+    /// Damage that was reported by an error.
     told: usize,
     /// Files cut behind what they began with, that are an older state: at the end of a record, and within one.
     older: [usize; 2],

@@ -268,7 +268,7 @@ fn a_position_of_another_bucket_is_refused() {
     let refused = |bucket: &dyn Bucket, position: &str| {
         let error = bucket.watch("", From::Position(position)).err().unwrap();
         assert_eq!(error.kind(), Kind::InvalidArgument);
-        assert!(error.message().contains("not of a watch of this bucket"), "{error}");
+        assert!(error.message().contains("not from a watch of this bucket"), "{error}");
     };
     refused(&*other, &position);
     other.set("k", b"").unwrap();

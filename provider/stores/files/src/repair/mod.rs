@@ -1,8 +1,8 @@
-//! From a damaged directory to a sound one: copies what can be read, and tells what cannot.
+//! From a damaged directory to a sound one: copies what can be read, and reports what cannot.
 //!
-//! Nothing in the damaged directory changes. Where the store's own reading refuses, all of a segment's file is gone
-//! through: every page and every record that is as it was written counts. A key that was last written before a record that
-//! is damaged may have changed in it. It is copied, and listed as uncertain.
+//! Nothing in the damaged directory changes. If the store itself refuses to read a segment, its whole file is scanned,
+//! and every undamaged page and record counts. A key that was last written before a damaged record may have been
+//! changed by that. It is copied, and listed as uncertain.
 //!
 //! | file | |
 //! |---|---|
@@ -33,33 +33,33 @@ use std::ops::RangeInclusive;
 use std::rc::Rc;
 use walk::{Read, Take, Walk};
 
-/// Pairs that are written together, and bytes of them.
+/// How many pairs, and how many bytes of them, are written together.
 const BATCH: (usize, usize) = (1000, 1 << 20);
 /// Bytes of one read of a value that is copied as a stream.
 const CHUNK: usize = 1 << 20;
 
-/// What became of a bucket.
+/// The result for one bucket.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Repaired {
     /// Keys that were copied, the uncertain ones included.
     pub keys: u64,
     /// Bytes of their values.
     pub bytes: u64,
-    /// Keys that were copied and may have changed since, or been deleted: a record that may have done so is damaged.
+    /// Keys that were copied but may have been changed or deleted later, by a record that is damaged.
     pub uncertain: Vec<String>,
     /// Keys whose value cannot be read, with what is damaged.
     pub lost: Vec<(String, String)>,
-    /// Keys that are known to be there, and whose names cannot be read.
+    /// The number of keys that are known to exist but whose names cannot be read.
     pub nameless: u64,
-    /// Parts of the key space of which nothing older than the records behind their base can be read. Keys are spread
-    /// evenly over it by a keyed hash, from 0 to 1.
+    /// Parts of the key space of which only the records after the base can be read. Keys are spread evenly over the key
+    /// space, from 0 to 1, by a keyed hash.
     pub parts: Vec<(f64, f64)>,
-    /// What is damaged, one line each.
+    /// The damage, one line each.
     pub damage: Vec<String>,
 }
 
 impl Repaired {
-    /// Whether everything was copied, and nothing is in doubt.
+    /// Whether everything was copied, and nothing is uncertain.
     pub fn is_whole(&self) -> bool {
         self.damage.is_empty()
             && self.uncertain.is_empty()
@@ -69,8 +69,8 @@ impl Repaired {
     }
 }
 
-/// Copies what can be read of the bucket that has this directory to the same directory of another store. `progress` is
-/// told now and then how many keys were copied.
+/// Copies what can be read of the bucket in this directory to the directory of the same name in another store. From
+/// time to time, `progress` is called with the number of keys copied.
 ///
 /// ```
 /// use kvfuse_core::{Bucket, Store};
@@ -93,7 +93,7 @@ impl Repaired {
 /// ```
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for another format, those of reading but for damage, and those of writing.
+/// [`Kind::Unsupported`] for another format, those of reading except damage, and those of writing.
 pub fn bucket<S: Directory, T: Directory>(
     from: &Rc<S>,
     directory: &str,
@@ -101,7 +101,7 @@ pub fn bucket<S: Directory, T: Directory>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Repaired> {
     let bucket = to.in_directory(directory)?;
-    // Also one of which nothing can be read is there again.
+    // The bucket is created even if nothing of it can be read.
     bucket.writing(|tree| tree.seek(0, Access::Write).map(drop))?;
     let mut copy = Copy { bucket, report: Repaired::default(), batch: Vec::new(), batched: 0, progress };
     let mut missed = Vec::new();
@@ -109,7 +109,7 @@ pub fn bucket<S: Directory, T: Directory>(
     copy.flush()?;
     copy.bucket.writing(|tree| sync(&tree.directory))?;
     let mut report = copy.report;
-    // Of single value files the lines came first.
+    // The lines about single value files came first.
     report.damage.splice(0..0, damage);
     report.parts.extend(missed.iter().map(part));
     report.uncertain.sort();
@@ -155,7 +155,7 @@ fn read<S: Directory>(
     Ok(walk.damage)
 }
 
-/// Makes everything in a bucket's directory last through a power cut.
+/// Makes everything in a bucket's directory survive a power cut.
 fn sync<D: Directory>(directory: &D) -> Result<()> {
     let fail = |error| failed("the bucket's directory", error);
     let mut names = Vec::new();
@@ -182,7 +182,7 @@ struct Copy<'a, T: Directory> {
     progress: &'a mut dyn FnMut(u64),
 }
 
-/// A value as it can be copied.
+/// A value in the form in which it can be copied.
 enum Value<F> {
     Bytes(Vec<u8>),
     /// One that came as a stream, and its size.
@@ -215,7 +215,7 @@ impl<T: Directory> Copy<'_, T> {
         Ok(())
     }
 
-    /// The text of a key; `None` if its file is damaged, which is told.
+    /// The text of a key; `None` if its file is damaged, which is reported.
     fn key<S: Directory>(&mut self, tree: &Tree<S>, item: &Item) -> Result<Option<String>> {
         let told = match tree.key_text(item) {
             Ok(Some(key)) if key.len() <= MAX_KEY => return Ok(Some(key)),
@@ -263,7 +263,7 @@ impl<T: Directory> Copy<'_, T> {
         Ok(())
     }
 
-    /// Copies a value that came as a stream: no check of its content is kept, so none is made.
+    /// Copies a value that came as a stream. Its content has no check, so it is not verified.
     fn stream<F: File>(&mut self, key: &str, from: &F, size: u64) -> Result<()> {
         let fail = |error| failed("the file of a value", error);
         let moving = self.bucket.writing(|tree| {

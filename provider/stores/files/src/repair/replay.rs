@@ -1,7 +1,7 @@
 //! A damaged segment's pairs, as far as they can be read: from all of its file, record by record.
 //!
-//! The store itself refuses what a damaged record may have changed. Here it is kept, and noted as uncertain. An index that
-//! was written behind the damage tells exactly what changed until then.
+//! The store itself refuses keys that a damaged record may have changed. Here they are kept, and marked as uncertain.
+//! An index that was written after the damage shows exactly what had changed by then.
 
 use super::scan::{Event, scan};
 use super::state::State;
@@ -22,7 +22,7 @@ pub struct Replayed {
     pub state: State,
     /// Places whose pairs in the base cannot be read.
     pub lost: Vec<RangeInclusive<u64>>,
-    /// Keys that an index says are there, and that were read nowhere.
+    /// The number of keys that an index refers to but that were found nowhere.
     pub nameless: u64,
     /// Whether a base or pages of one were found.
     pub begun: bool,
@@ -76,7 +76,7 @@ struct Replay<'a, F> {
     out: Replayed,
     /// The lowest bits of the version at the end of each record.
     positions: BTreeMap<u32, u32>,
-    /// Whether a power cut took something: no write behind that counts.
+    /// Whether a power cut took something: no write after that counts.
     ended: bool,
     /// Whether the version is not known since a hole.
     adrift: bool,
@@ -104,7 +104,7 @@ impl<'a, F: File> Replay<'a, F> {
             Some((_, base, _)) => self.out.state.next = base.next,
             None => {
                 self.say("its base's record cannot be read; the pages were found without it");
-                // The first writer behind it tells the version, in its lowest bits.
+                // The first writer after it recorded the lowest bits of the version.
                 self.adrift = true;
             }
         }
@@ -125,7 +125,7 @@ impl<'a, F: File> Replay<'a, F> {
         Pages { run: run.id, count: run.pages(), at: (0..run.pages()).filter_map(page).collect() }
     }
 
-    /// The pages before the first record that stands behind a base, and where that is.
+    /// The pages before the first record that stands after a base, and where that is.
     fn pages_alone(&self, events: &[Event<'a>]) -> (usize, Option<Pages<'a>>) {
         let behind = |event: &Event<'_>| {
             matches!(
@@ -155,7 +155,7 @@ impl<'a, F: File> Replay<'a, F> {
                 at += usize::from(length);
             }
         }
-        // Others may have begun the same base; of those that fit, the longest has all there is.
+        // Others may have begun the same base; of those that fit, the longest is complete.
         let best =
             runs.into_iter()
                 .filter_map(|(run, at)| {
@@ -188,7 +188,7 @@ impl<'a, F: File> Replay<'a, F> {
         }
     }
 
-    /// Applies what lies behind the base.
+    /// Applies the records after the base.
     fn go(&mut self, events: &[Event<'a>], base: Option<(u32, u32)>) {
         let sealed = |event: &Event<'_>| matches!(event, Event::Record { record: Record::Seal { .. }, .. });
         let end = events.iter().position(sealed).unwrap_or(events.len());
@@ -252,7 +252,7 @@ impl<'a, F: File> Replay<'a, F> {
         self.positions.insert(end as u32, self.out.state.next as u32);
     }
 
-    /// Compares what a writer had seen with what was read here. If it is more, records are missing.
+    /// Compares what a writer had seen with what was read here. If the writer had seen more, records are missing.
     fn agree(&mut self, seen: Seen, at: usize) {
         let Some(known) = self.positions.get(&seen.position).copied() else { return };
         let missed = seen.version.wrapping_sub(known);

@@ -1,4 +1,4 @@
-//! All that a damaged segment's file still has, in order. Pure.
+//! Everything that can be found in the file of a damaged segment, in order. Pure.
 
 use crate::frame::{self, Read};
 use crate::gap::{self, Gap};
@@ -29,7 +29,7 @@ impl Event<'_> {
     }
 }
 
-/// Goes through a whole file.
+/// Scans a whole file.
 pub fn scan<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<Event<'a>> {
     let mut scan = Scan { checks, bytes, events: Vec::new() };
     let (mut at, mut gap) = (0, 0);
@@ -73,7 +73,7 @@ impl<'a> Scan<'a, '_> {
             self.close(from, to);
             return;
         }
-        // What has all its bytes and a head that is as it was written can be read in part.
+        // A record with all its bytes and an undamaged head can be read in part.
         let (mut open, mut at) = (from, from);
         while at < to {
             let piece = self.bytes.get(at..to).unwrap_or_default();
@@ -82,7 +82,7 @@ impl<'a> Scan<'a, '_> {
             if let Some((event, size)) = event {
                 self.close(open, at);
                 self.events.push(event);
-                // What follows it up to the next marker is judged by itself.
+                // The bytes after it up to the next marker are judged separately.
                 open = at + size;
             }
             at += length;
@@ -102,7 +102,7 @@ impl<'a> Scan<'a, '_> {
         }
     }
 
-    /// What a damaged record still says, and how long it is.
+    /// What can be read of a damaged record, and its length.
     fn partly(&self, piece: &'a [u8], at: usize) -> Option<(Event<'a>, usize)> {
         let (head, blobs) = frame::lengths(self.checks, piece)?;
         let size = frame::size(head, blobs);

@@ -1,4 +1,4 @@
-//! What the keys of a damaged segment come to, with what is certain of each. Pure.
+//! The states of the keys of a damaged segment, and how certain they are. Pure.
 
 use crate::hash::Keys;
 use crate::item::{Found, Item, OwnedKey, Stored};
@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 /// By place, whether the key is far, and what keys are compared by.
 type Name = (u64, bool, Vec<u8>);
 
-/// What is known of a key.
+/// What is known about a key.
 pub struct Entry {
     pub key: OwnedKey,
     pub version: u64,
     pub held: Held,
     /// The frame of the operation that gave it this state, and which of its operations that is; none from the base.
     source: Option<(u64, u16)>,
-    /// How many holes lay before what its state depends on.
+    /// How many holes come before the records that its state depends on.
     epoch: u32,
 }
 
@@ -33,7 +33,7 @@ pub struct State {
     pub entries: BTreeMap<Name, Entry>,
     /// The version that the next operation gets.
     pub next: u64,
-    /// Holes so far: whatever was last written before one may have been changed in it.
+    /// Holes so far: a state that was written before a hole may have been changed in it.
     epoch: u32,
 }
 
@@ -74,7 +74,7 @@ impl State {
         let key = op.key();
         let name = name(keys.place(key.id()), key);
         let old = self.entries.get(&name);
-        // Of a key that is not known, a hole may have had something.
+        // A hole may have had something about a key that is not known.
         let before = old.map_or(if readable { 0 } else { self.epoch }, |old| old.epoch);
         let held = |value| if whole { Held::Value(Stored::new(value, blobs)) } else { Held::Unknown };
         let (held, epoch) = match *op {
@@ -104,7 +104,7 @@ impl State {
                 if known == Some(expected) {
                     (held(value), before)
                 } else if known.is_none_or(|known| known < expected) && (before < self.epoch || !readable) {
-                    // It saw what is lost. Most likely it did what it was to do.
+                    // It saw what is lost. Most likely it succeeded.
                     (held(value), before.min(self.epoch.saturating_sub(1)))
                 } else {
                     return;
@@ -115,9 +115,9 @@ impl State {
         self.entries.insert(name, entry);
     }
 
-    /// Puts what an index says over the state at the position up to which it covers the file. `marks` is the last one of
-    /// each place, `covers` whether the index could be read where a place is. Gives how many keys it has that are not
-    /// known here.
+    /// Applies an index to the state at the position up to which it covers the file. `marks` has the last mark of each
+    /// place, `covers` says whether the index could be read at a place. Returns how many of its keys are not known
+    /// here.
     pub fn index(&mut self, marks: &BTreeMap<u64, Mark>, covers: &dyn Fn(u64) -> bool, next: u64) -> u64 {
         let epoch = self.epoch;
         for ((place, ..), entry) in &mut self.entries {
@@ -132,7 +132,7 @@ impl State {
                 What::Counter(n) => entry.held = Held::Value(Stored::Bytes(counter::format(n))),
                 What::Gone => entry.held = Held::Gone,
                 What::Value if entry.source == Some(source) => {}
-                // What the mark names cannot be read.
+                // The record that the mark refers to cannot be read.
                 What::Value => {
                     entry.epoch = entry.epoch.min(epoch.saturating_sub(1));
                     continue;

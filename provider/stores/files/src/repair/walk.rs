@@ -1,4 +1,4 @@
-//! Which segments have a bucket's pairs, also where files that say so are damaged or missing.
+//! Which segments have a bucket's pairs, even if files that say so are damaged or missing.
 
 use crate::item::{Item, OwnedKey};
 use crate::name::Node;
@@ -14,7 +14,7 @@ use kvfuse_transport::files::{Directory, File, Open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-/// What is done with everything that is read.
+/// Receives everything that is read.
 pub type Take<'a, D> = dyn FnMut(&Tree<D>, Read<'_, D>) -> Result<()> + 'a;
 
 /// What a segment has for a part of the hash space.
@@ -24,9 +24,9 @@ pub struct Read<'a, D: Directory> {
     pub pairs: Vec<(Item, bool)>,
     /// Keys whose value cannot be read.
     pub unknown: Vec<(u64, OwnedKey)>,
-    /// Places of which nothing can be read.
+    /// Places where nothing can be read.
     pub lost: Vec<RangeInclusive<u64>>,
-    /// Keys that are there, and whose names cannot be read.
+    /// The number of keys that exist but whose names cannot be read.
     pub nameless: u64,
 }
 
@@ -41,7 +41,7 @@ pub struct Walk<'a, D: Directory> {
     /// Whether what is taken now may be out of date as a whole.
     pub doubt: bool,
     pub take: &'a mut Take<'a, D>,
-    /// Told of a part of which no segment was found.
+    /// Called for a part without any segment.
     pub miss: &'a mut dyn FnMut(RangeInclusive<u64>),
 }
 
@@ -52,14 +52,14 @@ impl<D: Directory> Walk<'_, D> {
 
     fn note(&mut self, error: &Error) {
         let message = error.message();
-        // The advice is to do what is being done.
+        // The advice in the message is to do what is being done here.
         let message = message.split("; `kvfuse stat`").next().unwrap_or(message);
         if self.damage.iter().all(|line| line != message) {
             self.damage.push(message.to_string());
         }
     }
 
-    /// A result; damage is noted and no error.
+    /// A result. Damage is noted, and not an error.
     fn noted<T>(&mut self, result: Result<T>) -> Result<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
@@ -71,8 +71,8 @@ impl<D: Directory> Walk<'_, D> {
         }
     }
 
-    /// `first` is the seal that the node's first generation follows, if it is known; `parent` a segment sealed for a split
-    /// that may not be complete.
+    /// `first` is the seal that the node's first generation follows, if it is known; `parent` a segment sealed for a
+    /// split that may not be complete.
     fn visit(&mut self, node: Node, first: Option<u64>, parent: Option<&mut Segment<D::File>>) -> Result<()> {
         let (mut state, trouble) = nodelog::salvage(&self.tree.directory, &self.tree.keys, node)?;
         trouble.iter().for_each(|error| self.note(error));
@@ -86,13 +86,13 @@ impl<D: Directory> Walk<'_, D> {
         if self.files.contains(&node.segment(state.generation)) {
             return self.follow(node, state.generation, follows, parent);
         }
-        // What the log says is not there: it is damaged, or the segment is gone.
+        // The segment that the log names is missing: either the log is damaged, or the segment is gone.
         if let Some(generation) = self.generations(node).last().copied() {
             self.note(&segment::damaged(&node.segment(state.generation), "it is missing"));
             return self.follow(node, generation, None, parent);
         }
         if node.children().any(|child| self.has(child)) {
-            self.note(&segment::damaged(&node.log(), "it does not say that its node has split"));
+            self.note(&segment::damaged(&node.log(), "it does not record that its node has split"));
             return node.children().try_for_each(|child| self.visit(child, None, None));
         }
         match parent {
@@ -124,7 +124,7 @@ impl<D: Directory> Walk<'_, D> {
         self.files.iter().any(|name| name.starts_with(stem) || *name == log)
     }
 
-    /// Goes from a segment to what follows its seal, as far as that is there, and takes the last.
+    /// Goes from a segment to its successors, as far as they exist, and takes the last one.
     fn follow(
         &mut self,
         node: Node,
@@ -136,12 +136,12 @@ impl<D: Directory> Walk<'_, D> {
         loop {
             let loaded = match follows {
                 Some(seal) => self.tree.load(node, generation, seal),
-                None => Err(segment::damaged(&node.segment(generation), "what it follows is not known")),
+                None => Err(segment::damaged(&node.segment(generation), "the seal that it follows is not known")),
             };
             let whole = matches!(loaded, Ok(Some(_)));
             if matches!(loaded, Ok(None)) {
                 if self.is_on_its_way(node, generation)? {
-                    // What it follows has all there is.
+                    // The segment that it follows has everything.
                     return match before.as_mut().or(parent) {
                         Some(older) => self.take(older, None, node),
                         None if node == Node::ROOT && generation == 0 && !self.tree.begun => Ok(()),
@@ -186,7 +186,7 @@ impl<D: Directory> Walk<'_, D> {
         }
     }
 
-    /// Whether a segment without a base is only being made, or its maker was killed.
+    /// Whether a segment without a base is just being made, or its maker was killed.
     fn is_on_its_way(&mut self, node: Node, generation: u64) -> Result<bool> {
         let name = node.segment(generation);
         let file = self.tree.directory.open(&name, Open::Read);
@@ -201,7 +201,7 @@ impl<D: Directory> Walk<'_, D> {
         }
     }
 
-    /// Takes the part of a segment that a node covers: as the store itself reads it, or else what can be read.
+    /// Takes the part of a segment that a node covers: as the store itself reads it or, failing that, what can be read.
     fn take(&mut self, segment: &mut Segment<D::File>, follows: Option<u64>, node: Node) -> Result<()> {
         let (mut pairs, mut sweep) = (Vec::new(), Sweep::whole(&self.tree.config));
         for slice in segment.slice_of(node.first())..=segment.slice_of(node.last()) {
@@ -220,7 +220,7 @@ impl<D: Directory> Walk<'_, D> {
         (self.take)(&self.tree, read)
     }
 
-    /// Takes what a damaged segment still has. `older` is the one that it follows, if that is still there.
+    /// Takes what can be read of a damaged segment. `older` is the one that it follows, if that still exists.
     fn salvage(
         &mut self,
         segment: &Segment<D::File>,
@@ -234,7 +234,7 @@ impl<D: Directory> Walk<'_, D> {
         };
         self.damage.extend(replayed.damage.iter().cloned());
         if !replayed.begun {
-            // What came after the seal is lost; what came before it is not.
+            // The records after the seal are lost; those before it are not.
             if let Some(older) = older {
                 self.doubt = true;
                 let taken = self.take(older, None, node);

@@ -1,7 +1,7 @@
-//! One segment: an append-only file with a base, the records behind it, and now and then an index of those.
+//! One segment: an append-only file with a base, the records after it, and from time to time an index of those.
 //!
-//! A segment is opened from its end: the last index or the base is found there, and what lies behind it is read. From then
-//! on only what was appended since the last look is read. How a key is found is in [`lookup`](crate::lookup).
+//! A segment is opened from its end: the last index or the base is found there, and everything after it is read. From
+//! then on only what was appended since the last read is read. [`lookup`](crate::lookup) finds keys.
 
 mod opening;
 mod reading;
@@ -25,15 +25,15 @@ use std::rc::Rc;
 
 /// Bytes to ask for when nothing new is expected.
 pub const PROBE: usize = 512;
-/// Bytes to ask for when there is more. Hosts give no more than this at once.
+/// Bytes to ask for when there is more. Hosts return no more than this at once.
 pub const CHUNK: usize = 64 << 10;
-/// Largest segment this store reads, in bytes; it writes none near it.
+/// The largest segment that this store reads, in bytes. The segments that it writes are far smaller.
 pub const MAX_SIZE: u64 = 1 << 30;
-/// Bytes behind the known position above which a segment is opened again rather than read on.
+/// The number of new bytes above which a segment is opened again instead of read on.
 const FAR: u64 = 512 << 10;
 /// Bytes before the rest of a cut record in which its beginning is looked for.
 const PAST: u64 = 256 << 10;
-/// Positions remembered, to check what writers say that they have seen.
+/// Positions that are remembered, to check what writers claim to have seen.
 const RECENT: usize = 64;
 
 /// The stages of a segment.
@@ -45,7 +45,7 @@ pub enum Phase {
     Sealed(Seal),
 }
 
-/// A base that is there.
+/// The base of a segment.
 pub struct BaseAt {
     pub run: Run,
     pub totals: Totals,
@@ -57,11 +57,11 @@ pub struct BaseAt {
 /// The index that counts.
 pub struct IndexAt {
     pub run: Run,
-    /// Entries that came while its pages were written.
+    /// Entries that arrived while its pages were written.
     pub last: Rc<[u8]>,
     pub dead: Vec<ValueName>,
     pub dead_bytes: u64,
-    /// Up to where it covers the file.
+    /// The offset up to which it covers the file.
     pub covers: u64,
 }
 
@@ -76,38 +76,38 @@ pub struct Segment<F> {
     pub base: Option<BaseAt>,
     pub index: Option<IndexAt>,
     pub tail: Tail,
-    /// The same file in format 2, if it is in that.
+    /// The same file in format 2, if it is in that format.
     pub old: Option<Box<v2::State>>,
     /// Where this instance has read to.
     pub position: u64,
-    /// The offset of something that is damaged. What was last written before it cannot be relied on.
+    /// The offset of damaged bytes. States that were last written before it cannot be relied on.
     pub hole: Option<u64>,
-    /// Whether a power cut took something. No write behind that counts, only a seal.
+    /// Whether a power cut took something. No write after that counts, only a seal.
     pub ended: bool,
-    /// Where the first of what it took begins.
+    /// Where the first of the lost bytes begin.
     lost_at: u64,
-    /// Whether that was perhaps not a power cut but hosts that cut records.
+    /// Whether that may have been hosts that cut records, and not a power cut.
     unclear: bool,
-    /// Ends of records read last, with the versions there.
+    /// The ends of the last records read, with the versions there.
     recent: VecDeque<Seen>,
-    /// Bytes that were not a whole record, with valid ones behind them.
+    /// Bytes that were not a whole record, with valid ones after them.
     pub skipped: u64,
     pub writable: bool,
-    /// The operation in which it was looked at for news last.
+    /// The operation in which it was last checked for news.
     pub looked: u64,
-    /// The operation in which it was used last.
+    /// The operation in which it was last used.
     pub used: u64,
-    /// Up to where its content is known to survive a power cut.
+    /// The offset up to which its content is known to survive a power cut.
     pub synced: u64,
-    /// Whether its name is known to survive one.
+    /// Whether its name is known to survive a power cut.
     pub named: bool,
-    /// Whether this instance has to see to it that what follows it is complete: it sealed it, or found it sealed.
+    /// Whether this instance has to complete the successor: it sealed the segment, or found it sealed.
     pub owes: bool,
-    /// Whether a sync of it failed. What was not synced by then may never be, even if a later sync succeeds.
+    /// Whether a sync of it failed. Data that was not synced by then may never be, even if a later sync succeeds.
     pub poisoned: bool,
     /// Bytes that may still be hashed while looking for a record among other bytes.
     scan_budget: u64,
-    /// Every change, for a watch. Then no index is gone over to.
+    /// Every change, for a watch. Indices are then ignored.
     pub heard: Option<Box<Heard>>,
     pub shared: Rc<Shared>,
     pub config: Config,
@@ -123,7 +123,7 @@ pub struct Sent<'a> {
     pub ops: Vec<(u64, Op<'a>)>,
     /// Whether `ops` are exactly what a reader of the frame would find.
     pub complete: bool,
-    /// What the last of them did. `None` until the write is found among those that count.
+    /// The outcome of the last of them. `None` until the write is found among those that count.
     pub outcome: Option<Outcome>,
 }
 
@@ -132,7 +132,7 @@ fn all_found(sent: &[Sent<'_>]) -> bool {
 }
 
 impl<F: File> Segment<F> {
-    /// A segment of which nothing is read yet. `place` is node, generation and the seal that it follows.
+    /// A segment of which nothing has been read yet. `place` is the node, the generation and the seal that it follows.
     pub fn new(file: F, keys: &Keys, place: (Node, u64, u64), writable: bool, about: (Rc<Shared>, Config)) -> Self {
         let (node, generation, follows) = place;
         let checks = keys.checks(b'S', node, generation);
@@ -193,17 +193,17 @@ impl<F: File> Segment<F> {
         self.old.as_ref().map_or(self.tail.next_version(), |old| old.next_version())
     }
 
-    /// What a record that is written now says of the file.
+    /// What a record written now says about the file.
     pub fn seen(&self) -> Seen {
         Seen { position: self.position as u32, version: self.next_version() as u32 }
     }
 
-    /// Where the records behind the base begin.
+    /// Where the records after the base begin.
     pub fn base_end(&self) -> u64 {
         self.base.as_ref().map_or(0, |base| u64::from(base.at.0) + u64::from(base.at.1))
     }
 
-    /// Up to where an index, or else the base, covers the file.
+    /// The offset up to which the index or, without one, the base covers the file.
     pub fn covered(&self) -> u64 {
         self.index.as_ref().map_or_else(|| self.base_end(), |index| index.covers)
     }
@@ -212,7 +212,7 @@ impl<F: File> Segment<F> {
         self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
     }
 
-    /// Appends a seal, and reads on. It may be torn, and then the segment is not sealed.
+    /// Appends a seal, and reads on. If the seal is torn, the segment is not sealed.
     pub fn seal(&mut self, keys: &Keys, id: u64, plan: Plan) -> Result<()> {
         let seal = match &self.old {
             Some(old) => v2::encode::seal(old.checks(), id, plan),
@@ -227,7 +227,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// Makes what was read survive a power cut. Once this has failed, it always fails.
+    /// Makes what was read durable. Once this has failed, it always fails.
     pub fn sync(&mut self) -> Result<()> {
         if self.poisoned {
             return Err(self.failed(FileError::Io));
@@ -241,7 +241,7 @@ impl<F: File> Segment<F> {
         })
     }
 
-    /// Reads bytes that have to be there.
+    /// Reads bytes that must exist.
     pub fn exactly(&self, at: u64, length: usize) -> Result<Vec<u8>> {
         let mut out = self.file.read(at, length).map_err(|error| self.failed(error))?;
         while out.len() < length {
@@ -279,7 +279,7 @@ impl<F: File> Segment<F> {
     }
 }
 
-/// The error for a file that is not as this store wrote it.
+/// The error for a damaged file.
 pub fn damaged(name: &str, what: &str) -> Error {
     Error::new(
         Kind::Damaged,

@@ -13,10 +13,10 @@ use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 
 impl<F: File> Segment<F> {
-    /// Finds the base and the latest index, looking from the end, and reads what lies behind them.
+    /// Finds the base and the latest index, searching from the end, and reads everything after them.
     ///
     /// # Errors
-    /// Of reading; [`Kind::Damaged`] for what no instance of this store writes, [`Kind::Unsupported`] for another format.
+    /// Those of reading; [`Kind::Damaged`] if the file is damaged, [`Kind::Unsupported`] for another format.
     pub fn open(&mut self, keys: &Keys) -> Result<()> {
         (self.phase, self.base, self.index, self.old) = (Phase::Waiting, None, None, None);
         let size = self.file.size().map_err(|error| self.failed(error))?;
@@ -30,7 +30,7 @@ impl<F: File> Segment<F> {
             let fresh = bytes.len();
             bytes.extend_from_slice(&window);
             (window, start) = (bytes, from);
-            // A record may begin in these bytes and end in those looked at before.
+            // A record may begin in these bytes and end in those read before.
             for at in self.roots(&window, fresh)?.into_iter().rev() {
                 if self.begin(keys, &window, start, start + at as u64)? {
                     return Ok(());
@@ -61,7 +61,7 @@ impl<F: File> Segment<F> {
             if record::is_root(rest.get(HEADER).copied()) && self.root_at(rest)?.is_some() {
                 roots.push(at);
             }
-            // What a torn record claims may have others inside.
+            // There may be other records within the length that a torn record claims.
             let whole = rest.get(HEADER + head + blobs) == Some(&self.checks.end())
                 && self.spend(rest)
                 && matches!(frame::read(&self.checks, rest), Read::Whole(frame)
@@ -71,14 +71,14 @@ impl<F: File> Segment<F> {
         Ok(roots)
     }
 
-    /// Takes the cost of judging some bytes off the budget; false if it is used up.
+    /// Takes the cost of judging some bytes off the budget. False if the budget is used up.
     pub(super) fn spend(&mut self, bytes: &[u8]) -> bool {
         let cost = frame::cost(bytes) as u64;
         self.scan_budget = self.scan_budget.saturating_sub(cost);
         self.scan_budget > 0
     }
 
-    /// The base or index that some bytes begin with, if it counts here.
+    /// The base or index at the beginning of some bytes, if it counts here.
     fn root_at<'a>(&self, bytes: &'a [u8]) -> Result<Option<Root<'a>>> {
         let Read::Whole(frame) = frame::read(&self.checks, bytes) else { return Ok(None) };
         match record::decode(&self.checks, frame.head, frame.blobs) {
@@ -91,13 +91,13 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Begins at the base or index at offset `at`; `window` holds the file from `start` on. False if it is an index of a
+    /// Starts at the base or index at offset `at`; `window` has the file from `start` on. False if it is an index of a
     /// base that does not count.
     pub(super) fn begin(&mut self, keys: &Keys, window: &[u8], start: u64, at: u64) -> Result<bool> {
         let root = window.get((at - start) as usize..).unwrap_or_default();
         match self.root_at(root)? {
             Some(Root::Base(base, size)) => {
-                // Another writer's base may have come first, since this one's looked.
+                // Another writer's base may have come first, after this writer had checked.
                 let looked = u64::from(base.seen.position);
                 if looked < at && !self.config.has(Flaw::LastBaseCounts) {
                     let before = self.exactly(looked, (at - looked) as usize)?;
@@ -133,7 +133,7 @@ impl<F: File> Segment<F> {
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
         self.consume(keys, rest, true, &mut [])?;
-        // What is left may be a record on its way; and an index may cover less than what lies before the window.
+        // The rest may be a record that is being written; and an index may not cover everything before the window.
         if self.position < start + window.len() as u64 {
             self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
         }
@@ -159,7 +159,7 @@ impl<F: File> Segment<F> {
         self.recent.push_back(self.seen());
     }
 
-    /// Whether a file without a base has more than pages and torn records. Then it had a base.
+    /// Whether a file without a base has more than pages and torn records. In that case it had a base.
     pub fn is_more_than_begun(&mut self) -> Result<bool> {
         let (mut at, mut window) = (0u64, Vec::new());
         loop {
@@ -177,7 +177,7 @@ impl<F: File> Segment<F> {
         let gap = self.scan(&window)?.unwrap_or(window.len());
         match self.judge(window.get(..gap).unwrap_or_default(), at)? {
             Gap::Damaged => return Ok(true),
-            // The base was taken before it was said to last: nothing behind it counts.
+            // The base was lost before the anchor recorded that it is durable: nothing after it counts.
             Gap::Lost | Gap::Unclear => return Ok(false),
             Gap::Torn => {}
         }
@@ -185,7 +185,8 @@ impl<F: File> Segment<F> {
         Ok(self.beginning(rest)?.is_none() && !rest.is_empty())
     }
 
-    /// The size of what `bytes` begin with, if that is appended before there is a base: with what was torn before it.
+    /// The size of the record at the beginning of `bytes`, with torn bytes before it, if it is one that is appended
+    /// before there is a base.
     pub(super) fn beginning(&mut self, bytes: &[u8]) -> Result<Option<usize>> {
         let gap = match frame::read(&self.checks, bytes) {
             Read::Whole(_) => 0,
@@ -203,7 +204,7 @@ impl<F: File> Segment<F> {
     }
 }
 
-/// What a segment can begin with.
+/// A record that a segment can start from.
 enum Root<'a> {
     /// With the size of its frame.
     Base(Base<'a>, usize),

@@ -12,17 +12,17 @@ use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 
 impl<F: File> Segment<F> {
-    /// Reads and applies what was appended since the last time, to the end of the file. `expect` is how many bytes are
-    /// likely.
+    /// Reads and applies what was appended since the last time, to the end of the file. `expect` is the likely number
+    /// of bytes.
     ///
     /// # Errors
-    /// As of [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn catch_up(&mut self, keys: &Keys, expect: usize) -> Result<()> {
         self.read_on(keys, expect, (Vec::new(), FAR), &mut [])
     }
 
     /// The same, to the last of the writes that this instance has just appended. Those that took part have an outcome
-    /// then; the others are torn or behind a seal, and never will.
+    /// then; the others are torn or after a seal, and never will.
     pub fn read_back(&mut self, keys: &Keys, sent: &mut [Sent<'_>]) -> Result<()> {
         let expect = sent.iter().map(|sent| sent.frame.len()).sum::<usize>() + PROBE;
         self.read_on(keys, expect, (Vec::new(), u64::MAX), sent)
@@ -36,13 +36,13 @@ impl<F: File> Segment<F> {
         }
     }
 
-    /// Reads to the end, however far it is. The segment is never opened again for that.
+    /// Reads to the end, however far away it is. The segment is not opened again for that.
     pub fn read_all(&mut self, keys: &Keys) -> Result<()> {
         self.read_on(keys, PROBE, (Vec::new(), u64::MAX), &mut [])
     }
 
-    /// `window` is what was read already from the position on. Rather than to read further than `far`, the segment is
-    /// opened again.
+    /// `window` is what has already been read from the position on. If there is more than `far`, the segment is opened
+    /// again instead.
     pub(super) fn read_on(
         &mut self,
         keys: &Keys,
@@ -81,7 +81,7 @@ impl<F: File> Segment<F> {
                 break;
             }
             if end {
-                // What stays may be a record on its way, but never one that has all its bytes.
+                // The rest may be a record that is being written, but never a complete one.
                 if window.is_empty() || self.judge(&window, self.position)? != Gap::Damaged {
                     break;
                 }
@@ -101,8 +101,8 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    /// Applies the records at the front of `window`, which begins at the position; gives the bytes that are done with.
-    /// The position is moved on with every record, so that an error in between leaves one that fits the state.
+    /// Applies the records at the front of `window`, which begins at the position, and returns how many bytes are done.
+    /// The position advances with every record, so that after an error it still matches the state.
     pub(super) fn consume(&mut self, keys: &Keys, window: &[u8], end: bool, sent: &mut [Sent<'_>]) -> Result<usize> {
         let mut at = 0;
         while let Some(rest) = window.get(at..).filter(|rest| !rest.is_empty()) {
@@ -119,8 +119,8 @@ impl<F: File> Segment<F> {
                 }
                 continue;
             }
-            // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
-            // can have.
+            // No whole record. It may be one that is being written, unless there is a whole one after it or more bytes
+            // than it can have.
             if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
             }
@@ -157,13 +157,13 @@ impl<F: File> Segment<F> {
         if gap != Gap::Damaged {
             return Ok(gap);
         }
-        // It may be the rest of a record that the host cut, which began further ahead.
+        // It may be the rest of a record that the host cut, whose beginning is further back.
         let from = at.saturating_sub(PAST);
         let before = self.exactly(from, (at - from) as usize)?;
         Ok(gap::judge_behind(&self.checks, &before, bytes, at))
     }
 
-    /// The distance to the next whole record behind the front of `rest`.
+    /// The distance to the next whole record after the front of `rest`.
     pub(super) fn scan(&mut self, rest: &[u8]) -> Result<Option<usize>> {
         if self.config.has(Flaw::TornHidesRest) {
             return Ok(None);
@@ -186,12 +186,12 @@ impl<F: File> Segment<F> {
         Ok(None)
     }
 
-    /// Applies the record that `rest` begins with, if it is a whole one, and gives its size.
+    /// Applies the record at the beginning of `rest`, if it is a whole one, and returns its size.
     pub(super) fn take(&mut self, keys: &Keys, rest: &[u8], at: u64, sent: &mut [Sent<'_>]) -> Result<Option<usize>> {
         let live = self.phase == Phase::Live || self.sealed().is_some() && self.config.has(Flaw::SealIgnored);
         let counts = live && !self.ended;
         let pending = sent.iter_mut().find(|sent| sent.outcome.is_none());
-        // What this instance sent a moment ago needs no checksum and no decoding: it is compared.
+        // A record that this instance sent a moment ago needs no checksum and no decoding: it is compared.
         if let Some(sent) = pending
             && counts
             && sent.complete
@@ -230,7 +230,7 @@ impl<F: File> Segment<F> {
                 self.start_at(base, None, self.position);
             }
             Record::Foreign(format) if self.is_waiting() => return Err(self.foreign(format)),
-            // A false alarm takes nothing that anybody counted.
+            // A false alarm takes nothing that any reader counted.
             Record::Write { seen, .. } if live && self.unclear => {
                 self.agrees(seen, at);
             }
@@ -240,7 +240,7 @@ impl<F: File> Segment<F> {
         Ok(Some(size))
     }
 
-    /// Whether what a writer had seen is what was seen here. If not, a record that counted has gone.
+    /// Whether a writer had seen the same as this reader. If not, a record that counted has vanished.
     pub(super) fn agrees(&mut self, seen: Seen, at: u64) -> bool {
         let known = self.recent.iter().rev().find(|known| known.position <= seen.position);
         let agrees = known.is_none_or(|known| known.position != seen.position || known.version == seen.version);
@@ -251,7 +251,7 @@ impl<F: File> Segment<F> {
         true
     }
 
-    /// Goes over to an index that was found while reading on.
+    /// Switches to an index that was found while reading on.
     pub(super) fn adopt(&mut self, index: &Index<'_>, at: u64) {
         let Some(base) = &self.base else { return };
         if self.ended {
@@ -272,7 +272,7 @@ impl<F: File> Segment<F> {
                 self.index = Some(index_at(index));
             }
             Some(_) => self.break_at(at),
-            // It is found when the segment is opened the next time.
+            // It is found the next time the segment is opened.
             None => {}
         }
     }

@@ -1,5 +1,5 @@
-//! What all files of a store's directory hold, for a tool that looks at it while nobody or anybody works there. Changes
-//! nothing. Damage is part of the answer, and what is not damaged is counted.
+//! The content of all files in a store's directory, for a tool that inspects it, whether or not other instances use it.
+//! Changes nothing. Damage is part of the answer, and the undamaged rest is counted.
 
 mod segment;
 
@@ -18,12 +18,12 @@ use std::rc::Rc;
 
 pub use segment::Part;
 
-/// What a store's directory has.
+/// The content of a store's directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Store {
     /// The directories of its buckets, in order.
     pub buckets: Vec<String>,
-    /// Values on their way as streams, or left by instances that died.
+    /// Values that are being written as streams, or were left by killed instances.
     pub arriving: Files,
     /// Entries that do not belong to the store.
     pub foreign: Vec<String>,
@@ -32,9 +32,9 @@ pub struct Store {
 /// Some files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Files {
-    /// How many there are.
+    /// The number of files.
     pub count: u64,
-    /// Their sizes together.
+    /// Their total size in bytes.
     pub bytes: u64,
 }
 
@@ -45,33 +45,33 @@ impl Files {
     }
 }
 
-/// What a bucket's directory holds.
+/// The content of a bucket's directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
-    /// By the hashes they cover.
+    /// In order of the hashes that they cover.
     pub segments: Vec<Part>,
     /// Value files that live pairs name.
     pub values: Files,
-    /// Of these, the ones that were read and are as they were written; none unless [`verify`] was asked for.
+    /// Those of them that were read and found undamaged. None unless [`verify`] was used.
     pub verified: Files,
-    /// Of these, the ones without a check: their values came as streams. None unless [`verify`] was asked for.
+    /// Those of them without a check, because their values came as streams. None unless [`verify`] was used.
     pub unchecked: Files,
-    /// Segments and value files that nothing refers to any more, or not yet.
+    /// Segments and value files that nothing refers to, no longer or not yet.
     pub leftover: Files,
-    /// One line each.
+    /// The damage, one line each.
     pub damage: Vec<String>,
 }
 
-/// What a bucket's directory says of its name.
+/// The name of a bucket, as far as its directory has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Name {
     /// The name.
     Plain(String),
-    /// Only a hash of it, and its beginning as the directory has it.
+    /// Only a hash of the name, and its beginning as in the directory's name.
     Hashed,
 }
 
-/// The name of the bucket whose directory this is; `None` if it is not the directory of a bucket.
+/// The name of the bucket in this directory; `None` if it is not the directory of a bucket.
 ///
 /// ```
 /// use kvfuse_files::survey::{Name, bucket_name};
@@ -87,7 +87,7 @@ pub fn bucket_name(directory: &str) -> Option<Name> {
     (bucket_directory(&name) == directory).then(|| Name::Plain(name.into_owned()))
 }
 
-/// Looks at a directory's entries.
+/// Inspects a directory's entries.
 ///
 /// ```
 /// use kvfuse_files::survey;
@@ -103,7 +103,7 @@ pub fn bucket_name(directory: &str) -> Option<Name> {
 /// ```
 ///
 /// # Errors
-/// Of listing.
+/// Those of listing the directory.
 pub fn store<D: Directory>(root: &D) -> Result<Store> {
     let fail = |error| failed("the directory", error);
     let mut store = Store::default();
@@ -124,7 +124,7 @@ pub fn store<D: Directory>(root: &D) -> Result<Store> {
     Ok(store)
 }
 
-/// Looks at all files of the bucket that has this directory. The [crate's documentation](crate) has an example.
+/// Inspects all files of the bucket in this directory. The [crate's documentation](crate) has an example.
 ///
 /// # Errors
 /// [`Kind::Unsupported`] for another format, and those of reading. Damage is not an error: it is part of the answer.
@@ -132,7 +132,7 @@ pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
     twice(root, directory, false)
 }
 
-/// The same, and reads all value files as well: only their contents show whether they are as they were written.
+/// The same, but also reads all value files: only their contents show whether they are damaged.
 ///
 /// ```
 /// use kvfuse_core::{Bucket, Store};
@@ -150,7 +150,7 @@ pub fn bucket<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
 /// ```
 ///
 /// # Errors
-/// As of [`bucket`].
+/// Those of [`bucket`].
 pub fn verify<D: Directory>(root: &Rc<D>, directory: &str) -> Result<Bucket> {
     twice(root, directory, true)
 }
@@ -160,8 +160,8 @@ fn twice<D: Directory>(root: &Rc<D>, directory: &str, values: bool) -> Result<Bu
     if first.damage.is_empty() {
         return Ok(first);
     }
-    // Others may be at work: a file that is gone was perhaps replaced. Names are never used again, so what is missing
-    // twice is missing.
+    // Others may be at work: a file that is gone may have been replaced. Names are never used again, so a file that is
+    // missing twice is missing.
     let mut second = look(root, directory, values)?;
     second.damage.retain(|line| first.damage.contains(line));
     Ok(second)
@@ -174,7 +174,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
     let files = files(&directory).map_err(fail)?;
     let Some(anchor) = bucket.note(anchor::read(&directory))? else { return Ok(bucket) };
     let Some(anchor) = anchor else {
-        // Without it nothing can be read. It is the first file of a bucket, so alone it may be on its way.
+        // Without it nothing can be read. It is the first file of a bucket, so a lone one may be still being written.
         if files.keys().any(|file| file != ANCHOR) {
             bucket.damage.push("the file anchor is missing or damaged, and without it nothing can be read".into());
         }
@@ -191,9 +191,10 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
         if state.split {
             let mut children: Vec<_> = node.children().map(|child| (child, state.seal)).collect();
             if children.is_empty() {
-                bucket
-                    .damage
-                    .push(format!("the file {} is damaged: it says that a node split that cannot", node.log()));
+                bucket.damage.push(format!(
+                    "the file {} is damaged: it records a split of a node that is too deep to split",
+                    node.log()
+                ));
             }
             children.reverse();
             nodes.extend(children);
@@ -214,7 +215,8 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
                 bucket.segments.push(part);
             }
             None => {
-                // A bucket's first segment may be on its way, alone; all others are whole before anything refers to them.
+                // A bucket's first segment may be still being written; all others are complete before anything refers
+                // to them.
                 let first = node == Node::ROOT && state == NodeState::default();
                 let alone = files.keys().all(|other| *other == file || other == ANCHOR);
                 if !first || !alone || tree.has_records()? {
@@ -227,7 +229,7 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
     }
     for (path, size) in &files {
         match named.remove(path) {
-            // Whoever read it has said so.
+            // The reader has already reported it.
             Some(expected) if *size < expected && bucket.damage.iter().any(|line| line.contains(path)) => {}
             Some(expected) if *size < expected => {
                 bucket.damage.push(format!("the value file {path} has {size} bytes of {expected}"));
@@ -255,7 +257,7 @@ impl Bucket {
     }
 }
 
-/// The sizes of a bucket's files by their paths. What is there and no file has no size.
+/// The sizes of a bucket's files by their paths. Entries that are not files have no size.
 fn files<D: Directory>(directory: &D) -> Result<BTreeMap<String, u64>, FileError> {
     let mut names = Vec::new();
     directory.list(&mut |name| names.push(name.to_string()))?;

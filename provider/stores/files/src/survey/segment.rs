@@ -1,4 +1,4 @@
-//! What one segment holds.
+//! The content of one segment.
 
 use super::Bucket;
 use crate::frame::{self, MAX_FRAME, Read};
@@ -14,7 +14,7 @@ use kvfuse_core::{Kind, Result};
 use kvfuse_transport::files::{Directory, File};
 use std::collections::BTreeMap;
 
-/// Most lines of damage for one segment.
+/// The most lines of damage for one segment.
 const LINES: usize = 20;
 
 /// A live segment.
@@ -22,28 +22,28 @@ const LINES: usize = 20;
 pub struct Part {
     /// Its file.
     pub name: String,
-    /// How many there are in it.
+    /// The number of keys in it.
     pub keys: u64,
     /// The size of its file.
     pub bytes: u64,
     /// Bytes that the live pairs would take in a fresh segment.
     pub live: u64,
-    /// Bytes of records that are cut off: their writers died, or are writing.
+    /// Bytes of records that are cut off: their writers died, or are still writing.
     pub torn: u64,
     /// Bytes that something other than this store changed.
     pub damaged: u64,
-    /// Whether the next instance that needs it will make what follows it.
+    /// Whether it is sealed and the next instance that needs it will make its successor.
     pub sealed: bool,
 }
 
 impl Part {
-    /// Bytes that compaction would give back.
+    /// Bytes that compaction would free.
     pub fn dead(&self) -> u64 {
         self.bytes.saturating_sub(self.live)
     }
 }
 
-/// Reads all of a segment. What cannot be read is told in `damage`, and the rest is counted.
+/// Reads all of a segment. What cannot be read is reported in `damage`, and the rest is counted.
 pub fn part<F: File>(
     mut segment: Segment<F>,
     keys: &Keys,
@@ -55,7 +55,7 @@ pub fn part<F: File>(
     let mut part =
         Part { name: segment.name(), keys: 0, bytes, live: 0, torn: 0, damaged: 0, sealed: segment.sealed().is_some() };
     if segment.old.is_none() {
-        // What is behind a seal is nothing at all.
+        // Bytes after a seal do not count.
         let end = if part.sealed { segment.position } else { bytes };
         gaps(&segment, keys, end, &mut part)?;
     }

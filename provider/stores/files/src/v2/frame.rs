@@ -1,4 +1,4 @@
-//! Frames: what tells a whole record from a torn one. Pure.
+//! Frames: how a whole record is distinguished from a torn one. Pure.
 //!
 //! ```text
 //!  0  4  marker of this file
@@ -11,8 +11,8 @@
 //! ```
 //! Numbers are little-endian. The checksum of the blobs is in the head, so that a value can be read alone and checked.
 //!
-//! The end is a byte that is neither zero nor in the marker: so what follows a torn frame, zeros of a power cut or the
-//! beginning of another frame, never happens to complete it. Otherwise a write that was lost could come back.
+//! The end is a byte that is neither zero nor in the marker. So neither the zeros of a power cut nor the beginning of
+//! another frame can complete a torn frame. Otherwise a write that was lost could come back.
 
 use crate::hash::Checks;
 
@@ -66,13 +66,13 @@ impl Frame<'_> {
     }
 }
 
-/// What some bytes begin with.
+/// What is at the beginning of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read<'a> {
     Whole(Frame<'a>),
     /// It may become a frame when there are this many bytes.
     Short(usize),
-    /// No frame, whatever follows.
+    /// Not a frame, whatever follows.
     Not,
 }
 
@@ -105,7 +105,7 @@ pub fn read<'a>(checks: &Checks, bytes: &'a [u8]) -> Read<'a> {
     }
 }
 
-/// Bytes that [`read`] hashes at most to judge the front of `bytes`.
+/// The most bytes that [`read`] hashes to judge the front of `bytes`.
 pub fn cost(bytes: &[u8]) -> usize {
     number::<4>(bytes, 12).map_or(0, |head| (head as usize).min(bytes.len()).saturating_add(HEADER))
 }

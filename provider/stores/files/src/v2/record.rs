@@ -183,8 +183,8 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Reads the head of a frame and checks its blobs; `None` if anything in it is not as this format writes it. A base of
-/// another format is given without looking at its pairs.
+/// Reads the head of a frame and checks its blobs; `None` if anything in it does not conform to this format. A base of
+/// another format is returned without reading its pairs.
 pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Record<'a>> {
     let mut bytes = Bytes(head);
     match bytes.u8()? {
@@ -202,7 +202,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         2 => {
             let format = bytes.u16()?;
             let (writer, part, parts, next) = (bytes.u64()?, bytes.u16()?, bytes.u16()?, bytes.u64()?);
-            // Another format may have nothing there.
+            // Another format may have nothing at this place.
             let follows = if format == FORMAT { bytes.u64()? } else { 0 };
             let pairs = Pairs { bytes, blob: 0 };
             if format == FORMAT {

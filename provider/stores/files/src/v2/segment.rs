@@ -13,7 +13,8 @@ use kvfuse_transport::files::File;
 
 /// Largest segment of format 2, in bytes.
 const MAX_SIZE: u64 = 256 << 20;
-/// Writers of a base in parts that are followed at once; the oldest is given up first. Part of the format.
+/// The number of concurrent writers of a base in parts that are followed; the oldest is given up first. Part of the
+/// format.
 const MAX_PARTIAL: usize = 16;
 
 /// A segment of format 2, as far as it was read.
@@ -30,7 +31,7 @@ pub struct State {
     scan_budget: u64,
 }
 
-/// A base of which not all parts are there.
+/// A base of which some parts are missing.
 struct Partial {
     writer: u64,
     next_part: u16,
@@ -155,8 +156,8 @@ impl State {
                 }
                 continue;
             }
-            // No whole record. It may be one on its way, unless there is a whole one behind it or more bytes than it
-            // can have.
+            // No whole record. It may be one that is being written, unless there is a whole one after it or more bytes
+            // than it can have.
             if matches!(frame::read(&self.checks, rest), Read::Short(_)) && !end && rest.len() < MAX_FRAME {
                 return Ok(at);
             }
@@ -168,7 +169,7 @@ impl State {
         Ok(at)
     }
 
-    /// The distance to the next whole record behind the front of `rest`.
+    /// The distance to the next whole record after the front of `rest`.
     fn scan(&mut self, rest: &[u8]) -> Result<Option<usize>> {
         let marker = self.checks.marker();
         let mut from = 1;
@@ -190,7 +191,7 @@ impl State {
         Ok(None)
     }
 
-    /// Applies the record that `rest` begins with, if it is a whole one, and gives its size.
+    /// Applies the record at the beginning of `rest`, if it is a whole one, and returns its size.
     fn take(&mut self, keys: &Keys, rest: &[u8], at: u64) -> Result<Option<usize>> {
         let Read::Whole(frame) = frame::read(&self.checks, rest) else { return Ok(None) };
         let Some(record) = record::decode(&self.checks, frame.head, frame.blobs) else { return Ok(None) };
@@ -217,7 +218,7 @@ impl State {
             return Err(Error::new(Kind::Unsupported, message));
         }
         if base.follows != self.follows {
-            // A power cut took the seal that it follows, and with it what came of that.
+            // A power cut took the seal that it follows, and with it everything that followed from that.
             return Ok(());
         }
         let place = partials.iter().position(|partial| partial.writer == base.writer);

@@ -1,4 +1,4 @@
-//! What a segment's records amount to: a pure function of their sequence, the same for every reader.
+//! The state that a segment's records result in: a pure function of their sequence, the same for every reader.
 
 use super::record::{Op, Pair, Value};
 use crate::hash::Keys;

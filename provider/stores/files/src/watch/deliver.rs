@@ -1,4 +1,4 @@
-//! What is delivered at a time.
+//! The changes that are delivered at a time.
 
 use crate::item::{Item, OwnedKey, Stored};
 use crate::segment::Segment;
@@ -21,8 +21,8 @@ impl Out<'_> {
         self.changes.len() >= MOST_CHANGES || self.size >= MOST_BYTES
     }
 
-    /// Adds a change, unless another one of the same key is known to follow it. True if it is a deletion of a key whose name
-    /// is gone.
+    /// Adds a change, unless another one of the same key is known to follow. True if it is a deletion of a key whose
+    /// name is gone.
     pub fn add<D: Directory>(
         &mut self,
         tree: &mut Tree<D>,
@@ -50,7 +50,7 @@ impl Out<'_> {
             Stored::File(file) => match value::read(&tree.directory, &tree.keys, &file)? {
                 Some(bytes) => bytes,
                 None => {
-                    // Replaced since, which is a change that is yet to come. If not, this tells that it is lost.
+                    // Replaced since: that change is yet to come. If it was not replaced, this reports that it is lost.
                     tree.next_turn();
                     tree.get(Name::new(tree, &key))?;
                     return Ok(false);

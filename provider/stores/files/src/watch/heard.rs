@@ -1,8 +1,8 @@
-//! Every change of a segment, one by one: what a watch needs and nobody else.
+//! Every change of a segment, one by one. Only a watch needs this.
 //!
-//! A segment that is read for its state goes over to an index where there is one, and keeps of each key the latest change.
-//! One that is listened to begins at its base, whatever indices there are, and keeps every change in a queue. So an
-//! increment's sum and a swap's outcome are known when they come.
+//! A segment that is read for its state switches to an index if there is one, and keeps the latest change of each key.
+//! A segment that is listened to starts at its base, whatever indices there are, and keeps every change in a queue. So
+//! an increment's sum and a swap's outcome are known when they are read.
 
 use crate::hash::Keys;
 use crate::item::{Outcome, OwnedKey, Stored};
@@ -24,14 +24,14 @@ pub struct One {
     pub value: Option<Stored>,
 }
 
-/// What was heard of a segment and not taken yet.
+/// The changes that were heard and not taken yet.
 pub struct Heard {
-    /// Changes with lower versions are passed over.
+    /// Changes with lower versions are skipped.
     from: u64,
     pub queue: VecDeque<One>,
     /// The end of the id of the record that has the version before `from`, if this generation has it.
     pub before: Option<u32>,
-    /// The same of the last record.
+    /// The same for the last record.
     pub last: u32,
 }
 
@@ -58,7 +58,7 @@ impl<F: File> Segment<F> {
         let Some(from) = self.heard.as_ref().map(|heard| heard.from) else { return Ok(()) };
         let id = id as u32;
         let settled = match outcome {
-            // Its key was not touched since the base.
+            // Its key has not been changed since the base.
             Outcome::Open(of) if version >= from => self.settle_one(place, *op.key(), *of)?,
             other => Some(other.clone()),
         };

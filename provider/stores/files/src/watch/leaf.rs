@@ -20,24 +20,24 @@ pub struct Leaf {
     pub splits: bool,
 }
 
-/// Before everything that is there.
+/// Before all content.
 pub fn beginning() -> Marks {
     Marks::from([(0, Mark::nothing(Node::ROOT))])
 }
 
-/// Where a bucket is that was never written to: before its first change.
+/// The position of a bucket that was never written to: before its first change.
 pub fn new() -> Marks {
     Marks::from([(0, Mark { version: 1, ..Mark::nothing(Node::ROOT) })])
 }
 
-/// Where everything is at this moment.
+/// The position of every part at this moment.
 pub fn now<D: Directory>(tree: &mut Tree<D>) -> Result<Marks> {
     let mut marks = Marks::new();
     let mut from = 0;
     while from <= Node::ROOT.last() {
         tree.evict();
         let Some(leaf) = leaf(tree, from)? else { return Ok(new()) };
-        // Children that are not there yet begin where their parent ended.
+        // Children that do not exist yet begin where their parent ended.
         let node = if leaf.splits { leaf.node.child(from) } else { leaf.node };
         let generation = if leaf.splits { 0 } else { leaf.generation };
         marks.insert(node.first(), Mark { node, generation, version: leaf.next, id: 0 });
@@ -51,7 +51,7 @@ pub fn leaf<D: Directory>(tree: &mut Tree<D>, place: u64) -> Result<Option<Leaf>
     let Some(segment) = tree.segments.get(&node) else { return Err(crate::tree::unstable()) };
     if segment.old.is_some() {
         return Err(Error::unsupported(format!(
-            "the file {} is in format 2, whose changes cannot be watched; `kvfuse upgrade` moves it on",
+            "the file {} is in format 2, whose changes cannot be watched; `kvfuse upgrade` upgrades it",
             segment.name()
         )));
     }

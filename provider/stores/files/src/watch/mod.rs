@@ -1,16 +1,16 @@
 //! Watching a bucket: its segments are the log of its changes, so they are read.
 //!
 //! For each part of the key space, a [`Mark`] says up to which version its changes were taken. Each time, the live
-//! segment of every part is looked at, and where there is something new:
+//! segment of every part is checked. If it has something new:
 //!
-//! - If the mark lies in this generation, its records are [heard](heard) one by one.
-//! - If the generation of the mark is gone (compacted, or split), and this watch has its file open still, the rest of it is
-//!   heard first. A sealed file loses only its name. So a watch that keeps up hears everything.
-//! - Otherwise the state is compared: every pair with a version that was not taken is a change. Versions go on from one
-//!   generation to the next, so no set is missed, but of several of a key only the last is there; deletions are not, and
-//!   that is said.
+//! - If the mark is in this generation, its records are [heard](heard) one by one.
+//! - If the generation of the mark is gone (compacted, or split), and this watch still has its file open, the rest of
+//!   it is heard first. A sealed file loses only its name. So a watch that keeps up hears everything.
+//! - Otherwise the state is compared: every pair with a version that was not taken is a change. Versions continue from
+//!   one generation to the next, so no set is missed, but only the last of several sets of a key is there. Deletions
+//!   are missing, and that is reported.
 //! - If the history does not agree with the mark, a power cut took a part of what was delivered. Then everything is
-//!   delivered again, and that is said.
+//!   delivered again, and that is reported.
 
 mod deliver;
 mod heard;
@@ -52,12 +52,12 @@ struct State<D: Directory> {
     prefix: String,
     /// Empty until the bucket is first written to.
     marks: Marks,
-    /// Where the next look begins.
+    /// Where the next check begins.
     at: u64,
-    /// Segments that are listened to, those used last at the end.
+    /// Segments that are listened to, the most recently used at the end.
     followed: Vec<Segment<D::File>>,
-    /// How many more may be opened before there is anything to hear. Those that were closed for want of memory are not opened
-    /// again and again.
+    /// How many more may be opened before there is anything to hear. Those that were closed for lack of memory are not
+    /// opened again and again.
     ahead: usize,
     comparing: Option<Comparing<D>>,
     missed: Option<String>,
@@ -112,7 +112,7 @@ impl<D: Directory> State<D> {
                 Ok(None) if out.is_full() => break,
                 Ok(None) => return Ok(Changes { position: Some(NEW.to_string()), ..Changes::default() }),
                 Err(error) if out.changes.is_empty() => return Err(error),
-                // What was taken is delivered; the error comes again.
+                // The changes taken so far are delivered; the error will occur again.
                 Err(_) => break,
             };
             looked = looked.saturating_add(last - self.at + 1);
@@ -125,11 +125,11 @@ impl<D: Directory> State<D> {
         })
     }
 
-    /// Takes what is new in the part at `at`. Gives its last place; `None` if there is more than fits, or nothing at all in
-    /// the bucket.
+    /// Takes the new changes in the part at `at`. Returns its last place; `None` if there is more than fits, or nothing
+    /// at all in the bucket.
     fn part(&mut self, tree: &mut Tree<D>, out: &mut Out<'_>) -> Result<Option<u64>> {
         let at = self.at;
-        // Each turn changes the mark for one that is further on.
+        // Each iteration replaces the mark by one that is further on.
         loop {
             if self.comparing.is_some() {
                 if !self.compare(tree, out)? {
@@ -142,7 +142,7 @@ impl<D: Directory> State<D> {
             if mark.node.depth() > leaf.node.depth() {
                 let waits = leaf.splits && mark.node.parent() == Some(leaf.node);
                 if waits && mark.generation == 0 && mark.version <= leaf.next {
-                    // The child that it is about is yet to be made.
+                    // The child that it refers to does not exist yet.
                     return Ok(Some(mark.node.last()));
                 }
                 self.begin_again(leaf.node);
@@ -176,7 +176,7 @@ impl<D: Directory> State<D> {
             let mark = Mark { generation: leaf.generation, ..mark };
             self.marks.insert(mark.node.first(), mark);
             let idle = mark.version == leaf.next;
-            // Of a node that splits, the other children may be there already.
+            // If the node is being split, the other children may exist already.
             let last = if leaf.splits { leaf.node.child(at).last() } else { leaf.node.last() };
             if idle {
                 if self.follows(&mark) || self.ahead == 0 {
@@ -195,7 +195,7 @@ impl<D: Directory> State<D> {
         }
     }
 
-    /// Forgets what was taken of a part.
+    /// Forgets what was taken from a part.
     fn begin_again(&mut self, node: Node) {
         self.missed.get_or_insert_with(|| TAKEN_BACK.to_string());
         self.marks.retain(|first, _| !node.covers(*first));
@@ -203,7 +203,7 @@ impl<D: Directory> State<D> {
         self.followed.retain(|segment| !node.covers(segment.node.first()));
     }
 
-    /// Goes on from a generation that was taken whole to what followed it.
+    /// Goes on from a generation that was taken completely to its successor.
     fn advance(&mut self, mark: &Mark, leaf: &Leaf, at: u64) {
         let before = self.followed.len();
         self.followed.retain(|segment| segment.node != mark.node);
@@ -231,7 +231,7 @@ impl<D: Directory> State<D> {
     fn open(&mut self, tree: &mut Tree<D>, leaf: &Leaf, from: u64) -> Result<Segment<D::File>> {
         let load = |tree: &mut Tree<D>| tree.load(leaf.node, leaf.generation, leaf.follows);
         let loaded = match load(tree) {
-            // Perhaps for want of descriptors.
+            // Perhaps for lack of descriptors.
             Err(_) if !self.followed.is_empty() => {
                 self.followed.clear();
                 load(tree)
@@ -247,7 +247,7 @@ impl<D: Directory> State<D> {
         Ok(segment)
     }
 
-    /// Listens to the live segment of a part. False if its history is not the one that the mark is of.
+    /// Listens to the live segment of a part. False if the mark does not belong to its history.
     fn follow(&mut self, tree: &mut Tree<D>, mark: &Mark, leaf: &Leaf) -> Result<bool> {
         let place = self.followed.iter().position(|segment| segment.node == mark.node);
         let segment = match place.map(|place| self.followed.remove(place)) {
@@ -265,7 +265,7 @@ impl<D: Directory> State<D> {
             }
         };
         self.followed.push(segment);
-        // Those used longest ago are closed; what is in their generation can be heard again while it is the live one.
+        // The least recently used are closed; their generation can be heard again while it is the live one.
         let most = tree.config.memory / 2;
         while self.followed.len() > 1
             && (self.followed.len() > KEPT || self.followed.iter().map(Segment::memory).sum::<usize>() > most)
@@ -275,7 +275,8 @@ impl<D: Directory> State<D> {
         Ok(true)
     }
 
-    /// Takes the changes of a followed segment up to a version. Gives the mark behind them; `None` if there is no more room.
+    /// Takes the changes of a followed segment up to a version. Returns the mark after them; `None` if there is no more
+    /// room.
     fn hear(&mut self, tree: &mut Tree<D>, mut mark: Mark, limit: u64, out: &mut Out<'_>) -> Result<Option<Mark>> {
         loop {
             let followed = self.followed.iter_mut();

@@ -1,8 +1,8 @@
-//! How far a watch is, and the text of it.
+//! How far a watch has come, and its text form.
 //!
 //! | bytes | |
 //! |---|---|
-//! | 1 | 1, the form of this |
+//! | 1 | 1, the version of this format |
 //! | for each part of the key space, in order | node: depth 1, bits; generation; next version; end of the id of the record before 4. Numbers without a length take 7 bits a byte, the lowest first, with the highest bit set in all but the last |
 //! | 8 | the beginning of the bucket's digest of all before |
 //!
@@ -18,19 +18,19 @@ use std::fmt::Write;
 /// The position in a bucket that was never written to.
 pub const NEW: &str = "new";
 
-/// How far a watch is in a part of the key space.
+/// How far a watch has come in a part of the key space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub node: Node,
     pub generation: u64,
-    /// The version of the first change that was not taken. With 0, everything is yet to be.
+    /// The version of the first change that was not taken. With 0, nothing was taken yet.
     pub version: u64,
     /// The end of the id of the record before; 0 if it is not known.
     pub id: u32,
 }
 
 impl Mark {
-    /// That of a part of which everything is yet to be taken.
+    /// The mark of a part of which nothing was taken yet.
     pub fn nothing(node: Node) -> Self {
         Self { node, generation: 0, version: 0, id: 0 }
     }
@@ -60,7 +60,7 @@ pub fn decode(keys: &Keys, text: &str) -> Result<Marks> {
 }
 
 pub fn foreign() -> Error {
-    Error::invalid("this position is not of a watch of this bucket; watch from now on, or from the beginning")
+    Error::invalid("this position is not from a watch of this bucket; watch from now on, or from the beginning")
 }
 
 fn parse(keys: &Keys, text: &str) -> Option<Marks> {
@@ -136,7 +136,7 @@ mod tests {
             assert!(decode(&keys, std::str::from_utf8(&changed).unwrap()).is_err(), "{at}");
             assert!(decode(&keys, text.get(..at).unwrap()).is_err(), "{at}");
         }
-        // What leaves out a part of the key space is none, even if it is sealed as one.
+        // A position that leaves out a part of the key space is invalid, even with a correct seal.
         marks.pop_last();
         assert!(decode(&keys, &encode(&keys, &marks)).is_err());
         for text in ["", "new", "ä", "0"] {

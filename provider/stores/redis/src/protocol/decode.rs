@@ -79,7 +79,7 @@ pub struct Decoder {
     open: Vec<Open>,
     /// What counts towards [`Bounds::total`] so far.
     total: usize,
-    /// Whether push messages are given like replies. Otherwise they are dropped.
+    /// Whether push messages are returned like replies. Otherwise they are dropped.
     pushes: bool,
 }
 
@@ -115,7 +115,7 @@ impl Decoder {
         Self { bounds, line: Vec::new(), bulk: None, open: Vec::new(), total: 0, pushes: false }
     }
 
-    /// From here on gives push messages as if they were replies: arrays.
+    /// From here on returns push messages as if they were replies: arrays.
     pub fn keep_pushes(&mut self) {
         self.pushes = true;
     }
@@ -283,7 +283,7 @@ impl Decoder {
                     reserve(&mut array.elements, 1, array.missing)?;
                     array.elements.push(reply);
                 }
-                // What is dropped counts no more.
+                // What is dropped no longer counts.
                 Role::Aside => self.total = array.before,
             }
             if array.missing > 0 {
@@ -303,7 +303,7 @@ impl Decoder {
 /// The bytes that a byte can take up once it is text: three, of U+FFFD, in a buffer that doubles.
 const LOSSY: usize = 4;
 
-/// What may be allocated in one step for what has only been announced.
+/// The most bytes to allocate in one step for data that has only been announced.
 const STEP: usize = 1 << 20;
 
 /// Adds bytes; `missing` further ones are announced.

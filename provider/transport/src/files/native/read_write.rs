@@ -29,7 +29,7 @@ impl ReadWrite {
     /// ```
     ///
     /// # Errors
-    /// Those of listing it, for example if it is not a directory.
+    /// Those of listing the directory, for example that it is not one.
     pub fn open(path: &Path) -> std::io::Result<Self> {
         Native::open(path).map(Self)
     }
@@ -86,7 +86,7 @@ impl Directory for ReadWrite {
         std::fs::rename(self.entry(from)?, self.entry(to)?).map_err(convert)
     }
 
-    /// Elsewhere than on Unix, directories cannot be synced.
+    /// Directories can only be synced on Unix.
     fn sync(&self) -> Result<()> {
         if cfg!(unix) {
             std::fs::File::open(&self.0.0).and_then(|file| file.sync_all()).map_err(convert)?;
@@ -103,7 +103,7 @@ impl Directory for ReadWrite {
 /// A file to read and write.
 pub struct ReadWriteFile {
     path: PathBuf,
-    /// Writes at the end, whoever else does so: appends are one system call.
+    /// Writes at the end, even if others do so: an append is one system call.
     file: std::fs::File,
     /// The same file, to write at an offset.
     placed: OnceCell<std::fs::File>,

@@ -4,10 +4,11 @@
 //! soak [seconds [first seed]]             every weather, seed after seed (a random first one)
 //! soak replay <weather> <seed> [operations]
 //! ```
-//! The environment variable `FAULTS` is `all`, `none` or some of `failed_syncs`, `failed_directory_syncs`, `short_reads`,
-//! `lost_pages`, `pieces` and `bodies`, separated by commas; unless it is set, what the store withstands.
+//! The environment variable `FAULTS` is `all`, `none` or some of `failed_syncs`, `failed_directory_syncs`,
+//! `short_reads`, `lost_pages`, `pieces` and `bodies`, separated by commas; unless it is set, what the store
+//! withstands.
 //!
-//! It fails when something was wrong, and also when it was not found out whether something was: each such seed is told.
+//! It fails when something was wrong, and also when that could not be decided. Each such seed is printed.
 
 use kvfuse_files_sim::world::{Counts, Faults, Plan, WEATHERS, Weather, run};
 use std::process::ExitCode;

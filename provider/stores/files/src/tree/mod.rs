@@ -1,7 +1,9 @@
 //! A bucket's tree of segments, as far as this instance knows it.
 //!
-//! A key's segment is found from the root: a node has split, or has a live generation. What is known can be out of date;
-//! then the segment says so itself, because it is sealed.
+//! A key's segment is found from the root: a node has split, or has a live generation. This knowledge can be out of
+//! date. The segment itself shows that, because it is sealed then.
+
+mod files;
 
 use crate::anchor::Anchor;
 use crate::config::{Config, Durability};
@@ -10,7 +12,7 @@ use crate::hash::{Keys, NodeHasher};
 use crate::ids::Ids;
 use crate::inside::Inside;
 use crate::name::{MAX_DEPTH, Node};
-use crate::nodelog::{self, NodeState};
+use crate::nodelog::NodeState;
 use crate::record::Plan;
 use crate::room::Shared;
 use crate::segment::{PROBE, Segment, damaged};
@@ -22,15 +24,13 @@ use std::rc::Rc;
 
 /// Steps after which an operation gives up: each means that other instances moved on at just that moment.
 pub const TRIES: usize = 64;
-/// Splits remembered. Others are looked up again.
+/// The number of splits that are remembered. Others are looked up again.
 const MAX_SPLITS: usize = 1 << 16;
-/// Segments that may be open however few descriptors there are.
-const FEW: usize = 4;
-/// Operations after which the memory budget is always looked at.
+/// Operations after which the memory budget is always checked.
 const LOOK: u64 = 256;
 
 pub struct Tree<D: Directory> {
-    /// The store's directory, and in it the bucket's: its name, and itself.
+    /// The store's directory, and the bucket's in it: its name, and the directory itself.
     pub root: Rc<D>,
     pub name: Rc<str>,
     pub directory: Inside<D>,
@@ -42,12 +42,12 @@ pub struct Tree<D: Directory> {
     pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
     /// Nodes that have split, and the seals that their children follow.
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
-    /// Whether segments were added since the budget was last looked at.
+    /// Whether segments were added since the budget was last checked.
     grown: bool,
     pub shared: Rc<Shared>,
-    /// This operation: within one, a segment is looked at for news only once.
+    /// The number of this operation. Within one operation, a segment is checked for news only once.
     turn: u64,
-    /// The operation in which the budget was looked at last.
+    /// The operation in which the budget was last checked.
     fitted: u64,
 }
 
@@ -56,7 +56,7 @@ pub struct Tree<D: Directory> {
 pub enum Access {
     /// Its state, up to date.
     Read,
-    /// To append to it: it has to be the live one as far as known.
+    /// To append to it: it has to be the live one as far as is known.
     Write,
 }
 
@@ -88,7 +88,7 @@ impl<D: Directory> Tree<D> {
         }
     }
 
-    /// Begins an operation: from here on, segments are looked at again.
+    /// Begins an operation: from here on, segments are checked for news again.
     pub fn next_turn(&mut self) {
         self.turn = self.shared.turn.get() + 1;
         self.shared.turn.set(self.turn);
@@ -118,8 +118,8 @@ impl<D: Directory> Tree<D> {
         Err(unstable())
     }
 
-    /// In full durability: waits until what was read of a node's segment survives a power cut, so that nobody is
-    /// told what a power cut takes back.
+    /// In full durability: waits until what was read of a node's segment survives a power cut, so that no answer is
+    /// undone by a power cut.
     pub fn settle(&mut self, node: Node) -> Result<()> {
         if self.config.durability == Durability::Relaxed {
             return Ok(());
@@ -133,7 +133,7 @@ impl<D: Directory> Tree<D> {
             return Ok(());
         }
         self.sync_directory()?;
-        // What leads there: an instance in relaxed durability may have written it.
+        // The logs that lead there: an instance in relaxed durability may have written them.
         for node in [Some(node), node.parent()].into_iter().flatten() {
             if !self.config.has(Flaw::WayNotSynced) {
                 self.opening(|tree| tree.sync_log(node))?;
@@ -157,7 +157,7 @@ impl<D: Directory> Tree<D> {
                 return Err(unstable());
             }
             let turn = self.turn;
-            // What has split has no segment here. This way the steady state takes one look into one map.
+            // A node that has split has no segment here. So the steady state takes one lookup in one map.
             let sealed = if let Some(segment) = self.segments.get_mut(&node) {
                 if segment.is_waiting() {
                     // Opening it again failed halfway.
@@ -180,7 +180,7 @@ impl<D: Directory> Tree<D> {
                     Opened::Missing(state) => match parent {
                         Some(parent) => return Ok(Some(parent)),
                         None if node != Node::ROOT => return Err(missing(node, state)),
-                        // Otherwise the bucket would look empty, and be begun again.
+                        // Otherwise the bucket would look empty, and be created again.
                         None if self.begun || self.has_records()? => {
                             if doubted {
                                 return Err(missing(node, state));
@@ -204,7 +204,7 @@ impl<D: Directory> Tree<D> {
                     parent = None;
                 }
                 Some(plan) => {
-                    // What follows a seal lasts no longer than the seal does, unless the node's log says the same.
+                    // A successor lasts no longer than the seal does, unless the node's log names it.
                     if !self.config.has(Flaw::WayNotSynced) {
                         match self.settle(node) {
                             // What was not synced is written again.
@@ -262,7 +262,7 @@ impl<D: Directory> Tree<D> {
         node.parent().and_then(|parent| self.splits.get(&parent)).copied().unwrap_or(0)
     }
 
-    /// Opens a segment and reads it; `None` if it is not there or has no base that follows the seal.
+    /// Opens a segment and reads it; `None` if it does not exist or has no base that follows the seal.
     pub fn load(&mut self, node: Node, generation: u64, follows: u64) -> Result<Option<Segment<D::File>>> {
         let name = node.segment(generation);
         let mut opened = self.open_file(&name, Open::Write).map(|file| (file, true));
@@ -277,13 +277,13 @@ impl<D: Directory> Tree<D> {
         let about = (self.shared.clone(), self.config);
         let mut segment = Segment::new(file, &self.keys, (node, generation, follows), writable, about);
         segment.open(&self.keys)?;
-        // Whoever sealed it may be dead.
+        // The instance that sealed it may be dead.
         segment.owes = segment.sealed().is_some();
         segment.looked = self.turn;
         Ok((!segment.is_waiting()).then_some(segment))
     }
 
-    /// Whether the file of the first segment, which has no base, has records all the same, or is damaged.
+    /// Whether the file of the first segment, which has no base, nevertheless has records, or is damaged.
     pub fn has_records(&mut self) -> Result<bool> {
         let name = Node::ROOT.segment(0);
         let file = match self.open_file(&name, Open::Read) {
@@ -294,83 +294,6 @@ impl<D: Directory> Tree<D> {
         let about = (self.shared.clone(), self.config);
         let mut segment = Segment::new(file, &self.keys, (Node::ROOT, 0, 0), false, about);
         segment.is_more_than_begun()
-    }
-
-    /// Opens a file; if that fails for want of descriptors, once more with all others closed. WASI has no code for that
-    /// case, so it looks like any input/output error.
-    pub fn open_file(&mut self, name: &str, how: Open) -> Result<D::File, FileError> {
-        match self.directory.open(name, how) {
-            Err(FileError::Io | FileError::TooManyOpen) if self.close_all() => self.directory.open(name, how),
-            other => other,
-        }
-    }
-
-    /// The same for what opens files by itself, and may be done twice.
-    pub fn opening<T>(&mut self, action: impl Fn(&Self) -> Result<T>) -> Result<T> {
-        match action(self) {
-            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::QuotaExceeded) && self.close_all() => {
-                action(self)
-            }
-            other => other,
-        }
-    }
-
-    /// Makes the entries of the bucket's directory survive a power cut.
-    pub fn sync_directory(&mut self) -> Result<()> {
-        self.opening(|tree| {
-            tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
-        })
-    }
-
-    /// The state of a node, as its log has it.
-    pub fn state_of(&mut self, node: Node) -> Result<NodeState> {
-        self.opening(|tree| nodelog::read(&tree.directory, &tree.keys, node))
-    }
-
-    /// Makes what a node's log says last through a power cut, where there is a log. If that failed once, by appending it
-    /// again.
-    pub fn sync_log(&self, node: Node) -> Result<()> {
-        if !self.has_failed(node) {
-            return nodelog::sync(&self.directory, node).inspect_err(|_| self.note_failed(node));
-        }
-        match nodelog::read(&self.directory, &self.keys, node)? {
-            state if state == NodeState::default() => Ok(()),
-            state => self.raise(node, state, true),
-        }
-    }
-
-    /// Raises a node's state, so that it lasts through a power cut. `named` as in [`nodelog::raise`].
-    pub fn raise(&self, node: Node, state: NodeState, named: bool) -> Result<()> {
-        let again = self.has_failed(node);
-        nodelog::raise(&self.directory, &self.keys, node, state, named).inspect_err(|_| self.note_failed(node))?;
-        if again {
-            // The log may have been made by the attempt that failed, and its name not last.
-            self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
-        }
-        // It was appended again.
-        self.shared.failed.borrow_mut().remove(&self.keys.checks(b'n', node, 0).file());
-        Ok(())
-    }
-
-    fn has_failed(&self, node: Node) -> bool {
-        let failed = &self.shared.failed;
-        !self.config.has(Flaw::FailedSyncForgotten) && failed.borrow().contains(&self.keys.checks(b'n', node, 0).file())
-    }
-
-    fn note_failed(&self, node: Node) {
-        self.shared.failed.borrow_mut().insert(self.keys.checks(b'n', node, 0).file());
-    }
-
-    /// Closes the segments that can be opened again, if there are any; sealed ones may be gone. From here on fewer are
-    /// kept open.
-    fn close_all(&mut self) -> bool {
-        let open = self.segments.len();
-        self.segments.retain(|_, segment| segment.sealed().is_some());
-        // It may have been another error: then few are no reason to keep fewer.
-        if open > FEW {
-            self.shared.most_open.set((open / 2).max(FEW).min(self.shared.most_open.get()));
-        }
-        self.segments.len() < open
     }
 
     pub fn insert(&mut self, segment: Segment<D::File>) {
@@ -396,12 +319,12 @@ impl<D: Directory> Tree<D> {
         self.segments.values().map(Segment::memory).sum()
     }
 
-    /// The segment used longest ago.
+    /// The least recently used segment.
     pub fn oldest(&self) -> Option<(u64, Node)> {
         self.segments.values().map(|segment| (segment.used, segment.node)).min()
     }
 
-    /// Whether the budget has to be looked at: segments were added, or grew, which they do slowly.
+    /// Whether the budget has to be checked: segments were added, or may have grown, which they do slowly.
     pub fn may_have_grown(&mut self) -> bool {
         let due = self.grown || self.turn.saturating_sub(self.fitted) >= LOOK;
         if due {
@@ -410,7 +333,7 @@ impl<D: Directory> Tree<D> {
         due
     }
 
-    /// Within one operation: keeps to the budget, as if the other trees had nothing.
+    /// Within one operation: keeps to the budget, as if the other trees were empty.
     pub fn evict(&mut self) {
         let most = self.shared.most_open.get();
         while self.grown
@@ -425,7 +348,7 @@ impl<D: Directory> Tree<D> {
 
 fn child(node: Node, hash: u64) -> Result<Node> {
     if node.depth() == MAX_DEPTH {
-        return Err(damaged(&node.log(), "it says that a node split that cannot"));
+        return Err(damaged(&node.log(), "it records a split of a node that is too deep to split"));
     }
     Ok(node.child(hash))
 }
@@ -435,5 +358,5 @@ fn missing(node: Node, state: NodeState) -> Error {
 }
 
 pub fn unstable() -> Error {
-    Error::new(Kind::Unavailable, "the bucket kept changing its files while they were looked for; try again")
+    Error::new(Kind::Unavailable, "the bucket's files kept changing while they were being opened; try again")
 }

@@ -1,16 +1,21 @@
-//! The latest changes of a segment, in memory: those behind its index, or behind its base if it has none. Pure.
+//! The latest changes of a segment, in memory: those after its index, or after its base if it has none. Pure.
 //!
-//! Records are applied in their order in the file, so every reader comes to the same state. An increment or a swap of a
-//! key of which nothing is known here stays open until somebody asks: then what lies below is looked up.
+//! Records are applied in their order in the file, so every reader derives the same state. An increment or a swap of a
+//! key that is not known here stays open until the key is asked for: then it is looked up below, in the index and the
+//! base.
+
+mod replaced;
+mod waiting;
 
 use crate::hash::Identity;
 use crate::heap::{Heap, Span, same};
-use crate::item::{Found, Outcome, Stored};
+use crate::item::{Outcome, Stored};
 use crate::name::ValueName;
 use crate::record::{FileValue, Key, Op, Piece, Value};
 use kvfuse_core::counter;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
+use waiting::{Conditional, Waiting};
 
 #[derive(Default)]
 pub struct Tail {
@@ -21,9 +26,9 @@ pub struct Tail {
     next: u64,
     /// The entries by place, unless some were added since.
     order: Vec<u32>,
-    /// Entries that wait for what lies below.
+    /// Entries that wait for a lookup below.
     open: usize,
-    /// Bytes of memory that values outside the heap take, about.
+    /// Approximately how many bytes of memory values outside the heap take.
     extra: usize,
     /// Files of values and keys that were replaced by operations here, and their bytes.
     pub dead: Vec<ValueName>,
@@ -58,10 +63,10 @@ enum Kept {
 /// The operation that gave a key its present state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Offset of its frame; `None` for what was looked up below.
+    /// The offset of its frame; `None` for a state that was looked up below.
     pub at: Option<u32>,
     pub ordinal: u16,
-    /// Whether it is an increment. Its record does not have the value.
+    /// Whether it is an increment. Its record does not contain the value.
     pub counted: bool,
 }
 
@@ -69,23 +74,11 @@ impl Source {
     const BELOW: Self = Self { at: None, ordinal: 0, counted: false };
 }
 
-/// An operation that waits for what lies below.
-struct Waiting {
-    version: u64,
-    source: Source,
-    what: Conditional,
-}
-
-enum Conditional {
-    Increment { delta: i64, floor: i64 },
-    Swap { expected: u64, value: Stored },
-}
-
-/// What is known here of a key.
+/// What is known here about a key.
 pub enum Known<'a> {
-    /// Nothing: what lies below counts.
+    /// Nothing: the index and the base have its state.
     Nothing,
-    /// What lies below has to be looked up first.
+    /// It has to be looked up below first.
     Open,
     Gone(Source),
     Value(u64, Borrowed<'a>, Source),
@@ -108,7 +101,7 @@ impl Borrowed<'_> {
     }
 }
 
-/// An entry of the tail, for those who go through all of them.
+/// An entry of the tail, for iterating over all of them.
 pub struct Change<'a> {
     pub place: u64,
     pub key: Key<'a>,
@@ -135,12 +128,12 @@ impl Tail {
             + self.extra
     }
 
-    /// Whether some entries wait for what lies below.
+    /// Whether some entries wait for a lookup below.
     pub fn has_open(&self) -> bool {
         self.open > 0
     }
 
-    /// How many keys it knows something of.
+    /// The number of keys that it has entries for.
     pub fn keys(&self) -> usize {
         self.entries.len()
     }
@@ -161,7 +154,7 @@ impl Tail {
         None
     }
 
-    /// What is known of a key, given its place and its bytes, or its digest if it is `far`.
+    /// What is known about a key, given its place and its bytes, or its digest if it is `far`.
     pub fn get(&self, place: u64, id: &[u8], far: bool) -> Known<'_> {
         self.find(place, id, far).and_then(|index| self.entry(index)).map_or(Known::Nothing, |entry| self.known(entry))
     }
@@ -213,7 +206,8 @@ impl Tail {
         }
     }
 
-    /// Applies an operation on a key with that place. `at` is the offset of its frame, `blobs` that of the frame's blobs.
+    /// Applies an operation on a key with that place. `at` is the offset of its frame, `blobs` that of the frame's
+    /// blobs.
     pub fn apply(&mut self, place: u64, op: Op<'_>, at: u64, blobs: u64, ordinal: u16) -> Outcome {
         let version = self.next;
         self.next = version.saturating_add(1);
@@ -267,70 +261,6 @@ impl Tail {
                 }
             }
         }
-    }
-
-    fn wait(&mut self, place: u64, key: Key<'_>, version: u64, source: Source, what: Conditional) -> Outcome {
-        let index = self.find(place, key.id(), key.is_far());
-        let index = index.unwrap_or_else(|| self.insert(place, key, Kept::Open(Vec::new()), version, source));
-        if let Some(Entry { value: Kept::Open(waiting), .. }) = self.entries.get_mut(index as usize) {
-            self.extra += size_of::<Waiting>();
-            waiting.push(Waiting { version, source, what });
-        }
-        Outcome::Open(version)
-    }
-
-    /// Takes what lies below of a key. That settles the operations that wait for it; it is kept, so that later ones are
-    /// settled at once.
-    /// Gives what the operation with the version `of` did, if it waited.
-    pub fn warm(&mut self, place: u64, key: Key<'_>, below: Option<Found>, of: u64) -> Option<Outcome> {
-        let index = match self.find(place, key.id(), key.is_far()) {
-            Some(index) => index,
-            None => self.insert(place, key, Kept::Open(Vec::new()), 0, Source::BELOW),
-        };
-        let (mut state, mut source) = (below, Source::BELOW);
-        let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else {
-            return None;
-        };
-        let Kept::Open(waiting) = std::mem::replace(value, Kept::Gone) else { return None };
-        let mut asked = None;
-        self.open = self.open.saturating_sub(1);
-        self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
-        for one in waiting {
-            match one.what {
-                Conditional::Increment { delta, floor } => {
-                    let current = state.as_ref().map(|found| match &found.value {
-                        Stored::Bytes(bytes) => &bytes[..],
-                        Stored::Pieces(_) | Stored::File(_) => b"-",
-                    });
-                    let outcome = match counter::add(current, delta, floor) {
-                        Ok(sum) => {
-                            let value = Stored::Bytes(counter::format(sum));
-                            (state, source) = (Some(Found { version: one.version, value }), one.source);
-                            Outcome::Counter(sum)
-                        }
-                        Err(error) => Outcome::Refused(error),
-                    };
-                    asked = (one.version == of).then_some(outcome).or(asked);
-                }
-                Conditional::Swap { expected, value } => {
-                    let done = state.as_ref().map_or(0, |found| found.version) == expected;
-                    let outcome = if done { Outcome::Done } else { Outcome::Conflict };
-                    asked = (one.version == of).then_some(outcome).or(asked);
-                    if done {
-                        self.lose(state.take().map(|found| found.value));
-                        (state, source) = (Some(Found { version: one.version, value }), one.source);
-                    } else {
-                        self.lose(Some(value));
-                    }
-                }
-            }
-        }
-        let version = state.as_ref().map_or(0, |found| found.version);
-        let kept = state.map_or(Kept::Gone, |found| self.keep_stored(found.value));
-        if let Some(entry) = self.entries.get_mut(index as usize) {
-            (entry.value, entry.version, entry.source) = (kept, version, source);
-        }
-        asked
     }
 
     fn insert(&mut self, place: u64, key: Key<'_>, value: Kept, version: u64, source: Source) -> u32 {
@@ -398,48 +328,7 @@ impl Tail {
         }
     }
 
-    /// Notes what a replaced value leaves behind.
-    fn retire(&mut self, value: Kept) {
-        match value {
-            Kept::Heap(span) => self.heap.free(span),
-            Kept::Pieces(pieces) => self.extra = self.extra.saturating_sub(pieces.len() * size_of::<Piece>()),
-            Kept::File(file) => {
-                self.extra = self.extra.saturating_sub(size_of::<FileValue>());
-                self.lose(Some(Stored::File(*file)));
-            }
-            Kept::Gone => {}
-            Kept::Open(waiting) => {
-                self.open = self.open.saturating_sub(1);
-                self.extra = self.extra.saturating_sub(waiting.len() * size_of::<Waiting>());
-                for one in waiting {
-                    if let Conditional::Swap { value, .. } = one.what {
-                        self.lose(Some(value));
-                    }
-                }
-            }
-        }
-    }
-
-    fn lose(&mut self, value: Option<Stored>) {
-        if let Some(Stored::File(file)) = value {
-            self.dead.push(file.name);
-            self.dead_bytes += file.size;
-        }
-    }
-
-    /// Notes the files of an operation that did nothing.
-    fn orphan(&mut self, key: Key<'_>, value: Option<Value<'_>>) {
-        if let Key::Far { file, length, .. } = key {
-            self.dead.push(file);
-            self.dead_bytes += u64::from(length);
-        }
-        if let Some(Value::File(file)) = value {
-            self.dead.push(file.name);
-            self.dead_bytes += file.size;
-        }
-    }
-
-    /// Forgets what an index has that covers all versions below `next`, and what was only looked up.
+    /// Forgets what is in an index that covers all versions below `next`, and what was only looked up.
     pub fn forget_below(&mut self, next: u64) {
         let Self { entries, heap, next: own, dead, dead_bytes, .. } = std::mem::take(self);
         (self.next, self.dead, self.dead_bytes) = (own, dead, dead_bytes);
