@@ -213,6 +213,9 @@ pub struct Dump {
     /// Then read the file back and compare.
     #[arg(long)]
     pub verify: bool,
+    /// Write nothing. Read everything, and say what the dump would have.
+    #[arg(long, conflicts_with_all = ["resume", "verify"])]
+    pub dry_run: bool,
 }
 
 #[derive(Args)]
