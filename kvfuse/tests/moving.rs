@@ -153,7 +153,7 @@ fn a_dry_run_of_a_dump_or_a_load_says_what_would_be_kept_and_what_would_not_and_
     let dry = dump(&["--dry-run"]).ok();
     assert_eq!(
         dry,
-        "bucket \"default\": 3 keys read, 5003 bytes\nwith lifetimes, which are kept: 1 key\nd would not take: 0 keys\n"
+        "bucket \"default\": 3 keys read, 5003 bytes\nwith lifetimes, which are kept: one key\nd would not take: 0 keys\n"
     );
     assert_eq!(folder.names(), Vec::<String>::new());
     dump(&[]).ok();
@@ -165,7 +165,7 @@ fn a_dry_run_of_a_dump_or_a_load_says_what_would_be_kept_and_what_would_not_and_
     assert!(!dry.stdout.contains("lasting") && folder.names() == ["d"], "{}", dry.stdout);
     // Where they are kept, nothing is wrong with them.
     let before = redis.statistic("total_net_input_bytes");
-    says(&folder.kvfuse(&["load", "d", "--store", &url, "--dry-run"]), 0, "with lifetimes, which are kept: 1 key");
+    says(&folder.kvfuse(&["load", "d", "--store", &url, "--dry-run"]), 0, "with lifetimes, which are kept: one key");
     assert!(redis.statistic("total_net_input_bytes") - before < 5000, "no value is sent");
 
     says(&dump(&["--dry-run", "--resume"]), 2, "cannot be used with");
