@@ -169,7 +169,11 @@ fn a_dry_run_of_a_dump_or_a_load_says_what_would_be_kept_and_what_would_not_and_
     assert!(redis.statistic("total_net_input_bytes") - before < 5000, "no value is sent");
 
     says(&dump(&["--dry-run", "--resume"]), 2, "cannot be used with");
-    says(&folder.kvfuse(&["dump", "no/d", "--store", &url, "--bucket", "default", "--dry-run"]), 3, "no such directory");
+    says(
+        &folder.kvfuse(&["dump", "no/d", "--store", &url, "--bucket", "default", "--dry-run"]),
+        3,
+        "no such directory",
+    );
     // A value that cannot be read is told before there is half a dump.
     set(&*bucket(&folder, "data", "default"), &[("lost".into(), vec![1; 300_000])]);
     std::fs::remove_dir_all(folder.path("data/b-default/v")).unwrap();

@@ -138,9 +138,8 @@ fn watched(store: &str, positions: bool) {
     kv(&["put", "later", "a\u{7}\tb"]);
     kv(&["put", "long", &"x".repeat(1000)]);
     kv(&["delete", "before"]);
-    let watch = |from: &str, limit: &str| {
-        folder.kvfuse(&["kv", "watch", "--store", store, "--from", from, "--limit", limit])
-    };
+    let watch =
+        |from: &str, limit: &str| folder.kvfuse(&["kv", "watch", "--store", store, "--from", from, "--limit", limit]);
     if positions {
         // The position that it ends with is before what was cut off.
         let ran = watch(&position, "1");

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-const HELP: &str = "usage: kvfuse-bench-copy KVFUSE [--keys N] [--rounds N]    KVFUSE is the program, as `make kvfuse` builds it";
+const HELP: &str =
+    "usage: kvfuse-bench-copy KVFUSE [--keys N] [--rounds N]    KVFUSE is the program, as `make kvfuse` builds it";
 
 /// Commands of a native client's pipeline: as many keys as `kvfuse copy` sets at once.
 const PIPELINE: usize = 500;

@@ -101,7 +101,9 @@ pub async fn load(options: &Load) -> Result<ExitCode> {
 /// Says of how many keys the lifetimes were lost.
 fn told_lasting(moved: &Moved, to: &Place) -> Result<ExitCode> {
     match moved.expiring {
-        lost if lost > 0 && !to.store.lifetimes => print(&format!("{} had lifetimes and live on: {} keeps none\n", plural(lost, "key"), to.title)),
+        lost if lost > 0 && !to.store.lifetimes => {
+            print(&format!("{} had lifetimes and live on: {} keeps none\n", plural(lost, "key"), to.title))
+        }
         _ => Ok(ExitCode::SUCCESS),
     }
 }
