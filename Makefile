@@ -114,6 +114,11 @@ bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (half an 
 	$(call say,measuring)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench --curve --write --sizes $(SIZES) $(BENCH)
 
+.PHONY: bench-copy
+bench-copy: kvfuse servers ## kvfuse copy of 1,000,000 keys from files to Redis beside native clients (a minute, once built)
+	$(call say,measuring)
+	@cargo run --quiet --release --package kvfuse-bench-copy -- $(CARGO_TARGET_DIR)/release/kvfuse
+
 bench-guests: providers
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest

@@ -19,11 +19,35 @@ export class Conflict extends Error {
 /** Asks for `api/<name>`. Returns the answer's JSON, and the value behind it. */
 export async function call(name, head = {}, value = null, signal = undefined) {
   const line = JSON.stringify(head) + "\n";
-  const body = value === null ? line : new Blob([line, value]);
+  return answered(async () => {
+    const response = await post(name, value === null ? line : new Blob([line, value]), signal);
+    return [response, new Uint8Array(await response.arrayBuffer())];
+  });
+}
+
+/** Calls `each` with what the explorer tells of changes in a bucket, until it ends. */
+export async function changes(bucket, signal, each) {
+  const response = await post("changes", JSON.stringify({ bucket }) + "\n", signal);
+  if (!response.ok) {
+    await answered(async () => [response, new Uint8Array(await response.arrayBuffer())]);
+  }
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const lines = (rest + value).split("\n");
+    rest = lines.pop();
+    for (const line of lines) each(JSON.parse(line));
+  }
+}
+
+const post = (name, body, signal) => fetch("api/" + name, { method: "POST", body, signal, cache: "no-store" });
+
+async function answered(ask) {
   let response, bytes;
   try {
-    response = await fetch("api/" + name, { method: "POST", body, signal, cache: "no-store" });
-    bytes = new Uint8Array(await response.arrayBuffer());
+    [response, bytes] = await ask();
   } catch (e) {
     if (e.name === "AbortError") throw e;
     throw new Problem(0, "the explorer does not answer: is it still running?");

@@ -88,21 +88,30 @@ async function load(signal, each) {
   return page;
 }
 
-/** Looks whether others have added or deleted keys of this page. */
+/** Whether what may have changed may be keys of this page. */
+export function concerns(since) {
+  const known = new Set(state.keys);
+  const added = (key) => key.startsWith(state.prefix) && !known.has(key);
+  return since.all || [...since.set].some(added) || [...since.deleted].some((key) => known.has(key));
+}
+
+/** Looks whether others have added or deleted keys of this page. False if it could not, because the page is being loaded. */
 export async function refresh() {
-  if (loading) return;
+  if (loading) return false;
   const mine = new AbortController();
   const before = state.trail;
   let page = await load(mine.signal, () => {});
-  if (loading || state.trail !== before) return;
+  // Another page was asked for meanwhile, and has what changed before that.
+  if (loading || state.trail !== before) return true;
   const same = page.next === state.next && page.keys.length === state.keys.length;
-  if (same && page.keys.every((key, i) => key === state.keys[i])) return;
+  if (same && page.keys.every((key, i) => key === state.keys[i])) return true;
   const active = state.keys[state.active];
   const known = new Set(state.keys);
   for (const key of page.keys) if (!known.has(key)) state.fresh.add(key);
   Object.assign(state, { keys: page.keys, next: page.next });
   state.active = Math.max(page.keys.indexOf(active), Math.min(state.active, page.keys.length - 1));
   render();
+  return true;
 }
 
 /** After this page has written a key itself. */

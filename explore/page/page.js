@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { attempt, byId, element, shown } from "./dom.js";
 import * as edit from "./edit.js";
 import * as keys from "./keys.js";
-import { live } from "./live.js";
+import { live, turn } from "./live.js";
 import * as statistics from "./statistics.js";
 import * as value from "./value.js";
 
@@ -24,7 +24,7 @@ async function follow() {
   const bucket = fragment.get("bucket") ?? "default", prefix = fragment.get("prefix") ?? "", key = fragment.get("key");
   if (!(await edit.leave())) return;
   const elsewhere = bucket !== keys.bucket() || prefix !== keys.prefix();
-  if (elsewhere || !started) await keys.show(bucket, prefix);
+  if (elsewhere || !started) await show(bucket, prefix);
   if (key === null) closed();
   else await attempt(() => value.show(bucket, key));
   views();
@@ -39,6 +39,12 @@ async function open(key) {
     history.pushState(null, "", address(key));
   });
   views();
+}
+
+function show(bucket, prefix) {
+  const shown = keys.show(bucket, prefix);
+  turn(bucket);
+  return shown;
 }
 
 function closed() {
@@ -57,7 +63,7 @@ async function list(bucket, prefix) {
   if (!(await edit.leave())) return;
   value.close();
   views();
-  await keys.show(bucket, prefix);
+  await show(bucket, prefix);
   history.pushState(null, "", address(null));
 }
 
@@ -147,11 +153,19 @@ async function start() {
   await attempt(follow);
   started = true;
   if (about?.buckets) await attempt(buckets);
-  live(async () => {
-    if (byId("data").hidden) return;
-    await keys.refresh();
-    await value.refresh();
-    if (about?.buckets) await buckets();
+  live({
+    watch: about?.watch,
+    buckets: about?.buckets,
+    bucket: keys.bucket,
+    look: async (since) => {
+      if (byId("data").hidden) return false;
+      if (keys.concerns(since) && !(await keys.refresh())) return false;
+      const open = value.current()?.key;
+      const mayDiffer = since.all || since.set.has(open) || since.deleted.has(open);
+      if (mayDiffer && !(await value.refresh())) return false;
+      if (about?.buckets && (since.all || since.buckets)) await buckets();
+      return true;
+    },
   });
   document.documentElement.dataset.ready = "";
 }

@@ -16,6 +16,8 @@ const DIGITS = 64 << 10;
 let now = null;
 let editing = () => false;
 let wrote = () => {};
+/** This page's own writes that are not answered yet. */
+let writing = 0;
 
 export const current = () => now;
 
@@ -76,18 +78,31 @@ export async function again() {
   take(await fetched(now.bucket, now.key));
 }
 
-/** Looks whether somebody else has changed the key. */
+/** Looks whether somebody else has changed the key. False if it could not be told from a write of this page. */
 export async function refresh() {
   const before = now;
-  if (!before || before.size > PREVIEW) return;
+  if (!before || before.size > PREVIEW) return true;
+  if (writing) return false;
   const found = await fetched(before.bucket, before.key, before.version ?? "");
-  if (!found || now !== before || found.version === before.version) return;
+  if (writing) return false;
+  if (!found || now !== before || found.version === before.version) return true;
   const what = found.version === null ? "deleted" : "changed";
   if (editing()) {
     tell(`Somebody else has ${what} this key since you began to edit. Saving will show both.`);
   } else {
     take(found);
     tell(`Somebody else has ${what} this key just now.`);
+  }
+  return true;
+}
+
+/** Writes, and takes over what the key is then. */
+async function own(write) {
+  writing++;
+  try {
+    return await write();
+  } finally {
+    writing--;
   }
 }
 
@@ -138,10 +153,12 @@ export const redraw = () => now && render();
 /** Sets the key, if it still is as this page has seen it. Throws `Conflict`. */
 export async function set(bytes) {
   const { bucket, key, version: seen } = now;
-  const { version, size } = await call("set", { bucket, key, seen }, bytes);
-  byId("changed").hidden = true;
-  if (size <= PREVIEW) take({ version, size, bytes, whole: true });
-  else take(await fetched(bucket, key));
+  await own(async () => {
+    const { version, size } = await call("set", { bucket, key, seen }, bytes);
+    byId("changed").hidden = true;
+    if (size <= PREVIEW) take({ version, size, bytes, whole: true });
+    else take(await fetched(bucket, key));
+  });
   wrote();
 }
 
@@ -176,13 +193,15 @@ async function remove() {
   const choice = await ask("Delete this key?", [shown(key)], [["yes", "Delete", "danger"], ["no", "Keep", ""]]);
   if (choice !== "yes") return;
   try {
-    await call("delete", { bucket, key, seen });
+    await own(async () => {
+      await call("delete", { bucket, key, seen });
+      take({ version: null, size: 0, bytes: new Uint8Array(), whole: true });
+    });
   } catch (e) {
     if (!(e instanceof Conflict)) throw e;
     await again();
     throw new Error("Somebody else has changed this key since you saw it, so it was not deleted. The current value is shown now.");
   }
-  take({ version: null, size: 0, bytes: new Uint8Array(), whole: true });
   wrote();
 }
 
@@ -190,6 +209,8 @@ async function count(sign) {
   const step = byId("step").value.trim();
   if (!/^-?[0-9]+$/.test(step)) throw new Error("the step is not a whole number");
   const { bucket, key } = now;
-  await call("increment", { bucket, key, delta: String(sign * BigInt(step)) });
-  await again();
+  await own(async () => {
+    await call("increment", { bucket, key, delta: String(sign * BigInt(step)) });
+    await again();
+  });
 }

@@ -133,6 +133,28 @@ pub struct About {
     pub buckets: bool,
     /// Whether `api/stat` describes the store's files.
     pub stat: bool,
+    /// Whether `api/changes` tells what changes.
+    pub watch: bool,
+}
+
+/// `api/changes`: what changes in a bucket from now on, as lines of JSON, each a [`Changed`]. Answered by `kvfuse explore`, until
+/// the store cannot be reached any more. The status is 501 if the store cannot be watched.
+#[derive(Deserialize, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// The bucket.
+    pub bucket: String,
+}
+
+/// Keys that have changed. A key may have changed again since.
+#[derive(Serialize, Debug, Default)]
+pub struct Changed {
+    /// Keys that were set.
+    pub set: Vec<String>,
+    /// Keys that were deleted.
+    pub deleted: Vec<String>,
+    /// Any others may have changed as well: at the beginning, and where the store could not tell.
+    pub all: bool,
 }
 
 /// `api/stat`: what the files of a store contain. Answered by `kvfuse explore`, with what `kvfuse stat --json` prints.

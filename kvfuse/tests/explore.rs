@@ -38,6 +38,7 @@ fn every_path_needs_the_token_the_host_and_the_origin() {
         ("POST", "api/set"),
         ("POST", "api/buckets"),
         ("POST", "api/stat"),
+        ("POST", "api/changes"),
         ("GET", "nowhere"),
     ] {
         let asked = |path: &str, headers: &[(&str, &str)]| ask(host, method, path, headers, b"{}").status;
@@ -206,6 +207,8 @@ fn what_is_asked_wrongly_is_refused_with_the_reason() {
         ("POST", "api/get", "{\"bucket\":\"b\",\"key\":\"secret\"", 400, "not JSON"),
         ("POST", "api/get", "", 400, "not JSON"),
         ("POST", "api/stat", "{}", 400, "a field is missing"),
+        ("POST", "api/changes", "{}", 400, "a field is missing"),
+        ("POST", "api/changes", "{\"bucket\":\":cache:\"}", 502, "reserved"),
         ("GET", "api/get", "", 405, "POST it"),
         ("POST", "page.js", "", 405, "GET it"),
         ("GET", "../secret", "", 404, "no such page"),
@@ -242,7 +245,7 @@ fn it_knows_the_buckets_and_the_files_of_a_store_that_keeps_files() {
     folder.kvfuse(&["kv", "put", "--bucket", "sessions", "b", "2"]).ok();
     let call = |name: &str, head: Value| explorer.call(name, &head, b"");
     let (_, about, _) = call("about", json!({}));
-    assert_eq!(about, json!({ "store": "files:data", "buckets": true, "stat": true }));
+    assert_eq!(about, json!({ "store": "files:data", "buckets": true, "stat": true, "watch": true }));
     assert_eq!(call("buckets", json!({})).1, json!({ "buckets": ["default", "sessions"] }));
     let stat = folder.kvfuse(&["stat", "--json", "data"]).ok();
     let mut expected: Value = serde_json::from_str(&stat).unwrap();

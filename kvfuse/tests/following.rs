@@ -5,22 +5,14 @@
 
 mod support;
 
-use kvfuse_core::{Bucket, Store};
-use kvfuse_files::{Config, FileStore};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
-use kvfuse_transport::files::native::ReadWrite;
 use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 use support::Folder;
+use support::data::bucket;
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn bucket(folder: &Folder, directory: &str, name: &str) -> Rc<dyn Bucket> {
-    std::fs::create_dir_all(folder.path(directory)).unwrap();
-    FileStore::new(Ok(ReadWrite::open(&folder.path(directory)).unwrap()), Config::default()).open(name).unwrap()
-}
 
 #[track_caller]
 fn until(mut condition: impl FnMut() -> bool) {

@@ -5,32 +5,12 @@
 
 mod support;
 
-use kvfuse_core::{Bucket, Store};
-use kvfuse_files::{Config, FileStore};
 use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::process::wait_until;
 use kvfuse_servers::redis::Redis;
-use kvfuse_transport::files::native::ReadWrite;
-use std::io::{Read, Write};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, Stdio};
-use std::rc::Rc;
+use std::io::Read;
+use std::process::{Command, Stdio};
+use support::data::{Pair, bucket, has, many, set};
 use support::{Folder, Ran};
-
-type Pair = (String, Vec<u8>);
-
-/// A bucket of a files store, natively: what the tests compare with.
-fn bucket(folder: &Folder, directory: &str, name: &str) -> Rc<dyn Bucket> {
-    std::fs::create_dir_all(folder.path(directory)).unwrap();
-    FileStore::new(Ok(ReadWrite::open(&folder.path(directory)).unwrap()), Config::default()).open(name).unwrap()
-}
-
-fn set(bucket: &dyn Bucket, pairs: &[Pair]) {
-    for pairs in pairs.chunks(1000) {
-        let pairs: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.as_slice())).collect();
-        bucket.set_many(&pairs).unwrap();
-    }
-}
 
 /// Keys and values of all sorts.
 fn strange() -> Vec<Pair> {
@@ -47,40 +27,11 @@ fn strange() -> Vec<Pair> {
     pairs
 }
 
-fn many(count: usize) -> Vec<Pair> {
-    (0..count).map(|n| (format!("key {n}"), format!("{n:0100}").into_bytes())).collect()
-}
-
-#[track_caller]
-fn has(bucket: &dyn Bucket, pairs: &[Pair]) {
-    for (key, value) in pairs {
-        assert!(bucket.get(key).unwrap().as_ref() == Some(value), "{key:?}");
-    }
-}
-
 #[track_caller]
 fn says(ran: &Ran, code: i32, text: &str) {
     assert_eq!(ran.code, Some(code), "{}\n{}", ran.stdout, ran.stderr);
     assert!(ran.stderr.contains(text) || ran.stdout.contains(text), "{}\n{}", ran.stdout, ran.stderr);
     assert!(!ran.stderr.contains('\x1b') && !ran.stdout.contains('\x1b'), "{}", ran.stderr);
-}
-
-fn start(folder: &Folder, arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_kvfuse"))
-        .args(arguments)
-        .current_dir(folder.path(""))
-        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// Kills it, which it must not have ended before.
-#[track_caller]
-fn kill(mut child: Child) {
-    child.kill().unwrap();
-    assert_eq!(child.wait().unwrap().signal(), Some(9), "it ended before it was killed");
 }
 
 fn size(redis: &Redis) -> u64 {
@@ -120,29 +71,6 @@ fn what_is_copied_to_redis_and_back_is_the_same() {
 fn what_is_copied_to_etcd_and_back_is_the_same() {
     let etcd = Etcd::start(1, &[]);
     there_and_back(&format!("etcd:{}", etcd.endpoints()));
-}
-
-#[test]
-fn a_copy_that_is_killed_and_run_again_misses_nothing() {
-    let folder = Folder::new();
-    let redis = Redis::start(&[]);
-    let pairs = many(40_000);
-    set(&*bucket(&folder, "data", "default"), &pairs);
-    let (url, arguments) = (redis.url(), ["copy", "--from", "files:data", "--to"]);
-    for above in [0, 2000, 10_000] {
-        let child = start(&folder, &[&arguments[..], &[&url]].concat());
-        if above > 0 {
-            redis.command(&["FLUSHALL"]);
-            wait_until("it has copied some", || size(&redis) > above);
-        }
-        kill(child);
-        assert!(size(&redis) < 40_000);
-    }
-    folder.kvfuse(&[&arguments[..], &[&url, "--verify"]].concat()).ok();
-    assert_eq!(size(&redis), 40_000);
-    for (key, value) in pairs.iter().step_by(997) {
-        assert_eq!(redis.command(&["GET", &format!("default:{key}")]).as_bytes(), value);
-    }
 }
 
 #[test]
@@ -213,65 +141,44 @@ fn a_dry_run_names_what_the_target_would_not_take_and_writes_nothing() {
 }
 
 #[test]
-fn a_dump_that_is_killed_goes_on_where_it_was() {
-    let folder = Folder::new();
-    let pairs = many(40_000);
-    for name in ["a", "b"] {
-        set(&*bucket(&folder, "data", name), &pairs);
-    }
-    let grown = |size: u64| std::fs::metadata(folder.path("d.partial")).is_ok_and(|file| file.len() >= size);
-    let child = start(&folder, &["dump", "d"]);
-    wait_until("it has dumped some", || grown(1_500_000));
-    kill(child);
-    assert!(!folder.path("d").exists());
-    says(&folder.kvfuse(&["dump", "d"]), 3, "--resume goes on with it");
-    says(&folder.kvfuse(&["load", "d.partial", "--store", "files:x"]), 4, "this dump is cut off");
-    let kept = folder.read("d.partial");
-    let second = start(&folder, &["dump", "d", "--resume"]);
-    wait_until("it goes on", || grown(6_000_000));
-    kill(second);
-    assert_eq!(folder.read("d.partial")[..1_000_000], kept[..1_000_000]);
-    folder.kvfuse(&["dump", "d", "--resume", "--verify"]).ok();
-    assert!(!folder.path("d.partial").exists());
-    assert_eq!(folder.read("d")[..1_000_000], kept[..1_000_000]);
-    folder.kvfuse(&["load", "d", "--store", "files:loaded"]).ok();
-    for name in ["a", "b"] {
-        has(&*bucket(&folder, "loaded", name), &pairs);
-    }
-}
-
-#[test]
-fn a_load_that_is_killed_goes_on_where_it_was() {
+fn a_dry_run_of_a_dump_or_a_load_says_what_would_be_kept_and_what_would_not_and_writes_nothing() {
     let folder = Folder::new();
     let redis = Redis::start(&[]);
-    let pairs = many(20_000);
-    set(&*bucket(&folder, "data", "default"), &pairs);
-    folder.kvfuse(&["dump", "d"]).ok();
-    let dump = folder.read("d");
     let url = redis.url();
-    let mut child = start(&folder, &["load", "-", "--store", &url, "--progress", "position"]);
-    // Half of the dump, and the rest never comes.
-    child.stdin.as_mut().unwrap().write_all(&dump[..dump.len() / 2]).unwrap();
-    wait_until("all that came is loaded", || size(&redis) >= 9_000 && folder.path("position").exists());
-    kill(child);
-    // What was loaded is not loaded again.
-    let early = (0..20_000).find(|n| redis.command(&["EXISTS", &format!("default:key {n}")]) == ":1").unwrap();
-    redis.command(&["DEL", &format!("default:key {early}")]);
-    let load = |file: &str, more: &[&str]| {
-        folder.kvfuse(&[&["load", file, "--store", &url, "--progress", "position"], more].concat())
-    };
-    // The position is of this dump and of this store.
-    set(&*bucket(&folder, "data2", "default"), &many(20_001));
-    folder.kvfuse(&["dump", "other", "--store", "files:data2"]).ok();
-    says(&load("other", &[]), 1, "the file of --progress is about another dump");
-    let elsewhere = folder.kvfuse(&["load", "d", "--store", "files:x", "--progress", "position"]);
-    says(&elsewhere, 1, "into another store");
-    let verified = load("d", &["--verify"]);
-    says(&verified, 4, &format!("key \"key {early}\": missing"));
-    assert_eq!(size(&redis), 19_999);
-    assert!(!folder.path("position").exists());
-    folder.kvfuse(&["load", "d", "--store", &url, "--verify"]).ok();
-    assert_eq!(size(&redis), 20_000);
+    for words in [&["SET", "default:lasting", "1"][..], &["SET", "default:ending", "22", "EX", "1000"]] {
+        redis.command(words);
+    }
+    redis.command(&["SET", "default:large", &"x".repeat(5000)]);
+    let dump = |more: &[&str]| folder.kvfuse(&[&["dump", "d", "--store", &url, "--bucket", "default"], more].concat());
+    let dry = dump(&["--dry-run"]).ok();
+    assert_eq!(
+        dry,
+        "bucket \"default\": 3 keys read, 5003 bytes\nwith lifetimes, which are kept: one key\nd would not take: 0 keys\n"
+    );
+    assert_eq!(folder.names(), Vec::<String>::new());
+    dump(&[]).ok();
+    let to = ["load", "d", "--store", "files:new", "--env", "KEYVALUE_MAX_VALUE=4K", "--dry-run"];
+    let dry = folder.kvfuse(&to);
+    says(&dry, 4, "files:new would not take: 2 keys");
+    says(&dry, 4, "key \"ending\": it ends in ");
+    says(&dry, 4, "key \"large\": a value of 5000 bytes is larger than the limit of 4096 bytes");
+    assert!(!dry.stdout.contains("lasting") && folder.names() == ["d"], "{}", dry.stdout);
+    // Where they are kept, nothing is wrong with them.
+    let before = redis.statistic("total_net_input_bytes");
+    says(&folder.kvfuse(&["load", "d", "--store", &url, "--dry-run"]), 0, "with lifetimes, which are kept: one key");
+    assert!(redis.statistic("total_net_input_bytes") - before < 5000, "no value is sent");
+
+    says(&dump(&["--dry-run", "--resume"]), 2, "cannot be used with");
+    says(
+        &folder.kvfuse(&["dump", "no/d", "--store", &url, "--bucket", "default", "--dry-run"]),
+        3,
+        "no such directory",
+    );
+    // A value that cannot be read is told before there is half a dump.
+    set(&*bucket(&folder, "data", "default"), &[("lost".into(), vec![1; 300_000])]);
+    std::fs::remove_dir_all(folder.path("data/b-default/v")).unwrap();
+    says(&folder.kvfuse(&["dump", "lost", "--dry-run"]), 1, "the value of the key \"lost\" cannot be read");
+    assert_eq!(folder.names(), ["d", "data"]);
 }
 
 #[test]
@@ -313,14 +220,6 @@ fn a_dump_passes_through_a_pipe() {
     has(&*bucket(&folder, "copy", "default"), &strange());
 }
 
-/// The most memory that a process has had, in bytes.
-#[cfg(target_os = "linux")]
-fn peak(child: &Child) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() << 10
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn moving_takes_the_memory_of_a_few_batches() {
@@ -334,18 +233,11 @@ fn moving_takes_the_memory_of_a_few_batches() {
     }
     // Compiling the provider takes more.
     folder.kvfuse(&["kv", "get", "key 1"]).ok();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kvfuse"))
-        .args(["dump", "-"])
-        .current_dir(folder.path(""))
-        .env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = support::data::start(&folder, &["dump", "-"], Stdio::piped());
     let mut out = child.stdout.take().unwrap();
     // All but what a pipe holds, so that it still runs.
     let read = std::io::copy(&mut out.by_ref().take(size), &mut std::io::sink()).unwrap();
-    let peak = peak(&child);
+    let peak = support::data::peak(&child);
     std::io::copy(&mut out, &mut std::io::sink()).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(read == size && peak < size * 2 / 3, "{peak} bytes");

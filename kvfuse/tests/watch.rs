@@ -138,8 +138,15 @@ fn watched(store: &str, positions: bool) {
     kv(&["put", "later", "a\u{7}\tb"]);
     kv(&["put", "long", &"x".repeat(1000)]);
     kv(&["delete", "before"]);
-    let words = ["kv", "watch", "--store", store, "--from", &position, "--limit", "3"];
-    let ran = folder.kvfuse(&words);
+    let watch =
+        |from: &str, limit: &str| folder.kvfuse(&["kv", "watch", "--store", store, "--from", from, "--limit", limit]);
+    if positions {
+        // The position that it ends with is before what was cut off.
+        let ran = watch(&position, "1");
+        assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{}", ran.stderr);
+        position = ran.stderr.trim().rsplit(' ').next().unwrap().to_string();
+    }
+    let ran = watch(&position, "3");
     if positions {
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
         let mut lines: Vec<_> = ran.stdout.lines().collect();
@@ -259,6 +266,9 @@ fn called(generation: &str, store: &str, place: &str) {
     kv(&["put", "new/b", "two"]);
     if store != "redis" {
         kv(&["delete", "new/a"]);
+        for sum in ["10", "11", "12"] {
+            kv(&["put", "new/counted", sum]);
+        }
     }
     runner = start();
     until(|| seen(&folder, &named).contains(&words("set new/b two")));
@@ -266,6 +276,13 @@ fn called(generation: &str, store: &str, place: &str) {
         until(|| seen(&folder, &named).contains(&"delete new/a".to_string()));
         let again = seen(&folder, &named).into_iter().filter(|what| *what == words("set new/a one")).count();
         assert!(again <= 2, "only what was not acknowledged is delivered again");
+        let last = if generation == "_v0_1" { "set new/counted of 2" } else { "set new/counted 12" };
+        until(|| seen(&folder, &named).contains(&last.to_string()));
+        // Each in its turn. The values of `0.1.0` are those that the key has by then.
+        if generation.is_empty() {
+            let counted: Vec<_> = seen(&folder, &named).into_iter().filter(|what| what.contains("counted")).collect();
+            assert_eq!(counted, ["set new/counted 10", "set new/counted 11", "set new/counted 12"]);
+        }
     }
     drop(runner);
 }

@@ -214,6 +214,9 @@ pub struct Dump {
     /// Afterwards read the file back and compare.
     #[arg(long)]
     pub verify: bool,
+    /// Write nothing. Read everything, and say what the dump would have.
+    #[arg(long, conflicts_with_all = ["resume", "verify"])]
+    pub dry_run: bool,
 }
 
 #[derive(Args)]

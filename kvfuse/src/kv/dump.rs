@@ -11,6 +11,8 @@ use std::io::{ErrorKind, Read, Write};
 pub const HEADER: [u8; 16] = *b"\x89KVFUSE\r\n\x1a\n\x01\0\0\0\0";
 /// The longest body: what a store can have as a value, with its key.
 const MAX_BODY: u64 = (1 << 30) + (2 << 20);
+/// A block of pairs is closed once it has so many bytes of keys and values.
+const ENOUGH: usize = 4 << 20;
 
 const BUCKET: u8 = 1;
 const PAIRS: u8 = 2;
@@ -99,30 +101,34 @@ impl<W: Write> Writer<W> {
     }
 
     pub fn pairs(&mut self, pairs: &[Pair]) -> std::io::Result<()> {
-        let mut body = Vec::with_capacity(pairs.iter().map(|(key, value)| 8 + key.len() + value.len()).sum());
-        for (key, value) in pairs {
-            body.extend(length(key.len())?.to_le_bytes());
-            body.extend(length(value.len())?.to_le_bytes());
-            body.extend(key.as_bytes());
-            body.extend(value);
+        for pairs in runs(pairs, |pair| pair) {
+            let mut body = Vec::with_capacity(pairs.iter().map(|pair| 8 + size(pair)).sum());
+            for (key, value) in pairs {
+                body.extend(length(key.len())?.to_le_bytes());
+                body.extend(length(value.len())?.to_le_bytes());
+                body.extend(key.as_bytes());
+                body.extend(value);
+            }
+            self.block(PAIRS, &body)?;
+            self.state.add(pairs);
         }
-        self.block(PAIRS, &body)?;
-        self.state.add(pairs);
         Ok(())
     }
 
     /// Pairs that end by themselves.
     pub fn expiring(&mut self, expiring: &[Expiring]) -> std::io::Result<()> {
-        let mut body = Vec::new();
-        for Expiring { pair: (key, value), ends } in expiring {
-            body.extend(length(key.len())?.to_le_bytes());
-            body.extend(length(value.len())?.to_le_bytes());
-            body.extend(ends.to_le_bytes());
-            body.extend(key.as_bytes());
-            body.extend(value);
+        for expiring in runs(expiring, |one| &one.pair) {
+            let mut body = Vec::new();
+            for Expiring { pair: (key, value), ends } in expiring {
+                body.extend(length(key.len())?.to_le_bytes());
+                body.extend(length(value.len())?.to_le_bytes());
+                body.extend(ends.to_le_bytes());
+                body.extend(key.as_bytes());
+                body.extend(value);
+            }
+            self.block(EXPIRING, &body)?;
+            self.state.add(expiring.iter().map(|one| &one.pair));
         }
-        self.block(EXPIRING, &body)?;
-        self.state.add(expiring.iter().map(|one| &one.pair));
         Ok(())
     }
 
@@ -145,8 +151,29 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// Of a body, a key or a value. A body that is longer would be refused when it is read.
 fn length(bytes: usize) -> std::io::Result<u32> {
-    u32::try_from(bytes).map_err(|_| std::io::Error::new(ErrorKind::InvalidInput, "a batch of more than 4 GiB"))
+    let length = u32::try_from(bytes).ok().filter(|length| u64::from(*length) <= MAX_BODY);
+    length.ok_or_else(|| std::io::Error::new(ErrorKind::InvalidInput, "a value of more than 1 GiB"))
+}
+
+fn size((key, value): &Pair) -> usize {
+    key.len() + value.len()
+}
+
+/// The pairs of one block after the other.
+fn runs<T>(all: &[T], pair: impl Fn(&T) -> &Pair) -> impl Iterator<Item = &[T]> {
+    let mut rest = all;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let full = rest.iter().position(|one| {
+            bytes += size(pair(one));
+            bytes >= ENOUGH
+        });
+        let (run, after) = rest.split_at_checked(full.map_or(rest.len(), |last| last + 1))?;
+        rest = after;
+        (!run.is_empty()).then_some(run)
+    })
 }
 
 /// Reads a dump, and gives nothing of a block before all of it has been checked.
@@ -300,97 +327,4 @@ fn pairs(mut body: &[u8]) -> Option<Vec<Pair>> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code")]
-mod tests {
-    use super::*;
-
-    fn example() -> Vec<u8> {
-        let mut writer = Writer::new(Vec::new()).unwrap();
-        writer.bucket("default").unwrap();
-        writer.pairs(&[("a".into(), b"1".to_vec()), ("ü\0".into(), vec![0xff, 0])]).unwrap();
-        writer.position("17").unwrap();
-        writer.pairs(&[(String::new(), Vec::new())]).unwrap();
-        writer.expiring(&[Expiring { pair: ("soon".into(), b"2".to_vec()), ends: 1_795_000_000_000 }]).unwrap();
-        writer.bucket("empty").unwrap();
-        writer.end().unwrap()
-    }
-
-    fn read(bytes: &[u8]) -> Result<Vec<String>> {
-        let mut reader = Reader::new(bytes, "x".into())?;
-        let mut blocks = Vec::new();
-        while let Some(block) = reader.next()? {
-            blocks.push(match block {
-                Block::Bucket(name) => name,
-                Block::Pairs(pairs) => format!("{pairs:?}"),
-                Block::Expiring(all) => {
-                    format!("{:?}", all.iter().map(|one| (&one.pair, one.ends)).collect::<Vec<_>>())
-                }
-                Block::Position(cursor) => cursor,
-            });
-        }
-        Ok(blocks)
-    }
-
-    #[test]
-    fn what_is_written_is_read() {
-        let expected = [
-            "default",
-            r#"[("a", [49]), ("ü\0", [255, 0])]"#,
-            "17",
-            r#"[("", [])]"#,
-            r#"[(("soon", [50]), 1795000000000)]"#,
-            "empty",
-        ]
-        .map(str::to_string);
-        assert_eq!(read(&example()).unwrap(), expected);
-    }
-
-    /// The bytes that docs/dump.md has.
-    #[test]
-    fn the_format_is_as_it_is_documented() {
-        let mut writer = Writer::new(Vec::new()).unwrap();
-        writer.bucket("b").unwrap();
-        let bytes = writer.end().unwrap();
-        assert_eq!(&bytes[..16], b"\x89KVFUSE\r\n\x1a\n\x01\0\0\0\0");
-        assert_eq!(&bytes[16..33], b"\x01\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0b");
-        let first: [u8; 32] = Sha256::digest(&bytes[..16]).into();
-        let check: [u8; 32] = Sha256::digest([&first[..], &bytes[16..33]].concat()).into();
-        assert_eq!(bytes[33..65], check);
-        assert_eq!(&bytes[65..97], b"\x04\0\0\0\x10\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
-        let end: [u8; 32] = Sha256::digest([&check[..], &bytes[65..97]].concat()).into();
-        assert_eq!(bytes[97..], end);
-    }
-
-    #[test]
-    fn a_dump_that_is_cut_anywhere_is_refused() {
-        let bytes = example();
-        for length in 0..bytes.len() {
-            assert!(read(&bytes[..length]).is_err(), "{length} bytes");
-        }
-        assert!(read(&[&bytes[..], b"\0"].concat()).is_err());
-    }
-
-    #[test]
-    fn a_dump_with_any_bit_flipped_is_refused() {
-        let bytes = example();
-        for bit in 0..bytes.len() * 8 {
-            let mut flipped = bytes.clone();
-            flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(read(&flipped).is_err(), "bit {bit}");
-        }
-    }
-
-    #[test]
-    fn blocks_that_are_missing_doubled_or_of_another_dump_are_refused() {
-        let bytes = example();
-        // The first two blocks.
-        let (first, second) = (16..16 + 55, 71..71 + 16 + 23 + 32);
-        assert_eq!(&bytes[second.start..second.start + 8], b"\x02\0\0\0\x17\0\0\0");
-        let without = [&bytes[..first.start], &bytes[first.end..]].concat();
-        let doubled = [&bytes[..first.end], &bytes[first.start..]].concat();
-        let swapped = [&bytes[..16], &bytes[second.clone()], &bytes[first], &bytes[second.end..]].concat();
-        for bytes in [without, doubled, swapped] {
-            assert!(read(&bytes).is_err());
-        }
-    }
-}
+mod tests;

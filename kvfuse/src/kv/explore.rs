@@ -1,6 +1,7 @@
 //! `kvfuse explore`: the explorer component, fused with a store and served, and beside it what only this program knows of
 //! the store's files.
 
+use super::changes;
 use super::place::Place;
 use crate::catalogue;
 use crate::choice::{Choice, Stores};
@@ -13,11 +14,12 @@ use crate::run::{Flags, Grants, Options, start};
 use crate::subject::Subject;
 use crate::summary::Summary;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
 use kvfuse_explorer::guard::{Guard, Refused, Sent, TOKEN};
 use kvfuse_explorer::{message, page};
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
@@ -113,14 +115,14 @@ impl Front {
             _ if request.method() != Method::POST => return Ok(request),
             "api/about" => self.about(),
             "api/buckets" if files => self.apart(|place| buckets(&place)).await,
-            "api/stat" if files => {
-                let body = Limited::new(request.into_body(), LONGEST).collect().await;
-                let body = body.map(|body| body.to_bytes()).unwrap_or_default();
-                match message::read::<message::Stat>(&body) {
-                    Ok((asked, _)) => self.apart(move |place| survey(&place, asked.verify)).await,
-                    Err(what) => problem(StatusCode::BAD_REQUEST, format!("the request is malformed: {what}")),
-                }
-            }
+            "api/stat" if files => match read::<message::Stat>(request).await {
+                Ok(asked) => self.apart(move |place| survey(&place, asked.verify)).await,
+                Err(answer) => answer,
+            },
+            "api/changes" => match read::<message::Watch>(request).await {
+                Ok(asked) => changes::begin(&self.place, &asked.bucket).await,
+                Err(answer) => answer,
+            },
             _ => return Ok(request),
         };
         Err(answer)
@@ -138,7 +140,7 @@ impl Front {
 
     fn about(&self) -> Response<WasiBody> {
         let files = self.place.keeps_files();
-        done(&message::About { store: Some(self.place.title.clone()), buckets: files, stat: files })
+        done(&message::About { store: Some(self.place.title.clone()), buckets: files, stat: files, watch: true })
     }
 
     /// Reads files on a thread where that holds up nobody.
@@ -153,6 +155,17 @@ impl Front {
             Err(e) => problem(StatusCode::INTERNAL_SERVER_ERROR, format!("the files were not read to the end: {e}")),
         }
     }
+}
+
+/// What a request asks.
+async fn read<T: serde::de::DeserializeOwned>(
+    request: Request<Incoming>,
+) -> std::result::Result<T, Response<WasiBody>> {
+    let body = Limited::new(request.into_body(), LONGEST).collect().await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    message::read(&body)
+        .map(|(asked, _)| asked)
+        .map_err(|what| problem(StatusCode::BAD_REQUEST, format!("the request is malformed: {what}")))
 }
 
 fn buckets(place: &Place) -> Result<Response<WasiBody>> {
@@ -170,13 +183,25 @@ fn done(answer: &impl serde::Serialize) -> Response<WasiBody> {
     response(StatusCode::OK, "application/octet-stream", message::write(answer, b""))
 }
 
-fn problem(status: StatusCode, error: String) -> Response<WasiBody> {
+pub(super) fn problem(status: StatusCode, error: String) -> Response<WasiBody> {
     response(status, "application/octet-stream", message::write(&message::Problem { error }, b""))
 }
 
+/// An answer whose body is yet to come.
+pub(super) fn streamed(body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static) -> Response<WasiBody> {
+    with(StatusCode::OK, "application/octet-stream", body)
+}
+
 fn response(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<WasiBody> {
-    let body = Full::new(Bytes::from(body)).map_err(|never| match never {});
-    let mut response = Response::new(body.boxed_unsync());
+    with(status, kind, Full::new(Bytes::from(body)))
+}
+
+fn with(
+    status: StatusCode,
+    kind: &'static str,
+    body: impl Body<Data = Bytes, Error = Infallible> + Send + 'static,
+) -> Response<WasiBody> {
+    let mut response = Response::new(body.map_err(|never| match never {}).boxed_unsync());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));

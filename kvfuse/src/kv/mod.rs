@@ -10,14 +10,16 @@
 //! | [`lines`] | pairs as JSON lines |
 //! | [`out`] | standard output |
 //! | [`pairs`] | the pairs of a bucket, in batches |
-//! | [`moving`] | `kvfuse copy`, `kvfuse dump`, `kvfuse load` |
+//! | [`moving`], [`dumping`] | `kvfuse copy`, `kvfuse load`; `kvfuse dump` |
 //! | [`feed`], [`sink`] | what is moved, and where it goes |
 //! | [`following`] | `kvfuse copy --follow` |
 //! | [`dump`] | the format of dumps |
 //! | [`resume`] | the position of a load |
-//! | [`explore`] | `kvfuse explore` |
+//! | [`explore`], [`changes`] | `kvfuse explore`, and what its page is told of changes |
 
+mod changes;
 mod dump;
+mod dumping;
 mod explore;
 mod extras;
 mod feed;
@@ -48,7 +50,7 @@ pub fn start(options: &Data) -> Result<ExitCode> {
         match options {
             Data::Kv(options) => single::kv(options).await,
             Data::Copy(options) => moving::copy(options).await,
-            Data::Dump(options) => moving::dump(options).await,
+            Data::Dump(options) => dumping::dump(options).await,
             Data::Load(options) => moving::load(options).await,
             Data::Explore(options) => explore::explore(options).await,
         }

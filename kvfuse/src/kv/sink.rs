@@ -23,8 +23,8 @@ pub struct Moved {
     pub bytes: u64,
     /// One for each bucket.
     pub buckets: Vec<(String, u64, u64)>,
-    /// Keys that have lifetimes, which the target does not keep.
-    pub lasting: u64,
+    /// Keys that have lifetimes.
+    pub expiring: u64,
 }
 
 impl Moved {
@@ -44,6 +44,11 @@ impl Moved {
             *all += keys;
             *size += bytes;
         }
+    }
+
+    pub fn add_expiring(&mut self, expiring: &[Expiring]) {
+        self.add(pairs(expiring));
+        self.expiring += expiring.len() as u64;
     }
 
     /// A line for each bucket.
@@ -140,10 +145,9 @@ pub async fn write(
                         false => {
                             let all: Vec<Pair> = pairs(&expiring).cloned().collect();
                             target.put_all(&all).await?;
-                            moved.lasting += all.len() as u64;
                         }
                     }
-                    moved.add(pairs(&expiring));
+                    moved.add_expiring(&expiring);
                 }
             }
             Event::Position(_) => {}
@@ -210,9 +214,9 @@ impl Findings {
     }
 }
 
-/// Finds what a store would not take. Writes nothing.
-pub async fn check(mut feed: Feed, to: &Place, meter: &mut Meter) -> Result<(Moved, Findings)> {
-    let limits = to.limits()?;
+/// Finds what a store would not take; a dump, which is none, takes everything. Writes nothing.
+pub async fn check(mut feed: Feed, to: Option<&Place>, meter: &mut Meter) -> Result<(Moved, Findings)> {
+    let to = to.map(|to| to.limits().map(|limits| (to, limits))).transpose()?;
     let (mut moved, mut found) = (Moved::default(), Findings::default());
     let mut bucket = String::new();
     let mut offset = 0;
@@ -220,26 +224,30 @@ pub async fn check(mut feed: Feed, to: &Place, meter: &mut Meter) -> Result<(Mov
         match event? {
             Event::Bucket(name) => {
                 // Whether the bucket may be used is told when it is opened, which creates nothing.
-                if !to.keeps_files() || to.data.is_dir() {
+                if let Some((to, _)) = to.as_ref().filter(|(to, _)| !to.keeps_files() || to.data.is_dir()) {
                     drop(Session::open(to, &name, Missing::Refuse).await?);
                 }
                 moved.bucket(&name);
                 bucket = name;
             }
             Event::Pairs(pairs) => {
-                pairs.iter().for_each(|pair| found.judge(&bucket, pair, to, &limits));
+                if let Some((to, limits)) = &to {
+                    pairs.iter().for_each(|pair| found.judge(&bucket, pair, to, limits));
+                }
                 moved.add(&pairs);
             }
             Event::Expiring(expiring) => {
-                for one in &expiring {
-                    found.judge(&bucket, &one.pair, to, &limits);
-                    if !to.store.lifetimes {
-                        let left = one.ends.saturating_sub(now()) / 1000;
-                        let what = format!("it ends in {left} s, and would live on: the target keeps no lifetimes");
-                        found.add(&bucket, &one.pair.0, &what);
+                if let Some((to, limits)) = &to {
+                    for one in &expiring {
+                        found.judge(&bucket, &one.pair, to, limits);
+                        if !to.store.lifetimes {
+                            let left = one.ends.saturating_sub(now()) / 1000;
+                            let what = format!("it ends in {left} s, and would live on: the target keeps no lifetimes");
+                            found.add(&bucket, &one.pair.0, &what);
+                        }
                     }
                 }
-                moved.add(pairs(&expiring));
+                moved.add_expiring(&expiring);
             }
             Event::Position(_) => {}
             Event::Mark(mark) => offset = mark.offset,

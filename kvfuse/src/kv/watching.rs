@@ -35,8 +35,13 @@ pub fn start(from: &str) -> Start {
 
 pub async fn watch(mut session: Session, options: &Options<'_>) -> Result<ExitCode> {
     let mut out = Out::new();
-    let watcher = open(&mut session, options.prefix, &start(options.from)).await?;
-    let mut position = None;
+    let start = start(options.from);
+    let watcher = open(&mut session, options.prefix, &start).await?;
+    // Behind what was cut off there is none, so it may end where it began.
+    let mut position = match start {
+        Start::Position(text) => Some(text),
+        Start::Now | Start::Beginning => None,
+    };
     let ended = tokio::select! {
         ended = print(&mut session, watcher, options, &mut out, &mut position) => ended,
         () = stopped() => Ok(()),

@@ -4,6 +4,8 @@
 #![allow(dead_code)] // each test file takes what it needs
 
 pub mod browser;
+#[cfg(unix)]
+pub mod data;
 pub mod explorer;
 pub mod node;
 pub mod page;

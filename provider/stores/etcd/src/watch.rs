@@ -273,10 +273,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
             };
             self.events.push_back((event.kv.mod_revision.0, change));
         }
-        if !watched.fragment {
-            // A message without events reports progress.
-            self.complete = self.complete.max(last.unwrap_or(watched.header.revision.0));
-        }
+        // The last revision of a fragment may continue in the next one. A message without events reports progress.
+        let complete = match (watched.fragment, last) {
+            (true, last) => last.map_or(0, |last| last.saturating_sub(1)),
+            (false, last) => last.unwrap_or(watched.header.revision.0),
+        };
+        self.complete = self.complete.max(complete);
     }
 
     fn position(&self, revision: i64) -> Option<String> {

@@ -126,6 +126,52 @@ fn after_the_server_was_gone_everything_is_delivered_and_it_is_said_that_deletio
 }
 
 #[test]
+fn a_change_whose_value_could_not_be_read_is_delivered_by_the_next_call() {
+    let redis = OwnRedis::start(&[], &[]);
+    redis.server.command(&["ACL", "SETUSER", "ann", "on", "nopass", "~*", "&*", "+@all"]);
+    let ann = connect(&format!("redis://ann:any@127.0.0.1:{}", redis.server.port()), &[]);
+    let mut watch = ann.open("b").unwrap().watch("", From::Now).unwrap();
+    redis.server.command(&["ACL", "SETUSER", "ann", "-get", "-mget"]);
+    redis.open("b").unwrap().set_many(&[("j", b"1"), ("k", b"2")]).unwrap();
+    let error = loop {
+        match watch.next(PATIENCE) {
+            Ok(none) => assert_eq!(none.changes, []),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), Kind::AccessDenied, "{error}");
+    redis.server.command(&["ACL", "SETUSER", "ann", "+get", "+mget"]);
+    let mut changes = wait_for(&mut *watch, 2);
+    changes.sort_by(|one, other| one.key().cmp(other.key()));
+    assert_eq!(changes, [set("j", b"1"), set("k", b"2")]);
+}
+
+#[test]
+fn a_listing_that_a_restart_cut_off_begins_again_and_everything_is_delivered() {
+    let mut redis = OwnRedis::start(&[], &[("KEYVALUE_TIMEOUT_MS", "2000")]);
+    let bucket = redis.open("b").unwrap();
+    let keys: Vec<String> = (0..3000).map(|n| format!("{n}")).collect();
+    bucket.set_many(&keys.iter().map(|key| (key.as_str(), &b"v"[..])).collect::<Vec<_>>()).unwrap();
+    let mut watch = bucket.watch("", From::Beginning).unwrap();
+    assert!(!watch.next(PATIENCE).unwrap().changes.is_empty());
+    redis.server.restart();
+    bucket.delete("7").unwrap();
+    bucket.set("new", b"v").unwrap();
+    let (mut there, mut missed) = (BTreeMap::new(), None);
+    while missed.is_none() || there.len() < 3000 {
+        let Ok(mut more) = watch.next(PATIENCE) else { continue };
+        if let Some(why) = more.missed.take() {
+            // What came before it may be gone.
+            there.clear();
+            missed = Some(why);
+        }
+        there.extend(more.changes.into_iter().map(|change| (change.key().to_string(), change)));
+    }
+    assert!(missed.unwrap().contains("deletions in between may be missing"));
+    assert!(there.contains_key("new") && !there.contains_key("7"));
+}
+
+#[test]
 fn a_server_that_froze_is_noticed_although_it_sends_nothing_and_closes_nothing() {
     let redis = OwnRedis::start(&[], &[("KEYVALUE_TIMEOUT_MS", "500")]);
     let bucket = redis.open("b").unwrap();
