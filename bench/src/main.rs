@@ -8,6 +8,7 @@
 //! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis and etcd |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
+//! | `node` | fused guests on Node.js |
 //! | `row`, `page`, `chart` | a figure, the text and the pictures |
 
 mod chart;
@@ -19,6 +20,7 @@ mod flat;
 mod fused;
 mod guests;
 mod native;
+mod node;
 mod page;
 mod row;
 mod scale;
@@ -33,6 +35,7 @@ const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --engines                           Redis and etcd only
+       kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
   --sizes   keys of the stores of the curve
@@ -44,6 +47,7 @@ struct Options {
     quick: bool,
     curve: bool,
     engines: bool,
+    node: bool,
     native: bool,
     write: bool,
     sizes: Option<Vec<usize>>,
@@ -58,6 +62,7 @@ fn options() -> Result<Option<Options>> {
             Arg::Long("quick") => options.quick = true,
             Arg::Long("curve") => options.curve = true,
             Arg::Long("engines") => options.engines = true,
+            Arg::Long("node") => options.node = true,
             Arg::Long("native") => options.native = true,
             Arg::Long("write") => options.write = true,
             Arg::Long("only") => options.only = arguments.value()?.string()?,
@@ -82,6 +87,10 @@ fn main() -> Result<()> {
     if options.engines {
         engines::measure(options.quick, &mut rows)?;
         println!("\n{}", page::terminal(&rows));
+        return Ok(());
+    }
+    if options.node {
+        println!("\n{}", page::terminal(&node::measure(options.quick)?));
         return Ok(());
     }
     let guests = Guests::build()?;
