@@ -258,7 +258,8 @@ fn signature(
     let params: Vec<Ty> =
         function.params.iter().map(|(_, ty)| reader.read(ty)).collect::<Result<_, _>>().map_err(unfit)?;
     let result = function.result.as_ref().map(|ty| reader.read(ty)).transpose().map_err(unfit)?;
-    let too_many = params.iter().map(|ty| ty.flat().len()).sum::<usize>() > MAX_FLAT_PARAMS;
+    let too_large = params.iter().chain(&result).map(Ty::parts).sum::<usize>() > MAX_PARTS;
+    let too_many = too_large || params.iter().map(|ty| ty.flat().len()).sum::<usize>() > MAX_FLAT_PARAMS;
     // A handle that is lent must not be given away in the same call; the order decides then, and nobody has such a function.
     let (mut lent, mut given) = (Vec::new(), Vec::new());
     params.iter().for_each(|ty| ty.handles(&mut lent, &mut given));
@@ -267,6 +268,9 @@ fn signature(
     }
     Ok(Signature { params, result })
 }
+
+/// An adapter has code for each part of a function's types, and a type that is written once may be in another many times.
+const MAX_PARTS: usize = 1000;
 
 /// More than these are passed in memory.
 const MAX_FLAT_PARAMS: usize = 16;
@@ -347,7 +351,12 @@ fn exported_instances<'a>(part: &'a Part) -> HashMap<&'a str, u32> {
 /// The provider's function that one of its instances has under this name.
 fn exported_function(provider: &Part, instance: u32, name: &str) -> Result<u32, NotFlat> {
     let unknown = || provider.has(format!("a function {name} whose origin is not clear"));
-    let defined = provider.items.iter().filter(|item| item.sort() == Sort::Instance).nth(instance as usize);
+    let instances: Vec<&Item> = provider.items.iter().filter(|item| item.sort() == Sort::Instance).collect();
+    let mut defined = instances.get(instance as usize);
+    // An export is one more name of an instance that was there before.
+    while let Some(Item::Export(export)) = defined {
+        defined = instances.get(export.index as usize);
+    }
     match defined {
         Some(Item::Instance(ComponentInstance::FromExports(exports))) => {
             let export = exports.iter().find(|export| export.name.name == name);
@@ -362,10 +371,6 @@ fn exported_function(provider: &Part, instance: u32, name: &str) -> Result<u32, 
             let import = super::part::passed_through(bytes, name).map_err(|_| unknown())?;
             let arg = args.iter().find(|arg| import.as_deref() == Some(arg.name));
             arg.filter(|arg| arg.kind == ComponentExternalKind::Func).map(|arg| arg.index)
-        }
-        // An export is one more name of an instance.
-        Some(Item::Export(export)) if export.kind == ComponentExternalKind::Instance => {
-            return exported_function(provider, export.index, name);
         }
         _ => None,
     }

@@ -1,8 +1,9 @@
 //! What is made flat, and what is not and why.
 
-use super::{FlatParts, NotFlat, flatten};
+use super::{FlatParts, Memories, NotFlat, flatten};
 use crate::error::Part;
 use crate::{Interfaces, Settings, Supply, Wire, nested};
+use wasmparser::{Validator, WasmFeatures};
 
 const NAME: &str = "acme:store/things";
 
@@ -44,7 +45,10 @@ const CONSUMER: &str = r#"(component $consumer
   (export "run" (func $run)))"#;
 
 fn consumer(with: &[(&str, &str)]) -> Vec<u8> {
-    let mut text = CONSUMER.to_string();
+    consumer_of(CONSUMER.into(), with)
+}
+
+fn consumer_of(mut text: String, with: &[(&str, &str)]) -> Vec<u8> {
     for (name, what) in with.iter().chain(&[("{MEMORY}", "1"), ("{IMPORT}", ""), ("{OPTIONS}", ""), ("{MORE}", "")]) {
         text = text.replace(name, what);
     }
@@ -56,8 +60,12 @@ fn wires() -> Vec<Wire> {
 }
 
 fn fuse(consumer: &[u8], provider: &str) -> Result<Vec<u8>, NotFlat> {
+    fuse_with(consumer, provider, Memories::Two)
+}
+
+fn fuse_with(consumer: &[u8], provider: &str, memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let provider = wat::parse_str(provider).unwrap();
-    flatten(consumer, &[Supply { provider: &provider, wires: wires(), settings: Settings::default() }])
+    flatten(consumer, &[Supply { provider: &provider, wires: wires(), settings: Settings::default() }], memories)
 }
 
 #[test]
@@ -73,6 +81,24 @@ fn a_flat_component_has_no_component_inside_and_says_what_its_parts_were() {
     assert_eq!((parts.consumer.size, parts.consumer.imports.len()), (consumer.len(), 0));
     assert_eq!(parts.provider.exports, [NAME]);
     assert!(crate::describe(&flat).unwrap().contains("\nflat, of:\n  consumer consumer, "));
+}
+
+#[test]
+fn with_one_memory_no_module_that_is_made_has_two_and_it_says_so() {
+    let valid = |flat: &[u8], features| Validator::new_with_features(features).validate_all(flat).map(|_| ());
+    let fused = |memories| fuse_with(&consumer(&[]), PROVIDER, memories).unwrap();
+    let (one, two) = (fused(Memories::One), fused(Memories::Two));
+    let features = WasmFeatures::WASM2 | WasmFeatures::COMPONENT_MODEL;
+    valid(&one, features).unwrap();
+    valid(&two, features | WasmFeatures::MULTI_MEMORY).unwrap();
+    let refused = valid(&two, features).unwrap_err();
+    assert!(refused.message().contains("multiple memories"), "{refused}");
+    for (flat, memories, words) in
+        [(one, Memories::One, "flat with one memory in each module, of:"), (two, Memories::Two, "flat, of:")]
+    {
+        assert_eq!(FlatParts::inside(&flat).unwrap().unwrap().memories, memories);
+        assert!(crate::describe(&flat).unwrap().contains(&format!("\n{words}\n  consumer consumer, ")));
+    }
 }
 
 #[test]
@@ -97,11 +123,31 @@ fn what_an_adapter_does_not_know_is_composed() {
     let provider = float(PROVIDER).replace("(result i32)\n      (i32.store", "(result f32)\n      (i32.store");
     let provider = provider.replace("i32.const 16))\n", "f32.const 1))\n");
     let consumer = float(CONSUMER).replace("(param i32 i32 i32)", "(param i32 i32) (result f32)");
-    let consumer = ["{MEMORY}", "{IMPORT}", "{OPTIONS}", "{MORE}"]
-        .iter()
-        .fold(consumer, |text, name| text.replace(name, if *name == "{MEMORY}" { "1" } else { "" }));
-    let refused = fuse(&wat::parse_str(consumer).unwrap(), &provider).unwrap_err();
+    let refused = fuse(&consumer_of(consumer, &[]), &provider).unwrap_err();
     assert_eq!(refused, NotFlat::Types { function: "echo".into(), what: "a floating-point number" });
+}
+
+#[test]
+fn types_that_would_make_an_adapter_large_are_composed() {
+    let fused = |depth: usize| {
+        let ty = (0..depth).fold("u8".to_string(), |ty, _| format!("(tuple {ty} {ty})"));
+        let list = |text: &str| text.replace("(param \"text\" string)", &format!("(param \"text\" (list {ty}))"));
+        fuse(&consumer_of(list(CONSUMER), &[]), &list(PROVIDER))
+    };
+    assert!(fused(7).is_ok());
+    let what = "more than an adapter is made for";
+    assert_eq!(fused(10), Err(NotFlat::Types { function: "echo".into(), what }));
+}
+
+#[test]
+fn an_instance_that_is_exported_again_and_again_is_still_the_one() {
+    let again = (1..20_000).fold(String::new(), |text, number| {
+        let of = if number == 1 { "things".into() } else { format!("e{}", number - 1) };
+        text + &format!("(export $e{number} \"acme:store/e{number}\" (instance ${of}))\n")
+    });
+    let provider = PROVIDER.replace("(export \"acme:store/things\" (instance $things))", &again)
+        .replace("\"acme:store/e19999\"", "\"acme:store/things\"");
+    assert_eq!(fuse(&consumer(&[]), &provider).map(|_| ()), Ok(()));
 }
 
 #[test]
@@ -123,8 +169,9 @@ fn several_instances_and_settings_are_composed() {
     let (consumer, provider) = (consumer(&[]), wat::parse_str(PROVIDER).unwrap());
     let supply = |settings| Supply { provider: &provider, wires: wires(), settings };
     let plain = Settings::default;
-    assert_eq!(flatten(&consumer, &[supply(plain()), supply(plain())]), Err(NotFlat::Several(2)));
-    assert_eq!(flatten(&consumer, &[supply(plain().with_fixed("A", "b"))]), Err(NotFlat::Settings));
+    let flat = |supplies: &[Supply]| flatten(&consumer, supplies, Memories::Two);
+    assert_eq!(flat(&[supply(plain()), supply(plain())]), Err(NotFlat::Several(2)));
+    assert_eq!(flat(&[supply(plain().with_fixed("A", "b"))]), Err(NotFlat::Settings));
 }
 
 #[test]

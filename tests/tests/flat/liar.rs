@@ -2,7 +2,7 @@
 //! text. The consumer must get from it flat what it gets composed.
 
 use crate::pair::{Ended, Pair};
-use crate::programs::Random;
+use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::raw::{Consumer, Misbehaviour, SCRATCH, encode};
 use wit_parser::Resolve;
@@ -96,7 +96,7 @@ fn provider() -> Result<Vec<u8>> {
 }
 
 /// Words that make lies: numbers of cases, places and lengths that just fit or just do not.
-fn word(random: &mut Random) -> u32 {
+pub fn word(random: &mut Random) -> u32 {
     const WORDS: [u32; 16] = [
         0,
         1,
