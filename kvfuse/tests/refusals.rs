@@ -185,19 +185,19 @@ fn an_interface_of_another_family_or_an_asynchronous_one_is_named_as_such() {
         assert!(said.contains(&row), "{said}");
         assert_eq!(said.matches("  key-value   ").count(), 1, "{said}");
     };
-    let wasmcloud = "package wasmcloud:keyvalue@0.2.0 {
+    let wasmcloud = "package wasmcloud:keyvalue@0.9.0 {
         interface store { get: async func(key: string) -> option<list<u8>>; }
         interface atomics { increment: async func(key: string) -> s64; }
     }";
-    let imports = "import wasmcloud:keyvalue/store@0.2.0; import wasmcloud:keyvalue/atomics@0.2.0;";
-    let own = "wasmCloud's own interface: asynchronous, of WASI 0.3";
-    refused(wasmcloud, imports, "wasmcloud:keyvalue@0.2.0", own);
+    let imports = "import wasmcloud:keyvalue/store@0.9.0; import wasmcloud:keyvalue/atomics@0.9.0;";
+    let own = "wasmCloud's own interface; the stores have 0.2.0 and 0.1.0";
+    refused(wasmcloud, imports, "wasmcloud:keyvalue@0.9.0", own);
 
-    let spin = "package spin:key-value@3.0.0 { interface key-value { get: async func(key: string) -> string; } }";
-    let own = "Spin's own interface: asynchronous, of WASI 0.3";
-    refused(spin, "import spin:key-value/key-value@3.0.0;", "spin:key-value@3.0.0", own);
+    let spin = "package spin:key-value@4.0.0 { interface key-value { get: async func(key: string) -> string; } }";
+    let own = "Spin's own interface; the stores have 3.0.0";
+    refused(spin, "import spin:key-value/key-value@4.0.0;", "spin:key-value@4.0.0", own);
 
     let next = "package wasi:keyvalue@0.3.0 { interface store { get: async func(key: string) -> string; } }";
-    let note = "an asynchronous interface, of WASI 0.3; the stores have the synchronous generations";
+    let note = "an asynchronous interface, of WASI 0.3; the stores have those of wasmCloud and Spin";
     refused(next, "import wasi:keyvalue/store@0.3.0;", "wasi:keyvalue@0.3.0", note);
 }
