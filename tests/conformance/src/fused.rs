@@ -7,11 +7,11 @@ use anyhow::{Context, Result, bail};
 use kvfuse_compose::{Interfaces, Settings, Supply, Wire, compose, flatten};
 use std::sync::LazyLock;
 use std::time::Duration;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// Its epochs are seconds: a case that does not end is stopped.
@@ -38,6 +38,8 @@ pub struct Fused {
     environment: Vec<(String, String)>,
     grants: Vec<Grant>,
     patience: Duration,
+    /// Whether the guest is a command of WASI 0.3.
+    third: bool,
 }
 
 struct State {
@@ -83,14 +85,25 @@ impl Fused {
             bail!("the target {} is a host, not a provider component", target.name)
         };
         let engine = ENGINE.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.clone();
+        let exports = Interfaces::of(fused)?.exports;
+        let third = exports.iter().any(|name| name.starts_with("wasi:cli/run@0.3."));
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        match third {
+            true => {
+                p2::add_to_linker_async(&mut linker)?;
+                p3::add_to_linker(&mut linker)?;
+            }
+            false => p2::add_to_linker_sync(&mut linker)?,
+        }
         if grants.contains(&Grant::Http) {
-            wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+            match third {
+                true => wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?,
+                false => wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?,
+            }
         }
         let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (component, grants) = (Component::new(&engine, fused)?, grants.clone());
-        Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE })
+        Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE, third })
     }
 
     /// The same with one more environment variable, and another limit for the time that a case may take, in whole seconds.
@@ -98,6 +111,17 @@ impl Fused {
         let mut this = Self { patience, ..self.clone() };
         this.environment.push((variable.0.into(), variable.1.into()));
         this
+    }
+}
+
+impl Fused {
+    fn run_third(&self, mut store: Store<State>) -> Result<Result<(), ()>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let command = p3::bindings::Command::instantiate_async(&mut store, &self.component, &self.linker).await?;
+            let run = async |store: &Accessor<State>| command.wasi_cli_run().call_run(store).await;
+            Ok(store.run_concurrent(run).await.flatten()?)
+        })
     }
 }
 
@@ -121,9 +145,13 @@ impl Runner for Fused {
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(self.patience.as_secs());
-        let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
-        let ended = instance.wasi_cli_run().call_run(&mut store)?;
-        drop(store);
+        let ended = match self.third {
+            true => self.run_third(store)?,
+            false => {
+                let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
+                instance.wasi_cli_run().call_run(&mut store)?
+            }
+        };
         if ended.is_err() {
             bail!("the guest has no case of this name");
         }

@@ -38,13 +38,8 @@ pub trait Cloud: Bucket {
 /// A guest's bindings.
 pub trait Clouds: 'static {
     fn open(name: &str) -> Result<Box<dyn Cloud>, String>;
-    /// Waits a little.
+    /// Waits for 20 ms.
     fn pause();
-}
-
-/// For bindings whose calls are over when they return.
-pub fn at_once<T>(outcome: T) -> T {
-    outcome
 }
 
 /// Drives futures to their ends, all at once.
@@ -91,18 +86,19 @@ pub async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output 
     .await
 }
 
-/// Implements [`Clouds`] for `Bindings` and [`Cloud`] for `Handle`. `$types` is the module with the types, `$wait` waits for what
-/// a call gives, `$together` for what several give.
+/// Implements [`Clouds`] for `Bindings` and [`Cloud`] for `Handle`, with calls that are lowered asynchronously, as most consumers
+/// have them. `$types` is the module with the types.
 #[macro_export]
 macro_rules! wasmcloud {
-    (types: $types:ident, wait: $wait:path, together: $together:expr, pause: $pause:expr) => {
-        use $crate::wasmcloud::{Cloud, Clouds, Entry};
+    (types: $types:ident) => {
+        use $crate::wasmcloud::{Cloud, Clouds, Entry, all};
+        use wit_bindgen::block_on;
 
         struct Handle($types::Bucket);
         struct Bindings;
 
         fn opened(name: &str) -> Result<Handle, String> {
-            Ok(Handle($wait(store::open(name.to_string())).map_err(text)?))
+            Ok(Handle(block_on(store::open(name.to_string())).map_err(text)?))
         }
 
         fn open(name: &str) -> Result<Box<dyn $crate::Bucket>, String> {
@@ -115,7 +111,7 @@ macro_rules! wasmcloud {
             }
 
             fn pause() {
-                $pause
+                block_on(wasip3::clocks::monotonic_clock::wait_for(20_000_000));
             }
         }
 
@@ -134,19 +130,19 @@ macro_rules! wasmcloud {
 
         impl $crate::Bucket for Handle {
             fn get(&self, key: &str) -> Result<Option<Vec<u8>>, String> {
-                $wait(self.0.get(key.to_string())).map_err(text)
+                block_on(self.0.get(key.to_string())).map_err(text)
             }
 
             fn set(&self, key: &str, value: &[u8]) -> Result<(), String> {
-                $wait(self.0.set(key.to_string(), value.to_vec(), None)).map_err(text)
+                block_on(self.0.set(key.to_string(), value.to_vec(), None)).map_err(text)
             }
 
             fn delete(&self, key: &str) -> Result<(), String> {
-                $wait(self.0.delete(key.to_string())).map_err(text)
+                block_on(self.0.delete(key.to_string())).map_err(text)
             }
 
             fn exists(&self, key: &str) -> Result<bool, String> {
-                $wait(self.0.exists(key.to_string())).map_err(text)
+                block_on(self.0.exists(key.to_string())).map_err(text)
             }
 
             fn list(&self, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String> {
@@ -162,11 +158,11 @@ macro_rules! wasmcloud {
             }
 
             fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<(), String> {
-                $wait(batch::set_many(&self.0, $crate::drafts::owned(pairs))).map_err(text)
+                block_on(batch::set_many(&self.0, $crate::drafts::owned(pairs))).map_err(text)
             }
 
             fn delete_many(&self, keys: &[&str]) -> Result<(), String> {
-                $wait(batch::delete_many(&self.0, $crate::drafts::strings(keys))).map_err(text)
+                block_on(batch::delete_many(&self.0, $crate::drafts::strings(keys))).map_err(text)
             }
         }
 
@@ -177,7 +173,7 @@ macro_rules! wasmcloud {
         impl Cloud for Handle {
             fn set_with(&self, key: &str, value: &[u8], ttl_ms: Option<u64>, if_not_exists: bool) -> Result<(), String> {
                 let options = Some($types::SetOptions { ttl_ms, if_not_exists });
-                $wait(self.0.set(key.to_string(), value.to_vec(), options)).map_err(text)
+                block_on(self.0.set(key.to_string(), value.to_vec(), options)).map_err(text)
             }
 
             fn list_with(
@@ -186,20 +182,20 @@ macro_rules! wasmcloud {
                 cursor: Option<&str>,
             ) -> Result<(Vec<String>, Option<String>), String> {
                 let (prefix, cursor) = (prefix.map(str::to_string), cursor.map(str::to_string));
-                let page = $wait(self.0.list_keys(prefix, cursor)).map_err(text)?;
+                let page = block_on(self.0.list_keys(prefix, cursor)).map_err(text)?;
                 Ok((page.keys, page.cursor))
             }
 
             fn add(&self, key: &str, delta: i64) -> Result<i64, String> {
-                $wait(atomics::increment(&self.0, key.to_string(), delta)).map_err(text)
+                block_on(atomics::increment(&self.0, key.to_string(), delta)).map_err(text)
             }
 
             fn pairs(&self, keys: &[&str]) -> Result<Vec<Option<(String, Vec<u8>)>>, String> {
-                $wait(batch::get_many(&self.0, $crate::drafts::strings(keys))).map_err(text)
+                block_on(batch::get_many(&self.0, $crate::drafts::strings(keys))).map_err(text)
             }
 
             fn current(&self, key: &str) -> Result<Option<Entry>, String> {
-                Ok($wait(cas::current(&self.0, key.to_string())).map_err(text)?.map(entry))
+                Ok(block_on(cas::current(&self.0, key.to_string())).map_err(text)?.map(entry))
             }
 
             fn swap(
@@ -211,7 +207,7 @@ macro_rules! wasmcloud {
             ) -> Result<Option<Option<Entry>>, String> {
                 let (require_version, require_value) = (version.map(str::to_string), required.map(<[u8]>::to_vec));
                 let options = cas::CasOptions { require_version, require_value };
-                match $wait(cas::swap(&self.0, key.to_string(), value.to_vec(), options)).map_err(text)? {
+                match block_on(cas::swap(&self.0, key.to_string(), value.to_vec(), options)).map_err(text)? {
                     cas::CasResult::Swapped => Ok(None),
                     cas::CasResult::Stale(now) => Ok(Some(now.map(entry))),
                 }
@@ -219,16 +215,16 @@ macro_rules! wasmcloud {
 
             fn at_once(&self, pairs: &[(String, Vec<u8>)]) -> Result<Vec<Option<Vec<u8>>>, String> {
                 let sets = pairs.iter().map(|(key, value)| self.0.set(key.clone(), value.clone(), None)).collect();
-                for set in $together(sets) {
+                for set in block_on(all(sets)) {
                     set.map_err(text)?;
                 }
                 let gets = pairs.iter().map(|(key, _)| self.0.get(key.clone())).collect();
-                $together(gets).into_iter().map(|got: Result<_, _>| got.map_err(text)).collect()
+                block_on(all(gets)).into_iter().map(|got: Result<_, _>| got.map_err(text)).collect()
             }
 
             fn count_at_once(&self, key: &str, times: usize) -> Result<Vec<i64>, String> {
                 let adds = (0..times).map(|_| atomics::increment(&self.0, key.to_string(), 1)).collect();
-                $together(adds).into_iter().map(|sum: Result<_, _>| sum.map_err(text)).collect()
+                block_on(all(adds)).into_iter().map(|sum: Result<_, _>| sum.map_err(text)).collect()
             }
         }
 
