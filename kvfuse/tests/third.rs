@@ -110,10 +110,10 @@ fn a_handler_for_wasmcloud_2_is_served_on_redis_and_its_connections_live_on() {
 
 #[test]
 fn a_handler_for_wasmcloud_2_is_served_on_etcd() {
-    let etcd = Etcd::start();
+    let etcd = Etcd::start(1, &[]);
     let folder = Folder::new();
     folder.write("web.wasm", example("visitors_wasmcloud"));
-    let endpoints = format!("KEYVALUE_ETCD_ENDPOINTS={}", etcd.url());
+    let endpoints = format!("KEYVALUE_ETCD_ENDPOINTS={}", etcd.endpoints());
     counts_every_visitor(&Server::start(&folder, &["--store", "etcd", "--env", &endpoints, "web.wasm"]));
 }
 
