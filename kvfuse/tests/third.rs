@@ -132,3 +132,13 @@ fn a_handler_for_spin_4_is_served_on_files_and_streams_the_keys() {
     let server = Server::wasmtime(&folder, "web.fused.wasm", &[], &[]);
     assert_eq!(server.count(), 6);
 }
+
+#[test]
+fn a_named_error_of_wasmclouds_interface_comes_with_its_reason_on_standard_error() {
+    let folder = Folder::new();
+    folder.write("app.wasm", example("runs_wasmcloud"));
+    folder.kvfuse(&["fuse", "--store", "redis", "app.wasm"]).ok();
+    let ran = folder.run(wasmtime().args(["run", "-S", "inherit-network", "app.fused.wasm"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), "Error::StoreUnavailable\n"));
+    assert!(ran.stderr.starts_with("wasmcloud:keyvalue: ") && ran.stderr.contains("KEYVALUE_REDIS_URL"), "{}", ran.stderr);
+}
