@@ -29,7 +29,7 @@ pub trait Cloud: Bucket {
         version: Option<&str>,
         required: Option<&[u8]>,
     ) -> Result<Option<Option<Entry>>, String>;
-    /// Sets these, all at once; then gets them, all at once.
+    /// Sets these, all at once; then gets them, all at once and beside a timer.
     fn at_once(&self, pairs: &[(String, Vec<u8>)]) -> Result<Vec<Option<Vec<u8>>>, String>;
     /// Adds one, so many times at once.
     fn count_at_once(&self, key: &str, times: usize) -> Result<Vec<i64>, String>;
@@ -91,7 +91,7 @@ pub async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output 
 #[macro_export]
 macro_rules! wasmcloud {
     (types: $types:ident) => {
-        use $crate::wasmcloud::{Cloud, Clouds, Entry, all};
+        use $crate::wasmcloud::{Cloud, Clouds, Entry, all, both};
         use wit_bindgen::block_on;
 
         struct Handle($types::Bucket);
@@ -219,7 +219,8 @@ macro_rules! wasmcloud {
                     set.map_err(text)?;
                 }
                 let gets = pairs.iter().map(|(key, _)| self.0.get(key.clone())).collect();
-                block_on(all(gets)).into_iter().map(|got: Result<_, _>| got.map_err(text)).collect()
+                let pause = wasip3::clocks::monotonic_clock::wait_for(1_000_000);
+                block_on(both(pause, all(gets))).1.into_iter().map(|got: Result<_, _>| got.map_err(text)).collect()
             }
 
             fn count_at_once(&self, key: &str, times: usize) -> Result<Vec<i64>, String> {
