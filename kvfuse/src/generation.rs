@@ -25,7 +25,7 @@ pub fn others(imports: &[Item]) -> Vec<Other> {
         let Some((package, _)) = split_name(item.interface()) else { continue };
         let name = package.split('@').next().unwrap_or(&package);
         let family = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
-        let asynchronous = is_keyvalue(item.interface()) && item.functions.values().any(is_asynchronous);
+        let asynchronous = is_keyvalue(item.interface()) && has_asynchronous(item);
         let about = family.or(asynchronous.then_some(ASYNCHRONOUS));
         let known = GENERATIONS.iter().any(|known| known.package == package);
         if let (Some(about), false) = (about, known || others.iter().any(|other| other.package == package)) {
@@ -33,6 +33,11 @@ pub fn others(imports: &[Item]) -> Vec<Other> {
         }
     }
     others
+}
+
+/// Whether an interface has an asynchronous function.
+pub fn has_asynchronous(item: &Item) -> bool {
+    item.functions.values().any(is_asynchronous)
 }
 
 /// By the words before its parameters.

@@ -226,7 +226,9 @@ fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
         settings = settings.with_fixed(LABEL, label);
     }
     let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
-    for provider in providers {
+    // One with asynchronous functions makes older runtimes refuse the whole component.
+    let asynchronous = group.items.iter().any(|item| generation::has_asynchronous(item));
+    for provider in providers.into_iter().filter(|provider| asynchronous || !provider.asynchronous()) {
         match fit(&group.items, &provider.world.exports) {
             Ok(wires) => {
                 let label = group.label.map(str::to_string);
