@@ -55,7 +55,7 @@ impl Version {
             _ => None,
         };
         let pairs = digits.as_bytes().chunks(2).map(|pair| match pair {
-            [high, low] => Some(value(high)? << 4 | value(low)?),
+            [high, low] => Some((value(high)? << 4) | value(low)?),
             _ => None,
         });
         pairs.collect::<Option<Vec<u8>>>().map(|bytes| Self::Tag(bytes.into()))

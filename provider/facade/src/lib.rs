@@ -29,15 +29,18 @@ pub mod draft2;
 pub mod draft_eventual;
 pub mod spin1;
 pub mod spin2;
+pub mod spin3;
 pub mod unversioned;
 pub mod v0_1;
+pub mod wasmcloud_0_1;
+pub mod wasmcloud_0_2;
 pub mod wrpc;
 
 /// Exports every generation of this crate.
 #[macro_export]
 macro_rules! export_all {
     ($provider:ty) => {
-        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1);
+        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, wasmcloud_0_2, wasmcloud_0_1, spin3, spin2, spin1);
     };
 }
 // End of what is written.
