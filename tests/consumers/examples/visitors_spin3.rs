@@ -1,9 +1,12 @@
 //! The handler of `visitors` for Spin 4, whose interface has no counters: each request sets a key that no other has in
 //! `spin:key-value@3.0.0`, and gets the number of keys that the stream of all of them gives.
 
-wit_bindgen::generate!({ path: "../../wit/spin3", world: "spin:key-value/imports@3.0.0" });
+// The bindings have streams of their own.
+mod bindings {
+    wit_bindgen::generate!({ path: "../../wit/spin3", world: "spin:key-value/imports@3.0.0" });
+}
 
-use spin::key_value::key_value::{Error, Store};
+use bindings::spin::key_value::key_value::{Error, Store};
 use wasip3::http::types::{ErrorCode, Fields, Request, Response};
 use wasip3::{wit_future, wit_stream};
 
