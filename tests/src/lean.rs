@@ -2,16 +2,15 @@
 
 use crate::root;
 use anyhow::{Context, Result, ensure};
-use kvfuse_compose::{About, Interfaces, componentize};
+use kvfuse_compose::{About, componentize};
 use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmtime::component::types::ComponentItem;
-use tokio::runtime::Runtime;
-use wasmtime::component::{Accessor, Component, Linker, ResourceTable, Val};
+use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Engine, ResourceLimiter, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2, p3};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// Where cargo puts what it builds.
 pub fn target() -> PathBuf {
@@ -38,8 +37,6 @@ pub struct Instance {
     store: Store<Host>,
     instance: wasmtime::component::Instance,
     stdout: MemoryOutputPipe,
-    /// For a component of WASI 0.3.
-    runtime: Option<Runtime>,
     _watchdog: Watchdog,
 }
 
@@ -112,8 +109,6 @@ impl Instance {
     ) -> Result<Self> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let watchdog = Watchdog::of_the_run(&arguments);
-        let third = Interfaces::of(component)?.exports.iter().any(|name| name.starts_with("wasi:cli/run@0.3."));
-        let runtime = third.then(|| tokio::runtime::Builder::new_current_thread().enable_all().build()).transpose()?;
         let engine = Engine::default();
         let component = Component::new(&engine, component)?;
         let stdout = MemoryOutputPipe::new(1 << 20);
@@ -122,19 +117,10 @@ impl Instance {
         let mut store = Store::new(&engine, Host { wasi: wasi.build(), table: ResourceTable::new(), memory: 0 });
         store.limiter(|host| host);
         let mut linker = Linker::new(&engine);
-        match &runtime {
-            Some(_) => {
-                p2::add_to_linker_async(&mut linker)?;
-                p3::add_to_linker(&mut linker)?;
-            }
-            None => p2::add_to_linker_sync(&mut linker)?,
-        }
+        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
         link(&component, &mut linker)?;
-        let instance = match &runtime {
-            Some(runtime) => runtime.block_on(linker.instantiate_async(&mut store, &component))?,
-            None => linker.instantiate(&mut store, &component)?,
-        };
-        Ok(Self { store, instance, stdout, runtime, _watchdog: watchdog })
+        let instance = linker.instantiate(&mut store, &component)?;
+        Ok(Self { store, instance, stdout, _watchdog: watchdog })
     }
 
     /// Calls a function of an exported interface; it has one result.
@@ -145,13 +131,7 @@ impl Instance {
         let function =
             self.instance.get_func(&mut self.store, index.context("no such function")?).context("no function")?;
         let mut results = vec![Val::Bool(false); function.ty(&self.store).results().len()];
-        match &self.runtime {
-            Some(runtime) => {
-                let call = async |store: &Accessor<Host>| function.call_concurrent(store, parameters, &mut results).await;
-                runtime.block_on(self.store.run_concurrent(call)).flatten()?;
-            }
-            None => function.call(&mut self.store, parameters, &mut results)?,
-        }
+        function.call(&mut self.store, parameters, &mut results)?;
         Ok(results.pop().unwrap_or(Val::Tuple(Vec::new())))
     }
 

@@ -9,7 +9,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -80,7 +79,11 @@ impl Fused {
         Self::of(&flatten(guest, &[Supply { provider, wires, settings: Settings::default() }])?, target)
     }
 
-    fn of(fused: &[u8], target: &Target) -> Result<Self> {
+    /// A component that has a provider inside.
+    ///
+    /// # Errors
+    /// If it cannot be compiled, or the target is a host's command line.
+    pub fn of(fused: &[u8], target: &Target) -> Result<Self> {
         let Kind::Component { environment, grants, .. } = &target.kind else {
             bail!("the target {} is a host, not a provider component", target.name)
         };
@@ -88,18 +91,12 @@ impl Fused {
         let exports = Interfaces::of(fused)?.exports;
         let third = exports.iter().any(|name| name.starts_with("wasi:cli/run@0.3."));
         let mut linker = Linker::new(&engine);
-        match third {
-            true => {
-                p2::add_to_linker_async(&mut linker)?;
-                p3::add_to_linker(&mut linker)?;
-            }
-            false => p2::add_to_linker_sync(&mut linker)?,
+        p2::add_to_linker_async(&mut linker)?;
+        if third {
+            p3::add_to_linker(&mut linker)?;
         }
         if grants.contains(&Grant::Http) {
-            match third {
-                true => wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?,
-                false => wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?,
-            }
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
         let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (component, grants) = (Component::new(&engine, fused)?, grants.clone());
@@ -115,13 +112,15 @@ impl Fused {
 }
 
 impl Fused {
-    fn run_third(&self, mut store: Store<State>) -> Result<Result<(), ()>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
+    /// What the command gives in the end.
+    async fn ended(&self, mut store: Store<State>) -> wasmtime::Result<Result<(), ()>> {
+        if self.third {
             let command = p3::bindings::Command::instantiate_async(&mut store, &self.component, &self.linker).await?;
             let run = async |store: &Accessor<State>| command.wasi_cli_run().call_run(store).await;
-            Ok(store.run_concurrent(run).await.flatten()?)
-        })
+            return store.run_concurrent(run).await.flatten();
+        }
+        let command = p2::bindings::Command::instantiate_async(&mut store, &self.component, &self.linker).await?;
+        command.wasi_cli_run().call_run(&mut store).await
     }
 }
 
@@ -145,13 +144,8 @@ impl Runner for Fused {
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(self.patience.as_secs());
-        let ended = match self.third {
-            true => self.run_third(store)?,
-            false => {
-                let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
-                instance.wasi_cli_run().call_run(&mut store)?
-            }
-        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ended = runtime.block_on(self.ended(store))?;
         if ended.is_err() {
             bail!("the guest has no case of this name");
         }
