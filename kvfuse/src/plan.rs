@@ -294,7 +294,10 @@ fn of_one_type(subject: &Subject, groups: &[Group]) -> Result<()> {
         let names: Vec<_> = opening.iter().filter(same).map(|item| item.name.as_str()).collect();
         if names.len() > 1 {
             return Refusal::new(subject.path.display(), "the labelled imports of this component cannot be kept apart")
-                .note(format!("the buckets of {} are of one type, so one store has to make all of them", names.join(", ")))
+                .note(format!(
+                    "the buckets of {} are of one type, so one store has to make all of them",
+                    names.join(", ")
+                ))
                 .help("import the interface once, and tell your buckets apart by their names")
                 .err();
         }

@@ -140,5 +140,9 @@ fn a_named_error_of_wasmclouds_interface_comes_with_its_reason_on_standard_error
     folder.kvfuse(&["fuse", "--store", "redis", "app.wasm"]).ok();
     let ran = folder.run(wasmtime().args(["run", "-S", "inherit-network", "app.fused.wasm"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), "Error::StoreUnavailable\n"));
-    assert!(ran.stderr.starts_with("wasmcloud:keyvalue: ") && ran.stderr.contains("KEYVALUE_REDIS_URL"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("wasmcloud:keyvalue: ") && ran.stderr.contains("KEYVALUE_REDIS_URL"),
+        "{}",
+        ran.stderr
+    );
 }

@@ -43,7 +43,11 @@ const LOOKED_THROUGH: usize = 32;
 
 /// A page of the keys that begin with `prefix`, out of pages of all of them. It is empty and has a cursor if none of so many
 /// pages has such a key: a call should not take as long as the bucket is large.
-pub(crate) fn filtered(prefix: &str, cursor: Option<&str>, list: impl Fn(Option<&str>) -> Result<Page>) -> Result<Page> {
+pub(crate) fn filtered(
+    prefix: &str,
+    cursor: Option<&str>,
+    list: impl Fn(Option<&str>) -> Result<Page>,
+) -> Result<Page> {
     let mut page = list(cursor)?;
     for _ in 1..LOOKED_THROUGH {
         page.keys.retain(|key| key.starts_with(prefix));

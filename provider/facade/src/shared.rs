@@ -64,10 +64,7 @@ pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> R
 }
 
 pub fn too_many_conflicts() -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("other clients wrote the key {TRIES} times in between; nothing was changed"),
-    )
+    Error::new(Kind::Unavailable, format!("other clients wrote the key {TRIES} times in between; nothing was changed"))
 }
 
 /// Converts a number of a generation that counts in `u64`. Counters are signed, so not every number fits.

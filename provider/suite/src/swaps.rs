@@ -114,7 +114,8 @@ pub fn a_version_works_from_its_text_until_the_key_is_written(store: &dyn Store)
 pub fn a_text_that_is_no_version_is_none_or_harmless(store: &dyn Store) {
     let bucket = open(store);
     bucket.set("key", b"value").unwrap();
-    for text in ["", "-", "0", "-1", "18446744073709551616", "x", "x0", "1.2.3", "../x", "\u{1f600}", &"9".repeat(5000)] {
+    for text in ["", "-", "0", "-1", "18446744073709551616", "x", "x0", "1.2.3", "../x", "\u{1f600}", &"9".repeat(5000)]
+    {
         let Some(version) = bucket.version_of_text("key", text) else { continue };
         assert!(matches!(bucket.swap("key", &version, b"other").unwrap(), Swap::Conflict(_)), "{text:?}");
     }

@@ -13,11 +13,7 @@ pub type Entry = (Vec<u8>, String);
 /// What only these have. An error is the name of its case, or the text that it carries.
 pub trait Cloud: Bucket {
     fn set_with(&self, key: &str, value: &[u8], ttl_ms: Option<u64>, if_not_exists: bool) -> Result<(), String>;
-    fn list_with(
-        &self,
-        prefix: Option<&str>,
-        cursor: Option<&str>,
-    ) -> Result<(Vec<String>, Option<String>), String>;
+    fn list_with(&self, prefix: Option<&str>, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String>;
     fn add(&self, key: &str, delta: i64) -> Result<i64, String>;
     fn pairs(&self, keys: &[&str]) -> Result<Vec<Option<(String, Vec<u8>)>>, String>;
     fn current(&self, key: &str) -> Result<Option<Entry>, String>;
@@ -91,8 +87,8 @@ pub async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output 
 #[macro_export]
 macro_rules! wasmcloud {
     (types: $types:ident) => {
-        use $crate::wasmcloud::{Cloud, Clouds, Entry, all, both};
         use wit_bindgen::block_on;
+        use $crate::wasmcloud::{Cloud, Clouds, Entry, all, both};
 
         struct Handle($types::Bucket);
         struct Bindings;
@@ -171,7 +167,13 @@ macro_rules! wasmcloud {
         }
 
         impl Cloud for Handle {
-            fn set_with(&self, key: &str, value: &[u8], ttl_ms: Option<u64>, if_not_exists: bool) -> Result<(), String> {
+            fn set_with(
+                &self,
+                key: &str,
+                value: &[u8],
+                ttl_ms: Option<u64>,
+                if_not_exists: bool,
+            ) -> Result<(), String> {
                 let options = Some($types::SetOptions { ttl_ms, if_not_exists });
                 block_on(self.0.set(key.to_string(), value.to_vec(), options)).map_err(text)
             }
@@ -528,7 +530,10 @@ fn many_at_once<C: Clouds>(subject: &Subject) -> Verdict {
     let bucket = here::<C>(subject)?;
     let pairs: Vec<(String, Vec<u8>)> = (0..100u8).map(|n| (format!("key {n}"), vec![n; 100])).collect();
     let values = ok("100 calls at once", bucket.at_once(&pairs))?;
-    holds("a call got the answer of another", values.iter().zip(&pairs).all(|(got, (_, set))| got.as_ref() == Some(set)))?;
+    holds(
+        "a call got the answer of another",
+        values.iter().zip(&pairs).all(|(got, (_, set))| got.as_ref() == Some(set)),
+    )?;
     same("the number of answers", values.len(), pairs.len())?;
     let sums = ok("100 increments at once", bucket.count_at_once("counter", 100))?;
     same("the sums", sums.into_iter().collect::<BTreeSet<_>>(), (1..=100).collect())
