@@ -61,9 +61,13 @@ impl Provider {
         self.file.split(", ").any(|file| file.starts_with(TOGETHER.artefact))
     }
 
-    /// Whether it needs the asynchronous part of the component model. The built-in ones do not.
+    /// Whether it needs the asynchronous part of the component model. Of the built-in ones the table knows.
     pub fn asynchronous(&self) -> bool {
-        self.stores.is_empty() && crate::input::is_asynchronous(&self.bytes)
+        if self.stores.is_empty() {
+            return crate::input::is_asynchronous(&self.bytes);
+        }
+        let named = |file: &str| kvfuse_table::shipped().any(|known| known.asynchronous && known.file() == file);
+        self.file.split(", ").any(named)
     }
 
     /// Its name in a sentence.

@@ -3,18 +3,19 @@
 use kvfuse_compose::{Item, Signature, is_keyvalue, split_name};
 use kvfuse_table::{GENERATIONS, Mark};
 
-/// A package of a key-value interface that no store has: of another family than wasi:keyvalue, or asynchronous.
+/// A package of a key-value interface that no store has, by its name: in another version of a family that has one, or
+/// asynchronous.
 pub struct Other {
     pub package: String,
     pub about: &'static str,
 }
 
-const ASYNCHRONOUS: &str = "an asynchronous interface, of WASI 0.3; the stores have the synchronous generations";
+const ASYNCHRONOUS: &str = "an asynchronous interface, of WASI 0.3; the stores have those of wasmCloud and Spin";
 
 /// The families by their package.
 const FAMILIES: &[(&str, &str)] = &[
-    ("wasmcloud:keyvalue", "wasmCloud's own interface: asynchronous, of WASI 0.3"),
-    ("spin:key-value", "Spin's own interface: asynchronous, of WASI 0.3"),
+    ("wasmcloud:keyvalue", "wasmCloud's own interface; the stores have 0.2.0 and 0.1.0"),
+    ("spin:key-value", "Spin's own interface; the stores have 3.0.0"),
 ];
 
 /// The key-value interfaces among these imports that no store supports, each package once.
@@ -24,13 +25,19 @@ pub fn others(imports: &[Item]) -> Vec<Other> {
         let Some((package, _)) = split_name(item.interface()) else { continue };
         let name = package.split('@').next().unwrap_or(&package);
         let family = FAMILIES.iter().find(|(known, _)| *known == name).map(|(_, about)| *about);
-        let asynchronous = is_keyvalue(item.interface()) && item.functions.values().any(is_asynchronous);
+        let asynchronous = is_keyvalue(item.interface()) && has_asynchronous(item);
         let about = family.or(asynchronous.then_some(ASYNCHRONOUS));
-        if let (Some(about), false) = (about, others.iter().any(|other| other.package == package)) {
+        let known = GENERATIONS.iter().any(|known| known.package == package);
+        if let (Some(about), false) = (about, known || others.iter().any(|other| other.package == package)) {
             others.push(Other { package, about });
         }
     }
     others
+}
+
+/// Whether an interface has an asynchronous function.
+pub fn has_asynchronous(item: &Item) -> bool {
+    item.functions.values().any(is_asynchronous)
 }
 
 /// By the words before its parameters.

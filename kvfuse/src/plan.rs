@@ -212,6 +212,7 @@ fn built_in(subject: &Subject, stores: &Stores) -> Result<Vec<Part>> {
     }
     useful(subject)?;
     let groups = groups(&wanted);
+    of_one_type(subject, &groups)?;
     check_labels(subject, stores, &groups)?;
     groups.iter().map(|group| part(subject, stores, group)).collect()
 }
@@ -233,7 +234,9 @@ fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
         settings = settings.with_fixed(LABEL, label);
     }
     let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
-    for provider in providers {
+    // One with asynchronous functions makes older runtimes refuse the whole component.
+    let asynchronous = group.items.iter().any(|item| generation::has_asynchronous(item));
+    for provider in providers.into_iter().filter(|provider| asynchronous || !provider.asynchronous()) {
         match fit(&group.items, &provider.world.exports) {
             Ok(wires) => {
                 let label = group.label.map(str::to_string);
@@ -285,6 +288,27 @@ fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &
                 .err();
         }
         taken.extend(exports);
+    }
+    Ok(())
+}
+
+/// Checks that no two labels open buckets of one type, as those of wasmcloud:keyvalue do: then one provider makes the buckets of
+/// both, and cannot tell whose they are.
+fn of_one_type(subject: &Subject, groups: &[Group]) -> Result<()> {
+    for group in groups.iter().filter(|group| group.label.is_none()) {
+        let opening: Vec<_> = group.items.iter().filter(|item| item.functions.contains_key("open")).collect();
+        let Some(labelled) = opening.iter().find(|item| item.implements.is_some()) else { continue };
+        let same = |item: &&&&Item| item.interface() == labelled.interface();
+        let names: Vec<_> = opening.iter().filter(same).map(|item| item.name.as_str()).collect();
+        if names.len() > 1 {
+            return Refusal::new(subject.path.display(), "the labelled imports of this component cannot be kept apart")
+                .note(format!(
+                    "the buckets of {} are of one type, so one store has to make all of them",
+                    names.join(", ")
+                ))
+                .help("import the interface once, and tell your buckets apart by their names")
+                .err();
+        }
     }
     Ok(())
 }

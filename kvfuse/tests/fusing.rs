@@ -35,6 +35,9 @@ fn the_provider_is_picked_by_the_shape_of_the_imports() {
         ("draft_eventual", ""),
         ("unversioned", ""),
         ("wrpc", ""),
+        ("wasmcloud_0_2", "-async"),
+        ("wasmcloud_0_1", "-async"),
+        ("spin3", "-async"),
     ];
     for store in kvfuse_table::STORES {
         for (generation, shape) in cases {
@@ -57,6 +60,7 @@ fn every_generation_has_a_provider_in_every_store() {
 fn a_consumer_of_several_generations_gets_one_provider_with_all_of_them() {
     assert_eq!(fused_with(&consumer_of(&["draft", "draft2", "v0_1", "unversioned", "wrpc"])), "keyvalue.wasm");
     assert_eq!(fused_with(&consumer_of(&["draft", "draft2_optional_pairs"])), "keyvalue-draft2-optional-pairs.wasm");
+    assert_eq!(fused_with(&consumer_of(&["wasmcloud_0_2", "wasmcloud_0_1", "draft2", "spin3"])), "keyvalue-async.wasm");
 }
 
 #[test]

@@ -47,10 +47,19 @@ fn check(target: &Target, guest: &Guest) -> Result<()> {
 /// What passes streams or pollables of the host cannot be made flat.
 const NOT_FLAT: [&str; 4] = ["draft_eventual", "v0_1", "v0_1_consume_methods", "unversioned"];
 
+/// Whether a guest is run: beside the asynchronous generations an artefact has the plain ones exactly as another one has them, so
+/// of those one is enough. No other artefact has the asynchronous ones.
+fn is_run(target: &Target, guest: &Guest) -> bool {
+    match target.name.ends_with("-async") {
+        true => guest.asynchronous || guest.name == "draft2",
+        false => !guest.asynchronous || target.store == Some("files") && guest.name == "wasmcloud_0_2",
+    }
+}
+
 fn check_flat(target: &Target, guest: &Guest, memories: Memories) -> Result<()> {
     match kvfuse_conformance::run_flat(guest, &component(guest, None)?, memories, target)? {
         Some(run) => ensure!(run.unexpected.is_empty(), "not as it is promised:\n{}", run.unexpected.join("\n")),
-        None if NOT_FLAT.contains(&guest.name) => {}
+        None if NOT_FLAT.contains(&guest.name) || target.name.ends_with("-async") => {}
         // Nor can it be composed, where the artefact has the other shape of the generation.
         None => {
             let Kind::Component { component: path, .. } = &target.kind else { return Ok(()) };
@@ -66,7 +75,7 @@ fn main() -> Result<()> {
     let servers = if arguments.list { None } else { Some(Servers::start()) };
     let mut trials = Vec::new();
     for target in artefacts(servers.as_ref())?.into_iter().map(Arc::new) {
-        for guest in GUESTS {
+        for guest in GUESTS.iter().filter(|guest| is_run(&target, guest)) {
             let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
             let target = target.clone();
             let flat = target.clone();

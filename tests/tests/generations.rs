@@ -3,6 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use indexmap::IndexMap;
 use kvfuse_compose::World;
+use kvfuse_conformance::Runner;
+use kvfuse_conformance::fused::Fused;
+use kvfuse_conformance::target::{Grant, Target};
 use kvfuse_table::{Artefact, GENERATIONS, artefacts};
 use kvfuse_tests::lean::{Instance, example};
 use kvfuse_tests::{Command, Program, component, root};
@@ -30,13 +33,20 @@ fn case(generation: &str) -> (&'static str, u64) {
     }
 }
 
-/// Runs that case in a composition.
-fn passes(composition: &[u8], generation: &str) -> Result<Instance> {
+/// Runs that case in a composition. Gives the instance, unless it is one of WASI 0.3.
+fn passes(composition: &[u8], generation: &str) -> Result<Option<Instance>> {
+    let case = case(generation).0;
+    if GENERATIONS.iter().any(|known| known.name == generation && known.asynchronous) {
+        let target = Target::of_arguments("", &[], &[Grant::Directory], "");
+        let output = Fused::of(composition, &target)?.run(&["bucket", case])?;
+        ensure!(output == "passed\n", "{output:?}");
+        return Ok(None);
+    }
     let folder = tempfile::tempdir()?;
-    let mut instance = Instance::new(composition, &["bucket", case(generation).0], folder.path())?;
+    let mut instance = Instance::new(composition, &["bucket", case], folder.path())?;
     let ended = instance.call("wasi:cli/run@0.2.12", "run", &[])?;
     ensure!(ended == Val::Result(Ok(None)) && instance.output() == "passed\n", "{ended:?} {:?}", instance.output());
-    Ok(instance)
+    Ok(Some(instance))
 }
 
 fn for_each_generation(check: impl Fn(&str) -> Result<()>) -> Result<()> {
@@ -76,7 +86,7 @@ fn a_wac_file_chains_a_consumer_of_each_generation_a_provider_and_a_middleware_t
         add("kvfuse:counting", example(&format!("counting_{generation}"))?);
         add("kvfuse:consumer", example(generation)?);
         let chained = document.resolve(packages)?.encode(EncodeOptions::default())?;
-        let mut instance = passes(&chained, generation)?;
+        let Some(mut instance) = passes(&chained, generation)? else { return Ok(()) };
         assert_eq!(instance.call("kvfuse:counting/calls", "total", &[])?, Val::U64(case(generation).1));
         Ok(())
     })

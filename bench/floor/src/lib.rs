@@ -17,6 +17,8 @@ impl Provider for Floor {
     fn trap(_reason: &str) -> ! {
         std::process::abort()
     }
+
+    fn say(_line: &str) {}
 }
 
 type Draft = kvfuse_facade::draft::Facade<Floor>;

@@ -43,10 +43,14 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
             (of_keyvalue.is_empty(), packages(&of_keyvalue).iter().any(other))
         }
     };
-    if nothing || unserved {
+    if nothing {
         return Ok(Summary::plain(subject));
     }
-    let plan = Plan::new(subject, &choice)?;
+    let plan = match Plan::new(subject, &choice) {
+        // Another version may have the same functions, and then it fits.
+        Err(_) if unserved => return Ok(Summary::plain(subject)),
+        plan => plan?,
+    };
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
     let outcome = plan.outcome(subject, options.chosen.form())?;

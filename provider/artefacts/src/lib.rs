@@ -52,6 +52,10 @@ macro_rules! provider {
                 fn trap(reason: &str) -> ! {
                     last_words::trap(reason)
                 }
+
+                fn say(line: &str) {
+                    last_words::say(line);
+                }
             }
 
             impl $crate::kvfuse_facade::Caching for $name {
@@ -67,10 +71,6 @@ macro_rules! provider {
             impl $crate::kvfuse_facade::Watching for $name {
                 fn settings() -> Settings {
                     environment::settings()
-                }
-
-                fn say(line: &str) {
-                    last_words::say(line);
                 }
             }
         };

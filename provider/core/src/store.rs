@@ -1,6 +1,6 @@
 //! The contract: [`Store`] and [`Bucket`].
 
-use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version, Watch, watch};
+use crate::{Body, BodyReader, Error, Page, Result, Snapshot, Swap, Version, Watch, page, watch};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -86,6 +86,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
 }
 
+fn no_lifetimes() -> Error {
+    Error::unsupported("this store does not support lifetimes of keys; delete the key when it is no longer needed")
+}
+
 /// One bucket: a map from keys to values.
 ///
 /// **Keys** are any string of up to [`MAX_KEY`](crate::limits::MAX_KEY) bytes, including the empty string, and are
@@ -148,6 +152,16 @@ pub trait Bucket {
     /// [`InvalidArgument`](crate::Kind::InvalidArgument) for a cursor that is not from a listing of this bucket.
     fn list(&self, cursor: Option<&str>) -> Result<Page>;
 
+    /// The next page of the keys that begin with `prefix`; otherwise as [`list`](Self::list). A cursor goes on where a listing
+    /// with the same prefix was. A store that keeps keys in order gives these and looks at no others; any other one has to look
+    /// at all, and may give empty pages with a cursor.
+    ///
+    /// # Errors
+    /// Those of [`list`](Self::list).
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        page::filtered(prefix, cursor, |cursor| self.list(cursor))
+    }
+
     /// Adds `delta` to a counter and returns the sum, as [`counter::add`](crate::counter::add) defines it.
     ///
     /// A missing key counts as 0. `floor` is the smallest sum allowed: `i64::MIN` for generations of the interface with
@@ -163,6 +177,30 @@ pub trait Bucket {
 
     /// Sets the value of a key if its version is still `expected`. A conflict is not an error.
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap>;
+
+    /// Sets the value of a key that does not exist, and returns whether it did: false if the key exists. With a lifetime, it is
+    /// then deleted as [`set_expiring`](Self::set_expiring) says.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::Kind::Unsupported) for a lifetime, if this store's keys have none.
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        match lifetime {
+            None => Ok(self.swap(key, &Version::Absent, value)? == Swap::Done),
+            Some(_) => Err(no_lifetimes()),
+        }
+    }
+
+    /// The version of a key as text, for callers that keep it or pass it on. The same version has the same text, and two that
+    /// differ have two.
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+
+    /// The version that a text stands for, if it is one that this instance can pass to [`swap`](Self::swap) for this key.
+    /// `None` stands for a version that is not the current one, as far as this instance can know.
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
 
     /// The values of several keys, in the given order, each as [`get`](Self::get) would return it. A key may occur more
     /// than once. Takes as few round trips as the engine allows.
@@ -207,7 +245,7 @@ pub trait Bucket {
     /// # Errors
     /// [`Unsupported`](crate::Kind::Unsupported) if this store's keys have no lifetimes.
     fn set_expiring(&self, _key: &str, _value: &[u8], _lifetime: Duration) -> Result<()> {
-        Err(Error::unsupported("this store has no lifetimes of keys; delete the key when it is no longer needed"))
+        Err(no_lifetimes())
     }
 
     /// The remaining lifetimes of keys, in the given order. `None` for a key that does not exist or lives until it is

@@ -22,8 +22,6 @@ use std::time::Duration;
 pub trait Watching: Caching {
     /// The environment variables of the instance.
     fn settings() -> Settings;
-    /// Writes a line to standard error.
-    fn say(line: &str);
 }
 
 /// The extras over a provider's store.

@@ -7,8 +7,8 @@
 //! Two version strings were published in two shapes each. A component cannot export both under the same name: the second
 //! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own.
 //!
-//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), and `classic`, `values`
-//! and `caching` (those before).
+//! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), `classic`, `values` and `caching`
+//! (those before), and `wasmcloud` (wasmCloud's own).
 
 #[doc(hidden)]
 pub mod caching;
@@ -20,6 +20,8 @@ pub mod extras;
 pub mod shared;
 #[doc(hidden)]
 pub mod values;
+#[doc(hidden)]
+pub mod wasmcloud;
 
 // Written by `make generate` from provider/table.
 pub mod draft;
@@ -27,15 +29,18 @@ pub mod draft2;
 pub mod draft_eventual;
 pub mod spin1;
 pub mod spin2;
+pub mod spin3;
 pub mod unversioned;
 pub mod v0_1;
+pub mod wasmcloud_0_1;
+pub mod wasmcloud_0_2;
 pub mod wrpc;
 
 /// Exports every generation of this crate.
 #[macro_export]
 macro_rules! export_all {
     ($provider:ty) => {
-        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1);
+        $crate::export!($provider: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, wasmcloud_0_2, wasmcloud_0_1, spin3, spin2, spin1);
     };
 }
 // End of what is written.
@@ -53,6 +58,9 @@ pub trait Provider: 'static {
     ///
     /// For a call that failed and whose signature has no place for an error: any answer would be made up.
     fn trap(reason: &str) -> !;
+
+    /// Writes a line to standard error.
+    fn say(line: &str);
 }
 
 /// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:

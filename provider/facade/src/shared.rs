@@ -44,7 +44,7 @@ pub fn increment(bucket: &dyn Bucket, key: &str, delta: u64) -> Result<u64> {
 
 /// The most attempts at a swap of counters while others write the key. Each conflict means that another writer made
 /// progress, so this is only reached if something is badly wrong.
-const TRIES: usize = 1000;
+pub const TRIES: usize = 1000;
 
 /// Replaces the number `old` in a counter by `new`. Returns false if the key holds anything else or does not exist.
 pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> Result<bool> {
@@ -60,10 +60,11 @@ pub fn compare_and_swap(bucket: &dyn Bucket, key: &str, old: u64, new: u64) -> R
             Swap::Conflict(now) => state = now,
         }
     }
-    Err(Error::new(
-        Kind::Unavailable,
-        format!("other clients wrote the key {TRIES} times in between; nothing was changed"),
-    ))
+    Err(too_many_conflicts())
+}
+
+pub fn too_many_conflicts() -> Error {
+    Error::new(Kind::Unavailable, format!("other clients wrote the key {TRIES} times in between; nothing was changed"))
 }
 
 /// Converts a number of a generation that counts in `u64`. Counters are signed, so not every number fits.

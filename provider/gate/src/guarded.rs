@@ -49,6 +49,10 @@ impl Bucket for Guarded {
         self.bucket.list(cursor)
     }
 
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.bucket.list_prefix(prefix, cursor)
+    }
+
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         self.limits.check_key(key)?;
         self.bucket.increment(key, delta, floor)
@@ -62,6 +66,19 @@ impl Bucket for Guarded {
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         self.check(key, value)?;
         self.bucket.swap(key, expected, value)
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.check(key, value)?;
+        self.bucket.create(key, value, lifetime)
+    }
+
+    fn version_text(&self, key: &str, version: &Version) -> String {
+        self.bucket.version_text(key, version)
+    }
+
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
+        self.bucket.version_of_text(key, text)
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {

@@ -143,6 +143,12 @@ impl Bucket for RecentBucket {
         Ok(page)
     }
 
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        let page = self.bucket.list_prefix(prefix, cursor)?;
+        self.recent.seen.borrow_mut().forget_all(&self.space);
+        Ok(page)
+    }
+
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let add = |bucket: &dyn Bucket| bucket.increment(key, delta, floor);
         self.write(key, add, |sum| State::of(Some(&counter::format(*sum))))
@@ -162,6 +168,22 @@ impl Bucket for RecentBucket {
             Swap::Done => State::of(Some(value)),
             Swap::Conflict(now) => State::of(now.value.as_deref()),
         })
+    }
+
+    /// Always asks. Nothing is kept: what was created may end within the bound, and what is there already is not known.
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.forget(key);
+        self.bucket.create(key, value, lifetime)
+    }
+
+    fn version_text(&self, key: &str, version: &Version) -> String {
+        self.bucket.version_text(key, version)
+    }
+
+    /// Who comes with a version asks for what is there now, whichever instance the version is from.
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
+        self.forget(key);
+        self.bucket.version_of_text(key, text)
     }
 
     /// Asks for those keys that are not known.

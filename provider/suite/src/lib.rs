@@ -60,13 +60,16 @@ macro_rules! all_cases_but_two {
             keys: hostile_keys_are_all_different, the_longest_key_is_kept;
             listing: an_empty_bucket_lists_nothing, a_listing_gives_every_key_once_and_ends,
                 keys_that_stay_are_given_once_while_others_write, a_cursor_works_from_another_handle,
-                large_keys_end_a_page_early, a_cursor_made_up_is_refused_or_harmless;
+                large_keys_end_a_page_early, a_cursor_made_up_is_refused_or_harmless,
+                a_prefix_lists_every_key_that_begins_with_it_once_and_no_other;
             counters: a_missing_counter_starts_at_the_delta, a_counter_is_decimal_text,
                 what_is_not_a_counter_is_left_unchanged, a_counter_stops_at_both_ends,
                 a_counter_stays_above_its_floor, adding_zero_returns_the_counter;
             swaps: a_swap_on_what_was_seen_succeeds, a_swap_on_what_changed_returns_what_is_there,
                 a_swap_on_an_absent_key_creates_it_once,
-                a_swap_after_a_delete_conflicts, a_snapshot_of_nothing_is_absent;
+                a_swap_after_a_delete_conflicts, a_snapshot_of_nothing_is_absent,
+                what_is_created_was_not_there, a_version_works_from_its_text_until_the_key_is_written,
+                a_text_that_is_no_version_is_none_or_harmless;
             batches: a_batch_reads_in_the_order_asked, a_batch_sets_and_deletes,
                 the_last_of_equal_keys_wins, an_empty_batch_succeeds, a_batch_of_thousands_is_complete;
         }

@@ -89,3 +89,17 @@ pub fn a_cursor_made_up_is_refused_or_harmless(store: &dyn Store) {
         }
     }
 }
+
+pub fn a_prefix_lists_every_key_that_begins_with_it_once_and_no_other(store: &dyn Store) {
+    let bucket = open(store);
+    let mut keys: Vec<String> = (0..1500).map(|n| format!("user/{n}")).collect();
+    keys.extend(["user", "users", "User/1", "us*r/1", "u", "", "\u{ff}", "[user]/", "v/user/1"].map(str::to_string));
+    fill(&*bucket, &keys);
+    for prefix in ["", "user/", "user/149", "user/1499", "us*r", "[", "\u{ff}", "none", "v"] {
+        let mut listed = list_by(|cursor| bucket.list_prefix(prefix, cursor));
+        let mut expected: Vec<String> = keys.iter().filter(|key| key.starts_with(prefix)).cloned().collect();
+        listed.sort();
+        expected.sort();
+        assert!(listed == expected, "{prefix:?}: {} instead of {}", listed.len(), expected.len());
+    }
+}

@@ -85,3 +85,39 @@ pub fn a_swap_after_a_delete_conflicts(store: &dyn Store) {
     assert_eq!(conflict(&*bucket, &seen, b"other"), Snapshot::ABSENT);
     assert_eq!(bucket.get("key").unwrap(), None);
 }
+
+pub fn what_is_created_was_not_there(store: &dyn Store) {
+    let bucket = open(store);
+    assert_eq!(bucket.create("key", b"first", None), Ok(true));
+    assert_eq!(bucket.create("key", b"second", None), Ok(false));
+    assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b"first"[..]));
+    bucket.delete("key").unwrap();
+    assert_eq!(bucket.create("key", b"", None), Ok(true));
+    assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b""[..]));
+}
+
+pub fn a_version_works_from_its_text_until_the_key_is_written(store: &dyn Store) {
+    let bucket = open(store);
+    bucket.set("key", b"one").unwrap();
+    let seen = bucket.snapshot("key").unwrap();
+    let text = bucket.version_text("key", &seen.version);
+    assert_eq!(bucket.version_of_text("key", &text), Some(seen.version.clone()));
+    assert_eq!(bucket.swap("key", &bucket.version_of_text("key", &text).unwrap(), b"two").unwrap(), Swap::Done);
+    let Swap::Conflict(now) = bucket.swap("key", &bucket.version_of_text("key", &text).unwrap(), b"three").unwrap()
+    else {
+        panic!("the swap succeeded on an outdated version");
+    };
+    assert_eq!(now.value.as_deref(), Some(&b"two"[..]));
+    assert_ne!(bucket.version_text("key", &now.version), text);
+}
+
+pub fn a_text_that_is_no_version_is_none_or_harmless(store: &dyn Store) {
+    let bucket = open(store);
+    bucket.set("key", b"value").unwrap();
+    for text in ["", "-", "0", "-1", "18446744073709551616", "x", "x0", "1.2.3", "../x", "\u{1f600}", &"9".repeat(5000)]
+    {
+        let Some(version) = bucket.version_of_text("key", text) else { continue };
+        assert!(matches!(bucket.swap("key", &version, b"other").unwrap(), Swap::Conflict(_)), "{text:?}");
+    }
+    assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b"value"[..]));
+}

@@ -1,5 +1,5 @@
-//! The artefacts: each store once with every generation, and once more for each shape that takes another's place. The same
-//! for all stores together.
+//! The artefacts: each store once with every generation whose functions are plain, once more for each shape that takes another's
+//! place, and once more with the asynchronous ones beside the plain ones. The same for all stores together.
 
 use crate::{COMMON_IMPORTS, GENERATIONS, Generation, STORES, Store, TOGETHER};
 
@@ -17,15 +17,22 @@ pub struct Artefact {
     pub store: &'static Store,
     /// The shape that it exports in place of another; otherwise it is identical to the store's first artefact.
     pub shape: Option<&'static Generation>,
+    /// Whether it exports the asynchronous generations as well.
+    pub asynchronous: bool,
 }
 
 impl Artefact {
     /// The name of its file without the ending, in kebab case.
     pub fn name(&self) -> String {
-        match self.shape {
-            Some(shape) => format!("{}-{}", self.store.artefact, shape.kebab()),
+        match self.suffix() {
+            Some(suffix) => format!("{}-{suffix}", self.store.artefact),
             None => self.store.artefact.into(),
         }
+    }
+
+    /// What it is called beside its store, in kebab case. `None` for the store's first artefact.
+    pub fn suffix(&self) -> Option<String> {
+        self.shape.map(Generation::kebab).or(self.asynchronous.then(|| "async".into()))
     }
 
     /// The name of its file.
@@ -41,7 +48,8 @@ impl Artefact {
             Some(_) => Some(generation.name) == shape,
             None => Some(generation.name) != replaced,
         };
-        GENERATIONS.iter().filter(exported).collect()
+        let runs = |generation: &&Generation| self.asynchronous || !generation.asynchronous;
+        GENERATIONS.iter().filter(runs).filter(exported).collect()
     }
 
     /// Whether it contains every store instead of one.
@@ -64,7 +72,8 @@ impl Artefact {
     /// A description of it, for its metadata.
     pub fn about(&self) -> String {
         let shape = self.shape.map(|shape| format!(", with {}", shape.title)).unwrap_or_default();
-        format!("wasi:keyvalue over {}{shape}", self.store.about)
+        let more = if self.asynchronous { ", with the asynchronous interfaces" } else { "" };
+        format!("wasi:keyvalue over {}{shape}{more}", self.store.about)
     }
 }
 
@@ -72,8 +81,9 @@ impl Store {
     /// Its artefacts, in the order in which they are tried on a consumer.
     pub fn artefacts(&'static self) -> impl Iterator<Item = Artefact> {
         let shapes = GENERATIONS.iter().filter(|generation| generation.instead_of.is_some());
-        let shapes = shapes.map(move |shape| Artefact { store: self, shape: Some(shape) });
-        std::iter::once(Artefact { store: self, shape: None }).chain(shapes)
+        let first = Artefact { store: self, shape: None, asynchronous: false };
+        let shapes = shapes.map(move |shape| Artefact { shape: Some(shape), ..first });
+        std::iter::once(first).chain(shapes).chain([Artefact { asynchronous: true, ..first }])
     }
 }
 
@@ -107,6 +117,19 @@ mod tests {
                 exported.extend(artefact.generations().iter().map(|g| g.name));
             }
             assert_eq!(exported, GENERATIONS.iter().map(|g| g.name).collect(), "{}", store.name);
+        }
+    }
+
+    #[test]
+    fn what_is_asynchronous_is_only_in_the_artefact_that_is_named_for_it_and_tried_last() {
+        for store in STORES.iter().chain([&TOGETHER]) {
+            let artefacts: Vec<_> = store.artefacts().collect();
+            let (last, others) = artefacts.split_last().unwrap();
+            assert_eq!(last.name(), format!("{}-async", store.artefact));
+            let has = |artefact: &Artefact| artefact.generations().iter().any(|generation| generation.asynchronous);
+            assert!(has(last) && !others.iter().any(has));
+            let first = others.first().unwrap().generations();
+            assert!(first.iter().all(|plain| last.generations().iter().any(|exported| exported.name == plain.name)));
         }
     }
 

@@ -20,6 +20,9 @@ pub struct Generation {
     pub instead_of: Option<&'static str>,
     /// How its shape is distinguished from the other one.
     pub mark: Option<Mark>,
+    /// Whether its functions are asynchronous, as in WASI 0.3. A runtime that has no such functions takes no component in which
+    /// there is one, so these generations get artefacts of their own.
+    pub asynchronous: bool,
 }
 
 /// A function by which a consumer shows which shape it was built against.
@@ -49,12 +52,16 @@ const fn generation(
     title: &'static str,
     about: &'static str,
 ) -> Generation {
-    Generation { name, package, interface, title, about, instead_of: None, mark: None }
+    Generation { name, package, interface, title, about, instead_of: None, mark: None, asynchronous: false }
 }
 
 impl Generation {
     const fn instead_of(self, name: &'static str) -> Self {
         Self { instead_of: Some(name), ..self }
+    }
+
+    const fn asynchronous(self) -> Self {
+        Self { asynchronous: true, ..self }
     }
 
     const fn marked(self, mark: Mark) -> Self {
@@ -91,7 +98,7 @@ const CONSUME_METHODS: Mark = Mark {
     about: "values are consumed by methods",
 };
 
-/// From the newest to the oldest, wasi:keyvalue's and then Spin's.
+/// From the newest to the oldest, wasi:keyvalue's and then those of wasmCloud and Spin.
 #[rustfmt::skip]
 pub const GENERATIONS: &[Generation] = &[
     generation("draft2", DRAFT2, "store", "0.2.0-draft2", "the second draft of 0.2 (2024-09; Spin, wasmCloud)").marked(GET_MANY_VALUES),
@@ -102,6 +109,9 @@ pub const GENERATIONS: &[Generation] = &[
     generation("v0_1", V0_1, "types", "0.1.0", "0.1.0 (2024-01; Golem)").marked(CONSUME_STATIC),
     generation("v0_1_consume_methods", V0_1, "types", "0.1.0 (values consumed by methods)", "0.1.0 (2024-01; Golem)").marked(CONSUME_METHODS).instead_of("v0_1"),
     generation("unversioned", "wasi:keyvalue", "types", "without a version", "before versions (2023-11; Golem's tutorial)"),
+    generation("wasmcloud_0_2", "wasmcloud:keyvalue@0.2.0", "store", "wasmcloud:keyvalue 0.2.0", "wasmCloud's own, asynchronous (2026-07; wasmCloud 2.7)").asynchronous(),
+    generation("wasmcloud_0_1", "wasmcloud:keyvalue@0.1.0", "store", "wasmcloud:keyvalue 0.1.0", "wasmCloud's own, asynchronous (2026-06; wasmCloud 2.5)").asynchronous(),
+    generation("spin3", "spin:key-value@3.0.0", "key-value", "spin:key-value 3.0.0", "Spin's own, asynchronous (2026; Spin 4)").asynchronous(),
     generation("spin2", "fermyon:spin@2.0.0", "key-value", "fermyon:spin 2.0.0", "Spin's own (2023-11; Spin 2 and 3)"),
     generation("spin1", "fermyon:spin", "key-value", "fermyon:spin without a version", "Spin's own (2023-03; Spin 1)"),
 ];

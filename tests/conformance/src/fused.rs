@@ -7,11 +7,10 @@ use anyhow::{Context, Result, bail};
 use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, compose, flatten};
 use std::sync::LazyLock;
 use std::time::Duration;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
-use wasmtime_wasi::p2::bindings::sync::Command;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// An engine whose epochs are seconds: a case that does not end is stopped.
@@ -38,6 +37,8 @@ pub struct Fused {
     environment: Vec<(String, String)>,
     grants: Vec<Grant>,
     patience: Duration,
+    /// Whether the guest is a command of WASI 0.3.
+    third: bool,
 }
 
 struct State {
@@ -79,19 +80,28 @@ impl Fused {
         Self::of(&flatten(guest, &[supply], memories)?, target)
     }
 
-    fn of(fused: &[u8], target: &Target) -> Result<Self> {
+    /// A component that has a provider inside.
+    ///
+    /// # Errors
+    /// If it cannot be compiled, or the target is a host's command line.
+    pub fn of(fused: &[u8], target: &Target) -> Result<Self> {
         let Kind::Component { environment, grants, .. } = &target.kind else {
             bail!("the target {} is a host, not a provider component", target.name)
         };
         let engine = ENGINE.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?.clone();
+        let exports = Interfaces::of(fused)?.exports;
+        let third = exports.iter().any(|name| name.starts_with("wasi:cli/run@0.3."));
         let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+        p2::add_to_linker_async(&mut linker)?;
+        if third {
+            p3::add_to_linker(&mut linker)?;
+        }
         if grants.contains(&Grant::Http) {
-            wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?;
+            wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
         let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (component, grants) = (Component::new(&engine, fused)?, grants.clone());
-        Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE })
+        Ok(Self { component, engine, linker, environment, grants, patience: PATIENCE, third })
     }
 
     /// The same with one more environment variable and another time limit for each case, in whole seconds.
@@ -99,6 +109,19 @@ impl Fused {
         let mut this = Self { patience, ..self.clone() };
         this.environment.push((variable.0.into(), variable.1.into()));
         this
+    }
+}
+
+impl Fused {
+    /// What the command gives in the end.
+    async fn ended(&self, mut store: Store<State>) -> wasmtime::Result<Result<(), ()>> {
+        if self.third {
+            let command = p3::bindings::Command::instantiate_async(&mut store, &self.component, &self.linker).await?;
+            let run = async |store: &Accessor<State>| command.wasi_cli_run().call_run(store).await;
+            return store.run_concurrent(run).await.flatten();
+        }
+        let command = p2::bindings::Command::instantiate_async(&mut store, &self.component, &self.linker).await?;
+        command.wasi_cli_run().call_run(&mut store).await
     }
 }
 
@@ -122,9 +145,8 @@ impl Runner for Fused {
         let state = State { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(self.patience.as_secs());
-        let instance = Command::instantiate(&mut store, &self.component, &self.linker)?;
-        let ended = instance.wasi_cli_run().call_run(&mut store)?;
-        drop(store);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let ended = runtime.block_on(self.ended(store))?;
         if ended.is_err() {
             bail!("the guest has no case of this name");
         }

@@ -13,7 +13,7 @@ pub use kvfuse_table::{GENERATIONS as GUESTS, Generation as Guest};
 /// A guest's component: the one that is inside, or the core module or component of its name in `folder`.
 ///
 /// # Errors
-/// If it is not there, or imports more than its generation, wasi:cli, and the wasi:io that comes with these.
+/// If it is not there, or imports more than its generation, wasi:cli, a clock, and the wasi:io that comes with these.
 pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u8]>> {
     let component = match folder {
         Some(folder) => Cow::Owned(from_file(guest, &folder.join(format!("{}.wasm", guest.name)))?),
@@ -28,7 +28,7 @@ pub fn component(guest: &Guest, folder: Option<&Path>) -> Result<Cow<'static, [u
     for import in Interfaces::of(&component)?.imports {
         let own = import.strip_prefix(package).is_some_and(|rest| rest.starts_with('/'));
         let its_own = own && import.split_once('@').map_or("", |(_, version)| version) == version;
-        let allowed = its_own || import.starts_with("wasi:cli/") || import.starts_with("wasi:io/");
+        let allowed = its_own || ["wasi:cli/", "wasi:io/", "wasi:clocks/"].iter().any(|own| import.starts_with(own));
         ensure!(allowed, "the guest {} imports {import}, which is not what it checks", guest.name);
     }
     Ok(component)

@@ -93,7 +93,7 @@ impl Target {
 
     fn of_artefact(artefact: Artefact) -> Result<Self> {
         let store = artefact.store;
-        let shape = artefact.shape.map(|shape| format!("-{}", shape.kebab())).unwrap_or_default();
+        let suffix = artefact.suffix().map(|suffix| format!("-{suffix}")).unwrap_or_default();
         let pairs = store.tested_with.iter().map(|(name, value)| (name.to_string(), value.to_string()));
         let grant = |grant| match grant {
             kvfuse_table::Grant::Directory => Grant::Directory,
@@ -103,7 +103,7 @@ impl Target {
         // A server keeps its data from case to case.
         let bucket = if store.tested_with.is_empty() { String::new() } else { "t-{case}".into() };
         Ok(Self {
-            name: format!("{}{shape}", store.name),
+            name: format!("{}{suffix}", store.name),
             title: artefact.file(),
             store: Some(store.name),
             kind: Kind::Component {

@@ -36,22 +36,25 @@ macro_rules! counting {
 #[macro_export]
 macro_rules! counting_batch {
     ($package:ident, bucket: $bucket:ty, pair: $pair:ty) => {
+        $crate::counting_batch!($package, types: store, bucket: $bucket, pair: $pair);
+    };
+    ($package:ident, types: $types:ident, bucket: $bucket:ty, pair: $pair:ty) => {
         $crate::counting!();
 
-        use $package::keyvalue::{batch, store};
+        use $package::keyvalue::{batch, $types};
 
         impl exports::$package::keyvalue::batch::Guest for Counting {
-            fn get_many(bucket: $bucket, keys: Vec<String>) -> Result<Vec<$pair>, store::Error> {
+            fn get_many(bucket: $bucket, keys: Vec<String>) -> Result<Vec<$pair>, $types::Error> {
                 $crate::count();
                 batch::get_many(&bucket, &keys)
             }
 
-            fn set_many(bucket: $bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), store::Error> {
+            fn set_many(bucket: $bucket, key_values: Vec<(String, Vec<u8>)>) -> Result<(), $types::Error> {
                 $crate::count();
                 batch::set_many(&bucket, &key_values)
             }
 
-            fn delete_many(bucket: $bucket, keys: Vec<String>) -> Result<(), store::Error> {
+            fn delete_many(bucket: $bucket, keys: Vec<String>) -> Result<(), $types::Error> {
                 $crate::count();
                 batch::delete_many(&bucket, &keys)
             }

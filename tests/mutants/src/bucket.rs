@@ -2,15 +2,19 @@
 
 use crate::Mutant;
 use kvfuse_core::{Body, BodyReader, Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
+use kvfuse_transport::timers;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
+use std::time::Duration;
 
 thread_local! {
     /// The value before the last one, by key. One table for all buckets: some generations open a bucket for each call.
     static BEFORE: RefCell<HashMap<String, Vec<u8>>> = RefCell::default();
     static DELETED: RefCell<BTreeSet<String>> = RefCell::default();
     static LISTED: Cell<bool> = const { Cell::new(false) };
+    /// When keys end, in milliseconds: the file store has no lifetimes, so the mutant has its own.
+    static ENDS: RefCell<HashMap<String, u64>> = RefCell::default();
 }
 
 pub struct Broken {
@@ -33,7 +37,26 @@ impl Broken {
     }
 
     fn there(&self, key: &str) -> Result<bool> {
+        self.end(key)?;
         self.bucket.exists(&self.key(key))
+    }
+
+    /// Deletes a key whose time is over.
+    fn end(&self, key: &str) -> Result<()> {
+        let over = ENDS.with_borrow(|ends| ends.get(key).is_some_and(|end| *end <= timers::now()));
+        if over {
+            ENDS.with_borrow_mut(|ends| ends.remove(key));
+            self.bucket.delete(key)?;
+        }
+        Ok(())
+    }
+
+    fn begin(&self, key: &str, lifetime: Duration) {
+        let lifetime = u64::try_from(lifetime.as_millis()).unwrap_or(u64::MAX);
+        let lifetime = if self.is("a lifetime ends the key at once") { 0 } else { lifetime };
+        if !self.is("a lifetime is ignored") {
+            ENDS.with_borrow_mut(|ends| ends.insert(key.to_string(), timers::now().saturating_add(lifetime)));
+        }
     }
 
     fn value(&self, key: &str, value: Option<Vec<u8>>) -> Option<Vec<u8>> {
@@ -78,11 +101,15 @@ impl Broken {
 impl Bucket for Broken {
     fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let key = self.key(key);
+        self.end(&key)?;
         Ok(self.value(&key, self.bucket.get(&key)?))
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         let key = self.key(key);
+        if !self.is("set keeps the lifetime of the key") {
+            ENDS.with_borrow_mut(|ends| ends.remove(&key));
+        }
         if self.is("set leaves a key that is there") && self.there(&key)? {
             return Ok(());
         }
@@ -139,6 +166,43 @@ impl Bucket for Broken {
             page.keys.extend(DELETED.with_borrow(|all| all.iter().cloned().collect::<Vec<_>>()));
         }
         Ok(page)
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        let mut page = self.list(cursor)?;
+        page.keys.retain(|key| match self {
+            _ if self.is("a prefix is ignored") => true,
+            _ if self.is("a prefix counts for the first page only") && cursor.is_some() => true,
+            _ if self.is("a prefix is a part of the key anywhere") => key.contains(prefix),
+            _ if self.is("a prefix leaves out the key that is the prefix") && key == prefix => false,
+            _ => key.starts_with(prefix),
+        });
+        Ok(page)
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.set(key, value)?;
+        self.begin(key, lifetime);
+        Ok(())
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.end(key)?;
+        if self.is("create never creates") {
+            return Ok(false);
+        }
+        let created = match self {
+            _ if self.is("create sets a key that is there") => self.set(key, value).map(|()| true)?,
+            _ => self.swap(key, &Version::Absent, value)? == Swap::Done,
+        };
+        if let (true, Some(lifetime)) = (created && !self.is("create ignores the lifetime"), lifetime) {
+            self.begin(key, lifetime);
+        }
+        Ok(created)
+    }
+
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
+        self.bucket.version_of_text(key, text).filter(|_| !self.is("a version cannot be read back"))
     }
 
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {

@@ -48,6 +48,10 @@ impl Provider for Provided {
     fn trap(reason: &str) -> ! {
         Files::trap(reason)
     }
+
+    fn say(line: &str) {
+        Files::say(line);
+    }
 }
 
 impl Caching for Provided {

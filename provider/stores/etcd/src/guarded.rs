@@ -6,7 +6,7 @@
 //! operation continues. Otherwise its outcome is unknown.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::Answer;
+use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error::{self, Failure};
 use crate::protocol::{self, Compare, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::{EtcdBucket, snapshot};
@@ -29,7 +29,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         loop {
             let sum = counter::add(before.as_ref().map(|found| found.value.0.as_slice()), delta, floor)?;
             let revision = before.as_ref().map_or(Number(0), |found| found.mod_revision);
-            match self.put_if(key, revision, &counter::format(sum), before.as_ref(), deadline)? {
+            match self.put_if(key, revision, &counter::format(sum), before.as_ref(), None, deadline)? {
                 Guarded::Done => return Ok(sum),
                 // Someone else was first. The pause keeps many writers from blocking each other.
                 Guarded::Conflict(now) if backoff.wait(&client.clock, deadline) => before = now,
@@ -53,7 +53,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         let now = match revision {
             Some(revision) => {
                 let deadline = self.shared.client.deadline();
-                match self.put_if(key, Number(revision), value, None, deadline)? {
+                match self.put_if(key, Number(revision), value, None, None, deadline)? {
                     Guarded::Done => return Ok(Swap::Done),
                     Guarded::Conflict(now) => now,
                 }
@@ -63,20 +63,26 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?))
     }
 
+    /// Whether the key did not exist and was written.
+    pub fn put_if_absent(&self, key: &str, value: &[u8], lease: Option<Number>, deadline: Moment) -> Result<bool> {
+        Ok(matches!(self.put_if(key, Number(0), value, None, lease, deadline)?, Guarded::Done))
+    }
+
     /// Writes a value if the key was last modified at `revision` (0: if it does not exist). `before` is its state at
-    /// that revision, if the caller knows it.
+    /// that revision, if the caller knows it. Without a `lease` of its own it gets that of all keys, if they have one.
     fn put_if(
         &self,
         key: &str,
         revision: Number,
         value: &[u8],
         before: Option<&KeyValue>,
+        lease: Option<Number>,
         deadline: Moment,
     ) -> Result<Guarded> {
         let mut lost: Option<Error> = None;
         let mut backoff = Backoff::new(self.shared.client.clock.now().0);
         loop {
-            match self.try_put_if(key, revision, value, deadline) {
+            match self.try_put_if(key, revision, value, lease, deadline) {
                 Ok(Guarded::Done) => return Ok(Guarded::Done),
                 Ok(Guarded::Conflict(now)) => {
                     return match lost {
@@ -95,17 +101,38 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         }
     }
 
-    fn try_put_if(&self, key: &str, revision: Number, value: &[u8], deadline: Moment) -> Result<Guarded, Failure> {
-        let shared = &self.shared;
-        let done = shared.write::<TxnDone>(protocol::TXN, deadline, |lease| {
+    fn try_put_if(
+        &self,
+        key: &str,
+        revision: Number,
+        value: &[u8],
+        lease: Option<Number>,
+        deadline: Moment,
+    ) -> Result<Guarded, Failure> {
+        let (shared, client) = (&self.shared, &self.shared.client);
+        let request = |lease| {
             protocol::encode(&Txn {
                 compare: vec![Compare::modified_at(self.key(key), revision)],
                 success: vec![Operation::Put(Put { key: self.key(key), value: value.into(), lease })],
                 failure: vec![Operation::Range(Range { key: self.key(key), ..Range::default() })],
             })
-        })?;
+        };
+        let done = match lease {
+            None => shared.write::<TxnDone>(protocol::TXN, deadline, request)?,
+            Some(lease) => {
+                let body = request(lease);
+                let (path, repeat) = (protocol::TXN, Repeat::Never);
+                match client.answer(&Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline })? {
+                    // It ended before the key was written.
+                    Answer::NewLease => {
+                        return Err(Failure::Failed(error::timed_out(&client.config, client.authority())));
+                    }
+                    answer => answer,
+                }
+            }
+        };
         let Answer::Done(done) = done else {
-            return Err(Failure::Failed(error::not_etcd(shared.client.authority())));
+            return Err(Failure::Failed(error::not_etcd(client.authority())));
         };
         if done.succeeded {
             return Ok(Guarded::Done);
@@ -114,7 +141,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         match ranged {
             Some(ranged) => Ok(Guarded::Conflict(ranged.kvs.into_iter().next())),
             // An answer without `succeeded` means that nothing was written.
-            None => Err(Failure::Failed(error::not_etcd(shared.client.authority()))),
+            None => Err(Failure::Failed(error::not_etcd(client.authority()))),
         }
     }
 }

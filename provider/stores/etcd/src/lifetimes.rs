@@ -5,7 +5,7 @@ use crate::error;
 use crate::protocol::{self, Grant, Granted, LeaseHas, LeaseLeft, Number, Put, Written};
 use crate::store::EtcdBucket;
 use kvfuse_core::Result;
-use kvfuse_transport::clock::Clock;
+use kvfuse_transport::clock::{Clock, Moment};
 use kvfuse_transport::http::HttpClient;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,20 +14,33 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
     pub fn set_for(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         let client = &self.shared.client;
         let deadline = client.deadline();
+        let id = self.lease_for(lifetime, deadline)?;
+        let body = protocol::encode(&Put { key: self.key(key), value: value.into(), lease: id });
+        let call = Call { path: protocol::PUT, body: &body, repeat: Repeat::Never, max_answer: MAX_ANSWER, deadline };
+        match client.answer::<Written>(&call)? {
+            Answer::Done(_) => Ok(()),
+            Answer::NewLease => Err(error::timed_out(&client.config, client.authority())),
+            _ => Err(error::not_etcd(client.authority())),
+        }
+    }
+
+    pub fn create_for(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        let deadline = self.shared.client.deadline();
+        let lease = lifetime.map(|lifetime| self.lease_for(lifetime, deadline)).transpose()?;
+        self.put_if_absent(key, value, lease, deadline)
+    }
+
+    /// A lease of its own for one key.
+    fn lease_for(&self, lifetime: Duration, deadline: Moment) -> Result<Number> {
+        let client = &self.shared.client;
         // Rounded up: it may not end early.
         let seconds = lifetime.as_nanos().div_ceil(1_000_000_000).max(1);
         let body = protocol::encode(&Grant { ttl: Number(i64::try_from(seconds).unwrap_or(i64::MAX)) });
         // A lease that was granted in vain ends by itself.
         let call =
             Call { path: protocol::LEASE_GRANT, body: &body, repeat: Repeat::Freely, max_answer: MAX_ANSWER, deadline };
-        let Answer::Done(Granted { id }) = client.answer(&call)? else {
-            return Err(error::not_etcd(client.authority()));
-        };
-        let body = protocol::encode(&Put { key: self.key(key), value: value.into(), lease: id });
-        let call = Call { path: protocol::PUT, body: &body, repeat: Repeat::Never, max_answer: MAX_ANSWER, deadline };
-        match client.answer::<Written>(&call)? {
-            Answer::Done(_) => Ok(()),
-            Answer::NewLease => Err(error::timed_out(&client.config, client.authority())),
+        match client.answer(&call)? {
+            Answer::Done(Granted { id }) => Ok(id),
             _ => Err(error::not_etcd(client.authority())),
         }
     }

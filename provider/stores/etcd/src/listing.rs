@@ -54,15 +54,18 @@ impl Position {
 }
 
 impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
-    pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
+    /// Only the range of the prefix is asked for. A cursor belongs to the bucket and the prefix.
+    pub fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        let begin = format!("{}{prefix}", self.base);
         let position = match cursor {
             None => None,
-            Some(text) => Some(Position::decode(text, &self.base).ok_or_else(foreign)?),
+            Some(text) => Some(Position::decode(text, &begin).ok_or_else(foreign)?),
         };
-        let mut range = Range { keys_only: true, range_end: self.end(), ..Range::default() };
-        let mut from = self.base.clone().into_bytes();
+        let mut range = Range { keys_only: true, range_end: end(&begin), ..Range::default() };
+        let mut from = begin.clone().into_bytes();
         if let Some(position) = &position {
             // The smallest key after the last one.
+            from.truncate(self.base.len());
             from.extend_from_slice(&position.last);
             from.push(0);
             range.revision = position.revision;
@@ -86,12 +89,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         if revision == Number(0) {
             revision = ranged.header.as_ref().map_or(revision, |header| header.revision);
         }
-        self.page_of(ranged, revision, &from)
+        self.page_of(ranged, revision, &begin, &from)
     }
 
     /// The page that an answer holds, whose keys have to begin at `from`. That each is larger than the one before is what
     /// makes a listing end.
-    fn page_of(&self, ranged: Ranged, revision: Number, from: &[u8]) -> Result<Page> {
+    fn page_of(&self, ranged: Ranged, revision: Number, begin: &str, from: &[u8]) -> Result<Page> {
         let mut keys = ranged.kvs.iter().map(|found| found.key.0.as_slice());
         let in_order = keys.clone().is_sorted_by(|one, next| one < next);
         // An empty answer has nothing to continue from.
@@ -103,6 +106,9 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         let mut bytes = 0;
         let mut found = ranged.kvs.into_iter().peekable();
         while let Some(next) = found.next() {
+            if !next.key.0.starts_with(begin.as_bytes()) {
+                return Err(error::not_etcd(self.shared.client.authority()));
+            }
             let Some(last) = next.key.0.strip_prefix(self.base.as_bytes()) else {
                 return Err(error::not_etcd(self.shared.client.authority()));
             };
@@ -111,21 +117,21 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
             page.keys.extend(std::str::from_utf8(last).map(str::to_string));
             let ends = found.peek().is_none();
             if (ends && ranged.more) || (!ends && bytes >= PAGE_BYTES) {
-                page.cursor = Some(Position { revision, last: last.to_vec() }.encode(&self.base));
+                page.cursor = Some(Position { revision, last: last.to_vec() }.encode(begin));
                 break;
             }
         }
         Ok(page)
     }
+}
 
-    /// The first key after the bucket's: its base ends with `/`, and `0` is the next byte.
-    fn end(&self) -> Bytes {
-        let mut end = self.base.clone().into_bytes();
-        if let Some(last) = end.last_mut() {
-            *last = last.saturating_add(1);
-        }
-        Bytes(end)
+/// The first key after those that begin like this. It is text, so its last byte has a successor.
+fn end(begin: &str) -> Bytes {
+    let mut end = begin.as_bytes().to_vec();
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
     }
+    Bytes(end)
 }
 
 fn foreign() -> Error {

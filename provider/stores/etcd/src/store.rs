@@ -162,7 +162,11 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for EtcdBucket<H, C> {
     }
 
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page(cursor)
+        self.page("", cursor)
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor)
     }
 
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
@@ -175,6 +179,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for EtcdBucket<H, C> {
 
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         self.swap_guarded(key, expected, value)
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.create_for(key, value, lifetime)
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {

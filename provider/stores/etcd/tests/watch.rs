@@ -198,6 +198,14 @@ fn a_key_lives_as_long_as_it_was_set_for_and_says_how_long_it_has_left() {
     assert_eq!((left[1], left[2], left[3]), (None, None, left[0]));
     bucket.set("long", b"2").unwrap();
     assert_eq!(bucket.lifetimes(&["long"]), Ok(vec![None]), "set again, it lives on");
+    let minute = Some(Duration::from_secs(60));
+    assert_eq!(bucket.create("lock", b"mine", minute), Ok(true));
+    assert_eq!(bucket.create("lock", b"theirs", Some(Duration::from_nanos(1))), Ok(false));
+    assert!(matches!(bucket.lifetimes(&["lock"]).unwrap()[0], Some(left) if left > Duration::from_secs(50)));
+    // More than etcd grants is an error, and not another lifetime.
+    assert!(bucket.create("ages", b"", Some(Duration::MAX)).is_err());
+    assert!(bucket.set_expiring("ages", b"", Duration::from_millis(u64::MAX)).is_err());
+    assert_eq!(bucket.get("ages"), Ok(None));
     let mut watch = bucket.watch("short", From::Now).unwrap();
     bucket.set_expiring("short", b"1", Duration::from_nanos(1)).unwrap();
     assert_eq!(wait_for(&mut *watch, 2).0, [set("short", b"1"), delete("short")]);

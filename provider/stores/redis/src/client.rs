@@ -26,6 +26,8 @@ pub struct Client<N: Network, C> {
     pub clock: C,
     links: RefCell<[Option<Link<N::Connection>>; MAX_LINKS]>,
     last_version: Cell<u64>,
+    /// What no other instance has.
+    pub instance: u64,
     /// Whether the user is not allowed to run scripts; learnt from the first refusal.
     pub no_scripts: Cell<bool>,
     /// Whether the server is too old for `HSCAN … NOVALUES`; learnt in the same way.
@@ -35,13 +37,14 @@ pub struct Client<N: Network, C> {
 }
 
 impl<N: Network, C: Clock> Client<N, C> {
-    pub fn new(config: Config, network: N, clock: C) -> Self {
+    pub fn new(config: Config, network: N, clock: C, instance: u64) -> Self {
         Self {
             config,
             network,
             clock,
             links: RefCell::default(),
             last_version: Cell::new(0),
+            instance,
             no_scripts: Cell::new(false),
             no_novalues: Cell::new(false),
             no_scan_type: Cell::new(false),

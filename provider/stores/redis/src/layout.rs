@@ -60,13 +60,13 @@ impl Space {
         String::from_utf8(name).ok()
     }
 
-    /// The glob pattern that matches the bucket's Redis keys; `None` if every key belongs to it.
-    pub fn pattern(&self) -> Option<Vec<u8>> {
-        if self.base.is_empty() {
+    /// The glob pattern that matches the bucket's Redis keys with this prefix; `None` if every key is one of them.
+    pub fn pattern(&self, prefix: &str) -> Option<Vec<u8>> {
+        if self.base.is_empty() && prefix.is_empty() {
             return None;
         }
-        let mut pattern = Vec::with_capacity(self.base.len() + 1);
-        for byte in &self.base {
+        let mut pattern = Vec::with_capacity(self.base.len() + prefix.len() + 1);
+        for byte in self.base.iter().chain(prefix.as_bytes()) {
             if matches!(byte, b'*' | b'?' | b'[' | b']' | b'^' | b'-' | b'\\') {
                 pattern.push(b'\\');
             }
@@ -181,8 +181,10 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_the_base_literally() {
-        assert_eq!(space(Layout::Prefix, "", "a*[b]?\\").pattern().unwrap(), b"a\\*\\[b\\]\\?\\\\:*");
-        assert_eq!(space(Layout::Raw, "", "x").pattern(), None);
+        assert_eq!(space(Layout::Prefix, "", "a*[b]?\\").pattern("").unwrap(), b"a\\*\\[b\\]\\?\\\\:*");
+        assert_eq!(space(Layout::Prefix, "", "b").pattern("p*").unwrap(), b"b:p\\**");
+        assert_eq!(space(Layout::Raw, "", "x").pattern("p").unwrap(), b"p*");
+        assert_eq!(space(Layout::Raw, "", "x").pattern(""), None);
     }
 
     #[test]

@@ -12,14 +12,35 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
     pub fn set_for(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         check_size(value)?;
         if self.is_hash() {
-            return Err(Error::unsupported(
-                "in the layout `hash` keys have no lifetimes of their own; the layouts `prefix` and `raw` have them",
-            ));
+            return Err(no_lifetimes());
         }
-        // Rounded up: it may not end early.
-        let milliseconds = lifetime.as_nanos().div_ceil(1_000_000).max(1).to_string();
+        let milliseconds = milliseconds(lifetime);
         match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value, b"PX", milliseconds.as_bytes()]))? {
             Reply::Status(_) => Ok(()),
+            _ => Err(error::unexpected("SET")),
+        }
+    }
+
+    pub fn create_for(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        check_size(value)?;
+        if self.is_hash() {
+            if lifetime.is_some() {
+                return Err(no_lifetimes());
+            }
+            let set = Request::of(&[b"HSETNX", self.space.base(), key.as_bytes(), value]);
+            return match self.client.tell(&set)? {
+                Reply::Integer(created) => Ok(created == 1),
+                _ => Err(error::unexpected("HSETNX")),
+            };
+        }
+        let (redis_key, milliseconds) = (self.space.key(key), lifetime.map(milliseconds));
+        let mut set: Vec<&[u8]> = vec![b"SET", &redis_key, value, b"NX"];
+        if let Some(milliseconds) = &milliseconds {
+            set.extend([&b"PX"[..], milliseconds.as_bytes()]);
+        }
+        match self.client.tell(&Request::of(&set))? {
+            Reply::Null => Ok(false),
+            reply if reply.is_ok() => Ok(true),
             _ => Err(error::unexpected("SET")),
         }
     }
@@ -38,4 +59,18 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         });
         lifetimes.collect()
     }
+}
+
+/// Rounded up: it may not end early. Redis adds it to the time since 1970, and refuses what does not fit.
+fn milliseconds(lifetime: Duration) -> String {
+    lifetime.as_nanos().div_ceil(1_000_000).clamp(1, LONGEST).to_string()
+}
+
+/// A hundred thousand years, in milliseconds.
+const LONGEST: u128 = 100_000 * 366 * 86_400_000;
+
+fn no_lifetimes() -> Error {
+    Error::unsupported(
+        "in the layout `hash`, lifetimes of keys are not supported; the layouts `prefix` and `raw` have them",
+    )
 }

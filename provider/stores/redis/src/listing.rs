@@ -7,7 +7,6 @@
 
 use crate::client::MAIN;
 use crate::error::{self, Failure};
-use crate::layout::Space;
 use crate::protocol::{Reply, Request};
 use crate::runs::{Marks, Run, Runs, fingerprint};
 use crate::store::RedisBucket;
@@ -88,9 +87,9 @@ enum End {
 impl Draft {
     /// Adds the keys of one step of the scan that were not returned before. Returns whether all of them fit; otherwise
     /// the next page has to repeat the step.
-    fn add(&mut self, names: Vec<Vec<u8>>, space: &Space, runs: &Runs, run: &mut Run) -> bool {
+    fn add(&mut self, keys: impl Iterator<Item = String>, runs: &Runs, run: &mut Run) -> bool {
         let mut fits = true;
-        for key in names.into_iter().filter_map(|name| space.key_of(name)) {
+        for key in keys {
             let is_full = self.keys.len() >= PAGE_KEYS.saturating_add(EXCESS) || self.bytes >= PAGE_BYTES;
             if is_full && self.marks.can_remember(runs, run) {
                 fits = fits && self.marks.has_returned(run, key.as_bytes());
@@ -111,8 +110,9 @@ impl Draft {
 }
 
 impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
-    pub fn page(&self, cursor: Option<&str>) -> Result<Page> {
-        let base = self.space.base();
+    /// A cursor belongs to the bucket and the prefix.
+    pub fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        let base = &[self.space.base(), prefix.as_bytes()].concat();
         let (mut position, mut run) = match cursor {
             None => {
                 let run = self.runs.begin();
@@ -124,7 +124,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
             }
         };
         let mut draft = Draft::default();
-        let end = self.fill(&mut draft, &mut position, &mut run);
+        let end = self.fill(&mut draft, prefix, &mut position, &mut run);
         if end.is_ok() {
             draft.marks.commit(&mut run);
         }
@@ -139,13 +139,13 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     }
 
     /// Scans from a position until the page is full or the bucket ends, and moves the position along.
-    fn fill(&self, draft: &mut Draft, position: &mut Position, run: &mut Run) -> Result<End> {
+    fn fill(&self, draft: &mut Draft, prefix: &str, position: &mut Position, run: &mut Run) -> Result<End> {
         let begun = self.client.clock.now();
         // After half of the time limit.
         let is_late = || self.client.clock.now().since(begun).saturating_mul(2) > self.client.config.time_limit;
         let mut count = FIRST_COUNT;
         loop {
-            let scanned = self.scan(position.scan, count)?;
+            let scanned = self.scan(position.scan, prefix, count)?;
             let has_moved = position.scan != 0 && scanned.server != position.server;
             position.server = scanned.server;
             if has_moved {
@@ -158,7 +158,8 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
                 }
                 continue;
             }
-            if !draft.add(scanned.names, &self.space, &self.runs, run) {
+            let keys = scanned.names.into_iter().filter_map(|name| self.space.key_of(name));
+            if !draft.add(keys.filter(|key| key.starts_with(prefix)), &self.runs, run) {
                 return Ok(End::Page);
             }
             position.scan = scanned.next;
@@ -173,10 +174,10 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     }
 
     /// One step of a scan. The first one on a connection also asks which process answers.
-    fn scan(&self, from: u64, count: usize) -> Result<Scanned> {
+    fn scan(&self, from: u64, prefix: &str, count: usize) -> Result<Scanned> {
         let deadline = self.client.deadline();
         loop {
-            let scan = self.scan_request(from, count);
+            let scan = self.scan_request(from, prefix, count);
             let answer = self.client.attempt(MAIN, deadline, |link| {
                 let asks_server = link.server.is_none();
                 let mut request = Request::default();
@@ -205,7 +206,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
         }
     }
 
-    fn scan_request(&self, from: u64, count: usize) -> Request {
+    fn scan_request(&self, from: u64, prefix: &str, count: usize) -> Request {
         // Every key comes with its value in that case, however large.
         let count = if self.gives_values() { count.min(FIRST_COUNT) } else { count };
         let (from, count) = (from.to_string(), count.to_string());
@@ -219,7 +220,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
                 (true, true) => Request::of(&[b"HSCAN", base, from, b"COUNT", count]),
             };
         }
-        let pattern = self.space.pattern();
+        let pattern = self.space.pattern(prefix);
         let mut arguments: Vec<&[u8]> = vec![b"SCAN", from, b"COUNT", count];
         if let Some(pattern) = &pattern {
             arguments.extend([&b"MATCH"[..], pattern]);

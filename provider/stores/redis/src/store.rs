@@ -23,16 +23,16 @@ pub struct RedisStore<N: Network, C> {
 }
 
 impl<N: Network, C: Clock> RedisStore<N, C> {
-    /// A store with these settings, which `docs/redis.md` lists.
+    /// A store with these settings, which `docs/redis.md` lists. `instance` is a number that no other instance has.
     ///
     /// # Errors
     /// [`Unavailable`](kvfuse_core::Kind::Unavailable) if no server is configured,
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) or [`Unsupported`](kvfuse_core::Kind::Unsupported) for a
     /// setting that is not valid.
-    pub fn new(settings: &Settings, network: N, clock: C) -> Result<Self> {
+    pub fn new(settings: &Settings, network: N, clock: C, instance: u64) -> Result<Self> {
         let config = Config::from_settings(settings)?;
-        let runs = Rc::new(Runs::new(clock.now().0));
-        Ok(Self { client: Rc::new(Client::new(config, network, clock)), runs })
+        let runs = Rc::new(Runs::new(instance));
+        Ok(Self { client: Rc::new(Client::new(config, network, clock, instance)), runs })
     }
 }
 
@@ -87,7 +87,11 @@ impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
     }
 
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page(cursor)
+        self.page("", cursor)
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor)
     }
 
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
@@ -101,6 +105,18 @@ impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         check_size(value)?;
         if self.is_hash() { self.swap_field(key, expected, value) } else { self.swap_watched(key, expected, value) }
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.create_for(key, value, lifetime)
+    }
+
+    fn version_text(&self, key: &str, version: &Version) -> String {
+        self.text_of_version(key, version)
+    }
+
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
+        self.version_in_text(key, text)
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {

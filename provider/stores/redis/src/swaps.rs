@@ -9,6 +9,9 @@
 //!   busy bucket none would ever succeed. So the version is the value itself, compared on the server. A value that is
 //!   replaced and then restored goes unnoticed.
 //!
+//! As text (for the interfaces that hand versions out) a watch also names its instance: in another one it is a version that the
+//! key no longer has.
+//!
 //! An absent key needs no watch in either layout: `SET … NX` and `HSETNX` do exactly that.
 
 use crate::client::MAIN;
@@ -18,6 +21,8 @@ use crate::store::{RedisBucket, value, watch_and_read};
 use kvfuse_core::{Error, Result, Snapshot, Swap, Version};
 use kvfuse_transport::clock::{Backoff, Clock};
 use kvfuse_transport::sockets::Network;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
 
 /// Sets a field if its value is still the expected one. Returns OK, or the current value.
 const SWAP_FIELD: &[u8] = b"\
@@ -40,6 +45,29 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
             link.holds = Some(version);
             Ok(Snapshot { value: Some(current), version: Version::Number(version) })
         })
+    }
+
+    /// A watch means something to this instance and for this key only, and its text says so: `{number}.{instance}.{check}`, the
+    /// last two in hexadecimal. The version of a field is its value.
+    pub fn text_of_version(&self, key: &str, version: &Version) -> String {
+        match version {
+            Version::Number(number) => format!("{number}.{:x}.{:x}", self.client.instance, self.check(key, *number)),
+            other => other.to_text(),
+        }
+    }
+
+    pub fn version_in_text(&self, key: &str, text: &str) -> Option<Version> {
+        if self.is_hash() {
+            return Version::from_text(text);
+        }
+        let version = Version::Number(text.split('.').next()?.parse().ok()?);
+        (self.text_of_version(key, &version) == text).then_some(version)
+    }
+
+    fn check(&self, key: &str, number: u64) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.client.instance, number);
+        hasher.write(&self.space.key(key));
+        hasher.finish()
     }
 
     pub fn swap_watched(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {

@@ -4,6 +4,7 @@
 mod common;
 
 use common::OwnRedis;
+use kvfuse_core::Store;
 
 /// A server on which scripts are not allowed.
 const NO_SCRIPTS: [&str; 3] = ["--rename-command", "EVAL", ""];
@@ -67,4 +68,19 @@ mod valkey_with_hash_layout {
     use super::OwnRedis;
 
     kvfuse_suite::all_cases_but_two!(|| OwnRedis::start_valkey(&[("KEYVALUE_REDIS_LAYOUT", "hash")]));
+}
+
+#[test]
+fn the_text_of_a_version_means_nothing_in_another_instance_or_for_another_key() {
+    let redis = OwnRedis::start(&[], &[]);
+    let (here, there) = (redis.open("b").unwrap(), common::connect(&redis.server.url(), &[]).open("b").unwrap());
+    here.set("key", b"one").unwrap();
+    here.set("other", b"one").unwrap();
+    // Both instances have a first watch, of the same key.
+    let (seen, theirs) = (here.snapshot("key").unwrap(), there.snapshot("key").unwrap());
+    assert_eq!(seen.version, theirs.version);
+    let text = here.version_text("key", &seen.version);
+    assert_eq!(there.version_of_text("key", &text), None);
+    assert_eq!(here.version_of_text("other", &text), None);
+    assert_eq!(here.version_of_text("key", &text), Some(seen.version));
 }

@@ -223,7 +223,19 @@ fn a_key_lives_as_long_as_it_was_set_for_and_says_how_long_it_has_left() {
         assert_eq!(bucket.lifetimes(&["long"]), Ok(vec![None]), "set again, it lives on");
         bucket.set_expiring("short", b"1", Duration::from_nanos(1)).unwrap();
         while bucket.exists("short").unwrap() {}
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(bucket.create("lock", b"mine", minute), Ok(true));
+        assert_eq!(bucket.create("lock", b"theirs", Some(Duration::from_nanos(1))), Ok(false));
+        assert!(matches!(bucket.lifetimes(&["lock"]).unwrap()[0], Some(left) if left > Duration::from_secs(50)));
+        assert_eq!(bucket.create("short", b"again", Some(Duration::from_nanos(1))), Ok(true));
+        while bucket.exists("short").unwrap() {}
+        // What is longer than Redis counts.
+        bucket.set_expiring("ages", b"", Duration::MAX).unwrap();
+        assert_eq!(bucket.create("ages too", b"", Some(Duration::from_millis(u64::MAX))), Ok(true));
+        assert_eq!(bucket.get_many(&["ages", "ages too"]), Ok(vec![Some(Vec::new()), Some(Vec::new())]));
         let hash = connect(&redis.server.url(), &[("KEYVALUE_REDIS_LAYOUT", "hash")]).open("h").unwrap();
+        assert_eq!(hash.create("k", b"", minute).unwrap_err().kind(), Kind::Unsupported);
+        assert_eq!(hash.create("made", b"", None), Ok(true));
         assert_eq!(hash.set_expiring("k", b"", Duration::from_secs(1)).unwrap_err().kind(), Kind::Unsupported);
         assert_eq!(hash.get("k"), Ok(None));
     }

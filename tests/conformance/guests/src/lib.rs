@@ -1,7 +1,7 @@
 //! What the guests of the conformance suite share.
 //!
-//! A guest is a command that imports one generation of the key-value interface, wasi:cli, and the parts of wasi:io that
-//! these two need. `--list` prints its cases, one per line, each named by what it shows. With the names of a bucket and a
+//! A guest is a command that imports one generation of the key-value interface, wasi:cli, and the parts of wasi:io and
+//! wasi:clocks that these two need. Those of the asynchronous generations are commands of WASI 0.3. `--list` prints its cases, one per line, each named by what it shows. With the names of a bucket and a
 //! case it runs that case on that bucket, which must be empty, and prints `passed`, `failed: why` or `unsupported: why`.
 //! A guest that ends without such a line has trapped.
 //!
@@ -10,6 +10,7 @@
 //! | [`common`] | what every generation promises: single keys, listing, counters, batches |
 //! | [`classic`] | the generations before 2024-04: values as resources, streams, compare-and-swap of counters, the cache |
 //! | [`drafts`], [`draft2`] | the generations since: get-many's pairs, cursors; signed counters and compare-and-swap |
+//! | [`wasmcloud`] | wasmCloud's own: lifetimes, conditional writes, prefixes, compare-and-swap without handles, many calls at once |
 //! | `examples/` | one guest for each generation: how its calls are made, and what only it promises |
 
 pub mod check;
@@ -17,10 +18,12 @@ pub mod classic;
 pub mod common;
 pub mod draft2;
 pub mod drafts;
+pub mod wasmcloud;
 
 pub use check::{Failure, Verdict};
 
 use wasip2::cli::{environment, stdout};
+use wasip3::wit_stream;
 
 /// A generation's bucket, with the calls that most generations have. Errors are text. A generation that lacks some chooses
 /// cases without them.
@@ -66,32 +69,49 @@ pub type Case = (&'static str, fn(&Subject) -> Verdict);
 /// Does what the arguments ask for.
 #[expect(clippy::result_unit_err, reason = "what wasi:cli/run gives: success or not")]
 pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, common: &[&[Case]], own: &[&[Case]]) -> Result<(), ()> {
-    let arguments = environment::get_arguments();
-    let mut cases = common.iter().chain(own).flat_map(|part| part.iter());
-    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [_, "--list"] => {
-            cases.for_each(|(sentence, _)| say(sentence));
-            Ok(())
-        }
-        [_, bucket, sentence] => {
-            let (_, case) = cases.find(|(name, _)| name == sentence).ok_or(())?;
-            match case(&Subject { name: bucket, opener }) {
-                Ok(()) => say("passed"),
-                Err(Failure::Failed(why)) => say(&format!("failed: {}", one_line(&why))),
-                Err(Failure::Unsupported(why)) => say(&format!("unsupported: {}", one_line(&why))),
-            }
-            Ok(())
-        }
-        _ => Err(()),
+    let text = answer(&environment::get_arguments(), opener, common, own)?;
+    let out = stdout::get_stdout();
+    // If standard output is gone, the runner notices.
+    for chunk in text.as_bytes().chunks(4096) {
+        drop(out.blocking_write_and_flush(chunk));
     }
+    Ok(())
 }
 
-fn say(line: &str) {
-    let out = stdout::get_stdout();
-    let bytes = [line.as_bytes(), b"\n"].concat();
-    // If standard output is gone, the runner notices.
-    for chunk in bytes.chunks(4096) {
-        drop(out.blocking_write_and_flush(chunk));
+/// The same in a command of WASI 0.3.
+#[expect(clippy::result_unit_err, reason = "what wasi:cli/run gives: success or not")]
+pub async fn run_p3(
+    opener: fn(&str) -> Result<Box<dyn Bucket>, String>,
+    common: &[&[Case]],
+    own: &[&[Case]],
+) -> Result<(), ()> {
+    let text = answer(&wasip3::cli::environment::get_arguments(), opener, common, own)?;
+    let (mut out, reader) = wit_stream::new();
+    let written = wasip3::cli::stdout::write_via_stream(reader);
+    drop(out.write_all(text.into_bytes()).await);
+    drop(out);
+    written.await.map_err(drop)
+}
+
+/// What the arguments ask for, in lines.
+fn answer(
+    arguments: &[String],
+    opener: fn(&str) -> Result<Box<dyn Bucket>, String>,
+    common: &[&[Case]],
+    own: &[&[Case]],
+) -> Result<String, ()> {
+    let mut cases = common.iter().chain(own).flat_map(|part| part.iter());
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [_, "--list"] => Ok(cases.map(|(sentence, _)| format!("{sentence}\n")).collect()),
+        [_, bucket, sentence] => {
+            let (_, case) = cases.find(|(name, _)| name == sentence).ok_or(())?;
+            Ok(match case(&Subject { name: bucket, opener }) {
+                Ok(()) => "passed\n".into(),
+                Err(Failure::Failed(why)) => format!("failed: {}\n", one_line(&why)),
+                Err(Failure::Unsupported(why)) => format!("unsupported: {}\n", one_line(&why)),
+            })
+        }
+        _ => Err(()),
     }
 }
 
@@ -110,5 +130,19 @@ macro_rules! guest {
             }
         }
         wasip2::cli::command::export!(Guest);
+    };
+}
+
+/// The same for a command of WASI 0.3.
+#[macro_export]
+macro_rules! guest_p3 {
+    ($opener:expr, $common:expr, $($own:expr),+ $(,)?) => {
+        struct Guest;
+        impl wasip3::exports::cli::run::Guest for Guest {
+            async fn run() -> Result<(), ()> {
+                $crate::run_p3($opener, $common, &[$(&$own[..]),+]).await
+            }
+        }
+        wasip3::cli::command::export!(Guest);
     };
 }

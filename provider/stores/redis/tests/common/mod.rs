@@ -9,6 +9,7 @@ use kvfuse_servers::redis::Redis;
 use kvfuse_servers::settings;
 use kvfuse_servers::watchdog::Watchdog;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 pub type NativeStore = RedisStore<StdNetwork, SystemClock>;
 
@@ -18,7 +19,13 @@ pub fn connect(url: &str, variables: &[(&str, &str)]) -> NativeStore {
 
 pub fn connect_counting(url: &str, variables: &[(&str, &str)], network: StdNetwork) -> NativeStore {
     let variables = [&[("KEYVALUE_REDIS_URL", url)], variables].concat();
-    RedisStore::new(&settings(&variables), network, SystemClock).expect("the settings are right")
+    RedisStore::new(&settings(&variables), network, SystemClock, instance()).expect("the settings are right")
+}
+
+/// A number that no other instance of the test has.
+fn instance() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 pub struct OwnRedis {

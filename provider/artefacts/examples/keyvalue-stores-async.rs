@@ -1,0 +1,10 @@
+//! wasi:keyvalue over several stores, by the bucket's name, with the asynchronous interfaces.
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(
+    "files" = kvfuse_files,
+    "redis" = kvfuse_redis,
+    "etcd" = kvfuse_etcd:
+    draft2, draft, wrpc, draft_eventual, v0_1, unversioned, wasmcloud_0_2, wasmcloud_0_1, spin3, spin2, spin1
+);
