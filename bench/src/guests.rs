@@ -1,7 +1,7 @@
 //! The guests, fused and run under the wasmtime command line.
 
 use anyhow::{Context, Result, ensure};
-use kvfuse_compose::{Interfaces, Settings, Supply, Wire, flatten};
+use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, flatten};
 use kvfuse_tests::{command_line, component};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -51,8 +51,8 @@ impl Guests {
         let fused = |consumer: &[u8], provider: &[u8]| kvfuse_compose::compose(consumer, provider);
         let this = Self { folder: tempfile::tempdir()? };
         for (guest, bytes) in [
-            (Guest::OursFlat, flat(&bench, &ours)?),
-            (Guest::FloorFlat, flat(&bench, &floor)?),
+            (Guest::OursFlat, flat(&bench, &ours, Memories::Two)?),
+            (Guest::FloorFlat, flat(&bench, &floor, Memories::Two)?),
             (Guest::Ours, fused(&bench, &ours)?),
             (Guest::Floor, fused(&bench, &floor)?),
             (Guest::Host, bench),
@@ -110,11 +110,12 @@ impl Guests {
     }
 }
 
-fn flat(consumer: &[u8], provider: &[u8]) -> Result<Vec<u8>> {
+/// A flat component with so many memories in a module of its adapter.
+pub fn flat(consumer: &[u8], provider: &[u8], memories: Memories) -> Result<Vec<u8>> {
     let exports = Interfaces::of(provider)?.exports;
     let wires = Interfaces::of(consumer)?.imports.into_iter().filter(|name| exports.contains(name));
     let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
-    Ok(flatten(consumer, &[Supply { provider, wires, settings: Settings::default() }])?)
+    Ok(flatten(consumer, &[Supply { provider, wires, settings: Settings::default() }], memories)?)
 }
 
 /// Waits for a guest and reads the number it printed.

@@ -1,7 +1,7 @@
 //! A description of a component as text.
 
 use crate::error::Error;
-use crate::{FlatParts, Interfaces};
+use crate::{FlatParts, Interfaces, Memories};
 use std::fmt;
 use wasm_metadata::{Metadata, Payload};
 
@@ -46,7 +46,11 @@ impl fmt::Display for Description {
             }
         }
         if let Some(parts) = &self.parts {
-            writeln!(f, "flat, of:")?;
+            let memories = match parts.memories {
+                Memories::Two => "",
+                Memories::One => " with one memory in each module",
+            };
+            writeln!(f, "flat{memories}, of:")?;
             for (which, part) in [("consumer", &parts.consumer), ("provider", &parts.provider)] {
                 writeln!(f, "  {which} {}, {} bytes", part.name.as_deref().unwrap_or("(unnamed)"), part.size)?;
             }

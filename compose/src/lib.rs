@@ -42,7 +42,7 @@ pub use compose::{Runner, Supply, compose, connect, connect_all, connect_runner}
 pub use describe::describe;
 pub use error::{Error, Part, Source};
 pub use fit::{Difference, Misfit, Wire, fit, is_keyvalue};
-pub use flat::{FlatPart, FlatParts, NotFlat, flatten};
+pub use flat::{FlatPart, FlatParts, Memories, NotFlat, flatten};
 pub use groups::{Group, groups};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};

@@ -2,9 +2,11 @@
 
 use crate::catalogue::{self, Provider};
 use crate::cli::Chosen;
+use crate::form::Wanted;
 use crate::needs::quote;
 use crate::refusal::{Refusal, Result};
 use crate::table::{STORES, Store};
+use kvfuse_compose::Memories;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Characters that are encoded in the bucket names of `KEYVALUE_ROUTES`, where spaces around names do not count.
@@ -92,7 +94,16 @@ impl Chosen {
         let stores = stores.map(|store| format!(" --store {}", quote(store)));
         let buckets = self.bucket.iter().map(|bucket| format!(" --bucket {}", quote(bucket)));
         let composed = self.composed.then(|| " --composed".to_string());
-        provider.chain(stores).chain(buckets).chain(composed).collect()
+        let single_memory = self.single_memory.then(|| " --single-memory".to_string());
+        provider.chain(stores).chain(buckets).chain(composed).chain(single_memory).collect()
+    }
+
+    pub fn form(&self) -> Wanted {
+        match (self.composed, self.single_memory) {
+            (true, _) => Wanted::Composed,
+            (false, true) => Wanted::Flat(Memories::One),
+            (false, false) => Wanted::Flat(Memories::Two),
+        }
     }
 }
 

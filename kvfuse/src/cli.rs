@@ -60,6 +60,9 @@ pub struct Chosen {
     /// where that is possible, and calls of the store are several times faster.
     #[arg(long)]
     pub composed: bool,
+    /// Make it flat for hosts that refuse a module with two memories: jco without options, and Node.js before version 22.
+    #[arg(long, conflicts_with = "composed")]
+    pub single_memory: bool,
 }
 
 #[derive(Args)]

@@ -2,7 +2,7 @@
 
 use crate::catalogue::{self, Provider};
 use crate::choice::{Choice, Stores};
-use crate::form::Form;
+use crate::form::{Form, Wanted};
 use crate::generation;
 use crate::misfit::{misfit, of_another_family};
 use crate::refusal::{Refusal, Result, chain};
@@ -96,12 +96,12 @@ impl Plan {
         Ok(self)
     }
 
-    /// The fused component and its form: flat where that is right, unless it must be `composed`.
-    pub fn fuse(&self, subject: &Subject, composed: bool) -> Result<(Vec<u8>, Form)> {
+    /// The fused component and its form.
+    pub fn fuse(&self, subject: &Subject, wanted: Wanted) -> Result<(Vec<u8>, Form)> {
         let providers = self.providers(subject)?;
         let supplies = self.supplies(&providers);
-        let form = match self.flat(subject, &supplies, composed) {
-            Ok(flat) => return Ok((flat, Form::flat())),
+        let form = match self.flat(subject, &supplies, wanted) {
+            Ok(flat) => return Ok(flat),
             Err(form) => form,
         };
         let fused = match &self.runner {
@@ -115,21 +115,29 @@ impl Plan {
     }
 
     /// The form that fusing gives, and what the fused component will import.
-    pub fn outcome(&self, subject: &Subject, composed: bool) -> Result<(Form, Vec<Item>)> {
+    pub fn outcome(&self, subject: &Subject, wanted: Wanted) -> Result<(Form, Vec<Item>)> {
         let providers = self.providers(subject)?;
-        Ok(match self.flat(subject, &self.supplies(&providers), composed) {
+        Ok(match self.flat(subject, &self.supplies(&providers), wanted) {
             // Its imports keep the versions of their parts, or get others.
-            Ok(flat) => (Form::flat(), World::of(&flat).map_or_else(|_| self.imports_after(subject), |w| w.imports)),
+            Ok((flat, form)) => (form, World::of(&flat).map_or_else(|_| self.imports_after(subject), |w| w.imports)),
             Err(form) => (form, self.imports_after(subject)),
         })
     }
 
-    /// The flat component, or the form that it has instead.
-    fn flat(&self, subject: &Subject, supplies: &[Supply<'_>], composed: bool) -> std::result::Result<Vec<u8>, Form> {
-        match (&self.runner, composed) {
+    /// The flat component and its form, or the form that it has instead.
+    fn flat(
+        &self,
+        subject: &Subject,
+        supplies: &[Supply<'_>],
+        wanted: Wanted,
+    ) -> std::result::Result<(Vec<u8>, Form), Form> {
+        match (&self.runner, wanted) {
             (Some(_), _) => Err(Form::with_a_runner()),
-            (None, true) => Err(Form::asked()),
-            (None, false) => flatten(&subject.bytes, supplies).map_err(|reason| Form::composed(&reason)),
+            (None, Wanted::Composed) => Err(Form::asked()),
+            (None, Wanted::Flat(memories)) => match flatten(&subject.bytes, supplies, memories) {
+                Ok(flat) => Ok((flat, Form::flat(memories))),
+                Err(reason) => Err(Form::composed(&reason)),
+            },
         }
     }
 

@@ -2,6 +2,7 @@
 //! `tests/conformance/not-supported.json` lists is not supported, and the tables in the documentation say so.
 
 use anyhow::{Context, Result, ensure};
+use kvfuse_compose::Memories;
 use kvfuse_conformance::guests::{GUESTS, Guest, component};
 use kvfuse_conformance::report::{cell, cell_of};
 use kvfuse_conformance::target::{Kind, Target};
@@ -46,8 +47,8 @@ fn check(target: &Target, guest: &Guest) -> Result<()> {
 /// What passes streams or pollables of the host cannot be made flat.
 const NOT_FLAT: [&str; 4] = ["draft_eventual", "v0_1", "v0_1_consume_methods", "unversioned"];
 
-fn check_flat(target: &Target, guest: &Guest) -> Result<()> {
-    match kvfuse_conformance::run_flat(guest, &component(guest, None)?, target)? {
+fn check_flat(target: &Target, guest: &Guest, memories: Memories) -> Result<()> {
+    match kvfuse_conformance::run_flat(guest, &component(guest, None)?, memories, target)? {
         Some(run) => ensure!(run.unexpected.is_empty(), "not as it is promised:\n{}", run.unexpected.join("\n")),
         None if NOT_FLAT.contains(&guest.name) => {}
         // Nor can it be composed, where the artefact has the other shape of the generation.
@@ -69,6 +70,7 @@ fn main() -> Result<()> {
             let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
             let target = target.clone();
             let flat = target.clone();
+            let single = target.clone();
             trials.push(Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::of(&name);
                 Ok(check(&target, guest)?)
@@ -78,9 +80,16 @@ fn main() -> Result<()> {
             let rest = flat.store != Some("files") && guest.name != "draft2";
             let trial = Trial::test(name.clone(), move || {
                 let _watchdog = Watchdog::of(&name);
-                Ok(check_flat(&flat, guest)?)
+                Ok(check_flat(&flat, guest, Memories::Two)?)
             });
             trials.push(trial.with_ignored_flag(rest));
+            if single.store == Some("files") && !NOT_FLAT.contains(&guest.name) {
+                let name = format!("{}_made_flat_with_one_memory_does_with_{}_the_same", single.name, guest.name);
+                trials.push(Trial::test(name.clone(), move || {
+                    let _watchdog = Watchdog::of(&name);
+                    Ok(check_flat(&single, guest, Memories::One)?)
+                }));
+            }
         }
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -8,13 +8,15 @@ mod liar;
 mod pair;
 #[path = "flat/programs.rs"]
 mod programs;
+#[path = "flat/random.rs"]
+mod random;
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_compose::{Interfaces, Settings, Supply, Wire, World, flatten};
 use kvfuse_tests::component;
 use kvfuse_tests::raw::Consumer;
 use pair::Pair;
-use programs::{Program, Random, Tally};
+use programs::{Program, Tally};
 
 /// Each generation, and the provider that has its shape.
 const GENERATIONS: [(&str, &str); 10] = [

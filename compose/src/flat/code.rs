@@ -6,6 +6,7 @@
 
 use super::adapter::kind;
 use super::calls::Function;
+use super::reach::Memories;
 use super::types::{Sign, Slot, Ty, discriminant, offsets};
 use std::fmt::Write;
 
@@ -45,6 +46,7 @@ pub struct Code {
     body: String,
     locals: Vec<Slot>,
     labels: usize,
+    memories: Memories,
 }
 
 /// Adds a line to the body.
@@ -56,8 +58,8 @@ macro_rules! line {
 
 impl Code {
     /// The function with this number.
-    pub fn function(number: usize, function: &Function) -> Self {
-        let mut code = Self::default();
+    pub fn function(number: usize, function: &Function, memories: Memories) -> Self {
+        let mut code = Self { memories, ..Self::default() };
         let signature = &function.signature;
         let (mut flat, mut passed) = (Vec::new(), Vec::new());
         for ty in &signature.params {
@@ -208,8 +210,9 @@ impl Code {
     /// A value in memory: from one place to another, both of which are checked.
     fn in_memory(&mut self, direction: Direction, ty: &Ty, from: &str, to: &str, at: u32) {
         let (source, target) = direction.ends();
-        let load = |how: &str, at: u32| format!("({how} ${source} offset={at} (local.get {from}))");
-        let store = |how: &str, at: u32, value: &str| format!("({how} ${target} offset={at} (local.get {to}) {value})");
+        let memories = self.memories;
+        let load = |how: &str, at: u32| memories.load(source, how, at, from);
+        let store = |how: &str, at: u32, value: &str| memories.store(target, how, at, to, value);
         match ty {
             Ty::Bool => {
                 let value = format!("(i32.ne {} (i32.const 0))", load("i32.load8_u", at));

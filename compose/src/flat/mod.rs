@@ -13,6 +13,7 @@
 //! | `types` | the types that cross, and their places in memory |
 //! | `adapter` | the core modules between the two |
 //! | `code` | the body of an adapter's function |
+//! | `reach` | how an adapter gets at the two memories, with two of its own or one |
 //! | `number` | indices that move |
 //! | `write` | the sections of the result |
 //! | `splice` | the provider's definitions, then the consumer's |
@@ -27,6 +28,7 @@ mod code;
 mod names;
 mod number;
 mod part;
+mod reach;
 mod reason;
 mod record;
 mod splice;
@@ -35,6 +37,7 @@ mod tests;
 mod types;
 mod write;
 
+pub use reach::Memories;
 pub use reason::NotFlat;
 pub use record::{FlatPart, FlatParts};
 
@@ -44,10 +47,10 @@ use part::Part;
 
 /// Fuses a consumer with the provider of the one supply into a flat component: with no component inside, and the core
 /// modules of both byte for byte. It behaves as what [`connect_all`](crate::connect_all) makes, and its calls between the
-/// two cost a fraction.
+/// two cost a fraction. What is between them has as many memories in each module as is asked for.
 ///
 /// ```
-/// # use kvfuse_compose::{Interfaces, NotFlat, Settings, Supply, Wire, flatten, nested};
+/// # use kvfuse_compose::{Interfaces, Memories, NotFlat, Settings, Supply, Wire, flatten, nested};
 /// # let consumer = wat::parse_str(r#"(component
 /// #    (import "acme:store/counter" (instance $counter (export "next" (func (result u32)))))
 /// #    (alias export $counter "next" (func $next))
@@ -64,7 +67,8 @@ use part::Part;
 /// #    (export "acme:store/counter" (instance $counter)))"#)?;
 /// let name = "acme:store/counter".to_string();
 /// let wires = vec![Wire { import: name.clone(), export: name }];
-/// let flat = flatten(&consumer, &[Supply { provider: &provider, wires, settings: Settings::default() }])?;
+/// let supply = Supply { provider: &provider, wires, settings: Settings::default() };
+/// let flat = flatten(&consumer, &[supply], Memories::Two)?;
 /// assert!(nested(&flat)?.is_empty());
 /// assert_eq!(Interfaces::of(&flat)?.exports, ["run"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -72,7 +76,7 @@ use part::Part;
 ///
 /// # Errors
 /// The reason for which these are fused by [`connect_all`](crate::connect_all) instead. It is no fault of the components.
-pub fn flatten(consumer: &[u8], supplies: &[Supply]) -> Result<Vec<u8>, NotFlat> {
+pub fn flatten(consumer: &[u8], supplies: &[Supply], memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let [supply] = supplies else { return Err(NotFlat::Several(supplies.len())) };
     if !supply.settings.is_empty() {
         return Err(NotFlat::Settings);
@@ -80,8 +84,8 @@ pub fn flatten(consumer: &[u8], supplies: &[Supply]) -> Result<Vec<u8>, NotFlat>
     let apart = names::apart(consumer, supply)?;
     let (consumer, provider) = (Part::read(consumer, Which::Consumer)?, Part::read(&apart, Which::Provider)?);
     let calls = calls::find(&consumer, &provider, &supply.wires)?;
-    let mut flat = splice::splice(&consumer, &provider, &calls)?;
-    record::FlatParts::of(&consumer, &provider, &supply.wires).append_to(&mut flat);
+    let mut flat = splice::splice(&consumer, &provider, &calls, memories)?;
+    record::FlatParts::of(&consumer, &provider, &supply.wires, memories).append_to(&mut flat);
     check::check(&flat, &consumer, &provider, &supply.wires)?;
     Ok(flat)
 }

@@ -1,5 +1,6 @@
 //! What a flat component says of its parts: they are no components inside any more.
 
+use super::Memories;
 use super::part::Part;
 use crate::error::{Error, Part as Which};
 use crate::sections::sections;
@@ -31,6 +32,8 @@ pub struct FlatParts {
     pub consumer: FlatPart,
     /// The part that satisfies them.
     pub provider: FlatPart,
+    /// How many memories the modules have that were made to stand between the two.
+    pub memories: Memories,
 }
 
 impl FlatParts {
@@ -49,20 +52,23 @@ impl FlatParts {
         Ok(None)
     }
 
-    pub(super) fn of(consumer: &Part, provider: &Part, wires: &[Wire]) -> Self {
+    pub(super) fn of(consumer: &Part, provider: &Part, wires: &[Wire], memories: Memories) -> Self {
         let part = |part: &Part| FlatPart {
             name: describe::name(part.bytes),
             size: part.bytes.len(),
             imports: part.world.imports.iter().map(|item| item.name.clone()).collect(),
             exports: part.world.exports.iter().map(|item| item.name.clone()).collect(),
         };
-        let mut parts = Self { consumer: part(consumer), provider: part(provider) };
+        let mut parts = Self { consumer: part(consumer), provider: part(provider), memories };
         parts.consumer.imports.retain(|name| !wires.iter().any(|wire| wire.import == *name));
         parts
     }
 
     pub(super) fn append_to(&self, component: &mut Vec<u8>) {
         let mut text = String::new();
+        if self.memories == Memories::One {
+            text.push_str("memories 1\n");
+        }
         for (which, part) in [(Which::Consumer, &self.consumer), (Which::Provider, &self.provider)] {
             let _ = writeln!(text, "{which} {} {}", part.size, part.name.as_deref().unwrap_or_default());
             for (kind, names) in [("import", &part.imports), ("export", &part.exports)] {
@@ -87,6 +93,7 @@ impl FlatParts {
                     part.size = size.parse().unwrap_or_default();
                     part.name = (!name.is_empty()).then(|| name.to_string());
                 }
+                "memories" if rest == "1" => parts.memories = Memories::One,
                 "import" => part.imports.push(rest.into()),
                 "export" => part.exports.push(rest.into()),
                 _ => {}
@@ -108,10 +115,13 @@ mod tests {
             imports: vec!["a:b/c@1.0.0".into()],
             exports: vec!["run".into(), "a:b/d".into()],
         };
-        let parts = FlatParts { consumer: part(None, 7), provider: part(Some("the store"), 8) };
-        let mut component = b"\0asm\x0d\0\x01\0".to_vec();
-        assert_eq!(FlatParts::inside(&component).unwrap(), None);
-        parts.append_to(&mut component);
-        assert_eq!(FlatParts::inside(&component).unwrap(), Some(parts));
+        let empty = b"\0asm\x0d\0\x01\0";
+        assert_eq!(FlatParts::inside(empty).unwrap(), None);
+        for memories in [Memories::Two, Memories::One] {
+            let parts = FlatParts { consumer: part(None, 7), provider: part(Some("the store"), 8), memories };
+            let mut component = empty.to_vec();
+            parts.append_to(&mut component);
+            assert_eq!(FlatParts::inside(&component).unwrap(), Some(parts));
+        }
     }
 }

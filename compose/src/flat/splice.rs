@@ -5,16 +5,17 @@ use super::adapter;
 use super::calls::Calls;
 use super::number::{Moved, NOWHERE, Sort};
 use super::part::{Item, Part};
+use super::reach::Memories;
 use super::write::Writer;
 use std::collections::HashMap;
 use wasm_encoder::ExportKind;
 use wasmparser::{CanonicalFunction, ComponentAlias, ComponentType};
 
-pub fn splice(consumer: &Part, provider: &Part, calls: &Calls) -> Result<Vec<u8>, NotFlat> {
+pub fn splice(consumer: &Part, provider: &Part, calls: &Calls, memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let mut out = Writer::default();
     let module = out.module(&adapter::table()?);
     let tables = Tables { theirs: out.instantiate(module, &[])?, own: out.instantiate(module, &[])? };
-    let mut splice = Splice { calls, out, tables, resources: HashMap::new() };
+    let mut splice = Splice { calls, memories, out, tables, resources: HashMap::new(), reach: None };
     let provider = splice.provider(provider)?;
     splice.consumer(consumer, &provider)?;
     Ok(splice.out.finish())
@@ -28,10 +29,13 @@ struct Tables {
 
 struct Splice<'a> {
     calls: &'a Calls,
+    memories: Memories,
     out: Writer,
     tables: Tables,
     /// The instances that the resources' functions come from, by their numbers.
     resources: HashMap<usize, u32>,
+    /// The instance that adapters with one memory reach the provider's by.
+    reach: Option<u32>,
 }
 
 impl Splice<'_> {
@@ -142,9 +146,21 @@ impl Splice<'_> {
                 own.push((format!("post{number}"), ExportKind::Func, provider.of(Sort::CoreFunc, post)));
             }
         }
-        let module = self.out.module(&adapter::adapter(calls, side)?);
         let (theirs, own) = (self.out.bundle(&theirs)?, self.out.bundle(&own)?);
-        let with = [("consumer", theirs), ("provider", own), ("theirs", self.tables.theirs), ("own", self.tables.own)];
+        let mut with =
+            vec![("consumer", theirs), ("provider", own), ("theirs", self.tables.theirs), ("own", self.tables.own)];
+        if self.memories == Memories::One && calls.memory.is_some() {
+            let reach = match self.reach {
+                Some(reach) => reach,
+                None => {
+                    let module = self.out.module(&adapter::provider_memory()?);
+                    self.out.instantiate(module, &[("provider", own)])?
+                }
+            };
+            self.reach = Some(reach);
+            with.push(("reach", reach));
+        }
+        let module = self.out.module(&adapter::adapter(calls, side, self.memories)?);
         self.out.instantiate(module, &with)
     }
 }

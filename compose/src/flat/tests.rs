@@ -1,8 +1,9 @@
 //! What is made flat, and what is not and why.
 
-use super::{FlatParts, NotFlat, flatten};
+use super::{FlatParts, Memories, NotFlat, flatten};
 use crate::error::Part;
 use crate::{Interfaces, Settings, Supply, Wire, nested};
+use wasmparser::{Validator, WasmFeatures};
 
 const NAME: &str = "acme:store/things";
 
@@ -56,8 +57,12 @@ fn wires() -> Vec<Wire> {
 }
 
 fn fuse(consumer: &[u8], provider: &str) -> Result<Vec<u8>, NotFlat> {
+    fuse_with(consumer, provider, Memories::Two)
+}
+
+fn fuse_with(consumer: &[u8], provider: &str, memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let provider = wat::parse_str(provider).unwrap();
-    flatten(consumer, &[Supply { provider: &provider, wires: wires(), settings: Settings::default() }])
+    flatten(consumer, &[Supply { provider: &provider, wires: wires(), settings: Settings::default() }], memories)
 }
 
 #[test]
@@ -73,6 +78,24 @@ fn a_flat_component_has_no_component_inside_and_says_what_its_parts_were() {
     assert_eq!((parts.consumer.size, parts.consumer.imports.len()), (consumer.len(), 0));
     assert_eq!(parts.provider.exports, [NAME]);
     assert!(crate::describe(&flat).unwrap().contains("\nflat, of:\n  consumer consumer, "));
+}
+
+#[test]
+fn with_one_memory_no_module_that_is_made_has_two_and_it_says_so() {
+    let valid = |flat: &[u8], features| Validator::new_with_features(features).validate_all(flat).map(|_| ());
+    let fused = |memories| fuse_with(&consumer(&[]), PROVIDER, memories).unwrap();
+    let (one, two) = (fused(Memories::One), fused(Memories::Two));
+    let features = WasmFeatures::WASM2 | WasmFeatures::COMPONENT_MODEL;
+    valid(&one, features).unwrap();
+    valid(&two, features | WasmFeatures::MULTI_MEMORY).unwrap();
+    let refused = valid(&two, features).unwrap_err();
+    assert!(refused.message().contains("multiple memories"), "{refused}");
+    for (flat, memories, words) in
+        [(one, Memories::One, "flat with one memory in each module, of:"), (two, Memories::Two, "flat, of:")]
+    {
+        assert_eq!(FlatParts::inside(&flat).unwrap().unwrap().memories, memories);
+        assert!(crate::describe(&flat).unwrap().contains(&format!("\n{words}\n  consumer consumer, ")));
+    }
 }
 
 #[test]
@@ -123,8 +146,9 @@ fn several_instances_and_settings_are_composed() {
     let (consumer, provider) = (consumer(&[]), wat::parse_str(PROVIDER).unwrap());
     let supply = |settings| Supply { provider: &provider, wires: wires(), settings };
     let plain = Settings::default;
-    assert_eq!(flatten(&consumer, &[supply(plain()), supply(plain())]), Err(NotFlat::Several(2)));
-    assert_eq!(flatten(&consumer, &[supply(plain().with_fixed("A", "b"))]), Err(NotFlat::Settings));
+    let flat = |supplies: &[Supply]| flatten(&consumer, supplies, Memories::Two);
+    assert_eq!(flat(&[supply(plain()), supply(plain())]), Err(NotFlat::Several(2)));
+    assert_eq!(flat(&[supply(plain().with_fixed("A", "b"))]), Err(NotFlat::Settings));
 }
 
 #[test]

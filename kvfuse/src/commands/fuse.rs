@@ -28,7 +28,7 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
         Some(target) => plan.watching(&subject, target)?,
         None => plan,
     };
-    let (fused, form) = plan.fuse(&subject, options.chosen.composed)?;
+    let (fused, form) = plan.fuse(&subject, options.chosen.form())?;
     write(&output, &fused)?;
 
     let mut text =

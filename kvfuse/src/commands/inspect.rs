@@ -49,7 +49,7 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
     let plan = Plan::new(subject, &choice)?;
     let output = default_output(&subject.path).display().to_string();
     let fuse = format!("kvfuse fuse {}{}", quote(&subject.path.display().to_string()), options.chosen.words());
-    let outcome = plan.outcome(subject, options.chosen.composed)?;
+    let outcome = plan.outcome(subject, options.chosen.form())?;
     Ok(Summary::planned(subject, &plan, outcome, fitting(subject, &plan)?, &output, fuse))
 }
 

@@ -3,6 +3,7 @@
 use super::{default_output, print};
 use crate::catalogue::Provider;
 use crate::cli::Run;
+use crate::form::Wanted;
 use crate::needs::{Line, Needs, call, quote};
 use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, code};
@@ -24,7 +25,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
                 .err();
         }
         let plan = Plan::new(&subject, &options.chosen.choice()?)?.watching(&subject, target)?;
-        subject = Subject::new(&options.component, plan.fuse(&subject, true)?.0)?;
+        subject = Subject::new(&options.component, plan.fuse(&subject, Wanted::Composed)?.0)?;
     }
     check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
@@ -47,7 +48,7 @@ fn prepare(options: &Run) -> Result<ExitCode> {
     }
     match plan {
         Some(plan) => {
-            let (fused, _) = plan.fuse(&subject, options.chosen.composed)?;
+            let (fused, _) = plan.fuse(&subject, options.chosen.form())?;
             start(options, &subject, &fused, Some(&plan.provider), &needs)
         }
         None => start(options, &subject, &subject.bytes, subject.inside.as_ref(), &needs),
@@ -104,7 +105,7 @@ fn explain(
 ) -> Result<ExitCode> {
     let lines = lines(options, subject, plan, provider, needs)?;
     if let Some(plan) = plan {
-        eprintln!("{}", plan.outcome(subject, options.chosen.composed)?.0.words());
+        eprintln!("{}", plan.outcome(subject, options.chosen.form())?.0.words());
     }
     print(&lines)
 }

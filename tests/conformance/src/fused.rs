@@ -4,7 +4,7 @@ use crate::Runner;
 use crate::command::PATIENCE;
 use crate::target::{Grant, Kind, Target};
 use anyhow::{Context, Result, bail};
-use kvfuse_compose::{Interfaces, Settings, Supply, Wire, compose, flatten};
+use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, compose, flatten};
 use std::sync::LazyLock;
 use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
@@ -67,15 +67,16 @@ impl Fused {
         Self::of(&compose(guest, provider)?, target)
     }
 
-    /// The same, fused into a flat component.
+    /// The same, fused into a flat component with so many memories in a module of its adapter.
     ///
     /// # Errors
     /// A [`NotFlat`](kvfuse_compose::NotFlat) if that is not possible, and those of [`Fused::new`].
-    pub fn flat(guest: &[u8], provider: &[u8], target: &Target) -> Result<Self> {
+    pub fn flat(guest: &[u8], provider: &[u8], memories: Memories, target: &Target) -> Result<Self> {
         let exports = Interfaces::of(provider)?.exports;
         let wires = Interfaces::of(guest)?.imports.into_iter().filter(|name| exports.contains(name));
         let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
-        Self::of(&flatten(guest, &[Supply { provider, wires, settings: Settings::default() }])?, target)
+        let supply = Supply { provider, wires, settings: Settings::default() };
+        Self::of(&flatten(guest, &[supply], memories)?, target)
     }
 
     fn of(fused: &[u8], target: &Target) -> Result<Self> {

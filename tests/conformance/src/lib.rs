@@ -63,11 +63,16 @@ pub fn run(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<R
 ///
 /// # Errors
 /// Those of [`run`], and if the target is a host's command line.
-pub fn run_flat(guest: &guests::Guest, component: &[u8], target: &Target) -> Result<Option<Run>> {
+pub fn run_flat(
+    guest: &guests::Guest,
+    component: &[u8],
+    memories: kvfuse_compose::Memories,
+    target: &Target,
+) -> Result<Option<Run>> {
     let Kind::Component { component: path, .. } = &target.kind else {
         anyhow::bail!("the target {} is a host, not a provider component", target.name)
     };
-    match fused::Fused::flat(component, &provider(path)?, target) {
+    match fused::Fused::flat(component, &provider(path)?, memories, target) {
         Err(error) if error.is::<kvfuse_compose::NotFlat>() => Ok(None),
         runner => cases(guest, target, runner.map(|r| Box::new(r) as _)).map(Some),
     }

@@ -235,8 +235,8 @@ pub fn the_providers_own_handles() -> Result<()> {
     ensure!(host.len() == 6, "{} functions of the host", host.len());
     for raw in host {
         for number in (0..32).chain([0x0fff_ffff, 0x1000_0000, u32::MAX]) {
-            let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
-            let running = pair.start(Some([folders[0].path(), folders[1].path()]))?;
+            let folders = [tempfile::tempdir()?, tempfile::tempdir()?, tempfile::tempdir()?];
+            let running = pair.start(Some(folders.each_ref().map(|folder| folder.path())))?;
             let mut shop = Shop::open(&consumer, running, "shop")?;
             let core = vec![u64::from(number); raw.core.len()];
             let ended = shop.running.call(raw, &core).with_context(|| format!("{}{core:?}", raw.name))?;

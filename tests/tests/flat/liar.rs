@@ -2,7 +2,7 @@
 //! text. The consumer must get from it flat what it gets composed.
 
 use crate::pair::{Ended, Pair};
-use crate::programs::Random;
+use crate::random::Random;
 use anyhow::{Context, Result, ensure};
 use kvfuse_tests::raw::{Consumer, Misbehaviour, SCRATCH, encode};
 use wit_parser::Resolve;

@@ -1,15 +1,20 @@
-//! A consumer twice: fused in the ordinary way, and flat.
+//! A consumer fused in the ordinary way, and flat in both forms.
 
 use anyhow::{Context, Result, bail, ensure};
-use kvfuse_compose::{Settings, Supply, World, connect, fit, flatten, is_keyvalue};
+use kvfuse_compose::{Memories, Settings, Supply, World, connect, fit, flatten, is_keyvalue};
 use kvfuse_tests::raw::{Misbehaviour, Raw, argument};
 use std::path::Path;
 use std::sync::LazyLock;
 use wasmtime::component::{Component, Func, Instance, InstancePre, Linker, ResourceTable, Val};
-use wasmtime::{Engine, Store};
+use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+/// One with all that it has by default, and one that refuses a module with two memories.
+static ENGINES: LazyLock<[Engine; 2]> = LazyLock::new(|| {
+    let mut single = Config::new();
+    single.wasm_multi_memory(false);
+    [Engine::default(), Engine::new(&single).expect("an engine")]
+});
 
 pub struct Host {
     wasi: WasiCtx,
@@ -22,27 +27,28 @@ impl WasiView for Host {
     }
 }
 
-/// Both ways to fuse a consumer with a provider.
-pub fn fuse(consumer: &[u8], provider: &[u8]) -> Result<[Vec<u8>; 2]> {
+/// A consumer and a provider composed, and flat with two memories in a module and with one.
+pub fn fuse(consumer: &[u8], provider: &[u8]) -> Result<[Vec<u8>; 3]> {
     let (wanted, offered) = (World::of(consumer)?.imports, World::of(provider)?.exports);
     let wanted: Vec<_> = wanted.iter().filter(|item| is_keyvalue(item.interface())).collect();
     let Ok(wires) = fit(&wanted, &offered) else { bail!("they do not fit") };
     let composed = connect(consumer, provider, &wires)?;
-    Ok([composed, flatten(consumer, &[Supply { provider, wires, settings: Settings::default() }])?])
+    let supply = [Supply { provider, wires, settings: Settings::default() }];
+    Ok([composed, flatten(consumer, &supply, Memories::Two)?, flatten(consumer, &supply, Memories::One)?])
 }
 
-/// Both, compiled.
-pub struct Pair([InstancePre<Host>; 2]);
+/// All three, compiled.
+pub struct Pair([InstancePre<Host>; 3]);
 
 /// An instance of each.
-pub struct Running([One; 2]);
+pub struct Running([One; 3]);
 
 struct One {
     store: Store<Host>,
     instance: Instance,
 }
 
-/// How a call ended in both.
+/// How a call ended in all of them.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
     Returned(u64),
@@ -51,25 +57,30 @@ pub enum Ended {
 
 impl Pair {
     pub fn new(consumer: &[u8], provider: &[u8]) -> Result<Self> {
-        let [composed, flat] = fuse(consumer, provider)?;
-        let mut linker = Linker::new(&ENGINE);
-        wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-        let compiled = |bytes: &[u8]| -> Result<_> { Ok(linker.instantiate_pre(&Component::new(&ENGINE, bytes)?)?) };
-        Ok(Self([compiled(&composed)?, compiled(&flat)?]))
+        let [composed, two, one] = fuse(consumer, provider)?;
+        let [multi, single] = &*ENGINES;
+        let compiled = |engine: &Engine, bytes: &[u8]| -> Result<_> {
+            let mut linker = Linker::new(engine);
+            wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
+            Ok(linker.instantiate_pre(&Component::new(engine, bytes)?)?)
+        };
+        Ok(Self([compiled(multi, &composed)?, compiled(multi, &two)?, compiled(single, &one)?]))
     }
 
     /// A fresh instance of each, with an empty directory of its own where one is given.
-    pub fn start(&self, directories: Option<[&Path; 2]>) -> Result<Running> {
+    pub fn start(&self, directories: Option<[&Path; 3]>) -> Result<Running> {
         let one = |index: usize| -> Result<One> {
             let mut wasi = WasiCtxBuilder::new();
             if let Some(directories) = directories {
                 wasi.preopened_dir(directories[index], "/", FsPerms::ReadWrite)?;
             }
-            let mut store = Store::new(&ENGINE, Host { wasi: wasi.build(), table: ResourceTable::new() });
-            let instance = self.0[index].instantiate(&mut store)?;
+            let program = &self.0[index];
+            let host = Host { wasi: wasi.build(), table: ResourceTable::new() };
+            let mut store = Store::new(program.component().engine(), host);
+            let instance = program.instantiate(&mut store)?;
             Ok(One { store, instance })
         };
-        Ok(Running([one(0)?, one(1)?]))
+        Ok(Running([one(0)?, one(1)?, one(2)?]))
     }
 }
 
@@ -102,7 +113,7 @@ impl Running {
         Ok(())
     }
 
-    /// Eight bytes of the consumer's memory; both have the same.
+    /// Eight bytes of the consumer's memory; all have the same.
     pub fn peek(&mut self, at: u32) -> Result<Option<u64>> {
         match self.0[0].call("peek", &[Val::U32(at)], 1)? {
             Some(Val::U64(bytes)) => Ok(Some(bytes)),
@@ -117,25 +128,24 @@ impl Running {
         Ok(())
     }
 
-    /// Calls both, and compares what they return and what is then in the consumer's memory.
+    /// Calls all, and compares what they return and what is then in the consumer's memory.
     pub fn call(&mut self, raw: &Raw, core: &[u64]) -> Result<Ended> {
         let arguments: Vec<Val> = raw.core.iter().zip(core).map(|(wide, value)| argument(*wide, *value)).collect();
-        let [composed, flat] = &mut self.0;
-        let ended = [composed.call(&raw.export, &arguments, 1)?, flat.call(&raw.export, &arguments, 1)?];
-        match ended {
-            [Some(Val::U64(one)), Some(Val::U64(other))] => {
-                ensure!(one == other, "composed it gives {one}, and flat {other}");
-                let digests = [composed.call("digest", &[], 1)?, flat.call("digest", &[], 1)?];
-                ensure!(digests[0].is_some() && digests[0] == digests[1], "the memories differ: {digests:?}");
-                Ok(Ended::Returned(one))
-            }
-            [None, None] => {
-                // A trap is the end of both.
-                ensure!(composed.call("digest", &[], 1)?.is_none(), "composed it lives on after a trap");
-                ensure!(flat.call("digest", &[], 1)?.is_none(), "flat it lives on after a trap");
-                Ok(Ended::Trapped)
-            }
-            [one, other] => bail!("composed it ends with {one:?}, and flat with {other:?}"),
+        let [composed, flat @ ..] = &mut self.0;
+        let expected = composed.call(&raw.export, &arguments, 1)?;
+        let digest = composed.call("digest", &[], 1)?;
+        // A trap is the end of it.
+        ensure!(expected.is_some() == digest.is_some(), "composed it gives {expected:?}, and then {digest:?}");
+        for (flat, memories) in flat.iter_mut().zip(["two memories", "one memory"]) {
+            let ended = flat.call(&raw.export, &arguments, 1)?;
+            ensure!(ended == expected, "composed it ends with {expected:?}, and flat with {memories} with {ended:?}");
+            let memory = flat.call("digest", &[], 1)?;
+            ensure!(memory == digest, "what is in memory differs with {memories}: {digest:?}, {memory:?}");
+        }
+        match expected {
+            Some(Val::U64(value)) => Ok(Ended::Returned(value)),
+            Some(other) => bail!("it gives {other:?}"),
+            None => Ok(Ended::Trapped),
         }
     }
 }

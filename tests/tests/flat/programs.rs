@@ -1,30 +1,11 @@
 //! Random programs of calls, with arguments that are right, and with some that are not.
 
 use super::pair::{Ended, Running};
+use super::random::Random;
 use anyhow::{Context, Result};
 use kvfuse_tests::raw::{Consumer, Kind, MEMORY, Misbehaviour, Raw, SCRATCH, resource};
 use std::collections::HashMap;
 use wit_parser::{Handle, Int, SizeAlign, Type, TypeDefKind, TypeId};
-
-/// SplitMix64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
-    }
-}
 
 const KEYS: [&str; 9] = ["a", "b", "key", "", "ключ", "日本語のキー", "\u{10ffff}x", "a key of 24 bytes, ASCII", "n"];
 const NOT_UTF8: [&[u8]; 12] = [
