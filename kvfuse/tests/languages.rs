@@ -7,7 +7,7 @@ mod support;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use support::node::{Session, tool};
+use support::node::{Session, tool, transpile};
 use support::{Folder, built, wasmtime};
 
 /// Fuses the language's demo and runs it twice with the same directory; then the Rust demo reads what it stored.
@@ -78,6 +78,60 @@ fn the_rust_demo_runs_on_node_and_shares_its_files_with_wasmtime() {
     assert_eq!(folder.run(wasmtime().args(demo).args(["get", "from"])).ok(), "Node.js");
     assert!(folder.run(wasmtime().args(demo)).ok().contains("has run 2 times"));
     assert!(node(&[]).ok().contains("has run 3 times"));
+}
+
+/// A consumer, flat with one memory and transpiled without options, on the folder's directory `data`.
+fn on_node<'a>(folder: &'a Folder, app: &str) -> impl Fn(&[&str]) -> String + use<'a> {
+    folder.write("app.wasm", built(app));
+    folder.kvfuse(&["fuse", "app.wasm"]).ok();
+    // That this one is refused is why there is the other.
+    assert!(transpile(folder, "app.fused.wasm", "refused").is_err(), "{app}");
+    let said = folder.kvfuse(&["fuse", "app.wasm", "--single-memory"]).ok();
+    assert!(said.contains("\n  form        flat, for hosts without multi-memory as well: "), "{said}");
+    let script = transpile(folder, "app.fused.wasm", app.strip_suffix(".wasm").unwrap()).unwrap();
+    move |arguments| folder.run(Command::new("node").arg(&script).arg("data").args(arguments)).ok()
+}
+
+#[test]
+#[ignore = "needs Python and Node: make test-languages"]
+fn flat_components_with_one_memory_run_on_node_as_jco_transpiles_them_without_options() {
+    let folder = Folder::new();
+    let rust = on_node(&folder, "kv_demo.wasm");
+    let tour = rust(&[]);
+    assert!(tour.contains("This tour has run 1 time on this store."), "{tour}");
+    rust(&["set", "from", "Node.js, Größe"]);
+    let value = "v".repeat(70_001);
+    rust(&["set", "large", &value]);
+    assert_eq!(rust(&["get", "large"]), value);
+    let javascript = on_node(&folder, "kv_javascript.wasm");
+    for run in 1..=2 {
+        assert_eq!(javascript(&[]), format!("Grüße aus JavaScript: run {run}\n"));
+    }
+    assert_eq!(rust(&["get", "javascript/greeting"]), "Grüße aus JavaScript");
+
+    let demo = demo(&folder);
+    assert_eq!(demo(&["get", "from"]), "Node.js, Größe");
+    assert!(demo(&["get", "large"]) == value, "as wasmtime reads it");
+    assert!(demo(&[]).contains("has run 2 times"));
+}
+
+#[test]
+#[ignore = "fetches an older wasmtime: make test-languages"]
+fn flat_components_run_on_the_oldest_wasmtime() {
+    let oldest = std::env::var_os("WASMTIME_OLDEST").expect("WASMTIME_OLDEST: tools/wasmtime.sh --oldest prints it");
+    let version = Folder::new().run(Command::new(&oldest).arg("--version")).ok();
+    assert!(version.contains("36."), "{version}");
+    let forms: [&[&str]; 2] = [&[], &["--single-memory"]];
+    for form in forms {
+        for (app, said) in [("kv_demo.wasm", "This tour has run 1 time on this store."), ("kv_c.wasm", "run 1\n")] {
+            let folder = with_data();
+            folder.write("app.wasm", built(app));
+            let fused = folder.kvfuse(&[["fuse", "app.wasm"].as_slice(), form].concat()).ok();
+            assert!(fused.contains("\n  form        flat"), "{fused}");
+            let ran = folder.run(Command::new(&oldest).args(["run", "--dir", "data::/", "app.fused.wasm"])).ok();
+            assert!(ran.contains(said), "{ran}");
+        }
+    }
 }
 
 /// The Rust demo on wasmtime, compiled once, on the folder's directory `data`.

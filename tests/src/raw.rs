@@ -68,6 +68,13 @@ pub struct Raw {
     pub kind: Kind,
 }
 
+impl Raw {
+    /// Whether the last parameter says where the result goes.
+    pub fn returns_in_memory(&self) -> bool {
+        matches!(self.kind, Kind::Function { retptr: true, .. })
+    }
+}
+
 /// What is called.
 #[derive(Clone, Debug)]
 pub enum Kind {

@@ -1,5 +1,7 @@
 //! Flat fusing against the ordinary composition: whatever the consumer does, both answer alike and trap alike.
 
+#[path = "flat/changed.rs"]
+mod changed;
 #[path = "flat/hostile.rs"]
 mod hostile;
 #[path = "flat/liar.rs"]
@@ -10,9 +12,12 @@ mod pair;
 mod programs;
 #[path = "flat/random.rs"]
 mod random;
+#[path = "flat/sections.rs"]
+mod sections;
+#[path = "flat/strange.rs"]
+mod strange;
 
 use anyhow::{Context, Result, ensure};
-use kvfuse_compose::{Interfaces, Settings, Supply, Wire, World, flatten};
 use kvfuse_tests::component;
 use kvfuse_tests::raw::Consumer;
 use pair::Pair;
@@ -73,44 +78,19 @@ fn random_programs_of_every_generation_answer_and_trap_as_they_do_composed() -> 
     Ok(())
 }
 
-/// Bytes of a consumer are changed. What is still a component is made flat, and then it is checked as always, or refused.
 #[test]
-fn a_component_that_was_changed_is_refused_or_made_flat_and_never_a_panic() -> Result<()> {
-    let provider = component("keyvalue")?;
-    let (mut valid, mut flat) = (0, 0);
-    for name in ["draft2", "wrpc"] {
-        let consumer = Consumer::of(name)?.component;
-        let mut wires = Vec::new();
-        let exports = Interfaces::of(&provider)?.exports;
-        for name in Interfaces::of(&consumer)?.imports.into_iter().filter(|name| exports.contains(name)) {
-            wires.push(Wire { import: name.clone(), export: name });
-        }
-        let mut random = Random(first_seed());
-        for _ in 0..20 * programs() {
-            let mut changed = consumer.clone();
-            for _ in 0..1 + random.below(2) {
-                let at = 8 + random.below(changed.len() - 8);
-                changed[at] = match random.below(3) {
-                    0 => changed[at].wrapping_add(1),
-                    1 => changed[at].wrapping_sub(1),
-                    _ => random.next() as u8,
-                };
-            }
-            if Interfaces::of(&changed).is_err() || World::of(&changed).is_err() {
-                continue;
-            }
-            valid += 1;
-            let supply = Supply { provider: &provider, wires: wires.clone(), settings: Settings::default() };
-            flat += usize::from(flatten(&changed, &[supply]).is_ok());
-        }
-    }
-    ensure!(valid > flat && flat > 0, "{valid} were components, and {flat} of them were made flat");
-    Ok(())
+fn a_component_that_nobody_would_make_is_refused_or_made_flat_and_valid_and_never_a_panic() -> Result<()> {
+    changed::run(first_seed()..first_seed() + 20 * programs())
 }
 
 #[test]
 fn a_provider_that_lies_is_found_out_as_it_is_composed() -> Result<()> {
     liar::compare(first_seed()..first_seed() + 20 * programs())
+}
+
+#[test]
+fn random_interfaces_answer_and_trap_as_they_do_composed() -> Result<()> {
+    strange::compare(first_seed()..first_seed() + programs())
 }
 
 #[test]

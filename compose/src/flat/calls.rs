@@ -258,7 +258,8 @@ fn signature(
     let params: Vec<Ty> =
         function.params.iter().map(|(_, ty)| reader.read(ty)).collect::<Result<_, _>>().map_err(unfit)?;
     let result = function.result.as_ref().map(|ty| reader.read(ty)).transpose().map_err(unfit)?;
-    let too_many = params.iter().map(|ty| ty.flat().len()).sum::<usize>() > MAX_FLAT_PARAMS;
+    let too_large = params.iter().chain(&result).map(Ty::parts).sum::<usize>() > MAX_PARTS;
+    let too_many = too_large || params.iter().map(|ty| ty.flat().len()).sum::<usize>() > MAX_FLAT_PARAMS;
     // A handle that is lent must not be given away in the same call; the order decides then, and nobody has such a function.
     let (mut lent, mut given) = (Vec::new(), Vec::new());
     params.iter().for_each(|ty| ty.handles(&mut lent, &mut given));
@@ -267,6 +268,9 @@ fn signature(
     }
     Ok(Signature { params, result })
 }
+
+/// An adapter has code for each part of a function's types, and a type that is written once may be in another many times.
+const MAX_PARTS: usize = 1000;
 
 /// More than these are passed in memory.
 const MAX_FLAT_PARAMS: usize = 16;

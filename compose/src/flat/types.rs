@@ -180,6 +180,16 @@ impl Ty {
         }
     }
 
+    /// How many types it is made of, itself included.
+    pub fn parts(&self) -> usize {
+        1 + match self {
+            Self::List(element) => element.parts(),
+            Self::Record(fields) => fields.iter().map(Self::parts).sum(),
+            Self::Variant(cases) => cases.iter().map(|case| case.as_ref().map_or(1, Self::parts)).sum(),
+            _ => 0,
+        }
+    }
+
     /// The resources that it lends and those that it gives away.
     pub fn handles(&self, lent: &mut Vec<usize>, given: &mut Vec<usize>) {
         match self {

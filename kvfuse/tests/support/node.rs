@@ -15,6 +15,22 @@ pub fn tool(file: &str) -> PathBuf {
     path.canonicalize().unwrap()
 }
 
+/// What `jco transpile`, without options, makes of a component in the folder, as `run` in a directory of its own beside it.
+/// `Err` is what jco says.
+pub fn transpile(folder: &Folder, component: &str, out: &str) -> Result<PathBuf, String> {
+    let jco = tool("node-packages/node_modules/.bin/jco");
+    // The name of the demo: the script is the one that runs it.
+    let ran = folder.run(Command::new(jco).args(["transpile", component, "--name", "kv_demo", "--out-dir", out]));
+    if ran.code != Some(0) {
+        return Err(ran.stdout + &ran.stderr);
+    }
+    let script = root().join("demo-consumer/javascript/node.js");
+    std::fs::copy(script, folder.path(out).join("run.js")).unwrap();
+    std::fs::write(folder.path(out).join("package.json"), "{\"type\":\"module\"}\n").unwrap();
+    std::os::unix::fs::symlink(tool("node-packages/node_modules"), folder.path(out).join("node_modules")).unwrap();
+    Ok(folder.path(out).join("run.js"))
+}
+
 pub struct Session {
     process: Child,
     commands: ChildStdin,

@@ -96,7 +96,7 @@ fn provider() -> Result<Vec<u8>> {
 }
 
 /// Words that make lies: numbers of cases, places and lengths that just fit or just do not.
-fn word(random: &mut Random) -> u32 {
+pub fn word(random: &mut Random) -> u32 {
     const WORDS: [u32; 16] = [
         0,
         1,

@@ -1,0 +1,181 @@
+//! Components that nobody would make: real ones with changes, and random ones. Each is made flat and is valid then, or is
+//! refused.
+
+use crate::pair::fuse;
+use crate::random::Random;
+use crate::sections::{Section, emptied, join, split};
+use anyhow::{Context, Result, bail, ensure};
+use arbitrary::Unstructured;
+use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, flatten};
+use kvfuse_tests::component;
+use kvfuse_tests::raw::Consumer;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use wasm_smith::Config;
+use wasmparser::{Validator, WasmFeatures};
+
+/// What is changed: consumers, and providers.
+struct Bases {
+    consumers: Vec<Vec<u8>>,
+    providers: Vec<Vec<u8>>,
+}
+
+impl Bases {
+    fn new() -> Result<Self> {
+        let of = |generation: &str| Ok(Consumer::of(generation)?.component);
+        let provider = emptied(&component("keyvalue")?);
+        let (draft2, wrpc) = (of("draft2")?, of("wrpc")?);
+        // What was fused already is a part again, of what it still imports or as something else altogether.
+        let [composed, flat, single] = fuse(&draft2, &provider)?;
+        Ok(Self {
+            consumers: vec![draft2, wrpc, of("spin2")?, of("v0_1")?, emptied(&component("kv_demo")?), composed, flat],
+            providers: vec![provider, emptied(&component("keyvalue-redis")?), single],
+        })
+    }
+}
+
+/// What became of them.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many of a kind were components at all.
+    valid: BTreeMap<&'static str, u64>,
+    /// How many of a kind were made flat.
+    flat: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    fn ensure(&self, kind: &str) -> Result<()> {
+        let of = |counts: &BTreeMap<&str, u64>| counts.get(kind).copied().unwrap_or_default();
+        let (valid, flat) = (of(&self.valid), of(&self.flat));
+        ensure!(valid > flat && flat > 0, "{valid} {kind} were components, and {flat} of them were made flat");
+        Ok(())
+    }
+
+    /// Makes two flat, and checks the result.
+    fn fuse(&mut self, kind: &'static str, consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<()> {
+        if valid(consumer).is_err() || valid(provider).is_err() {
+            // It may not be taken for a component, nor may it do any harm.
+            ensure!(self.made(consumer, provider, wires)?.is_none(), "what is no component was made flat");
+            return Ok(());
+        }
+        *self.valid.entry(kind).or_default() += 1;
+        if let Some(flat) = self.made(consumer, provider, wires)? {
+            *self.flat.entry(kind).or_default() += 1;
+            valid(&flat).context("it is made flat and not valid")?;
+        }
+        Ok(())
+    }
+
+    fn made(&self, consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Option<Vec<u8>>> {
+        let flat = |memories| {
+            let supply = Supply { provider, wires: wires.to_vec(), settings: Settings::default() };
+            catch_unwind(AssertUnwindSafe(|| flatten(consumer, &[supply], memories)))
+        };
+        match (flat(Memories::Two), flat(Memories::One)) {
+            (Ok(Ok(two)), Ok(Ok(one))) => {
+                valid(&one).context("it is made flat with one memory and not valid")?;
+                Ok(Some(two))
+            }
+            (Ok(Err(_)), Ok(Err(_))) => Ok(None),
+            (Ok(_), Ok(_)) => bail!("it is made flat in one form and not in the other"),
+            _ => bail!("it panics"),
+        }
+    }
+}
+
+fn valid(component: &[u8]) -> Result<()> {
+    // What else there is to WebAssembly is nothing that a component of today has.
+    Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
+    ensure!(Interfaces::of(component).is_ok(), "it has no world");
+    Ok(())
+}
+
+/// The imports of one that the other exports; now and then something else.
+fn wires(random: &mut Random, consumer: &[u8], provider: &[u8]) -> Vec<Wire> {
+    let (Ok(consumer), Ok(provider)) = (Interfaces::of(consumer), Interfaces::of(provider)) else { return Vec::new() };
+    let mut wires = Vec::new();
+    for import in consumer.imports {
+        let export = match random.below(40) {
+            0 => continue,
+            1 if !provider.exports.is_empty() => random.pick(&provider.exports),
+            _ if provider.exports.contains(&import) => import.clone(),
+            _ => continue,
+        };
+        wires.push(Wire { import, export });
+    }
+    wires
+}
+
+/// Changes some bytes outside of core modules, or whole sections, of which some come from elsewhere.
+fn change(random: &mut Random, component: &[u8], elsewhere: &[u8]) -> Vec<u8> {
+    let mut sections = split(component);
+    for _ in 0..1 + random.below(2) {
+        match random.below(20) {
+            0 => drop(sections.remove(random.below(sections.len()))),
+            1 => {
+                let section = random.pick(&sections);
+                sections.insert(random.below(sections.len() + 1), section);
+            }
+            2 => {
+                let section = sections.remove(random.below(sections.len()));
+                sections.insert(random.below(sections.len() + 1), section);
+            }
+            3 => {
+                let other = split(elsewhere);
+                sections.insert(random.below(sections.len() + 1), random.pick(&other));
+            }
+            _ => {
+                let inner = |section: &Section| !section.is_module() && !section.content.is_empty();
+                let places: Vec<usize> = (0..sections.len()).filter(|place| inner(&sections[*place])).collect();
+                if places.is_empty() {
+                    continue;
+                }
+                let content = &mut sections[random.pick(&places)].content;
+                let at = random.below(content.len());
+                content[at] = match random.below(3) {
+                    0 => content[at].wrapping_add(1),
+                    1 => content[at].wrapping_sub(1),
+                    _ => random.next() as u8,
+                };
+            }
+        }
+        if sections.is_empty() {
+            break;
+        }
+    }
+    join(component, &sections)
+}
+
+/// A component that is made of random numbers.
+fn smith(random: &mut Random) -> Option<Vec<u8>> {
+    let bytes: Vec<u8> = (0..64 + random.below(1500)).map(|_| random.next() as u8).collect();
+    let config = Config { max_imports: 8, max_modules: 3, max_components: 3, ..Config::default() };
+    Some(wasm_smith::Component::new(config, &mut Unstructured::new(&bytes)).ok()?.to_bytes())
+}
+
+/// One of each for every seed.
+pub fn run(seeds: std::ops::Range<u64>) -> Result<()> {
+    let bases = Bases::new()?;
+    let mut tally = Tally::default();
+    for seed in seeds {
+        one(&bases, seed, &mut tally).with_context(|| format!("seed {seed}"))?;
+    }
+    tally.ensure("changed consumers").with_context(|| format!("{tally:?}"))?;
+    tally.ensure("changed providers").with_context(|| format!("{tally:?}"))?;
+    tally.ensure("random consumers").with_context(|| format!("{tally:?}"))?;
+    tally.ensure("random providers").with_context(|| format!("{tally:?}"))?;
+    Ok(())
+}
+
+fn one(bases: &Bases, seed: u64, tally: &mut Tally) -> Result<()> {
+    let random = &mut Random(seed);
+    let (consumer, provider) = (random.pick(&bases.consumers), random.pick(&bases.providers));
+    let wired = wires(random, &consumer, &provider);
+    let changed = change(random, &consumer, &provider);
+    tally.fuse("changed consumers", &changed, &provider, &wired)?;
+    let changed = change(random, &provider, &consumer);
+    tally.fuse("changed providers", &consumer, &changed, &wired)?;
+    let Some(made) = smith(random) else { return Ok(()) };
+    tally.fuse("random consumers", &made, &provider, &wires(random, &made, &provider))?;
+    tally.fuse("random providers", &consumer, &made, &wires(random, &consumer, &made))
+}
