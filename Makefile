@@ -156,6 +156,13 @@ test-wrpc: providers ## the provider served over wRPC to another process (compil
 	$(call say,the provider over wRPC)
 	@cd tests/wrpc; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/wrpc cargo test
 
+# Not part of `make test`: it compiles wasm-smith.
+FUSED := 5000
+.PHONY: fuzz-flat
+fuzz-flat: providers components/kv_demo.wasm ## random components made flat: FUSED=how many
+	$(call say,random components made flat)
+	@cd tests/smith; CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/smith cargo run --quiet -- $(FUSED)
+
 # The runner embeds what is in components/conformance/.
 CONFORMANCE_GUESTS := $(basename $(notdir $(wildcard tests/conformance/guests/examples/*.rs)))
 .PHONY: conformance conformance-check conformance-guests

@@ -51,7 +51,10 @@ if [ "${1:-}" = --oldest ]; then
   if [ ! -x "$file" ]; then
     scratch
     prebuilt 36.0.9 "${file%/*}" \
-      HASHES
+      b7756f45ac283e1c212e17f6529ecabd8348e5ad55a006823049d7678636dccc \
+      e0224a30f408eb918e75f8090f1cdbc996fa45cbb5bf9a937ee4dae99ca3bc1e \
+      15a2052ccdc1c00a5da4b41bba6cc334a25be23fc5eacb3cfa771420dfb804ee \
+      d2113a4f58dd2bc5718045bcaf35b1ba5f0146745c968fb794034d918ca45b1b
   fi
   echo "$file"
   exit 0

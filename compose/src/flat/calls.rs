@@ -351,7 +351,12 @@ fn exported_instances<'a>(part: &'a Part) -> HashMap<&'a str, u32> {
 /// The provider's function that one of its instances has under this name.
 fn exported_function(provider: &Part, instance: u32, name: &str) -> Result<u32, NotFlat> {
     let unknown = || provider.has(format!("a function {name} whose origin is not clear"));
-    let defined = provider.items.iter().filter(|item| item.sort() == Sort::Instance).nth(instance as usize);
+    let instances: Vec<&Item> = provider.items.iter().filter(|item| item.sort() == Sort::Instance).collect();
+    let mut defined = instances.get(instance as usize);
+    // An export is one more name of an instance that was there before.
+    while let Some(Item::Export(export)) = defined {
+        defined = instances.get(export.index as usize);
+    }
     match defined {
         Some(Item::Instance(ComponentInstance::FromExports(exports))) => {
             let export = exports.iter().find(|export| export.name.name == name);
@@ -366,10 +371,6 @@ fn exported_function(provider: &Part, instance: u32, name: &str) -> Result<u32, 
             let import = super::part::passed_through(bytes, name).map_err(|_| unknown())?;
             let arg = args.iter().find(|arg| import.as_deref() == Some(arg.name));
             arg.filter(|arg| arg.kind == ComponentExternalKind::Func).map(|arg| arg.index)
-        }
-        // An export is one more name of an instance.
-        Some(Item::Export(export)) if export.kind == ComponentExternalKind::Instance => {
-            return exported_function(provider, export.index, name);
         }
         _ => None,
     }

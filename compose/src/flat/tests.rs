@@ -45,7 +45,10 @@ const CONSUMER: &str = r#"(component $consumer
   (export "run" (func $run)))"#;
 
 fn consumer(with: &[(&str, &str)]) -> Vec<u8> {
-    let mut text = CONSUMER.to_string();
+    consumer_of(CONSUMER.into(), with)
+}
+
+fn consumer_of(mut text: String, with: &[(&str, &str)]) -> Vec<u8> {
     for (name, what) in with.iter().chain(&[("{MEMORY}", "1"), ("{IMPORT}", ""), ("{OPTIONS}", ""), ("{MORE}", "")]) {
         text = text.replace(name, what);
     }
@@ -120,11 +123,31 @@ fn what_an_adapter_does_not_know_is_composed() {
     let provider = float(PROVIDER).replace("(result i32)\n      (i32.store", "(result f32)\n      (i32.store");
     let provider = provider.replace("i32.const 16))\n", "f32.const 1))\n");
     let consumer = float(CONSUMER).replace("(param i32 i32 i32)", "(param i32 i32) (result f32)");
-    let consumer = ["{MEMORY}", "{IMPORT}", "{OPTIONS}", "{MORE}"]
-        .iter()
-        .fold(consumer, |text, name| text.replace(name, if *name == "{MEMORY}" { "1" } else { "" }));
-    let refused = fuse(&wat::parse_str(consumer).unwrap(), &provider).unwrap_err();
+    let refused = fuse(&consumer_of(consumer, &[]), &provider).unwrap_err();
     assert_eq!(refused, NotFlat::Types { function: "echo".into(), what: "a floating-point number" });
+}
+
+#[test]
+fn types_that_would_make_an_adapter_large_are_composed() {
+    let fused = |depth: usize| {
+        let ty = (0..depth).fold("u8".to_string(), |ty, _| format!("(tuple {ty} {ty})"));
+        let list = |text: &str| text.replace("(param \"text\" string)", &format!("(param \"text\" (list {ty}))"));
+        fuse(&consumer_of(list(CONSUMER), &[]), &list(PROVIDER))
+    };
+    assert!(fused(7).is_ok());
+    let what = "more than an adapter is made for";
+    assert_eq!(fused(10), Err(NotFlat::Types { function: "echo".into(), what }));
+}
+
+#[test]
+fn an_instance_that_is_exported_again_and_again_is_still_the_one() {
+    let again = (1..20_000).fold(String::new(), |text, number| {
+        let of = if number == 1 { "things".into() } else { format!("e{}", number - 1) };
+        text + &format!("(export $e{number} \"acme:store/e{number}\" (instance ${of}))\n")
+    });
+    let provider = PROVIDER.replace("(export \"acme:store/things\" (instance $things))", &again)
+        .replace("\"acme:store/e19999\"", "\"acme:store/things\"");
+    assert_eq!(fuse(&consumer(&[]), &provider).map(|_| ()), Ok(()));
 }
 
 #[test]
