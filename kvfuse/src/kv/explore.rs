@@ -7,6 +7,7 @@ use crate::catalogue;
 use crate::choice::{Choice, Stores};
 use crate::cli::data::Explore;
 use crate::commands::{fuse, print, stat};
+use crate::form::Wanted;
 use crate::needs::Needs;
 use crate::plan::Plan;
 use crate::refusal::{Refusal, Result, code};
@@ -17,6 +18,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode};
+use kvfuse_compose::Memories;
 use kvfuse_explorer::guard::{Guard, Refused, Sent, TOKEN};
 use kvfuse_explorer::{message, page};
 use std::convert::Infallible;
@@ -37,7 +39,7 @@ pub async fn explore(options: &Explore) -> Result<ExitCode> {
     let subject = Subject::new(Path::new(catalogue::EXPLORER), catalogue::explorer().to_vec())?;
     let only = Stores { default: place.store, labels: Vec::new(), buckets: Vec::new() };
     let plan = Plan::new(&subject, &Choice::Stores(only))?;
-    let (fused, _) = plan.fuse(&subject, false)?;
+    let (fused, _) = plan.fuse(&subject, Wanted::Flat(Memories::Two))?;
     if let Some(output) = &options.output {
         return write(output, fused);
     }

@@ -19,7 +19,7 @@ struct Bases {
 
 impl Bases {
     fn new() -> Result<Self> {
-        let of = |generation: &str| Ok(Consumer::of(generation)?.component);
+        let of = |generation: &str| -> Result<Vec<u8>> { Ok(Consumer::of(generation)?.component) };
         let provider = emptied(&component("keyvalue")?);
         let (draft2, wrpc) = (of("draft2")?, of("wrpc")?);
         // What was fused already is a part again, of what it still imports or as something else altogether.
