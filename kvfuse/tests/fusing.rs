@@ -240,7 +240,8 @@ fn with_a_single_memory_it_runs_where_modules_with_two_are_refused() {
     };
     folder.kvfuse(&["fuse", "app.wasm", "-o", "two.wasm"]).ok();
     assert_ne!(run("two.wasm", &["set", "a", "1"]).code, Some(0));
-    let single = "\n  form        flat, for hosts without multi-memory as well: calls of the store stay within one component\n";
+    let single =
+        "\n  form        flat, for hosts without multi-memory as well: calls of the store stay within one component\n";
     let inspected = folder.kvfuse(&["inspect", "--single-memory", "app.wasm"]).ok();
     assert!(inspected.contains(single), "{inspected}");
     assert!(inspected.contains("\n  fuse        kvfuse fuse app.wasm --single-memory\n"), "{inspected}");
