@@ -35,9 +35,6 @@ fn the_provider_is_picked_by_the_shape_of_the_imports() {
         ("draft_eventual", ""),
         ("unversioned", ""),
         ("wrpc", ""),
-        ("wasmcloud_0_2", "-async"),
-        ("wasmcloud_0_1", "-async"),
-        ("spin3", "-async"),
     ];
     for store in kvfuse_table::STORES {
         for (generation, shape) in cases {
@@ -60,7 +57,6 @@ fn every_generation_has_a_provider_in_every_store() {
 fn a_consumer_of_several_generations_gets_one_provider_with_all_of_them() {
     assert_eq!(fused_with(&consumer_of(&["draft", "draft2", "v0_1", "unversioned", "wrpc"])), "keyvalue.wasm");
     assert_eq!(fused_with(&consumer_of(&["draft", "draft2_optional_pairs"])), "keyvalue-draft2-optional-pairs.wasm");
-    assert_eq!(fused_with(&consumer_of(&["wasmcloud_0_2", "wasmcloud_0_1", "draft2", "spin3"])), "keyvalue-async.wasm");
 }
 
 #[test]
@@ -244,7 +240,8 @@ fn with_a_single_memory_it_runs_where_modules_with_two_are_refused() {
     };
     folder.kvfuse(&["fuse", "app.wasm", "-o", "two.wasm"]).ok();
     assert_ne!(run("two.wasm", &["set", "a", "1"]).code, Some(0));
-    let single = "\n  form        flat, for hosts without multi-memory as well: calls of the store stay within one component\n";
+    let single =
+        "\n  form        flat, for hosts without multi-memory as well: calls of the store stay within one component\n";
     let inspected = folder.kvfuse(&["inspect", "--single-memory", "app.wasm"]).ok();
     assert!(inspected.contains(single), "{inspected}");
     assert!(inspected.contains("\n  fuse        kvfuse fuse app.wasm --single-memory\n"), "{inspected}");

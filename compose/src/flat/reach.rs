@@ -17,13 +17,8 @@ pub enum Memories {
 }
 
 /// What is read, and what is written, with the type of the value.
-const LOADS: [(&str, &str); 5] = [
-    ("i32.load8_u", "i32"),
-    ("i32.load16_u", "i32"),
-    ("i32.load", "i32"),
-    ("i64.load8_u", "i64"),
-    ("i64.load", "i64"),
-];
+const LOADS: [(&str, &str); 5] =
+    [("i32.load8_u", "i32"), ("i32.load16_u", "i32"), ("i32.load", "i32"), ("i64.load8_u", "i64"), ("i64.load", "i64")];
 const STORES: [(&str, &str); 5] =
     [("i32.store8", "i32"), ("i32.store16", "i32"), ("i32.store", "i32"), ("i64.store8", "i64"), ("i64.store", "i64")];
 

@@ -140,17 +140,6 @@ fn types_that_would_make_an_adapter_large_are_composed() {
 }
 
 #[test]
-fn an_instance_that_is_exported_again_and_again_is_still_the_one() {
-    let again = (1..20_000).fold(String::new(), |text, number| {
-        let of = if number == 1 { "things".into() } else { format!("e{}", number - 1) };
-        text + &format!("(export $e{number} \"acme:store/e{number}\" (instance ${of}))\n")
-    });
-    let provider = PROVIDER.replace("(export \"acme:store/things\" (instance $things))", &again)
-        .replace("\"acme:store/e19999\"", "\"acme:store/things\"");
-    assert_eq!(fuse(&consumer(&[]), &provider).map(|_| ()), Ok(()));
-}
-
-#[test]
 fn what_goes_on_to_another_component_is_composed() {
     let given = "(component $inner (import \"things\" (instance))) \
                  (instance (instantiate $inner (with \"things\" (instance $things))))";

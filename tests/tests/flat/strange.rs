@@ -53,7 +53,8 @@ impl Interface<'_> {
         for function in 0..functions {
             let params: String =
                 (0..interface.random.below(4)).map(|n| format!(", p{n}: {}", interface.ty(3))).collect();
-            let result = if interface.random.below(8) == 0 { String::new() } else { format!(" -> {}", interface.ty(3)) };
+            let result =
+                if interface.random.below(8) == 0 { String::new() } else { format!(" -> {}", interface.ty(3)) };
             let _ = writeln!(text, "  f{function}: func(at: u32{params}){result};");
         }
         let named = interface.named;
@@ -64,8 +65,7 @@ impl Interface<'_> {
     }
 
     fn ty(&mut self, depth: usize) -> String {
-        const PLAIN: [&str; 11] =
-            ["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "string", "list<u8>"];
+        const PLAIN: [&str; 11] = ["bool", "u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64", "string", "list<u8>"];
         if depth == 0 || self.random.below(3) == 0 {
             return self.random.pick(&PLAIN).into();
         }
@@ -77,7 +77,8 @@ impl Interface<'_> {
             3 => format!("result<_, {}>", self.ty(inner)),
             4 => format!("tuple<{}, {}>", self.ty(inner), self.ty(inner)),
             5 => {
-                let fields: Vec<_> = (0..1 + self.random.below(4)).map(|n| format!("f{n}: {}", self.ty(inner))).collect();
+                let fields: Vec<_> =
+                    (0..1 + self.random.below(4)).map(|n| format!("f{n}: {}", self.ty(inner))).collect();
                 self.name("record", &fields.join(", "))
             }
             6 => {
