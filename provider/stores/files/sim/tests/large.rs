@@ -108,3 +108,15 @@ fn a_counter_that_fills_many_segments_leaves_a_base_as_small_as_itself() {
     }
     assert!(made > 5, "{made} compactions");
 }
+
+#[test]
+fn a_segment_whose_base_is_megabytes_before_its_end_is_opened_from_there() {
+    // Nothing is compacted, and there is no index.
+    let config = Config { segment: 64 << 20, index: 64 << 20, ..Config::default() };
+    let disk = Disk::default();
+    let model = filled(&disk, config);
+    let largest = disk.files().into_iter().map(|(_, bytes)| bytes.len()).max();
+    assert!(largest.is_some_and(|bytes| bytes > 3 << 20), "{largest:?}");
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(2))), config).open("b").unwrap();
+    model.iter().for_each(|(key, value)| assert_eq!(bucket.get(key).unwrap().as_ref(), Some(value), "{key}"));
+}

@@ -12,6 +12,10 @@ use crate::v2;
 use kvfuse_core::Result;
 use kvfuse_transport::files::File;
 
+/// Bytes that are kept of those that were looked at and have no base or index: a record that begins before them may end
+/// there. More than that only saves reading them again.
+const WINDOW: usize = 1 << 20;
+
 impl<F: File> Segment<F> {
     /// Finds the base and the latest index, searching from the end, and reads everything after them.
     ///
@@ -28,11 +32,13 @@ impl<F: File> Segment<F> {
             let from = start.saturating_sub(CHUNK as u64);
             let mut bytes = self.exactly(from, (start - from) as usize)?;
             let fresh = bytes.len();
+            // Instances that were killed while they wrote a base may have left any number of its pages.
+            window.truncate(WINDOW);
             bytes.extend_from_slice(&window);
             (window, start) = (bytes, from);
             // A record may begin in these bytes and end in those read before.
             for at in self.roots(&window, fresh)?.into_iter().rev() {
-                if self.begin(keys, &window, start, start + at as u64)? {
+                if self.begin(keys, &window, start, start + at as u64, size)? {
                     return Ok(());
                 }
             }
@@ -93,7 +99,7 @@ impl<F: File> Segment<F> {
 
     /// Starts at the base or index at offset `at`; `window` has the file from `start` on. False if it is an index of a
     /// base that does not count.
-    pub(super) fn begin(&mut self, keys: &Keys, window: &[u8], start: u64, at: u64) -> Result<bool> {
+    pub(super) fn begin(&mut self, keys: &Keys, window: &[u8], start: u64, at: u64, file_size: u64) -> Result<bool> {
         let root = window.get((at - start) as usize..).unwrap_or_default();
         match self.root_at(root)? {
             Some(Root::Base(base, size)) => {
@@ -132,9 +138,10 @@ impl<F: File> Segment<F> {
             None => return Err(self.damaged("it changed while it was read")),
         }
         let rest = self.position.checked_sub(start).and_then(|skip| window.get(skip as usize..)).unwrap_or_default();
-        self.consume(keys, rest, true, &mut [])?;
-        // The rest may be a record that is being written; and an index may not cover everything before the window.
-        if self.position < start + window.len() as u64 {
+        let end = start + window.len() as u64 >= file_size;
+        self.consume(keys, rest, end, &mut [])?;
+        // The rest may be a record that is being written, or come after the window; and an index may not cover everything before the window.
+        if self.position < file_size {
             self.read_on(keys, CHUNK, (Vec::new(), u64::MAX), &mut [])?;
         }
         Ok(true)
