@@ -73,7 +73,7 @@ fn a_missing_server_is_unavailable() {
 fn a_server_other_than_etcd_is_reported_as_such() {
     let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
-    let bucket = store(redis.port(), "100").open("b").unwrap();
+    let bucket = store(redis.port(), "2000").open("b").unwrap();
     let error = bucket.get("a").unwrap_err();
     assert_eq!(error.kind(), Kind::Unavailable, "{error}");
     let error = bucket.set("a", b"").unwrap_err();
