@@ -79,7 +79,6 @@ pub fn run(opener: fn(&str) -> Result<Box<dyn Bucket>, String>, common: &[&[Case
 }
 
 /// The same in a command of WASI 0.3.
-#[expect(clippy::result_unit_err, reason = "what wasi:cli/run gives: success or not")]
 pub async fn run_p3(
     opener: fn(&str) -> Result<Box<dyn Bucket>, String>,
     common: &[&[Case]],

@@ -10,12 +10,15 @@ use std::task::Poll;
 /// An entry: the value and the version.
 pub type Entry = (Vec<u8>, String);
 
+/// A key with its value, if it is there.
+pub type Pair = Option<(String, Vec<u8>)>;
+
 /// What only these have. An error is the name of its case, or the text that it carries.
 pub trait Cloud: Bucket {
     fn set_with(&self, key: &str, value: &[u8], ttl_ms: Option<u64>, if_not_exists: bool) -> Result<(), String>;
     fn list_with(&self, prefix: Option<&str>, cursor: Option<&str>) -> Result<(Vec<String>, Option<String>), String>;
     fn add(&self, key: &str, delta: i64) -> Result<i64, String>;
-    fn pairs(&self, keys: &[&str]) -> Result<Vec<Option<(String, Vec<u8>)>>, String>;
+    fn pairs(&self, keys: &[&str]) -> Result<Vec<Pair>, String>;
     fn current(&self, key: &str) -> Result<Option<Entry>, String>;
     /// `None` if it was swapped, otherwise the entry that is there.
     fn swap(
@@ -192,7 +195,7 @@ macro_rules! wasmcloud {
                 block_on(atomics::increment(&self.0, key.to_string(), delta)).map_err(text)
             }
 
-            fn pairs(&self, keys: &[&str]) -> Result<Vec<Option<(String, Vec<u8>)>>, String> {
+            fn pairs(&self, keys: &[&str]) -> Result<Vec<$crate::wasmcloud::Pair>, String> {
                 block_on(batch::get_many(&self.0, $crate::drafts::strings(keys))).map_err(text)
             }
 
