@@ -2,6 +2,7 @@
 
 use crate::contender::{Contender, Counts, Open, Shape, scratch};
 use anyhow::Result;
+use std::fs::File;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -143,26 +144,28 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
 /// Bytes of the files below a folder.
 ///
 /// # Errors
-/// If the file system fails.
+/// Of the file system.
 pub fn size(folder: &Path) -> Result<f64> {
     let mut sum = 0.0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let data = entry.metadata()?;
-        sum += if data.is_dir() { size(&entry.path())? } else { data.len() as f64 };
-    }
+    each_file(folder, &mut |file| {
+        sum += file.metadata()?.len() as f64;
+        Ok(())
+    })?;
     Ok(sum)
 }
 
 /// Reads the files below a folder, so that the system has them in its memory.
 fn read_all(folder: &Path) -> Result<()> {
+    each_file(folder, &mut |file| {
+        std::io::copy(&mut File::open(file)?, &mut std::io::sink())?;
+        Ok(())
+    })
+}
+
+fn each_file(folder: &Path, visit: &mut dyn FnMut(&Path) -> Result<()>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.is_dir() {
-            read_all(&path)?;
-        } else {
-            std::io::copy(&mut std::fs::File::open(path)?, &mut std::io::sink())?;
-        }
+        if path.is_dir() { each_file(&path, visit)? } else { visit(&path)? }
     }
     Ok(())
 }
