@@ -25,6 +25,8 @@ pub struct Pages {
     most: usize,
     /// Pages of bases that were looked for and not here.
     missed: usize,
+    /// Whether all room was taken, and there is little since.
+    full: bool,
 }
 
 impl Pages {
@@ -45,10 +47,13 @@ impl Pages {
     }
 
     /// Whether a page of a base that is not cached is better read together with those after it: there is room for them,
-    /// and more than a few pages are needed.
+    /// and more than a few pages are needed. Room that comes and goes with the tails is not worth it: once there was
+    /// none, a quarter of all has to be free.
     pub fn is_filling(&mut self) -> bool {
         self.missed = self.missed.saturating_add(1);
-        self.missed > FEW && self.base.bytes + 2 * CHUNK <= self.base.most
+        let (bytes, most) = (self.base.bytes, self.base.most);
+        self.full = bytes + 2 * CHUNK > most || self.full && bytes > most / 4 * 3;
+        self.missed > FEW && !self.full
     }
 
     fn ring(&mut self, of: RunKind) -> &mut Ring {
@@ -167,5 +172,23 @@ mod tests {
         assert!((0..14).all(|n| pages.get(RunKind::Index, 2, n).is_some()));
         (14..200).for_each(|n| pages.put(RunKind::Index, 2, n, page(1)));
         assert!(pages.base.bytes >= 2 * SIZE && pages.index.bytes + pages.base.bytes <= 16 * SIZE);
+    }
+
+    #[test]
+    fn pages_are_read_ahead_until_there_is_no_room_and_then_only_when_much_is_free_again() {
+        const BIG: usize = 32 << 10;
+        let most = 16 * (BIG + OVERHEAD);
+        let mut pages = Pages::default();
+        pages.limit(most);
+        assert_eq!((0..100).filter(|_| !pages.is_filling()).count(), FEW, "the first are read one by one");
+        let put = |pages: &mut Pages, n| pages.put(RunKind::Base, 1, n, Rc::new(vec![0; BIG]));
+        (0..13).for_each(|n| put(&mut pages, n));
+        assert!(!pages.is_filling(), "what is read ahead must fit");
+        pages.limit(most / 16 * 17);
+        assert!(!pages.is_filling(), "a tail that went into an index leaves room for a moment");
+        pages.limit(2 * most);
+        assert!(pages.is_filling(), "more than a quarter is free");
+        (13..16).for_each(|n| put(&mut pages, n));
+        assert!(pages.is_filling(), "and there is still room");
     }
 }

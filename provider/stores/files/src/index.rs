@@ -26,8 +26,9 @@ const MOST_LAST: usize = 8 << 10;
 /// The most files of replaced values that an index names.
 const MOST_DEAD: usize = 256;
 
-/// Whether a segment should get an index. `open` is the number of open segments.
-pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool {
+/// Whether a segment should get an index. `open` is the number of open segments, `share` the bytes of memory that its
+/// tail may take.
+pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize, share: usize) -> bool {
     let Some(base) = &segment.base else { return false };
     // A small segment is read whole. It is compacted before an index would pay off. The larger the index already is,
     // the more it takes to make writing it again worthwhile. Changes that are not in it are kept in memory while there
@@ -35,8 +36,6 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
     let again = segment.index.as_ref().map_or(0, |index| index.run.bytes() / 4);
     let room = (config.memory / 3 / open.max(1)) as u64;
     let again = again.max(room).min(config.segment / 2);
-    // All tails together must fit, or the segments with the others are closed and read again, which costs more.
-    let share = (config.memory / 8 * 5 / open.max(1)).max(LEAST_TAIL);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
     segment.phase == Phase::Live
@@ -44,7 +43,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize) -> bool 
         && segment.hole.is_none()
         && !segment.ended
         && !segment.poisoned
-        && (segment.position.saturating_sub(segment.covered()) > least || large && segment.tail.memory() > share)
+        && (segment.position.saturating_sub(segment.covered()) > least || large && segment.tail.memory() > share.max(LEAST_TAIL))
 }
 
 /// Writes an index. If it cannot be completed, that is left to the next time.

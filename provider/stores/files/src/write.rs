@@ -362,12 +362,14 @@ impl<D: Directory> Tree<D> {
     /// Seals a segment that has grown past its limit, and goes on to its successor; or writes an index. The change that
     /// led here is already done, so a failure here is left to the next one.
     fn maintain(&mut self, node: Node) {
-        let open = self.segments.len();
+        let (open, share) = (self.segments.len(), self.share());
         let Some(segment) = self.segments.get_mut(&node) else { return };
         if segment.sealed().is_some() || policy::due(segment, &self.config).is_some() {
             let _ = self.renew(node);
-        } else if index::due(segment, &self.config, open) {
+        } else if index::due(segment, &self.config, open, share) {
+            let before = segment.tail.memory();
             let _ = index::write(segment, &self.keys, self.ids.next(&self.directory));
+            self.tails = self.tails.saturating_sub(before.saturating_sub(segment.tail.memory()));
         }
     }
 

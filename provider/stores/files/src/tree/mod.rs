@@ -49,6 +49,8 @@ pub struct Tree<D: Directory> {
     turn: u64,
     /// The operation in which the budget was last checked.
     fitted: u64,
+    /// The bytes of memory that all tails took then, without those that were written to an index since.
+    pub tails: usize,
 }
 
 /// What an operation needs of a segment.
@@ -85,6 +87,7 @@ impl<D: Directory> Tree<D> {
             shared,
             turn: 0,
             fitted: 0,
+            tails: 0,
         }
     }
 
@@ -329,8 +332,16 @@ impl<D: Directory> Tree<D> {
         let due = self.grown || self.turn.saturating_sub(self.fitted) >= LOOK;
         if due {
             (self.grown, self.fitted) = (false, self.turn);
+            self.tails = self.segments.values().map(|segment| segment.tail.memory()).sum();
         }
         due
+    }
+
+    /// The bytes of memory that one tail may take. All tails together must fit, or the segments with the others are
+    /// closed and read again, which costs more than an index. So the tails above the average are written to an index
+    /// as soon as there is no more room for all.
+    pub fn share(&self) -> usize {
+        if self.tails > self.config.memory / 8 * 5 { self.tails / self.segments.len().max(1) } else { usize::MAX }
     }
 
     /// Within one operation: keeps to the budget, as if the other trees were empty.
