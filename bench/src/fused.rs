@@ -90,7 +90,7 @@ impl Contender for Fused<'_> {
 
 /// A guest that waits for commands.
 struct Running {
-    /// `None` once the guest is told to end.
+    /// `None` once the guest has been asked to end.
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
     child: Child,

@@ -95,7 +95,7 @@ fn a_page_that_comes_back_to_the_front_shows_what_happened_meanwhile() {
     watched(0);
 }
 
-/// Answers to what the page writes come late: it is told of the change before it knows that it was its own.
+/// Answers to what the page writes come late: it learns of the change before it knows that it was its own.
 const ANSWERS_LATE: &str = "{
     const ask = window.fetch;
     window.fetch = async (address, ...more) => {

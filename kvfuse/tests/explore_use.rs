@@ -92,7 +92,7 @@ fn hostile_keys_and_values_are_text() {
         ("../../etc/passwd?x#y%2f", b"path"),
         ("json", json.as_bytes()),
         ("svg", b"<svg xmlns='http://www.w3.org/2000/svg' onload='window.hacked = 1'/>"),
-        ("image that is none", b"\x89PNG\r\n\x1a\n<script>window.hacked = 1</script>"),
+        ("not really an image", b"\x89PNG\r\n\x1a\n<script>window.hacked = 1</script>"),
         ("deep", "[".repeat(100_000).as_bytes()),
     ]);
     let browser = &page.browser;
@@ -124,7 +124,7 @@ fn hostile_keys_and_values_are_text() {
     assert!(browser.text("#shown pre").contains("\"</pre>\""));
     page.show("svg");
     assert!(browser.text("#shown pre").starts_with("<svg"));
-    page.show("image that is none");
+    page.show("not really an image");
     browser.says("#shown figcaption", "this is not a valid image/png");
     page.show("deep");
     assert!(browser.text("#shown pre").starts_with("[[["));

@@ -51,7 +51,7 @@ fn round(store: &str) {
     assert_eq!(folder.read("copy"), BINARY);
     kv(&["put", "empty", ""]).ok();
     assert_eq!(kv_fed(&["get", "empty"], b""), (Some(0), Vec::new(), String::new()));
-    // Not there is told from there, and from failures.
+    // A missing key can be told from one that is there, and from a failure.
     says(&kv(&["get", "nothing"]), 5, "there is no key \"nothing\"");
     assert_eq!(kv(&["exists", "greeting"]).code, Some(0));
     assert_eq!(kv(&["exists", "nothing"]).code, Some(5));

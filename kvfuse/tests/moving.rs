@@ -174,7 +174,7 @@ fn a_dry_run_of_a_dump_or_a_load_says_what_would_be_kept_and_what_would_not_and_
         3,
         "no such directory",
     );
-    // A value that cannot be read is told before there is half a dump.
+    // A value that cannot be read is reported before half a dump is written.
     set(&*bucket(&folder, "data", "default"), &[("lost".into(), vec![1; 300_000])]);
     std::fs::remove_dir_all(folder.path("data/b-default/v")).unwrap();
     says(&folder.kvfuse(&["dump", "lost", "--dry-run"]), 1, "the value of the key \"lost\" cannot be read");

@@ -118,7 +118,7 @@ fn a_provider_of_every_store_is_plugged_in_and_goes_by_its_environment() -> Resu
     let refused = program.run(&routed)?;
     assert!(refused.stderr.contains("no server is configured"), "{}", refused.stderr);
     assert_eq!(program.run(&command(&["--bucket", "carts", "get", "key"]))?.text(), "value");
-    // A label keeps what is written under it apart, whoever composed it.
+    // A label keeps what is written under it apart, whatever tool composed it.
     let labelled = command(&["--bucket", "carts", "get", "key"]).env("KEYVALUE_LABEL", "shop");
     assert_eq!(program.run(&labelled)?.status, Some(1));
     Ok(())

@@ -150,7 +150,7 @@ const PROMISES: &[Named] = &[
     }),
 ];
 
-/// A test with a bound: epochs end a case that computes for ever, and not one that waits in its host.
+/// A test with a bound: epochs end a case that computes without end, and not one that waits in its host.
 fn watched(name: String, holds: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     Trial::test(name.clone(), move || {
         let _watchdog = Watchdog::of(&name);

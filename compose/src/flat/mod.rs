@@ -75,7 +75,7 @@ use part::Part;
 /// ```
 ///
 /// # Errors
-/// The reason for which these are fused by [`connect_all`](crate::connect_all) instead. It is no fault of the components.
+/// The reason for which these are fused by [`connect_all`](crate::connect_all) instead. The components themselves are valid.
 pub fn flatten(consumer: &[u8], supplies: &[Supply], memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let [supply] = supplies else { return Err(NotFlat::Several(supplies.len())) };
     if !supply.settings.is_empty() {

@@ -72,7 +72,7 @@ impl Memories {
         text.replace("{S}", from).replace("{D}", to).replace("{W}", direction.name())
     }
 
-    /// What has to do with the provider's memory alone: functions, or imports of them.
+    /// What concerns only the provider's memory: functions, or imports of them.
     pub fn provider(self) -> String {
         match self {
             Self::Two => include_str!("memory.wat").replace("{M}", "provider"),

@@ -34,7 +34,7 @@ pub enum NotFlat {
     /// A function passes resources that belong to the host.
     #[error("{0} passes resources of the host")]
     HostResource(String),
-    /// A function's types are none that an adapter is made for, or differ in the two.
+    /// A function has types that adapters do not support, or that differ in the two.
     #[error("{function} passes {what}")]
     Types {
         /// The function, such as `wasi:keyvalue/store@0.2.0-draft#open`.

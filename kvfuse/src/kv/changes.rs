@@ -1,4 +1,4 @@
-//! `api/changes` of `kvfuse explore`: the page is told what changes by a watch of its own, for as long as it listens.
+//! `api/changes` of `kvfuse explore`: the page learns what changes from a watch of its own, for as long as it listens.
 
 use super::explore::{problem, streamed};
 use super::extras::{Change, Changes, Failure, Start};
@@ -57,7 +57,7 @@ async fn tell(mut session: Session, watcher: ResourceAny, send: &Sender<Bytes>) 
             match session.changes(watcher, PATIENCE).await {
                 Ok(Ok(Changes { changes, missed: None, .. })) if changes.is_empty() => {}
                 Ok(Ok(changes)) => break named(changes),
-                // The page asks again, and is told then.
+                // The page asks again, and gets the answer then.
                 Ok(Err(Failure::Refused(text) | Failure::Unavailable(text))) => return Err(text),
                 Err(e) => return Err(reasons(&e)),
             }

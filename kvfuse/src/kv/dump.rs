@@ -258,7 +258,7 @@ impl<R: Read> Reader<R> {
                 self.ended = true;
                 return Ok(None);
             }
-            _ => return self.damaged(&format!("{kind} is no kind of block")).err(),
+            _ => return self.damaged(&format!("{kind} is not a kind of block")).err(),
         };
         self.state.pass(body.len(), check);
         Ok(Some(block))

@@ -96,7 +96,7 @@ pub struct Front {
 impl Front {
     pub fn listening(&self, address: SocketAddr) {
         eprintln!("exploring {} on http://{address}/{}/", self.place.title, self.token);
-        eprintln!("whoever has this address can change the store; Ctrl+C ends it");
+        eprintln!("anyone with this address can change the store; Ctrl+C ends it");
     }
 
     /// Passes a request on to the component, or answers it.

@@ -15,7 +15,7 @@
 //! | [`following`] | `kvfuse copy --follow` |
 //! | [`dump`] | the format of dumps |
 //! | [`resume`] | the position of a load |
-//! | [`explore`], [`changes`] | `kvfuse explore`, and what its page is told of changes |
+//! | [`explore`], [`changes`] | `kvfuse explore`, and how its page learns of changes |
 
 mod changes;
 mod dump;

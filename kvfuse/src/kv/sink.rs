@@ -116,7 +116,7 @@ fn line(doing: &str, moved: &Moved, took: Duration, part: Option<f64>) -> String
     text
 }
 
-/// Sets everything. After each block of a dump, `passed` is told that all before it is set.
+/// Sets everything. After each block of a dump, `passed` is called: everything before it is set.
 pub async fn write(
     mut feed: Feed,
     to: &Place,
@@ -223,7 +223,7 @@ pub async fn check(mut feed: Feed, to: Option<&Place>, meter: &mut Meter) -> Res
     while let Some(event) = feed.recv().await {
         match event? {
             Event::Bucket(name) => {
-                // Whether the bucket may be used is told when it is opened, which creates nothing.
+                // Opening a bucket shows whether it may be used, and creates nothing.
                 if let Some((to, _)) = to.as_ref().filter(|(to, _)| !to.keeps_files() || to.data.is_dir()) {
                     drop(Session::open(to, &name, Missing::Refuse).await?);
                 }

@@ -85,7 +85,7 @@ pub async fn stopped() {
     told.recv().await;
 }
 
-/// The next changes, for as long as it takes. What happens to the server meanwhile is told on standard error.
+/// The next changes, for as long as it takes. What happens to the server meanwhile is reported on standard error.
 pub async fn next(session: &mut Session, watcher: ResourceAny, patience: u32) -> Result<super::extras::Changes> {
     let mut pause = AGAIN.0;
     loop {

@@ -180,7 +180,7 @@ impl Bucket for RecentBucket {
         self.bucket.version_text(key, version)
     }
 
-    /// Who comes with a version asks for what is there now, whichever instance the version is from.
+    /// A caller with a version asks for what is there now, whichever instance the version is from.
     fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
         self.forget(key);
         self.bucket.version_of_text(key, text)

@@ -1,4 +1,4 @@
-//! A provider that gives whatever it is told to: results with bad pointers, cases that there are not, bytes that are no
+//! A provider that returns whatever the test wants: results with bad pointers, cases that do not exist, bytes that are no
 //! text. The consumer must get from it flat what it gets composed.
 
 use crate::pair::{Ended, Pair};
@@ -36,7 +36,7 @@ interface liar {
 }
 world provider { export liar; }";
 
-/// Its functions give pointers and numbers that they are told. What is allocated is where `write` never writes.
+/// Its functions return the pointers and numbers that the test chose. What is allocated is where `write` never writes.
 const LIAR: &str = r#"(module
   (memory (export "memory") 4)
   (global $free (mut i32) (i32.const 0x20000))

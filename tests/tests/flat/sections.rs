@@ -43,7 +43,7 @@ pub fn join(like: &[u8], sections: &[Section]) -> Vec<u8> {
     bytes
 }
 
-/// The same component, in whose core modules every function traps: what is told apart is there, and it is read quickly.
+/// The same component, in whose core modules every function traps: all that a comparison needs is there, and it is read quickly.
 pub fn emptied(component: &[u8]) -> Vec<u8> {
     let mut sections = split(component);
     for section in sections.iter_mut().filter(|section| section.is_module()) {

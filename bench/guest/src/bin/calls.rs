@@ -15,6 +15,7 @@ fn main() {
     let value = vec![b'v'; bytes];
     let stream = file.append_via_stream().expect("appends");
     send(&stream, &value);
+    stream.blocking_flush().expect("writes");
     match arguments.first().map_or("", String::as_str) {
         "read" => time(times, || assert_eq!(file.read(bytes as u64, 0).expect("reads").0.len(), bytes)),
         "append" => time(times, || stream.blocking_write_and_flush(&value).expect("writes")),

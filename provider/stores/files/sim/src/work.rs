@@ -108,7 +108,7 @@ impl Client<'_> {
         }
     }
 
-    /// Whether what this instance is told lasts: in relaxed durability a power cut may take it back, so that it may
+    /// Whether the answers that this instance gets last: in relaxed durability a power cut may take it back, so that it may
     /// have happened or not.
     fn counts(&self) -> bool {
         self.shared.borrow().weather != Weather::PowerMixed || self.number == 0

@@ -77,7 +77,7 @@ fn instances_that_seal_in_step_wait_for_the_one_whose_seal_counts() {
     (0..400).for_each(|_| assert!(increment(&*bucket) > 0));
     let record = sole.files().into_iter().find(|(path, _)| path.ends_with("/n")).map_or(0, |(_, log)| log.len());
     let raised = log.map_or(0, |(_, log)| log.len()) / (record / raises(&one));
-    // Whoever waits for too long makes it as well.
+    // An instance that waits for too long makes it as well.
     assert!(raised <= made * 2, "{raised} times for {made} generations");
 }
 

@@ -115,7 +115,7 @@ fn failed_sync(place: usize, call: Call, config: Config) -> Result<usize, String
     }));
     let opened = Opened::new(&disk, director.clone(), config);
     let (mut model, mut models) = (Model::new(), vec![Model::new()]);
-    // Whether the last step is unknown, after which nothing is told for sure.
+    // Whether the last step is unknown, after which nothing is certain.
     let mut unknown = false;
     let mut told = format!("{call:?} {place}");
     for step in &STEPS {
@@ -332,7 +332,7 @@ fn no_interleaving_on_such_a_disk_breaks_a_promise() {
     for weather in WEATHERS {
         let (seeds, long) = match weather {
             Weather::Large => (100, 60),
-            // Of instances that are told nothing there are soon more orders than can be tried.
+            // Instances that get no answer soon have more possible orders than can be tried.
             Weather::PowerMixed => (1000, 20),
             _ => (1000, 40),
         };

@@ -146,7 +146,7 @@ fn check(written: &Written, damaged: &Disk, what: &str) -> (usize, usize, Repair
     // What the store itself can read is in the copy.
     let bucket = FileStore::new(Ok(damaged.root(Plain::new(8))), Config::default()).open("bucket").unwrap();
     for key in written.ever.keys() {
-        // Whoever has a far key can ask for it; a copy needs the file that has its text.
+        // A client that has a far key can ask for it; a copy needs the file that has its text.
         let nameless = key.starts_with("far") && report.nameless > 0;
         if let (Ok(Some(value)), false) = (bucket.get(key), nameless) {
             assert!(found.get(key) == Some(&value), "{what}: {key:.20} can be read and was not copied\n{report:#?}");

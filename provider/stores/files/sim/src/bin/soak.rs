@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// Operations of each instance, of which every seed takes one.
 const LENGTHS: [usize; 4] = [8, 15, 40, 120];
 
-/// Operations of each instance in a weather. Where most are told nothing that counts, there are more orders than can be
+/// Operations of each instance in a weather. Where most get no answer that counts, there are more orders than can be
 /// tried.
 fn length(weather: Weather, seed: u64) -> usize {
     let length = LENGTHS[seed as usize % LENGTHS.len()];

@@ -85,7 +85,7 @@ impl Writing<'_> {
     }
 
     fn set(&mut self, bucket: &dyn Bucket, key: &str, value: &[u8]) {
-        // Written down first: whoever is killed while it maintains its segment has set its key before.
+        // Written down first: a writer that is killed while it maintains its segment has set its key before.
         self.expected.values.insert(key.into(), value.to_vec());
         self.expected.absent.remove(key);
         bucket.set(key, value).unwrap();
@@ -232,7 +232,7 @@ fn written() -> (Disk, Buckets) {
 }
 
 #[test]
-#[ignore = "makes a golden directory, for whoever makes a new format: GOLDEN=format-4 cargo test … -- --ignored golden"]
+#[ignore = "makes a golden directory, for a new format: GOLDEN=format-4 cargo test … -- --ignored golden"]
 fn write_a_golden_directory_of_the_present_format() {
     let (disk, buckets) = written();
     let name = std::env::var("GOLDEN").expect("GOLDEN names the new directory, such as format-4");
