@@ -73,7 +73,7 @@ pub struct Fuse {
     #[command(flatten)]
     pub chosen: Chosen,
     /// Make a command that calls the component for each change of a bucket, or of its keys that begin with a prefix.
-    /// The component must export wasi:keyvalue/watcher or handle-watch.
+    /// The component must export wasi:keyvalue/watcher or handle-watch, or wasmcloud:keyvalue/watcher.
     #[arg(long, value_name = "BUCKET[/PREFIX]")]
     pub watch: Option<String>,
     /// Where to write the fused component. [default: app.fused.wasm for app.wasm]

@@ -289,7 +289,7 @@ fn called(generation: &str, store: &str, place: &str) {
 
 #[test]
 fn a_consumer_is_called_for_each_change_of_files_also_for_those_while_it_did_not_run() {
-    for generation in ["", "_v0_1", "_unversioned"] {
+    for generation in ["", "_v0_1", "_unversioned", "_wasmcloud_0_2", "_wasmcloud_0_1"] {
         called(generation, "files", "");
     }
 }

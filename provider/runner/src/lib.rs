@@ -38,15 +38,70 @@ macro_rules! runner {
     };
 }
 
-/// Milliseconds between two attempts: at first, and at most.
-const AGAIN: (u32, u32) = (100, 10_000);
+/// The same for a consumer whose functions are asynchronous, in a command of WASI 0.3. `$open` is an `async fn`. While it
+/// waits for the next change, nothing else of the fused component runs: that call of the provider is synchronous.
+#[macro_export]
+macro_rules! asynchronous_runner {
+    (open: $open:path, set: $set:path, delete: $delete:path) => {
+        struct Runner;
+        export!(Runner);
+
+        impl exports::wasi::cli::run::Guest for Runner {
+            async fn run() -> Result<(), ()> {
+                run().await.map_err(|error| subscription::say(&format!("watch: {error}")))
+            }
+        }
+
+        async fn run() -> Result<(), String> {
+            let bucket = subscription::start()?;
+            loop {
+                for change in subscription::next()? {
+                    match change {
+                        Change::Set((key, value)) => $set(opened(&bucket).await, key, value).await,
+                        Change::Delete(key) => $delete(opened(&bucket).await, key).await,
+                    }
+                }
+                subscription::done()?;
+            }
+        }
+
+        async fn opened(name: &str) -> Bucket {
+            let mut again = $crate::Again::default();
+            loop {
+                match $open(name).await {
+                    Ok(bucket) => return bucket,
+                    Err(error) => again.wait(subscription::say, subscription::pause, &error),
+                }
+            }
+        }
+    };
+}
 
 /// Repeats an action until it succeeds. Only calls of the provider can fail here; those of the consumer cannot.
 pub fn insist(say: impl Fn(&str), pause: impl Fn(u32), action: impl Fn() -> Result<(), String>) {
-    let mut wait = AGAIN.0;
+    let mut again = Again::default();
     while let Err(error) = action() {
+        again.wait(&say, &pause, &error);
+    }
+}
+
+/// Milliseconds between two attempts: at first, and at most.
+const AGAIN: (u32, u32) = (100, 10_000);
+
+/// How long to wait before the next attempt.
+pub struct Again(u32);
+
+impl Default for Again {
+    fn default() -> Self {
+        Self(AGAIN.0)
+    }
+}
+
+impl Again {
+    /// Says what went wrong, and waits.
+    pub fn wait(&mut self, say: impl Fn(&str), pause: impl Fn(u32), error: &str) {
         say(&format!("watch: {error}; trying again"));
-        pause(wait);
-        wait = wait.saturating_mul(2).min(AGAIN.1);
+        pause(self.0);
+        self.0 = self.0.saturating_mul(2).min(AGAIN.1);
     }
 }
