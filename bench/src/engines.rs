@@ -1,10 +1,11 @@
 //! The networked providers beside the bare exchange: what they add to it.
 
-use crate::guests::{LEAN, STALE};
+use crate::guests::{LEAN, STALE, flat};
 use crate::row::{CLIENT, FLOOR, KVFUSE, Row, step, us};
 use anyhow::{Context, Result, ensure};
 use kvfuse_bench_guest::requests::{self, BATCH};
 use kvfuse_bench_guest::{Order, key, median};
+use kvfuse_compose::Memories;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
 use kvfuse_tests::{command_line, component, guest};
@@ -27,8 +28,10 @@ struct Engine {
 impl Engine {
     fn new(name: &'static str, port: u16, setting: String, times: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let fused = kvfuse_compose::compose(&guest("bench")?, &component(&format!("keyvalue-{name}"))?)?;
-        std::fs::write(folder.path().join("fused.wasm"), fused)?;
+        let (consumer, provider) = (guest("bench")?, component(&format!("keyvalue-{name}"))?);
+        let write = |file: &str, bytes| std::fs::write(folder.path().join(file), bytes);
+        write("fused.wasm", kvfuse_compose::compose(&consumer, &provider)?)?;
+        write("flat.wasm", flat(&consumer, &provider, Memories::Two)?)?;
         std::fs::write(folder.path().join("exchange.wasm"), guest("exchange")?)?;
         Ok(Self { folder, name, port, setting, times })
     }
@@ -55,9 +58,9 @@ impl Engine {
     }
 
     /// A get of what this instance has seen, which asks nobody.
-    fn remembered(&self) -> Result<f64> {
+    fn remembered(&self, component: &str) -> Result<f64> {
         let arguments = ["get", "100000", "1000", "100"].map(str::to_string);
-        self.run("fused", &[&["--env", STALE][..], &LEAN].concat(), &arguments)
+        self.run(component, &[&["--env", STALE][..], &LEAN].concat(), &arguments)
     }
 
     fn bare(&self, operation: &str) -> Result<f64> {
@@ -100,8 +103,9 @@ impl Engine {
             };
             rows.push(row.pictured([(KVFUSE, ours), (FLOOR, bare), (CLIENT, native)]));
         }
-        let get = self.remembered()?;
-        rows.push(Row::at_most(format!("{} get, bounded staleness", self.name), us(get), get, 600.0, "0.6 µs"));
+        let (get, composed) = (self.remembered("flat")?, self.remembered("fused")?);
+        let told = format!("{}; composed {}", us(get), us(composed));
+        rows.push(Row::at_most(format!("{} get, bounded staleness", self.name), told, get, 600.0, "0.6 µs"));
         Ok(())
     }
 }

@@ -29,5 +29,6 @@ async fn open(name: &str) -> Result<Bucket, String> {
         Error::NoSuchStore => format!("there is no bucket {name:?}"),
         Error::AccessDenied => format!("access to the bucket {name:?} is denied"),
         Error::Other(text) => text,
+        other => format!("the bucket {name:?} cannot be opened: {other:?}"),
     })
 }

@@ -23,14 +23,6 @@ pub const RUNNERS: &[Runner] = &[
     Runner { name: "runner-draft2", calls: "wasi:keyvalue/watcher@0.2.0-draft2", generation: "draft2" },
     Runner { name: "runner-v0-1", calls: "wasi:keyvalue/handle-watch@0.1.0", generation: "v0_1" },
     Runner { name: "runner-unversioned", calls: "wasi:keyvalue/handle-watch", generation: "unversioned" },
-    Runner {
-        name: "runner-wasmcloud-0-2",
-        calls: "wasmcloud:keyvalue/watcher@0.2.0",
-        generation: "wasmcloud_0_2",
-    },
-    Runner {
-        name: "runner-wasmcloud-0-1",
-        calls: "wasmcloud:keyvalue/watcher@0.1.0",
-        generation: "wasmcloud_0_1",
-    },
+    Runner { name: "runner-wasmcloud-0-2", calls: "wasmcloud:keyvalue/watcher@0.2.0", generation: "wasmcloud_0_2" },
+    Runner { name: "runner-wasmcloud-0-1", calls: "wasmcloud:keyvalue/watcher@0.1.0", generation: "wasmcloud_0_1" },
 ];

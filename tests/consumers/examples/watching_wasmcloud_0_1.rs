@@ -24,7 +24,7 @@ export!(Watching);
 async fn note(what: String) {
     let seen = store::open("seen".into()).await.unwrap();
     let number = increment(&seen, "count".into(), 1).await.unwrap();
-    seen.set(format!("{number:06}"), what.into_bytes()).await.unwrap();
+    seen.set(format!("{number:06}"), what.into_bytes(), None).await.unwrap();
 }
 
 impl watcher::Guest for Watching {

@@ -43,7 +43,8 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize, share: u
         && segment.hole.is_none()
         && !segment.ended
         && !segment.poisoned
-        && (segment.position.saturating_sub(segment.covered()) > least || large && segment.tail.memory() > share.max(LEAST_TAIL))
+        && (segment.position.saturating_sub(segment.covered()) > least
+            || large && segment.tail.memory() > share.max(LEAST_TAIL))
 }
 
 /// Writes an index. If it cannot be completed, that is left to the next time.
