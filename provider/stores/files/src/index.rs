@@ -21,6 +21,11 @@ use kvfuse_transport::files::File;
 const PAGE: u64 = 1 << 10;
 /// Bytes of memory that a tail may always take, however many tails there are.
 const LEAST_TAIL: usize = 32 << 10;
+/// Where the changes take more than this many bytes for each key, on average, an index is only due after [`SPARSE`]: it
+/// costs a sync, and a fresh instance reads a few large values sooner than that.
+const LARGE: u64 = 8 << 10;
+/// Bytes of such changes.
+const SPARSE: u64 = 1 << 20;
 /// Bytes of marks that the record of the index itself contains.
 const MOST_LAST: usize = 8 << 10;
 /// The most files of replaced values that an index names.
@@ -38,13 +43,14 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize, share: u
     let again = again.max(room).min(config.segment / 2);
     let large = base.totals.bytes > config.segment.saturating_mul(2);
     let least = if large { config.index.max(again) } else { config.segment };
+    let behind = segment.position.saturating_sub(segment.covered());
+    let least = if (segment.tail.keys() as u64).saturating_mul(LARGE) < behind { least.max(SPARSE) } else { least };
     segment.phase == Phase::Live
         && segment.writable
         && segment.hole.is_none()
         && !segment.ended
         && !segment.poisoned
-        && (segment.position.saturating_sub(segment.covered()) > least
-            || large && segment.tail.memory() > share.max(LEAST_TAIL))
+        && (behind > least || large && segment.tail.memory() > share.max(LEAST_TAIL))
 }
 
 /// Writes an index. If it cannot be completed, that is left to the next time.

@@ -15,6 +15,7 @@ use crate::encode::{Encoder, RunAt};
 use crate::error::failed;
 use crate::frame::{MAX_FRAME, OVERHEAD};
 use crate::hash::Checks;
+use crate::heap::same;
 use crate::name::Node;
 use crate::part::{Bytes, Directory, Key, Pair, Seen};
 use kvfuse_core::{Error, Kind, Result};
@@ -275,7 +276,7 @@ fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     loop {
         let rest = bytes.get(from..)?;
         let found = rest.windows(4).position(|four| four == first)?;
-        if rest.get(found..).is_some_and(|rest| rest.starts_with(wanted)) {
+        if rest.get(found..).and_then(|rest| rest.get(..wanted.len())).is_some_and(|there| same(there, wanted)) {
             return Some(from + found);
         }
         from += found + 1;

@@ -355,7 +355,8 @@ fn pairs_bytes<F: File>(old: &Segment<F>, node: Node) -> u64 {
     let all = match (&old.old, &old.base) {
         (Some(pairs), _) => pairs.memory() as u64 / 2,
         (None, Some(base)) => {
-            let Totals { keys, bytes, .. } = base.totals;
+            // Without the values that lie outside the pages.
+            let (keys, bytes) = (base.totals.keys, base.run.bytes());
             // Not the bytes that were written: all of them may have been for one counter.
             let marks = old.index.as_ref().map_or(0, |index| index.run.bytes() / run::MARK as u64);
             bytes + (old.tail.keys() as u64 + marks).saturating_mul(bytes.checked_div(keys).unwrap_or(128))

@@ -120,3 +120,25 @@ fn a_segment_whose_base_is_megabytes_before_its_end_is_opened_from_there() {
     let bucket = FileStore::new(Ok(disk.root(Plain::new(2))), config).open("b").unwrap();
     model.iter().for_each(|(key, value)| assert_eq!(bucket.get(key).unwrap().as_ref(), Some(value), "{key}"));
 }
+
+#[test]
+fn large_values_are_set_with_few_syncs_and_read_by_a_fresh_instance_in_few_calls() {
+    const LARGE: usize = 64 << 10;
+    let disk = Disk::default();
+    let director = Plain::new(1);
+    let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("b").unwrap();
+    let key = |n: u64| format!("key {}", n % 10);
+    let value = |n: u64| vec![n as u8; LARGE];
+    (0..100).for_each(|n| bucket.set(&key(n), &value(n)).unwrap());
+    director.calls.borrow_mut().clear();
+    (100..300).for_each(|n| bucket.set(&key(n), &value(n)).unwrap());
+    let count = |which: Call| director.calls.borrow().iter().filter(|(call, _)| *call == which).count();
+    // 13 MB: an index for each MiB, with one sync, and a compaction for each 4 MiB, with two or three.
+    assert!(count(Call::Sync) < 30, "{} syncs", count(Call::Sync));
+    // Three records, each read back, and a quarter for what is written again.
+    assert!(count(Call::Read) < 200 * 6, "{} reads", count(Call::Read));
+    let director = Plain::new(2);
+    let fresh = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("b").unwrap();
+    let read = reads(&director, || assert_eq!(fresh.get(&key(299)).unwrap(), Some(value(299))));
+    assert!(read < 30, "{read} reads");
+}
