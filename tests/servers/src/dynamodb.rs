@@ -38,8 +38,12 @@ impl DynamoDb {
 
     /// Starts moto, which checks signatures and policies, and makes an access key for the table.
     pub fn moto() -> Self {
-        let mut this =
-            Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None, access_key: Default::default() };
+        let mut this = Self {
+            folder: tempfile::tempdir().unwrap(),
+            port: free_port(),
+            process: None,
+            access_key: Default::default(),
+        };
         let arguments = ["-H", "127.0.0.1", "-p", &this.port.to_string()].map(str::to_string);
         // So many requests are not checked: those below, after which all are.
         let mut command = vec!["INITIAL_NO_AUTH_ACTION_COUNT=4".to_string()];
@@ -51,9 +55,11 @@ impl DynamoDb {
         let iam = |body: &str| this.post("iam", "application/x-www-form-urlencoded", "", body);
         iam("Action=CreateUser&Version=2010-05-08&UserName=ann");
         // {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}]}
-        iam("Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=table&PolicyDocument=%7B%22Version%22%3A%22\
+        iam(
+            "Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=table&PolicyDocument=%7B%22Version%22%3A%22\
              2012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22dynamodb%3A%2A%22%2C%22\
-             Resource%22%3A%22%2A%22%7D%5D%7D");
+             Resource%22%3A%22%2A%22%7D%5D%7D",
+        );
         let key = iam("Action=CreateAccessKey&Version=2010-05-08&UserName=ann");
         let element = |name: &str| {
             let after = key.split(&format!("<{name}>")).nth(1).and_then(|rest| rest.split('<').next());
@@ -126,8 +132,11 @@ impl DynamoDb {
             "AWS4-HMAC-SHA256 Credential=a/20150830/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
         );
         let target = format!("DynamoDB_20120810.{operation}");
-        let mut headers =
-            vec![("authorization", &*authorization), ("content-type", content_type), ("x-amz-date", "20150830T123600Z")];
+        let mut headers = vec![
+            ("authorization", &*authorization),
+            ("content-type", content_type),
+            ("x-amz-date", "20150830T123600Z"),
+        ];
         if !operation.is_empty() {
             headers.push(("x-amz-target", &target));
         }

@@ -27,7 +27,10 @@ pub fn program(name: &str, package: &str) -> PathBuf {
 /// says what to do.
 pub fn emulator(path: &str) -> PathBuf {
     let program = tools().join(path);
-    assert!(program.is_file(), "this test needs {path} in .tools/: run `make servers` (it needs Node.js with npm, and Python)");
+    assert!(
+        program.is_file(),
+        "this test needs {path} in .tools/: run `make servers` (it needs Node.js with npm, and Python)"
+    );
     program
 }
 

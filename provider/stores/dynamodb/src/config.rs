@@ -69,7 +69,9 @@ impl Config {
         }
         let region = settings.get(REGION).map(str::to_string).or_else(|| region_of(&address.host));
         let region = region.or_else(|| settings.get("AWS_REGION").map(str::to_string)).ok_or_else(|| {
-            Error::invalid(format!("the region is not part of {ENDPOINT}; set the variable {REGION}, such as us-east-1"))
+            Error::invalid(format!(
+                "the region is not part of {ENDPOINT}; set the variable {REGION}, such as us-east-1"
+            ))
         })?;
         let authority = match address.port {
             // The port that the scheme implies is not part of the signed header `host`.
@@ -192,7 +194,15 @@ mod tests {
 
     #[test]
     fn a_wrong_endpoint_is_refused_without_repeating_it() {
-        for text in ["http://", "ftp://hunter2", "hunter2:8000", "https://a:hunter2@b", "https://b/hunter2", "https://b?hunter2", "a b"] {
+        for text in [
+            "http://",
+            "ftp://hunter2",
+            "hunter2:8000",
+            "https://a:hunter2@b",
+            "https://b/hunter2",
+            "https://b?hunter2",
+            "a b",
+        ] {
             let error = config(&[(ENDPOINT, text), (REGION, "r")]).unwrap_err();
             assert!(error.message().contains(ENDPOINT) && !error.message().contains("hunter"), "{error}");
         }

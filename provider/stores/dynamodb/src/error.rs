@@ -69,7 +69,10 @@ pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
         ),
         // The message tells a wrong clock from a wrong key, and may repeat the request, so it is not passed on.
         "InvalidSignatureException" if ["expired", "not yet current"].iter().any(|w| refusal.message.contains(w)) => {
-            refused(Kind::Unavailable, "DynamoDB rejected the time of the request: the clock of this machine is wrong".into())
+            refused(
+                Kind::Unavailable,
+                "DynamoDB rejected the time of the request: the clock of this machine is wrong".into(),
+            )
         }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -90,14 +93,23 @@ pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
             Kind::InvalidArgument,
             "the item would be larger than DynamoDB supports (400 KB, with the key and the bucket)".into(),
         ),
-        "ValidationException" if refusal.message.contains("schema") || refusal.message.contains("Type mismatch") => refused(
-            Kind::Unavailable,
-            "the table in DynamoDB has other keys: it needs the partition key pk and the sort key sk, both strings".into(),
-        ),
+        "ValidationException"
+            if ["schema", "Type mismatch", "Missing the key"].iter().any(|w| refusal.message.contains(w)) =>
+        {
+            refused(
+                Kind::Unavailable,
+                "the table in DynamoDB has other keys: it needs the partition key pk and the sort key sk, both strings"
+                    .into(),
+            )
+        }
         "UnknownOperationException" => Meaning::Refused(not_dynamodb(config)),
         "ValidationException" | "SerializationException" => {
             refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(config, &refusal.message)))
         }
+        "" if matches!(status, 401 | 403) => refused(
+            Kind::AccessDenied,
+            "DynamoDB, or something in between, rejected the access key or its signature".into(),
+        ),
         "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(config)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
         name => Meaning::Uncertain(shown(config, name)),
@@ -115,10 +127,7 @@ fn shown(config: &Config, text: &str) -> String {
 }
 
 pub fn unavailable(config: &Config, why: &str) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("DynamoDB at {} is temporarily unable to serve: {why}", config.authority),
-    )
+    Error::new(Kind::Unavailable, format!("DynamoDB at {} is temporarily unable to serve: {why}", config.authority))
 }
 
 pub fn unknown(config: &Config, why: &str) -> Error {
@@ -176,10 +185,7 @@ pub fn contended(config: &Config) -> Error {
 pub fn not_dynamodb(config: &Config) -> Error {
     Error::new(
         Kind::Unavailable,
-        format!(
-            "the server at {} does not answer like DynamoDB; check KEYVALUE_DYNAMODB_ENDPOINT",
-            config.authority
-        ),
+        format!("the server at {} does not answer like DynamoDB; check KEYVALUE_DYNAMODB_ENDPOINT", config.authority),
     )
 }
 
@@ -207,7 +213,9 @@ mod tests {
         for name in ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"] {
             assert!(matches!(of(400, name, ""), Meaning::Busy(_)), "{name}");
         }
-        for (status, name) in [(500, "InternalServerError"), (503, "ServiceUnavailable"), (502, ""), (400, "NewException")] {
+        for (status, name) in
+            [(500, "InternalServerError"), (503, "ServiceUnavailable"), (502, ""), (400, "NewException")]
+        {
             assert!(matches!(of(status, name, ""), Meaning::Uncertain(_)), "{name}");
         }
         for (name, message, kind) in [

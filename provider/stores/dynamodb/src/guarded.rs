@@ -159,7 +159,9 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             values.insert(":end".into(), number(end));
         }
         let in_range = if least <= 0 && most >= 0 {
-            format!("attribute_not_exists(#v) AND (attribute_not_exists(#n) OR #n BETWEEN :least AND :most) AND {LIVES}")
+            format!(
+                "attribute_not_exists(#v) AND (attribute_not_exists(#n) OR #n BETWEEN :least AND :most) AND {LIVES}"
+            )
         } else {
             format!("#n BETWEEN :least AND :most AND {LIVES}")
         };

@@ -30,15 +30,8 @@ const LONGEST_SHORT: usize = 940;
 const BEGINNING: usize = 940;
 
 /// Names for the attributes in expressions: some of them are reserved words.
-pub const NAMES: [(&str, &str); 7] = [
-    ("#p", "pk"),
-    ("#s", "sk"),
-    ("#k", "key"),
-    ("#n", "num"),
-    ("#v", "val"),
-    ("#r", "ver"),
-    ("#t", "ttl"),
-];
+pub const NAMES: [(&str, &str); 7] =
+    [("#p", "pk"), ("#s", "sk"), ("#k", "key"), ("#n", "num"), ("#v", "val"), ("#r", "ver"), ("#t", "ttl")];
 
 /// 16 random bytes, which tell a write from every other one.
 pub type Mark = [u8; 16];
@@ -186,7 +179,9 @@ mod tests {
     #[test]
     fn sort_keys_are_never_empty_or_too_long_and_keep_prefixes() {
         let keys: Vec<String> = (900..1100)
-            .flat_map(|length| [["x".repeat(length)], ["é".repeat(length)], [format!("x{}", "\u{1f600}".repeat(length))]].concat())
+            .flat_map(|length| {
+                [["x".repeat(length)], ["é".repeat(length)], [format!("x{}", "\u{1f600}".repeat(length))]].concat()
+            })
             .collect();
         let mut sorts: Vec<_> = keys.iter().map(|key| sort_key(key)).collect();
         assert!(sorts.iter().all(|sort| (1..=1024).contains(&sort.len())));

@@ -9,8 +9,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kvfuse_core::limits::PAGE_KEYS;
-use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -253,7 +253,8 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_documented() {
-        let got: Got = decode(br#"{"Item":{"sk":{"S":"ka"},"val":{"B":"AQI="},"other":{"L":[{"BOOL":true}]}}}"#).unwrap();
+        let got: Got =
+            decode(br#"{"Item":{"sk":{"S":"ka"},"val":{"B":"AQI="},"other":{"L":[{"BOOL":true}]}}}"#).unwrap();
         let item = got.item.unwrap();
         assert_eq!((item.sk.unwrap().0.as_str(), item.val.unwrap().0.0.as_slice()), ("ka", &[1, 2][..]));
         assert!(decode::<Got>(b"{}").unwrap().item.is_none());
