@@ -10,6 +10,9 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// Loaded into dynalite.
+const ABORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dynamodb/aborted.cjs");
+
 /// The table that the stores expect, as docs/dynamodb.md creates it.
 const TABLE: &str = r#"{"TableName":"keyvalue","BillingMode":"PAY_PER_REQUEST",
     "KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
@@ -72,12 +75,9 @@ impl DynamoDb {
     /// Starts dynalite again after [`DynamoDb::kill`], with its data.
     pub fn resume(&mut self) {
         let cli = emulator("dynalite/node_modules/dynalite/cli.js");
-        let arguments = format!(
-            "{} --host 127.0.0.1 --port {} --path data --createTableMs 0 --deleteTableMs 0",
-            cli.display(),
-            self.port
-        );
-        let arguments: Vec<String> = arguments.split_whitespace().map(str::to_string).collect();
+        let options = format!("--host 127.0.0.1 --port {} --path data --createTableMs 0 --deleteTableMs 0", self.port);
+        let mut arguments = vec!["--require".into(), ABORTED.into(), cli.display().to_string()];
+        arguments.extend(options.split_whitespace().map(str::to_string));
         self.process = Some(Process::start(&program("node", "nodejs"), &arguments, self.folder.path()));
         self.wait_until_listening();
     }

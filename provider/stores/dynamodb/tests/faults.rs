@@ -6,9 +6,7 @@ mod common;
 use common::{NativeStore, OwnDynamoDb, connect};
 use kvfuse_core::{Kind, Store, Swap, Version};
 use kvfuse_servers::dynamodb::DynamoDb;
-use kvfuse_servers::faults::{
-    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
-};
+use kvfuse_servers::faults::{a_missing_server, every_fault_at_every_byte, replies_byte_by_byte};
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
@@ -38,10 +36,24 @@ fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
     every_fault_at_every_byte(server.port(), Fault::Hang, true, store);
 }
 
+/// Whichever comes first.
 #[test]
-fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
+fn a_server_that_never_stops_sending_is_given_up_at_the_largest_answer_or_the_time_limit() {
+    let _watchdog = Watchdog::of_the_test();
     let server = DynamoDb::start();
-    a_server_that_never_stops_sending(server.port(), Fault::BODY, store);
+    let proxy = Proxy::start(server.port());
+    let bucket = store(proxy.port(), "200").open("b").unwrap();
+    wait_until("the store works", || bucket.set("a", b"1").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    let error = bucket.get("a").unwrap_err();
+    assert!(matches!(error.kind(), Kind::Timeout | Kind::Unavailable), "{error}");
+    wait_until("the store works again", || bucket.get("a").is_ok());
+    proxy.plan(Direction::Reply, Fault::BODY, 0);
+    match bucket.set("a", b"2") {
+        // There was time to look it up.
+        Ok(()) => assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"2"[..])),
+        Err(error) => assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}"),
+    }
 }
 
 #[test]
