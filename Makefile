@@ -96,8 +96,9 @@ soak: ## the simulation of the file store, seed after seed: SOAK=seconds (600 by
 	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK) $(SEED)
 
 .PHONY: servers
-servers: ## the servers that the tests start: installed with apt-get when root
+servers: ## the servers that the tests start: installed with apt-get when root, and emulators from npm and the Python package index
 	@tools/servers.sh
+	@tools/emulators.sh
 
 .PHONY: test-guests
 test-guests: toolchain

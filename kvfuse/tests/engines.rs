@@ -4,7 +4,7 @@
 
 mod support;
 
-use kvfuse_servers::{etcd::Etcd, redis::Redis};
+use kvfuse_servers::{dynamodb::DynamoDb, etcd::Etcd, redis::Redis};
 use std::process::Command;
 use support::{Folder, built, wasmtime};
 
@@ -127,6 +127,38 @@ fn etcd_is_reached_over_http_by_run_and_by_wasmtime() {
     assert!(tour.contains("has run 1 time "), "{tour}");
     let mut command = line(&folder, "app.fused.wasm", ("KEYVALUE_ETCD_ENDPOINTS", &endpoints));
     assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+}
+
+#[test]
+fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_never_printed() {
+    let dynamodb = DynamoDb::start();
+    let endpoint = dynamodb.endpoint();
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "dynamodb"]).ok();
+    let variables = [
+        ("KEYVALUE_DYNAMODB_ENDPOINT", endpoint.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIAHUNTER1"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter3"),
+    ];
+    let settings = variables.map(|(name, value)| format!("{name}={value}"));
+    let mut run = vec!["run"];
+    settings.iter().for_each(|setting| run.extend(["--env", setting]));
+    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
+    assert!(tour.contains("has run 1 time "), "{tour}");
+    let mut command = wasmtime();
+    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
+    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+
+    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
+    drop(dynamodb);
+    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    assert_ne!(failed.code, Some(0));
+    for text in [&explained, &failed.stdout, &failed.stderr] {
+        assert!(!text.to_ascii_lowercase().contains("hunter"), "{text}");
+    }
 }
 
 #[test]

@@ -157,6 +157,7 @@ mod tests {
             ("redis://:secret@cache:7000/1", "KEYVALUE_REDIS_URL=redis://:secret@cache:7000/1", "redis at cache:7000"),
             ("etcd:http://a,http://b:1", "KEYVALUE_ETCD_ENDPOINTS=http://a,http://b:1", "etcd at a:80, b:1"),
             ("etcd://a:2379", "KEYVALUE_ETCD_ENDPOINTS=http://a:2379", "etcd at a:2379"),
+            ("dynamodb://a", "KEYVALUE_DYNAMODB_ENDPOINT=https://a", "dynamodb at a:443"),
         ];
         for (text, variable, title) in cases {
             let place = parse(text);

@@ -53,7 +53,7 @@ pub fn every_byte_comes_back(store: &dyn Store) {
     assert_eq!(bucket.get("key").unwrap(), Some(value));
 }
 
-/// 1 MB: more than engines treat as a small write, less than the limit of any engine.
+/// 1 MB: more than engines treat as a small write, less than the limit of most of them.
 pub fn a_large_value_comes_back(store: &dyn Store) {
     let bucket = open(store);
     let value: Vec<u8> = (0..1_000_000u32).map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();

@@ -213,6 +213,46 @@ pub const STORES: &[Store] = &[
             ("KEYVALUE_TIMEOUT_MS", "60000"),
         ],
     },
+    Store {
+        name: "dynamodb",
+        about: "a table in DynamoDB",
+        artefact: "keyvalue-dynamodb",
+        imports: &[
+            "wasi:http/types@0.2.12",
+            "wasi:http/outgoing-handler@0.2.12",
+            // What tells a write from every other one.
+            "wasi:random/random@0.2.12",
+        ],
+        variables: &[
+            endpoint(
+                "KEYVALUE_DYNAMODB_ENDPOINT",
+                "the endpoint of the service in the region of the table",
+                "https://dynamodb.eu-west-1.amazonaws.com",
+            ),
+            setting("KEYVALUE_DYNAMODB_TABLE", "the name of the table", "keyvalue"),
+            setting("KEYVALUE_DYNAMODB_REGION", "the region, if the endpoint does not say it", "eu-west-1"),
+            setting("AWS_REGION", "the same, if neither says it", "eu-west-1"),
+            secret("KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "the access key, instead of that in the AWS variables"),
+            secret("KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "its secret"),
+            secret("KEYVALUE_DYNAMODB_SESSION_TOKEN", "its session token, if it is temporary"),
+            secret("AWS_ACCESS_KEY_ID", "the access key"),
+            secret("AWS_SECRET_ACCESS_KEY", "its secret"),
+            secret("AWS_SESSION_TOKEN", "its session token, if it is temporary"),
+            setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
+            PREFIX,
+            TIMEOUT,
+        ],
+        largest: Some((400 << 10) - 256),
+        lifetimes: true,
+        tested_with: &[
+            ("KEYVALUE_DYNAMODB_ENDPOINT", "${KVFUSE_DYNAMODB_ENDPOINT}"),
+            ("KEYVALUE_DYNAMODB_REGION", "us-east-1"),
+            ("KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "any"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
 ];
 
 const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");

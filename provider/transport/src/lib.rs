@@ -14,6 +14,7 @@
 //! | [`files`] | directories and files; on `wasi:filesystem`, and natively, read-only |
 //! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler` |
 //! | `last_words` | the reason of a trap; on `wasi:cli/stderr` |
+//! | `random` | unpredictable bytes; on `wasi:random` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables for timers; on `wasi:clocks` |
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
@@ -27,6 +28,8 @@ pub mod files;
 pub mod http;
 #[cfg(target_arch = "wasm32")]
 pub mod last_words;
+#[cfg(target_arch = "wasm32")]
+pub mod random;
 pub mod sockets;
 #[cfg(target_arch = "wasm32")]
 pub mod timers;

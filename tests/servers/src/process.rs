@@ -14,14 +14,28 @@ const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
 /// the test fails and says what to do.
 pub fn program(name: &str, package: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default() + ":/usr/local/bin:/usr/bin:/usr/sbin:/sbin";
-    let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from);
-    let folders = std::env::split_paths(&path).chain([tools.join("valkey/usr/bin")]);
+    let folders = std::env::split_paths(&path).chain([tools().join("valkey/usr/bin")]);
     folders.map(|folder| folder.join(name)).find(|path| path.is_file()).unwrap_or_else(|| {
         panic!(
             "this test needs the program {name}: run `make servers`, as root, or `apt-get install {package}` \
              (elsewhere: install {name} and put it on the PATH)"
         )
     })
+}
+
+/// A program that `tools/emulators.sh` fetches, by its path in the tools' folder. If it is missing, the test fails and
+/// says what to do.
+pub fn emulator(path: &str) -> PathBuf {
+    let program = tools().join(path);
+    assert!(
+        program.is_file(),
+        "this test needs {path} in .tools/: run `make servers` (it needs Node.js with npm, and Python)"
+    );
+    program
+}
+
+fn tools() -> PathBuf {
+    std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from)
 }
 
 /// A free port of the loopback interface. It is below those that the system uses for outgoing connections, so it stays
@@ -93,5 +107,11 @@ mod tests {
     #[should_panic(expected = "apt-get install no-such-package")]
     fn a_missing_server_fails_the_test_and_says_how_to_install_it() {
         program("no-such-server", "no-such-package");
+    }
+
+    #[test]
+    #[should_panic(expected = "run `make servers`")]
+    fn a_missing_emulator_fails_the_test_and_says_how_to_fetch_it() {
+        emulator("no-such-emulator");
     }
 }

@@ -1,0 +1,179 @@
+//! Many keys at once, in requests of the size that DynamoDB accepts. What it did not get to is sent again after a pause.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::client::{Call, MAX_BATCH, Repeat};
+use crate::error;
+use crate::layout;
+use crate::protocol::{BatchGot, BatchWritten, Item, UnprocessedWrite};
+use crate::store::{DynamoBucket, fields, names};
+use kvfuse_core::Result;
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::HttpClient;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+
+/// The most keys of a BatchGetItem.
+const READS: usize = 100;
+/// The most items of a BatchWriteItem.
+const WRITES: usize = 25;
+/// The size of keys and values, in bytes, after which a BatchWriteItem ends. DynamoDB takes 16 MB; this bounds the memory.
+const BYTES: usize = 4 << 20;
+
+impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+    /// What `of` makes of each key's item; `None` for a key that does not exist. With a projection, it gets only these
+    /// attributes, of which the sort key has to be one.
+    pub fn read_all<T>(
+        &self,
+        keys: &[&str],
+        projection: Option<&str>,
+        of: impl Fn(Item) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
+        // DynamoDB rejects a batch with a key twice.
+        let sorts: Vec<String> = keys.iter().map(|key| layout::sort_key(key)).collect();
+        let mut uses: HashMap<&str, usize> = HashMap::new();
+        let mut rest = Vec::new();
+        for sort in &sorts {
+            let uses = uses.entry(sort).or_default();
+            if *uses == 0 {
+                rest.push(sort.as_str());
+            }
+            *uses = uses.saturating_add(1);
+        }
+        let mut found = self.fetch(rest, projection)?;
+        let mut values = Vec::with_capacity(keys.len());
+        for sort in &sorts {
+            let uses = uses.entry(sort).or_default();
+            *uses = uses.saturating_sub(1);
+            let item = if *uses == 0 { found.remove(sort) } else { found.get(sort).cloned() };
+            values.push(self.live(item)?.map(&of).transpose()?);
+        }
+        Ok(values)
+    }
+
+    /// The items with these sort keys, by their sort keys.
+    fn fetch(&self, mut rest: Vec<&str>, projection: Option<&str>) -> Result<HashMap<String, Item>> {
+        let client = &self.shared.client;
+        let deadline = client.deadline();
+        let mut found = HashMap::new();
+        let mut backoff = client.backoff();
+        while !rest.is_empty() {
+            let after = rest.split_off(READS.min(rest.len()));
+            let keys: Vec<Value> =
+                rest.iter().map(|sort| json!({ "pk": { "S": self.partition }, "sk": { "S": sort } })).collect();
+            let mut asked = fields(json!({ "Keys": keys, "ConsistentRead": true }));
+            if let Some(projection) = projection {
+                asked.insert("ProjectionExpression".into(), projection.into());
+                asked.insert("ExpressionAttributeNames".into(), names(&[projection]).into());
+            }
+            let body = json!({ "RequestItems": { client.config.table.as_str(): asked } });
+            let (operation, repeat) = ("BatchGetItem", Repeat::Freely);
+            let got: BatchGot =
+                client.call(&Call { operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+            let mut open: HashSet<&str> = rest.iter().copied().collect();
+            for item in got.found.into_values().flat_map(|items| items.0) {
+                let Some(sort) = item.sk.as_ref().map(|sort| sort.0.clone()) else {
+                    return Err(error::not_dynamodb(&client.config));
+                };
+                if !open.remove(sort.as_str()) {
+                    return Err(error::not_dynamodb(&client.config));
+                }
+                found.insert(sort, item);
+            }
+            let unprocessed = got.unprocessed.into_values().flat_map(|keys| keys.keys);
+            let mut again: HashSet<String> = HashSet::new();
+            for key in unprocessed {
+                match key.sk {
+                    Some(sort) if open.contains(sort.0.as_str()) => again.insert(sort.0),
+                    _ => return Err(error::not_dynamodb(&client.config)),
+                };
+            }
+            rest.retain(|sort| again.contains(*sort));
+            if rest.is_empty() {
+                backoff = client.backoff();
+            } else if !backoff.wait(&client.clock, deadline) {
+                return Err(error::unavailable(&client.config, "it did not get to all keys of the batch"));
+            }
+            rest.extend(after);
+        }
+        Ok(found)
+    }
+
+    pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        let life = self.shared.client.config.life;
+        // Nothing is written if one of them cannot be.
+        for (key, value) in pairs {
+            layout::check_size(&self.partition, key, value, life.is_some())?;
+        }
+        // DynamoDB rejects a batch with a key twice. The last pair counts.
+        let mut seen = HashSet::new();
+        let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
+        unique.reverse();
+        self.in_parts(
+            &unique,
+            |(key, value)| key.len().saturating_add(value.len()),
+            |(key, value)| {
+                let mark = (self.shared.ambient.random)();
+                let item = layout::item(&self.partition, key, value, &mark, self.end(life))?;
+                Ok((layout::sort_key(key), json!({ "PutRequest": { "Item": item } })))
+            },
+        )
+    }
+
+    pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
+        let mut seen = HashSet::new();
+        let unique: Vec<&str> = keys.iter().filter(|key| seen.insert(**key)).copied().collect();
+        self.in_parts(
+            &unique,
+            |key| key.len(),
+            |key| {
+                let identity = layout::identity(&self.partition, key);
+                Ok((layout::sort_key(key), json!({ "DeleteRequest": { "Key": identity } })))
+            },
+        )
+    }
+
+    /// Carries out a write for each item, in as few requests as the limits allow. `write` gives its sort key and its part
+    /// of the request.
+    fn in_parts<T>(
+        &self,
+        items: &[T],
+        size: impl Fn(&T) -> usize,
+        write: impl Fn(&T) -> Result<(String, Value)>,
+    ) -> Result<()> {
+        let client = &self.shared.client;
+        let deadline = client.deadline();
+        let mut rest = items;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take(WRITES).take_while(|item| {
+                bytes = usize::saturating_add(bytes, size(item));
+                bytes <= BYTES
+            });
+            let (part, after) = rest.split_at_checked(fitting.count().max(1)).unwrap_or((rest, &[]));
+            let mut writes = part.iter().map(&write).collect::<Result<Vec<_>>>()?;
+            let mut backoff = client.backoff();
+            loop {
+                let requests: Vec<Value> = writes.iter().map(|(_, request)| request.clone()).collect();
+                let body = json!({ "RequestItems": { client.config.table.as_str(): requests } });
+                let (operation, repeat) = ("BatchWriteItem", Repeat::Never);
+                let written: BatchWritten =
+                    client.call(&Call { operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+                let again = written.unprocessed.into_values().flat_map(|writes| writes.0);
+                let again: Option<HashSet<String>> = again.map(UnprocessedWrite::sort_key).collect();
+                let Some(again) = again.filter(|again| again.iter().all(|sort| writes.iter().any(|(s, _)| s == sort)))
+                else {
+                    return Err(error::unknown(&client.config, "its answer is not one of DynamoDB"));
+                };
+                writes.retain(|(sort, _)| again.contains(sort));
+                if writes.is_empty() {
+                    break;
+                }
+                if !backoff.wait(&client.clock, deadline) {
+                    return Err(error::unavailable(&client.config, "it did not get to all keys of the batch"));
+                }
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+}

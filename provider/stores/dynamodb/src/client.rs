@@ -1,0 +1,166 @@
+//! Requests to DynamoDB: signed, how often, and for how long.
+
+use crate::config::Config;
+use crate::error::{self, Failure, Meaning};
+use crate::protocol::{self, Item};
+use crate::sign::{self, Scope};
+use kvfuse_core::{Error, Kind};
+use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::fault::Cause;
+use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::time::Duration;
+
+/// The largest answer about one item or a page of keys, in bytes. A page is made of 1 MB of items, in which each character
+/// of a key may take six in JSON.
+pub const MAX_ANSWER: usize = 8 << 20;
+/// The largest answer to a batch of reads, in bytes: 16 MB of items, in base64.
+pub const MAX_BATCH: usize = 32 << 20;
+
+pub struct Client<H, C> {
+    pub config: Config,
+    http: H,
+    pub clock: C,
+    since_1970: fn() -> Duration,
+}
+
+/// Whether a call may be carried out twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// It changes nothing.
+    Freely,
+    /// Only if it is certain not to have happened.
+    Never,
+}
+
+pub struct Call<'a> {
+    /// The name of the operation.
+    pub operation: &'a str,
+    pub body: &'a Value,
+    pub repeat: Repeat,
+    /// In bytes.
+    pub max_answer: usize,
+    pub deadline: Moment,
+}
+
+/// The answer to a call.
+#[derive(Debug)]
+pub enum Answer<T> {
+    Done(T),
+    /// The condition of the write was not met, so nothing happened. The item is there only if the service returns it.
+    NotMet(Option<Item>),
+}
+
+/// Why one attempt at a call got no answer.
+enum Step {
+    /// The call can be tried again.
+    Again(Error),
+    Over(Failure),
+}
+
+impl<H: HttpClient, C: Clock> Client<H, C> {
+    pub fn new(config: Config, http: H, clock: C, since_1970: fn() -> Duration) -> Self {
+        Self { config, http, clock, since_1970 }
+    }
+
+    pub fn deadline(&self) -> Moment {
+        self.clock.now() + self.config.time_limit
+    }
+
+    pub fn backoff(&self) -> Backoff {
+        Backoff::new(self.clock.now().0)
+    }
+
+    /// Carries out a call without a condition.
+    pub fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
+        match self.answer(call)? {
+            Answer::Done(answer) => Ok(answer),
+            Answer::NotMet(_) => Err(error::not_dynamodb(&self.config).into()),
+        }
+    }
+
+    /// Carries out a call, with retries until its deadline.
+    pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
+        let body = serde_json::to_vec(call.body)
+            .map_err(|_| Error::new(Kind::Other, "the request to DynamoDB cannot be written as JSON"))?;
+        let mut backoff = self.backoff();
+        loop {
+            match self.exchange(call, &body) {
+                Ok(answer) => return Ok(answer),
+                Err(Step::Over(failure)) => return Err(failure),
+                Err(Step::Again(last)) if !backoff.wait(&self.clock, call.deadline) => return Err(last.into()),
+                Err(Step::Again(_)) => {}
+            }
+        }
+    }
+
+    fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step> {
+        let config = &self.config;
+        // Each attempt has a time of its own: a signature is valid for some minutes.
+        let timestamp = sign::timestamp((self.since_1970)());
+        let target = format!("DynamoDB_20120810.{}", call.operation);
+        let mut headers = vec![
+            ("content-type", "application/x-amz-json-1.0"),
+            ("host", config.authority.as_str()),
+            ("x-amz-date", timestamp.as_str()),
+        ];
+        headers.extend(config.credentials.token.as_deref().map(|token| ("x-amz-security-token", token)));
+        headers.push(("x-amz-target", target.as_str()));
+        let scope = Scope { region: &config.region, service: "dynamodb", timestamp: &timestamp };
+        let signature = sign::authorization(&headers, body, &scope, &config.credentials)
+            .map_err(|_| Step::Over(Failure::Failed(Error::invalid("the secret access key cannot sign requests"))))?;
+        // The client adds that one itself.
+        headers.retain(|(name, _)| *name != "host");
+        headers.push(("authorization", &signature));
+        let request = Request {
+            scheme: config.scheme,
+            authority: &config.authority,
+            path: "/",
+            headers: &headers,
+            body,
+            connect_deadline: call.deadline,
+            max_answer: call.max_answer,
+        };
+        match self.http.exchange(&request, call.deadline) {
+            Ok(response) if response.status == 200 => match protocol::decode(&response.body) {
+                Some(answer) => Ok(Answer::Done(answer)),
+                None if call.repeat == Repeat::Never => Err(self.uncertain(call, "its answer is not one of DynamoDB")),
+                None => Err(Step::Over(error::not_dynamodb(config).into())),
+            },
+            Ok(response) => self.refused(call, &response),
+            Err(failed) => Err(self.failed(call, &failed)),
+        }
+    }
+
+    /// The consequence of an attempt that may or may not have been carried out.
+    fn uncertain(&self, call: &Call<'_>, why: &str) -> Step {
+        match call.repeat {
+            Repeat::Freely => Step::Again(error::unavailable(&self.config, why)),
+            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(&self.config, why))),
+        }
+    }
+
+    /// The consequence of an exchange without an answer.
+    fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step {
+        let fault = &failed.fault;
+        if failed.sent && call.repeat == Repeat::Never {
+            return self.uncertain(call, &fault.detail);
+        }
+        let last = error::unreachable(&self.config, fault);
+        match fault.cause {
+            Cause::Denied | Cause::Malformed | Cause::TooLarge => Step::Over(last.into()),
+            _ => Step::Again(last),
+        }
+    }
+
+    /// The consequence of an error answer.
+    fn refused<T>(&self, call: &Call<'_>, response: &Response) -> Result<Answer<T>, Step> {
+        match error::meaning(&self.config, response.status, protocol::refusal(&response.body)) {
+            Meaning::NotMet(item) => Ok(Answer::NotMet(item)),
+            Meaning::Refused(error) => Err(Step::Over(error.into())),
+            Meaning::Busy(why) => Err(Step::Again(error::unavailable(&self.config, &why))),
+            Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
+        }
+    }
+}

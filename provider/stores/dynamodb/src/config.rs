@@ -1,0 +1,247 @@
+//! The settings.
+
+use kvfuse_core::{Error, Kind, Result, Settings, error::quoted};
+use kvfuse_transport::address::{self, Address};
+use kvfuse_transport::clock;
+use kvfuse_transport::http::Scheme;
+use std::fmt;
+use std::time::Duration;
+
+/// Where the table is, who asks, and where keys are stored.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub scheme: Scheme,
+    /// `host` or `host:port`.
+    pub authority: String,
+    pub region: String,
+    pub table: String,
+    pub credentials: Credentials,
+    /// The prefix of every partition key.
+    pub prefix: String,
+    /// The time that a key lives after it was last written; forever if `None`.
+    pub life: Option<Duration>,
+    /// The time limit of one operation, retries included.
+    pub time_limit: Duration,
+}
+
+/// An access key. Its `Debug` hides everything.
+#[derive(Clone)]
+pub struct Credentials {
+    pub id: String,
+    pub secret: String,
+    /// Of temporary credentials.
+    pub token: Option<String>,
+}
+
+const ENDPOINT: &str = "KEYVALUE_DYNAMODB_ENDPOINT";
+const REGION: &str = "KEYVALUE_DYNAMODB_REGION";
+const LIFE: &str = "KEYVALUE_TTL_S";
+const EXAMPLE: &str = "https://dynamodb.eu-west-1.amazonaws.com";
+/// A thousand years, in seconds.
+const LONGEST_LIFE: u64 = 31_557_600_000;
+/// The variables of an access key. Those of the first row that is set count, and no others.
+const KEYS: [[&str; 3]; 2] = [
+    ["KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "KEYVALUE_DYNAMODB_SESSION_TOKEN"],
+    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
+];
+
+impl Config {
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let text = settings.get(ENDPOINT).ok_or_else(|| {
+            Error::new(
+                Kind::Unavailable,
+                format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
+            )
+        })?;
+        // It never appears in an error, because it may contain a password, although that is not allowed.
+        let wrong = |what: &str| Error::invalid(format!("{ENDPOINT} {what}; a valid one is {EXAMPLE}"));
+        let address = Address::parse(text.trim()).map_err(|invalid| wrong(&invalid.to_string()))?;
+        let scheme = match address.scheme.as_deref() {
+            Some("https") => Scheme::Https,
+            Some("http") => Scheme::Http,
+            _ => return Err(wrong("has neither the scheme http nor https")),
+        };
+        if address.user.is_some() || address.password.is_some() {
+            return Err(wrong("contains a login; credentials have variables of their own"));
+        }
+        if !matches!(address.path.as_str(), "" | "/") {
+            return Err(wrong("has a path"));
+        }
+        let region = settings.get(REGION).map(str::to_string).or_else(|| region_of(&address.host));
+        let region = region.or_else(|| settings.get("AWS_REGION").map(str::to_string)).ok_or_else(|| {
+            Error::invalid(format!(
+                "the region is not part of {ENDPOINT}; set the variable {REGION}, such as us-east-1"
+            ))
+        })?;
+        let authority = match address.port {
+            // The port that the scheme implies is not part of the signed header `host`.
+            Some(port) if Some(port) != default_port(scheme) => address::authority(&address.host, port),
+            _ if address.host.contains(':') => format!("[{}]", address.host),
+            _ => address.host,
+        };
+        Ok(Self {
+            scheme,
+            authority,
+            region: plain(REGION, &region)?.to_string(),
+            table: settings.get("KEYVALUE_DYNAMODB_TABLE").unwrap_or("keyvalue").to_string(),
+            credentials: credentials(settings)?,
+            prefix: settings.get("KEYVALUE_PREFIX").unwrap_or("keyvalue/").to_string(),
+            life: life(settings)?,
+            time_limit: clock::time_limit(settings)?,
+        })
+    }
+}
+
+fn default_port(scheme: Scheme) -> Option<u16> {
+    Some(if scheme == Scheme::Https { 443 } else { 80 })
+}
+
+/// `eu-west-1` in `dynamodb.eu-west-1.amazonaws.com`, and in the names of the other kinds of endpoints.
+fn region_of(host: &str) -> Option<String> {
+    let mut labels = host.split('.').skip_while(|label| !matches!(*label, "dynamodb" | "dynamodb-fips"));
+    labels.next()?;
+    labels.next().filter(|_| labels.next().is_some()).map(str::to_string)
+}
+
+/// Text that goes into a header. It is not repeated.
+fn plain<'a>(name: &str, text: &'a str) -> Result<&'a str> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(text);
+    }
+    Err(Error::invalid(format!("{name} contains characters other than ASCII without spaces")))
+}
+
+fn credentials(settings: &Settings) -> Result<Credentials> {
+    for [id_name, secret_name, token_name] in KEYS {
+        let get = |name| settings.get(name).map(|text| plain(name, text).map(str::to_string)).transpose();
+        match (get(id_name)?, get(secret_name)?, get(token_name)?) {
+            (None, None, None) => {}
+            (Some(id), Some(secret), token) => return Ok(Credentials { id, secret, token }),
+            _ => {
+                return Err(Error::invalid(format!(
+                    "{id_name} and {secret_name} must be set together ({token_name} only with both)"
+                )));
+            }
+        }
+    }
+    let [_, [id, secret, token]] = KEYS;
+    Err(Error::new(
+        Kind::Unavailable,
+        format!("no credentials are configured: set the variables {id} and {secret}, and for temporary ones {token}"),
+    ))
+}
+
+fn life(settings: &Settings) -> Result<Option<Duration>> {
+    let Some(text) = settings.get(LIFE) else { return Ok(None) };
+    match text.parse() {
+        Ok(seconds @ 1..=LONGEST_LIFE) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Some(Duration::from_secs(seconds)))
+        }
+        _ => {
+            Err(Error::invalid(format!("{LIFE}={} is not a number of seconds from 1 to {LONGEST_LIFE}", quoted(text))))
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(hidden)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvfuse_servers::settings;
+
+    fn config(variables: &[(&str, &str)]) -> Result<Config> {
+        let keys = [("AWS_ACCESS_KEY_ID", "hunter1"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
+        Config::from_settings(&settings(&[&keys, variables].concat()))
+    }
+
+    #[test]
+    fn the_region_is_that_of_the_endpoint_unless_it_is_named() {
+        for (endpoint, region) in [
+            ("https://dynamodb.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("https://dynamodb-fips.us-gov-west-1.amazonaws.com/", "us-gov-west-1"),
+            ("https://dynamodb.cn-north-1.amazonaws.com.cn:443", "cn-north-1"),
+            ("https://vpce-1a2b-3c.dynamodb.us-east-2.vpce.amazonaws.com", "us-east-2"),
+            ("https://123456789012.ddb.us-east-1.amazonaws.com", "elsewhere"),
+            ("http://127.0.0.1:8000", "elsewhere"),
+        ] {
+            let region_of = |variables: &[(&str, &str)]| config(&[&[(ENDPOINT, endpoint)], variables].concat());
+            assert_eq!(region_of(&[("AWS_REGION", "elsewhere")]).unwrap().region, region, "{endpoint}");
+            let named = [("AWS_REGION", "elsewhere"), (REGION, "named")];
+            assert_eq!(region_of(&named).unwrap().region, "named", "{endpoint}");
+        }
+        let error = config(&[(ENDPOINT, "http://127.0.0.1:8000")]).unwrap_err();
+        assert!(error.message().contains(REGION), "{error}");
+    }
+
+    #[test]
+    fn the_authority_is_what_clients_send_as_the_host() {
+        for (endpoint, scheme, authority) in [
+            ("https://dynamodb.eu-west-1.amazonaws.com:443", Scheme::Https, "dynamodb.eu-west-1.amazonaws.com"),
+            ("http://localhost:8000", Scheme::Http, "localhost:8000"),
+            ("http://localhost:80/", Scheme::Http, "localhost"),
+            ("http://[::1]:443", Scheme::Http, "[::1]:443"),
+            ("http://[::1]", Scheme::Http, "[::1]"),
+        ] {
+            let config = config(&[(ENDPOINT, endpoint), (REGION, "r")]).unwrap();
+            assert_eq!((config.scheme, config.authority.as_str()), (scheme, authority));
+        }
+    }
+
+    #[test]
+    fn a_wrong_endpoint_is_refused_without_repeating_it() {
+        for text in [
+            "http://",
+            "ftp://hunter2",
+            "hunter2:8000",
+            "https://a:hunter2@b",
+            "https://b/hunter2",
+            "https://b?hunter2",
+            "a b",
+        ] {
+            let error = config(&[(ENDPOINT, text), (REGION, "r")]).unwrap_err();
+            assert!(error.message().contains(ENDPOINT) && !error.message().contains("hunter"), "{error}");
+        }
+        assert_eq!(config(&[]).unwrap_err().kind(), Kind::Unavailable);
+    }
+
+    #[test]
+    fn an_access_key_is_that_of_this_store_or_that_of_aws_and_never_a_mixture() {
+        let with = |variables: &[(&str, &str)]| {
+            let endpoint = [(ENDPOINT, "http://a"), (REGION, "r")];
+            Config::from_settings(&settings(&[&endpoint, variables].concat())).map(|config| config.credentials)
+        };
+        let [[id, secret, token], [aws_id, aws_secret, aws_token]] = KEYS;
+        let aws = [(aws_id, "hunter3"), (aws_secret, "hunter4"), (aws_token, "hunter5")];
+        let found = with(&[&aws[..], &[(id, "hunter1"), (secret, "hunter2")]].concat()).unwrap();
+        assert_eq!((found.id.as_str(), found.secret.as_str(), found.token), ("hunter1", "hunter2", None));
+        let found = with(&aws).unwrap();
+        assert_eq!((found.id.as_str(), found.token.as_deref()), ("hunter3", Some("hunter5")));
+        let halves: [&[(&str, &str)]; 4] =
+            [&[(id, "hunter1")], &[(secret, "hunter2")], &[(token, "hunter6")], &[(id, "hunter 1"), (secret, "a")]];
+        for half in halves {
+            let error = with(&[&aws, half].concat()).unwrap_err();
+            assert!(!error.message().contains("hunter"), "{error}");
+        }
+        assert!(with(&[]).unwrap_err().message().contains("AWS_SECRET_ACCESS_KEY"));
+    }
+
+    #[test]
+    fn debug_output_hides_the_access_key() {
+        let text = format!("{:?}", config(&[(ENDPOINT, "http://a"), (REGION, "r")]).unwrap());
+        assert!(!text.contains("hunter"), "{text}");
+    }
+
+    #[test]
+    fn a_lifetime_is_a_number_of_seconds() {
+        let with = |text| config(&[(ENDPOINT, "http://a"), (REGION, "r"), (LIFE, text)]).map(|config| config.life);
+        assert_eq!(with("60"), Ok(Some(Duration::from_secs(60))));
+        for text in ["0", "-1", "1.5", "60s", "31557600001"] {
+            assert!(with(text).unwrap_err().message().contains(LIFE), "{text}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Failures and error answers, in terms of the contract.
+
+use crate::config::Config;
+use crate::protocol::{Item, Refusal};
+use kvfuse_core::{Error, Kind};
+use kvfuse_transport::fault::{Cause, Fault};
+
+/// Why a call got no usable answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// It did not happen, or it does not matter whether it did. The error says why it failed.
+    Failed(Error),
+    /// It may have happened.
+    Unknown(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Failed(error) | Failure::Unknown(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Failed(error)
+    }
+}
+
+/// What an error answer means for the caller.
+#[derive(Debug, PartialEq)]
+pub enum Meaning {
+    /// A retry does not help.
+    Refused(Error),
+    /// The condition of a write is not met, by this item or by none.
+    NotMet(Option<Item>),
+    /// Nothing was done, and a retry may succeed.
+    Busy(String),
+    /// A write may have been carried out.
+    Uncertain(String),
+}
+
+/// Errors are recognized by the names of their exceptions, which the API reference lists.
+pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
+    let refused = |kind, message: String| Meaning::Refused(Error::new(kind, message));
+    match refusal.name() {
+        "ConditionalCheckFailedException" => Meaning::NotMet(refusal.item),
+        name @ ("ProvisionedThroughputExceededException"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "TransactionConflictException"
+        | "ReplicatedWriteConflictException"
+        | "LimitExceededException") => Meaning::Busy(name.to_string()),
+        "ResourceNotFoundException" => refused(
+            Kind::Unavailable,
+            format!(
+                "DynamoDB at {} has no table with the name in KEYVALUE_DYNAMODB_TABLE (\"keyvalue\" if it is not set) in the \
+                 region {}; docs/dynamodb.md has the command that creates it",
+                config.authority, config.region
+            ),
+        ),
+        "ItemCollectionSizeLimitExceededException" => {
+            refused(Kind::QuotaExceeded, "the bucket has reached DynamoDB's limit for one partition key (10 GB)".into())
+        }
+        "ExpiredTokenException" | "ExpiredToken" => refused(
+            Kind::Unavailable,
+            "the temporary credentials for DynamoDB have expired; restart with new ones".into(),
+        ),
+        // The message tells a wrong clock from a wrong key, and may repeat the request, so it is not passed on.
+        "InvalidSignatureException" if ["expired", "not yet current"].iter().any(|w| refusal.message.contains(w)) => {
+            refused(
+                Kind::Unavailable,
+                "DynamoDB rejected the time of the request: the clock of this machine is wrong".into(),
+            )
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignatureException"
+        | "IncompleteSignature" => {
+            refused(Kind::AccessDenied, "DynamoDB rejected the access key or its signature".into())
+        }
+        "AccessDeniedException" => {
+            refused(Kind::AccessDenied, "the policies of the access key do not allow this call on the table".into())
+        }
+        "KMSAccessDeniedException" | "InaccessibleEncryptionCredentialsException" => {
+            refused(Kind::Unavailable, "DynamoDB cannot use the key that the table is encrypted with".into())
+        }
+        "ValidationException" if refusal.message.contains("Item size") => refused(
+            Kind::InvalidArgument,
+            "the item would be larger than DynamoDB supports (400 KB, with the key and the bucket)".into(),
+        ),
+        "ValidationException"
+            if ["schema", "Type mismatch", "Missing the key"].iter().any(|w| refusal.message.contains(w)) =>
+        {
+            refused(
+                Kind::Unavailable,
+                "the table in DynamoDB has other keys: it needs the partition key pk and the sort key sk, both strings"
+                    .into(),
+            )
+        }
+        "UnknownOperationException" => Meaning::Refused(not_dynamodb(config)),
+        "ValidationException" | "SerializationException" => {
+            refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(config, &refusal.message)))
+        }
+        "" if matches!(status, 401 | 403) => refused(
+            Kind::AccessDenied,
+            "DynamoDB, or something in between, rejected the access key or its signature".into(),
+        ),
+        "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(config)),
+        "" => Meaning::Uncertain(format!("HTTP status {status}")),
+        name => Meaning::Uncertain(shown(config, name)),
+    }
+}
+
+/// A text of the server's on one line of limited length, unless it has a credential in it.
+fn shown(config: &Config, text: &str) -> String {
+    let keys = &config.credentials;
+    let secrets = [Some(&keys.id), Some(&keys.secret), keys.token.as_ref()];
+    if secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str())) {
+        return "(hidden, because it repeats a credential)".into();
+    }
+    text.chars().filter(|c| !c.is_control()).take(120).collect()
+}
+
+pub fn unavailable(config: &Config, why: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("DynamoDB at {} is temporarily unable to serve: {why}", config.authority))
+}
+
+pub fn unknown(config: &Config, why: &str) -> Error {
+    Error::new(
+        Kind::OutcomeUnknown,
+        format!(
+            "sent to DynamoDB at {}, but there was no usable answer ({why}): it may or may not have happened; read before \
+             trying again",
+            config.authority
+        ),
+    )
+}
+
+/// The error of a request that was not carried out.
+pub fn unreachable(config: &Config, fault: &Fault) -> Error {
+    let authority = &config.authority;
+    let message = match fault.cause {
+        Cause::TimedOut => return timed_out(config),
+        Cause::Malformed | Cause::TooLarge => return not_dynamodb(config),
+        Cause::Denied => format!(
+            "DynamoDB at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP \
+             requests; with wasmtime, add -S http"
+        ),
+        Cause::Tls => format!(
+            "TLS with DynamoDB at {authority} failed ({fault}), so nothing was sent: either the port does not speak TLS, or \
+             the host does not trust the server's certificate"
+        ),
+        _ => format!("DynamoDB at {authority} cannot be reached: {fault}"),
+    };
+    Error::new(Kind::Unavailable, message)
+}
+
+pub fn timed_out(config: &Config) -> Error {
+    Error::new(
+        Kind::Timeout,
+        format!(
+            "DynamoDB at {} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
+            config.authority,
+            config.time_limit.as_millis()
+        ),
+    )
+}
+
+/// Others kept being faster.
+pub fn contended(config: &Config) -> Error {
+    Error::new(
+        Kind::Timeout,
+        format!(
+            "other clients kept writing the key for {} ms; nothing was changed (KEYVALUE_TIMEOUT_MS sets the limit)",
+            config.time_limit.as_millis()
+        ),
+    )
+}
+
+pub fn not_dynamodb(config: &Config) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        format!("the server at {} does not answer like DynamoDB; check KEYVALUE_DYNAMODB_ENDPOINT", config.authority),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvfuse_servers::settings;
+
+    fn of(status: u16, name: &str, message: &str) -> Meaning {
+        let settings = settings(&[
+            ("KEYVALUE_DYNAMODB_ENDPOINT", "http://db:1"),
+            ("AWS_REGION", "r"),
+            ("AWS_ACCESS_KEY_ID", "hunter1"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "hunter3"),
+        ]);
+        let refusal = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{name}","message":"{message}"}}"#);
+        let config = Config::from_settings(&settings).unwrap();
+        meaning(&config, status, crate::protocol::refusal(refusal.as_bytes()))
+    }
+
+    #[test]
+    fn error_answers_mean_what_the_reference_says_they_mean() {
+        assert_eq!(of(400, "ConditionalCheckFailedException", "x"), Meaning::NotMet(None));
+        for name in ["ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"] {
+            assert!(matches!(of(400, name, ""), Meaning::Busy(_)), "{name}");
+        }
+        for (status, name) in
+            [(500, "InternalServerError"), (503, "ServiceUnavailable"), (502, ""), (400, "NewException")]
+        {
+            assert!(matches!(of(status, name, ""), Meaning::Uncertain(_)), "{name}");
+        }
+        for (name, message, kind) in [
+            ("UnrecognizedClientException", "", Kind::AccessDenied),
+            ("InvalidSignatureException", "does not match", Kind::AccessDenied),
+            ("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", Kind::Unavailable),
+            ("ExpiredTokenException", "", Kind::Unavailable),
+            ("AccessDeniedException", "", Kind::AccessDenied),
+            ("ResourceNotFoundException", "", Kind::Unavailable),
+            ("ValidationException", "Item size has exceeded the maximum allowed size", Kind::InvalidArgument),
+            ("ValidationException", "The provided key element does not match the schema", Kind::Unavailable),
+            ("ValidationException", "something else", Kind::Other),
+        ] {
+            let Meaning::Refused(error) = of(400, name, message) else { panic!("{name}") };
+            assert_eq!(error.kind(), kind, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_repeats_a_credential_does_not_get_it_into_an_error() {
+        for secret in ["hunter1", "hunter2", "hunter3"] {
+            for name in ["ValidationException", "AccessDeniedException", "InvalidSignatureException", secret] {
+                let text = format!("{:?}", of(400, name, &format!("you said {secret}")));
+                assert!(!text.contains("hunter"), "{text}");
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A store in DynamoDB, over its JSON protocol: one signed HTTP request for each call.
+//!
+//! | file | what it contains |
+//! |---|---|
+//! | `config` | the settings: endpoint, region, table, credentials, prefix, lifetime, time limit |
+//! | `sign` | signatures of requests (AWS Signature Version 4), without I/O |
+//! | `protocol` | the answers as JSON, without I/O |
+//! | `layout` | how a key and its value are an item |
+//! | `error` | failures and error answers in terms of the contract |
+//! | `client` | signed requests, retries and deadlines |
+//! | `store` | [`DynamoStore`] and its bucket |
+//! | `guarded` | writes whose outcome is looked up: sets, increments and swaps |
+//! | `batches` | many keys in one request |
+//! | `listing` | pages of keys |
+//!
+//! `docs/dynamodb.md` says what is guaranteed and how many round trips each operation takes.
+#![deny(missing_docs, rustdoc::broken_intra_doc_links)]
+
+mod batches;
+mod client;
+mod config;
+mod error;
+mod guarded;
+mod layout;
+mod listing;
+mod protocol;
+mod sign;
+mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod wasi;
+
+pub use store::{Ambient, DynamoStore};
+
+// Tests about bounds look at what was allocated.
+#[cfg(test)]
+#[global_allocator]
+static COUNTING: kvfuse_servers::allocated::Counting = kvfuse_servers::allocated::Counting;

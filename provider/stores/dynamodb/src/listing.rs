@@ -1,0 +1,124 @@
+//! Listings: queries of the bucket's partition, in pages.
+//!
+//! A cursor is the sort key at which a page ended, so any instance can continue. Sort keys are in order, so no key that
+//! stays is skipped or returned twice, and keys written meanwhile may be returned or not.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::client::{Call, MAX_ANSWER, Repeat};
+use crate::error;
+use crate::layout;
+use crate::protocol::Queried;
+use crate::store::{DynamoBucket, fields, request};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kvfuse_core::limits::PAGE_KEYS;
+use kvfuse_core::{Error, Page, Result};
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::HttpClient;
+use serde_json::json;
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
+/// `{sort key, base64url}.{check, hexadecimal}`. The check is a hash of the sort key and of what is listed, so that a
+/// cursor that was made up or belongs to another listing is recognized.
+fn cursor(sort: &str, listing: &[&str]) -> String {
+    let mut hasher = SipHasher13::new();
+    for part in [&[sort], listing].concat() {
+        hasher.write(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.write(part.as_bytes());
+    }
+    format!("{}.{:016x}", URL_SAFE_NO_PAD.encode(sort), hasher.finish())
+}
+
+/// The sort key in a cursor of this listing.
+fn position(text: &str, listing: &[&str]) -> Option<String> {
+    let (sort, _) = text.split_once('.')?;
+    let sort = String::from_utf8(URL_SAFE_NO_PAD.decode(sort).ok()?).ok()?;
+    (cursor(&sort, listing) == text).then_some(sort)
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+    /// Only the keys with the prefix are asked for. A cursor belongs to the bucket and the prefix.
+    pub fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
+        let (client, listing) = (&self.shared.client, [self.partition.as_str(), prefix]);
+        let begins = layout::begins(prefix);
+        let from = match at {
+            None => None,
+            Some(text) => Some(position(text, &listing).ok_or_else(foreign)?),
+        };
+        let mut query = fields(json!({
+            "KeyConditionExpression": "#p = :bucket AND begins_with(#s, :begins)",
+            "ExpressionAttributeValues": { ":bucket": { "S": self.partition }, ":begins": { "S": begins } },
+            "ProjectionExpression": "#s, #k, #t",
+            "ConsistentRead": true,
+            "Limit": PAGE_KEYS,
+        }));
+        if let Some(sort) = &from {
+            let start = json!({ "pk": { "S": self.partition }, "sk": { "S": sort } });
+            query.insert("ExclusiveStartKey".into(), start);
+        }
+        let call = Call {
+            operation: "Query",
+            body: &request(&client.config.table, query),
+            repeat: Repeat::Freely,
+            max_answer: MAX_ANSWER,
+            deadline: client.deadline(),
+        };
+        let queried: Queried = client.call(&call)?;
+        let wrong = || error::not_dynamodb(&client.config);
+        // That each sort key is larger than the one before is what makes a listing end.
+        let any = !queried.items.is_empty();
+        let mut last = from;
+        let mut page = Page::default();
+        for item in queried.items {
+            let sort = item.sk.as_ref().map(|sort| sort.0.clone()).ok_or_else(wrong)?;
+            if !sort.starts_with(&begins) || last.as_ref().is_some_and(|last| *last >= sort) {
+                return Err(wrong());
+            }
+            last = Some(sort);
+            if let Some(item) = self.live(Some(item))? {
+                let key = layout::key_of(&item)?;
+                // The sort key of a long key has only a part of the prefix.
+                page.keys.extend(key.starts_with(prefix).then_some(key));
+            }
+        }
+        if let Some(key) = queried.last {
+            // Usually the one of the last item, and always after the one at which the query began.
+            let sort = key.sk.ok_or_else(wrong)?.0;
+            let moves_on = match &last {
+                Some(last) if any => sort >= *last,
+                Some(from) => sort > *from,
+                None => true,
+            };
+            if !moves_on || !sort.starts_with(&begins) {
+                return Err(wrong());
+            }
+            page.cursor = Some(cursor(&sort, &listing));
+        }
+        Ok(page)
+    }
+}
+
+fn foreign() -> Error {
+    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_it_was_and_no_other_does() {
+        for sort in ["k", "kkey", "k\0", "ké", &"k".repeat(1024)] {
+            let text = cursor(sort, &["p/b", ""]);
+            assert_eq!(position(&text, &["p/b", ""]).as_deref(), Some(sort));
+            for other in [["p/c", ""], ["p/b", "k"], ["p/", "b"]] {
+                assert_eq!(position(&text, &other), None);
+            }
+            assert_eq!(position(&format!("{text}0"), &["p/b", ""]), None);
+        }
+        for text in ["", ".", "0", "a.", ".0", "*.0", "a.0000000000000000"] {
+            assert_eq!(position(text, &["p/b", ""]), None, "{text}");
+        }
+    }
+}

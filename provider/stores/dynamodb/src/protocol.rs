@@ -1,0 +1,305 @@
+//! DynamoDB's answers. No I/O. The requests are written where they are sent.
+//!
+//! Source: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/>. Bytes are base64; numbers are strings.
+//!
+//! An answer is no larger than its call accepts, but what is decoded from it could be many times as large. So lists have a
+//! bound as well, which no answer to these requests reaches, and an allocation that fails is an error.
+#![deny(clippy::arithmetic_side_effects)]
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use kvfuse_core::limits::PAGE_KEYS;
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// Bytes, encoded as base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Bytes {
+    pub fn text(bytes: &[u8]) -> String {
+        STANDARD.encode(bytes)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Bytes;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
+                let mut bytes = Vec::new();
+                bytes.try_reserve_exact(base64::decoded_len_estimate(text.len())).map_err(|_| E::custom(NO_MEMORY))?;
+                STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("not base64"))?;
+                Ok(Bytes(bytes))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// The attribute type B.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary(pub Bytes);
+
+/// The attribute type S.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text(pub String);
+
+/// The attribute type N; `None` for a number that is not a 64-bit integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(pub Option<i64>);
+
+impl<'de> Deserialize<'de> for Binary {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Attribute {
+            #[serde(rename = "B")]
+            bytes: Bytes,
+        }
+        Ok(Self(Attribute::deserialize(deserializer)?.bytes))
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Attribute {
+            #[serde(rename = "S")]
+            text: String,
+        }
+        Ok(Self(Attribute::deserialize(deserializer)?.text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Attribute {
+            #[serde(rename = "N")]
+            digits: String,
+        }
+        Ok(Self(Attribute::deserialize(deserializer)?.digits.parse().ok()))
+    }
+}
+
+/// The attributes of an item, as far as they were asked for and are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Item {
+    pub sk: Option<Text>,
+    pub key: Option<Text>,
+    pub num: Option<Number>,
+    pub val: Option<Binary>,
+    pub ver: Option<Binary>,
+    pub ttl: Option<Number>,
+}
+
+/// An answer to GetItem.
+#[derive(Debug, Deserialize)]
+pub struct Got {
+    #[serde(rename = "Item")]
+    pub item: Option<Item>,
+}
+
+/// An answer to a write of one item.
+#[derive(Debug, Deserialize)]
+pub struct Written {
+    /// What an update returns.
+    #[serde(rename = "Attributes")]
+    pub attributes: Option<Item>,
+}
+
+/// An answer to Query.
+#[derive(Debug, Deserialize)]
+pub struct Queried {
+    #[serde(rename = "Items", deserialize_with = "bounded")]
+    pub items: Vec<Item>,
+    #[serde(rename = "LastEvaluatedKey")]
+    pub last: Option<Item>,
+}
+
+/// An answer to BatchGetItem.
+#[derive(Debug, Deserialize)]
+pub struct BatchGot {
+    /// By table.
+    #[serde(rename = "Responses", default)]
+    pub found: HashMap<String, Items>,
+    #[serde(rename = "UnprocessedKeys", default)]
+    pub unprocessed: HashMap<String, UnprocessedKeys>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct Items(#[serde(deserialize_with = "bounded")] pub Vec<Item>);
+
+#[derive(Debug, Default, Deserialize)]
+pub struct UnprocessedKeys {
+    #[serde(rename = "Keys", deserialize_with = "bounded")]
+    pub keys: Vec<Item>,
+}
+
+/// An answer to BatchWriteItem.
+#[derive(Debug, Deserialize)]
+pub struct BatchWritten {
+    #[serde(rename = "UnprocessedItems", default)]
+    pub unprocessed: HashMap<String, UnprocessedWrites>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub struct UnprocessedWrites(#[serde(deserialize_with = "bounded")] pub Vec<UnprocessedWrite>);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct UnprocessedWrite {
+    #[serde(rename = "PutRequest")]
+    pub put: Option<UnprocessedPut>,
+    #[serde(rename = "DeleteRequest")]
+    pub delete: Option<UnprocessedDelete>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UnprocessedPut {
+    #[serde(rename = "Item")]
+    pub item: Item,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UnprocessedDelete {
+    #[serde(rename = "Key")]
+    pub key: Item,
+}
+
+impl UnprocessedWrite {
+    /// The sort key of the item.
+    pub fn sort_key(self) -> Option<String> {
+        let item = self.put.map(|put| put.item).or(self.delete.map(|delete| delete.key))?;
+        item.sk.map(|sort| sort.0)
+    }
+}
+
+/// An error answer.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Refusal {
+    #[serde(rename = "__type")]
+    name: String,
+    #[serde(alias = "Message")]
+    pub message: String,
+    /// The item that did not meet the condition, from services that return it.
+    #[serde(rename = "Item")]
+    pub item: Option<Item>,
+}
+
+impl Refusal {
+    /// The name of the exception, without its name space.
+    pub fn name(&self) -> &str {
+        self.name.rsplit('#').next().unwrap_or_default()
+    }
+}
+
+const NO_MEMORY: &str = "there is no memory for it";
+
+/// The most items of a list in an answer: a page of keys, or a batch.
+pub const MAX_ITEMS: usize = PAGE_KEYS;
+
+/// A list of up to [`MAX_ITEMS`].
+fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    struct List<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "a list of up to {MAX_ITEMS} items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                if list.len() >= MAX_ITEMS {
+                    return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
+                }
+                list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_seq(List(PhantomData))
+}
+
+/// `None` if the bytes are not an answer of this type.
+pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
+    serde_json::from_slice(answer).ok()
+}
+
+/// An error answer; without a name if it is not one of DynamoDB.
+pub fn refusal(answer: &[u8]) -> Refusal {
+    decode(answer).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects, reason = "a test")]
+mod tests {
+    use super::*;
+    use kvfuse_servers::allocated::Allocated;
+
+    #[test]
+    fn answers_are_read_as_documented() {
+        let got: Got =
+            decode(br#"{"Item":{"sk":{"S":"ka"},"val":{"B":"AQI="},"other":{"L":[{"BOOL":true}]}}}"#).unwrap();
+        let item = got.item.unwrap();
+        assert_eq!((item.sk.unwrap().0.as_str(), item.val.unwrap().0.0.as_slice()), ("ka", &[1, 2][..]));
+        assert!(decode::<Got>(b"{}").unwrap().item.is_none());
+        let refused = refusal(
+            br#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+                "message":"The conditional request failed","Item":{"num":{"N":"7"}}}"#,
+        );
+        assert_eq!(refused.name(), "ConditionalCheckFailedException");
+        assert_eq!(refused.item.unwrap().num, Some(Number(Some(7))));
+        let refused = refusal(br#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no"}"#);
+        assert_eq!((refused.name(), refused.message.as_str()), ("AccessDeniedException", "no"));
+        let unprocessed: BatchWritten = decode(
+            br#"{"UnprocessedItems":{"t":[{"DeleteRequest":{"Key":{"pk":{"S":"b"},"sk":{"S":"ka"}}}},
+                {"PutRequest":{"Item":{"pk":{"S":"b"},"sk":{"S":"kb"},"val":{"B":""}}}}]}}"#,
+        )
+        .unwrap();
+        let sorts = unprocessed.unprocessed.into_values().flat_map(|writes| writes.0).map(UnprocessedWrite::sort_key);
+        assert_eq!(sorts.collect::<Vec<_>>(), [Some("ka".to_string()), Some("kb".to_string())]);
+    }
+
+    #[test]
+    fn what_is_decoded_is_bounded_by_the_answer_and_by_the_number_of_items() {
+        let items = |count| format!(r#"{{"Items":[{}]}}"#, vec!["{}"; count].join(","));
+        assert_eq!(decode::<Queried>(items(MAX_ITEMS).as_bytes()).unwrap().items.len(), MAX_ITEMS);
+        assert!(decode::<Queried>(items(MAX_ITEMS + 1).as_bytes()).is_none());
+        let value = format!(r#"{{"Items":[{{"val":{{"B":"{}"}}}}]}}"#, "QUJD".repeat(1 << 20));
+        let unknown = format!(r#"{{"Items":[],"unknown":[{}]}}"#, vec!["{}"; 1 << 20].join(","));
+        for answer in [items(1 << 20), value, unknown] {
+            Allocated::forget_peak();
+            let before = Allocated::now();
+            drop(decode::<Queried>(answer.as_bytes()));
+            let peak = Allocated::peak() - before;
+            assert!(peak <= answer.len() + (1 << 20), "{peak} bytes for an answer of {}", answer.len());
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_answer_is_rejected() {
+        for answer in [&b""[..], b"{", b"null", b"[1]", b"\"x\"", b"<html>"] {
+            assert!(decode::<Got>(answer).is_none(), "{}", answer.escape_ascii());
+            assert!(decode::<Queried>(answer).is_none(), "{}", answer.escape_ascii());
+            assert_eq!(refusal(answer).name(), "");
+        }
+        for item in [r#"{"val":{"B":"*"}}"#, r#"{"val":{"S":"x"}}"#, r#"{"num":7}"#, r#"{"sk":{"S":1}}"#] {
+            assert!(decode::<Item>(item.as_bytes()).is_none(), "{item}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! The store and its buckets.
+
+use crate::client::{Call, Client, MAX_ANSWER, Repeat};
+use crate::config::Config;
+use crate::error::{Failure, not_dynamodb};
+use crate::guarded::{Expect, Guarded};
+use crate::layout;
+use crate::protocol::{Got, Item, Written};
+use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::http::HttpClient;
+use serde_json::{Map, Value, json};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Buckets in a table of DynamoDB. Opening one takes no round trip.
+pub struct DynamoStore<H, C> {
+    shared: Rc<Shared<H, C>>,
+}
+
+/// What the store needs to know of its surroundings.
+#[derive(Clone, Copy)]
+pub struct Ambient {
+    /// The time of day, as the time since 1970 in UTC. Signatures have it, and keys end by it.
+    pub since_1970: fn() -> Duration,
+    /// Unpredictable bytes, which tell a write from every other one.
+    pub random: fn() -> [u8; 16],
+}
+
+/// What all buckets of an instance share.
+pub(crate) struct Shared<H, C> {
+    pub client: Client<H, C>,
+    pub ambient: Ambient,
+}
+
+impl<H: HttpClient, C: Clock> DynamoStore<H, C> {
+    /// A store with these settings, which `docs/dynamodb.md` lists.
+    ///
+    /// # Errors
+    /// [`Unavailable`](kvfuse_core::Kind::Unavailable) if no endpoint or no access key is configured,
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
+    pub fn new(settings: &Settings, http: H, clock: C, ambient: Ambient) -> Result<Self> {
+        let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
+        Ok(Self { shared: Rc::new(Shared { client, ambient }) })
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Store for DynamoStore<H, C> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
+        Ok(Rc::new(DynamoBucket { shared: self.shared.clone(), partition }))
+    }
+}
+
+pub(crate) struct DynamoBucket<H, C> {
+    pub shared: Rc<Shared<H, C>>,
+    /// The partition key of its items.
+    pub partition: String,
+}
+
+/// A request about the table, with the names of the attributes that its expressions have.
+pub(crate) fn request(table: &str, mut fields: Map<String, Value>) -> Value {
+    fields.insert("TableName".into(), table.into());
+    let expressions: Vec<&str> =
+        fields.iter().filter(|(name, _)| name.ends_with("Expression")).filter_map(|(_, text)| text.as_str()).collect();
+    let names = names(&expressions);
+    if !names.is_empty() {
+        fields.insert("ExpressionAttributeNames".into(), names.into());
+    }
+    Value::Object(fields)
+}
+
+/// The names of the attributes in expressions. DynamoDB rejects those that are not used.
+pub(crate) fn names(expressions: &[&str]) -> Map<String, Value> {
+    let used = layout::NAMES.iter().filter(|(sign, _)| expressions.iter().any(|text| text.contains(sign)));
+    used.map(|(sign, name)| (sign.to_string(), Value::from(*name))).collect()
+}
+
+/// The fields of an object.
+pub(crate) fn fields(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+    /// Seconds since 1970.
+    pub fn now(&self) -> i64 {
+        i64::try_from((self.shared.ambient.since_1970)().as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// When a key ends that is written now, in seconds since 1970. Rounded up: it may not end early.
+    pub fn end(&self, life: Option<Duration>) -> Option<i64> {
+        let end = (self.shared.ambient.since_1970)().saturating_add(life?);
+        let seconds = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
+        Some(i64::try_from(seconds).unwrap_or(i64::MAX))
+    }
+
+    /// The item, if the key has not ended. DynamoDB deletes those that have within days.
+    pub fn live(&self, item: Option<Item>) -> Result<Option<Item>> {
+        let Some(item) = item else { return Ok(None) };
+        let ended = layout::end_of(&item)?.is_some_and(|end| end <= self.now());
+        Ok((!ended).then_some(item))
+    }
+
+    /// The item of a key, ended or not. With a projection, only those attributes of it.
+    pub fn find(&self, key: &str, projection: Option<&str>, deadline: Moment) -> Result<Option<Item>, Failure> {
+        let client = &self.shared.client;
+        let mut get = fields(json!({ "Key": layout::identity(&self.partition, key), "ConsistentRead": true }));
+        if let Some(projection) = projection {
+            get.insert("ProjectionExpression".into(), projection.into());
+        }
+        let call = Call {
+            operation: "GetItem",
+            body: &request(&client.config.table, get),
+            repeat: Repeat::Freely,
+            max_answer: MAX_ANSWER,
+            deadline,
+        };
+        Ok(client.call::<Got>(&call)?.item)
+    }
+
+    pub fn read(&self, key: &str, projection: Option<&str>) -> Result<Option<Item>> {
+        self.live(self.find(key, projection, self.shared.client.deadline())?)
+    }
+
+    /// Sets the value of a key without a condition.
+    fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
+        match self.put(key, value, Expect::Anything, life, self.shared.client.deadline())? {
+            Guarded::Done => Ok(()),
+            Guarded::NotMet(_) => Err(not_dynamodb(&self.shared.client.config)),
+        }
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(key, None)?.map(layout::value_of).transpose()
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.write(key, value, self.shared.client.config.life)
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        let client = &self.shared.client;
+        let delete = fields(json!({ "Key": layout::identity(&self.partition, key) }));
+        let call = Call {
+            operation: "DeleteItem",
+            body: &request(&client.config.table, delete),
+            repeat: Repeat::Never,
+            max_answer: MAX_ANSWER,
+            deadline: client.deadline(),
+        };
+        client.call::<Written>(&call)?;
+        Ok(())
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.read(key, Some("#s, #t"))?.is_some())
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor)
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor)
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor)
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        self.read(key, None)?.map_or(Ok(Snapshot::ABSENT), snapshot)
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        let client = &self.shared.client;
+        let expect = match expected {
+            Version::Absent => Expect::Absent,
+            Version::Tag(mark) if mark.len() == 16 => Expect::Mark(mark),
+            // No version of this store's.
+            _ => {
+                let now = self.read(key, None)?;
+                return Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?));
+            }
+        };
+        match self.put(key, value, expect, client.config.life, client.deadline())? {
+            Guarded::Done => Ok(Swap::Done),
+            Guarded::NotMet(now) => Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?)),
+        }
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        let client = &self.shared.client;
+        let life = lifetime.or(client.config.life);
+        Ok(matches!(self.put(key, value, Expect::Absent, life, client.deadline())?, Guarded::Done))
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_all(keys, None, layout::value_of)
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.write_all(pairs)
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.delete_all(keys)
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.write(key, value, Some(lifetime))
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let since_1970 = (self.shared.ambient.since_1970)();
+        let left = |item: Item| {
+            let end = layout::end_of(&item)?.and_then(|end| u64::try_from(end).ok());
+            Ok(end.map(|end| Duration::from_secs(end).saturating_sub(since_1970)))
+        };
+        Ok(self.read_all(keys, Some("#s, #t"), left)?.into_iter().map(Option::flatten).collect())
+    }
+}
+
+/// The state of a key. Its version is the mark of its last write.
+pub(crate) fn snapshot(item: Item) -> Result<Snapshot> {
+    let mark = item.ver.clone().ok_or_else(layout::damaged)?;
+    Ok(Snapshot { value: Some(layout::value_of(item)?), version: Version::Tag(mark.0.0.into()) })
+}

@@ -1,0 +1,157 @@
+//! Emulators of DynamoDB, with a table called `keyvalue`.
+
+use crate::clock::SystemClock;
+use crate::http::StdHttp;
+use crate::process::{Process, emulator, free_port, program, wait_until};
+use kvfuse_transport::clock::Clock;
+use kvfuse_transport::http::{HttpClient, Request, Scheme};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Loaded into dynalite.
+const ABORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dynamodb/aborted.cjs");
+
+/// The table that the stores expect, as docs/dynamodb.md creates it.
+const TABLE: &str = r#"{"TableName":"keyvalue","BillingMode":"PAY_PER_REQUEST",
+    "KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
+    "AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"}]}"#;
+
+pub struct DynamoDb {
+    folder: TempDir,
+    port: u16,
+    process: Option<Process>,
+    /// What [`DynamoDb::moto`] made.
+    pub access_key: (String, String),
+}
+
+impl DynamoDb {
+    /// Starts dynalite, which locks what it writes and does not check signatures. It keeps its data when it is killed.
+    pub fn start() -> Self {
+        let access_key = ("AKIDEXAMPLE".into(), "hunter2".into());
+        let mut this = Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None, access_key };
+        this.resume();
+        this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", TABLE);
+        wait_until("the table is there", || {
+            this.dynamodb("DescribeTable", r#"{"TableName":"keyvalue"}"#).contains("\"ACTIVE\"")
+        });
+        this
+    }
+
+    /// Starts moto, which checks signatures and policies, and makes an access key for the table.
+    pub fn moto() -> Self {
+        let mut this = Self {
+            folder: tempfile::tempdir().unwrap(),
+            port: free_port(),
+            process: None,
+            access_key: Default::default(),
+        };
+        let arguments = ["-H", "127.0.0.1", "-p", &this.port.to_string()].map(str::to_string);
+        // So many requests are not checked: those below, after which all are.
+        let mut command = vec!["INITIAL_NO_AUTH_ACTION_COUNT=4".to_string()];
+        command.push(emulator("moto/bin/moto_server").display().to_string());
+        command.extend(arguments);
+        this.process = Some(Process::start(&program("env", "coreutils"), &command, this.folder.path()));
+        this.wait_until_listening();
+        this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", TABLE);
+        let iam = |body: &str| this.post("iam", "application/x-www-form-urlencoded", "", body);
+        iam("Action=CreateUser&Version=2010-05-08&UserName=ann");
+        // {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}]}
+        iam(
+            "Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=table&PolicyDocument=%7B%22Version%22%3A%22\
+             2012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22dynamodb%3A%2A%22%2C%22\
+             Resource%22%3A%22%2A%22%7D%5D%7D",
+        );
+        let key = iam("Action=CreateAccessKey&Version=2010-05-08&UserName=ann");
+        let element = |name: &str| {
+            let after = key.split(&format!("<{name}>")).nth(1).and_then(|rest| rest.split('<').next());
+            after.unwrap_or_else(|| panic!("no {name} in {key}")).to_string()
+        };
+        this.access_key = (element("AccessKeyId"), element("SecretAccessKey"));
+        this
+    }
+
+    /// Starts dynalite again after [`DynamoDb::kill`], with its data.
+    pub fn resume(&mut self) {
+        let cli = emulator("dynalite/node_modules/dynalite/cli.js");
+        let options = format!("--host 127.0.0.1 --port {} --path data --createTableMs 0 --deleteTableMs 0", self.port);
+        let mut arguments = vec!["--require".into(), ABORTED.into(), cli.display().to_string()];
+        arguments.extend(options.split_whitespace().map(str::to_string));
+        self.process = Some(Process::start(&program("node", "nodejs"), &arguments, self.folder.path()));
+        self.wait_until_listening();
+    }
+
+    fn wait_until_listening(&mut self) {
+        wait_until("the emulator of DynamoDB listens", || {
+            let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(!self.process.as_mut().is_some_and(Process::has_ended), "the emulator ended; its log: {log}");
+            std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+        });
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The value of `KEYVALUE_DYNAMODB_ENDPOINT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Suspends it, with its connections open, until [`DynamoDb::thaw`].
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+
+    /// Sends an operation, as another client would that dynalite does not check.
+    pub fn dynamodb(&self, operation: &str, body: &str) -> String {
+        self.post("dynamodb", "application/x-amz-json-1.0", operation, body)
+    }
+
+    fn post(&self, service: &str, content_type: &str, operation: &str, body: &str) -> String {
+        let deadline = SystemClock.now() + Duration::from_secs(30);
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=a/20150830/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        );
+        let target = format!("DynamoDB_20120810.{operation}");
+        let mut headers = vec![
+            ("authorization", &*authorization),
+            ("content-type", content_type),
+            ("x-amz-date", "20150830T123600Z"),
+        ];
+        if !operation.is_empty() {
+            headers.push(("x-amz-target", &target));
+        }
+        let request = Request {
+            scheme: Scheme::Http,
+            authority: &format!("127.0.0.1:{}", self.port),
+            path: "/",
+            headers: &headers,
+            body: body.as_bytes(),
+            connect_deadline: deadline,
+            max_answer: 1 << 20,
+        };
+        let response = StdHttp::default().exchange(&request, deadline).expect("the emulator answers");
+        let text = String::from_utf8_lossy(&response.body).into_owned();
+        assert_eq!(response.status, 200, "{operation}: {text}");
+        text
+    }
+}
