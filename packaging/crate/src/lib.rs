@@ -157,6 +157,20 @@ pub static RUNNER_UNVERSIONED: Component = Component {
     bytes: include_bytes!("../embedded/runner-unversioned.wasm"),
 };
 
+/// Calls wasmcloud:keyvalue/watcher@0.2.0 of a consumer for each change.
+pub static RUNNER_WASMCLOUD_0_2: Component = Component {
+    file: "runner-wasmcloud-0-2.wasm",
+    about: "Calls wasmcloud:keyvalue/watcher@0.2.0 of a consumer for each change",
+    bytes: include_bytes!("../embedded/runner-wasmcloud-0-2.wasm"),
+};
+
+/// Calls wasmcloud:keyvalue/watcher@0.1.0 of a consumer for each change.
+pub static RUNNER_WASMCLOUD_0_1: Component = Component {
+    file: "runner-wasmcloud-0-1.wasm",
+    about: "Calls wasmcloud:keyvalue/watcher@0.1.0 of a consumer for each change",
+    bytes: include_bytes!("../embedded/runner-wasmcloud-0-1.wasm"),
+};
+
 /// A page in the browser that shows and edits any wasi:keyvalue store.
 pub static EXPLORER: Component = Component {
     file: "explorer.wasm",
@@ -185,6 +199,8 @@ pub static ALL: &[&Component] = &[
     &RUNNER_DRAFT2,
     &RUNNER_V0_1,
     &RUNNER_UNVERSIONED,
+    &RUNNER_WASMCLOUD_0_2,
+    &RUNNER_WASMCLOUD_0_1,
     &EXPLORER,
 ];
 // End of what is written.
