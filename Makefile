@@ -135,6 +135,7 @@ bench-guests: providers
 lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
+	@rustfmt --check --edition 2024 packaging/crate/src/lib.rs
 	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport kvfuse-explorer) \
 	  --target wasm32-unknown-unknown -- --deny warnings

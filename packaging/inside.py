@@ -1,7 +1,6 @@
 """What is inside the binary and the components: the crates that cargo compiles into them, their licences and the SBOM."""
 
 import json
-import os
 import re
 import subprocess
 import time
@@ -68,15 +67,10 @@ def expression(package):
 
 
 def texts(folder):
-    """The licence files that a package carries, by name."""
-    found = {}
-    for entry in sorted(os.listdir(folder)):
-        path = folder / entry
-        if TEXTS.match(entry):
-            files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-            for file in files:
-                found[str(file.relative_to(folder))] = file.read_text(errors="replace").strip() + "\n"
-    return found
+    """The licence files that a package carries, by path: its own, and those of code in another language."""
+    files = [path for path in sorted(folder.rglob("*"))
+             if TEXTS.match(path.name) and path.suffix in ("", ".md", ".txt") and path.is_file()]
+    return {str(path.relative_to(folder)): path.read_text(errors="replace").strip() + "\n" for path in files}
 
 
 def rust_version(root):

@@ -20,7 +20,7 @@ impl std::fmt::Debug for Component {
 
 /// The component of that name.
 pub fn component(file: &str) -> Option<&'static Component> {
-    ALL.iter().find(|component| component.file == file)
+    ALL.iter().copied().find(|component| component.file == file)
 }
 
 // Written by `make generate` from provider/table.
