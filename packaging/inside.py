@@ -1,4 +1,4 @@
-"""What is inside the binary and the components: the crates that cargo compiles into them, their licences and the SBOM."""
+"""What is inside the program and the components: the crates that cargo compiles into them, and their licences."""
 
 import json
 import re
@@ -90,8 +90,8 @@ def third_party(found, others, rust, version):
     lines = [f"What is inside kvfuse {version}, and under which licences.", "",
              "kvfuse itself is Apache-2.0 WITH LLVM-exception: see LICENSE.",
              f"The standard library of Rust {rust} is MIT OR Apache-2.0; COPYRIGHT-library.html lists its parts.", "",
-             "In brackets: inside the program kvfuse, inside the provider components. Packages of npm are in the npm package",
-             "kvfuse-components only.", ""]
+             "In brackets: inside the program kvfuse, inside the provider components. Packages of npm are only in the npm",
+             "package kvfuse-components.", ""]
     bodies = {}
     for crate in found + others:
         if crate["own"]:

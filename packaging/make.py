@@ -1,7 +1,7 @@
 """Puts what a release publishes into a folder. `make dist` calls it, once everything is built.
 
-The same source, binary and components give the same bytes: the only time in them is SOURCE_DATE_EPOCH, or else that of the
-last commit.
+The same source, binary and components give the same bytes: the only time in them is SOURCE_DATE_EPOCH, or else that of
+the last commit.
 """
 
 import argparse

@@ -1,5 +1,5 @@
-"""Pushes every component of a folder that `make dist` filled to an OCI registry, with wkg: one repository each, with the
-version as its tag.
+"""Pushes every component of a folder that `make dist` filled to an OCI registry, with wkg: one repository each, with
+the version as its tag.
 
     python3 packaging/oci.py ghcr.io/someone/kvfuse
 

@@ -72,10 +72,9 @@ def versioned(root, current, version):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("version")
-    parser.add_argument("--dry-run", action="store_true", help="check everything, say what would change, change nothing")
-    parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent, help="the clone to release")
+    parser.add_argument("--dry-run", action="store_true", help="check everything and change nothing")
     options = parser.parse_args()
-    root, version = options.root, options.version
+    root, version = Path(__file__).resolve().parent.parent, options.version
     found = re.search(r'^\[workspace\.package\]\nversion = "(.*)"', (root / "Cargo.toml").read_text(), re.MULTILINE)
     current = found[1]
     why = refusal(root, version, current)
