@@ -78,6 +78,8 @@ test: build servers test-guests conformance-guests consumers ## every test, and 
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
 test-full: lint test-languages ## what CI runs after `make test`: lints, consumers in other languages, a soak
+	$(call say,what is refused when it is to be published)
+	@cd packaging; python3 -B -m unittest test_rules
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
 
@@ -231,13 +233,6 @@ test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each packag
 	@diff $(DIST)/SHA256SUMS $(CARGO_TARGET_DIR)/dist-again/SHA256SUMS
 	$(call say,each package installed)
 	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B -m unittest --verbose
-
-# Not part of `make test-dist`: it builds wkg.
-.PHONY: test-oci
-test-oci: ## the components in dist/ pushed to a registry of OCI, and pulled (builds wkg, needs Debian)
-	@tools/oci.sh
-	$(call say,components in a registry of OCI)
-	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B check_oci.py
 
 release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (DRY_RUN=1 changes nothing)
 	@python3 packaging/release.py $(if $(DRY_RUN),--dry-run) "$(VERSION)"
