@@ -78,6 +78,8 @@ test: build servers test-guests conformance-guests consumers ## every test, and 
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
 test-full: lint test-languages ## what CI runs after `make test`: lints, consumers in other languages, a soak
+	$(call say,what is refused when it is to be published)
+	@cd packaging; python3 -B -m unittest test_rules
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
 
@@ -136,6 +138,7 @@ bench-guests: providers
 lint: toolchain ## formatting and lints, guests included
 	$(call say,formatting and lints)
 	@cargo fmt --all --check
+	@rustfmt --check --edition 2024 packaging/crate/src/lib.rs
 	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport kvfuse-explorer) \
 	  --target wasm32-unknown-unknown -- --deny warnings
@@ -188,20 +191,52 @@ conformance: providers servers conformance-guests native ## the same, that of wa
 # The command line as its users have it, and consumers of the interface in other languages.
 
 .PHONY: kvfuse languages package
+# The paths of this machine are left out of the program, so that it is the same from any folder.
+REMAP = --remap-path-prefix=$(CURDIR)=kvfuse --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo
 kvfuse: providers ## build the kvfuse command line, optimised: target/release/kvfuse
 	$(call say,kvfuse)
-	@cargo build --locked --release --package kvfuse
+	@RUSTFLAGS="$${RUSTFLAGS:-} $(REMAP)" cargo build --locked --release --package kvfuse
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
 
 # The packages for a registry. A package contains the components that it embeds, so that it installs without make; cargo
 # compiles each package by itself.
 PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse-explorer kvfuse kvfuse-conformance
+define packages
+	@trap 'rm -rf kvfuse/embedded packaging/crate/embedded tests/conformance/embedded' EXIT; \
+	  mkdir -p kvfuse/embedded packaging/crate/embedded tests/conformance/embedded; \
+	  cp components/keyvalue*.wasm components/runner-*.wasm components/explorer.wasm kvfuse/embedded/; \
+	  cp kvfuse/embedded/*.wasm packaging/crate/embedded/; \
+	  cp components/conformance/*.wasm tests/conformance/embedded/; \
+	  cargo package --quiet --allow-dirty $(1) $(addprefix --package ,$(PACKAGES)); \
+	  cargo package --quiet --allow-dirty $(1) --manifest-path packaging/crate/Cargo.toml
+endef
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
-	@trap 'rm -rf kvfuse/embedded tests/conformance/embedded' EXIT; mkdir -p kvfuse/embedded tests/conformance/embedded; \
-	  cp components/keyvalue*.wasm components/runner-*.wasm components/explorer.wasm kvfuse/embedded/; \
-	  cp components/conformance/*.wasm tests/conformance/embedded/; \
-	  cargo package --allow-dirty $(addprefix --package ,$(PACKAGES))
+	$(call packages)
+
+# What a release publishes. BINARY names another program than the one that make kvfuse builds.
+DIST := dist
+BINARY :=
+PROGRAM = $(or $(BINARY),$(CARGO_TARGET_DIR)/release/kvfuse)
+.PHONY: dist test-dist release
+dist: $(if $(BINARY),,kvfuse) providers conformance-guests ## what a release publishes, into dist/: wheel, npm packages, archives, crates (needs Python and Node)
+	@tools/languages.sh --node-provider
+	$(call say,crates)
+	$(call packages,--no-verify)
+	$(call say,$(DIST))
+	@python3 packaging/make.py $(DIST) --binary $(PROGRAM) --crates $(PACKAGES) kvfuse-components
+
+# The second time in another time zone, and with the components transpiled once more.
+test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each package in it installed by itself and used
+	$(call say,the same once more)
+	@rm -f .tools/node-provider/.complete
+	@TZ=Pacific/Kiritimati $(MAKE) --no-print-directory dist DIST=$(CARGO_TARGET_DIR)/dist-again BINARY=$(PROGRAM) >/dev/null
+	@diff $(DIST)/SHA256SUMS $(CARGO_TARGET_DIR)/dist-again/SHA256SUMS
+	$(call say,each package installed)
+	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B -m unittest --verbose
+
+release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (DRY_RUN=1 changes nothing)
+	@python3 packaging/release.py $(if $(DRY_RUN),--dry-run) "$(VERSION)"
 
 .PHONY: screenshots
 screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests

@@ -10,7 +10,7 @@
 # .tools/node-provider/. Versions are pinned: those of Python in the requirements.txt next to each source, those of npm
 # in package.json and its lock file. Nothing is written outside .tools/ and components/.
 #
-# Only what is out of date is built. Progress and errors go to standard error.
+# With --node-provider, only the last of these. Only what is out of date is built. Progress and errors go to standard error.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,7 +33,7 @@ quietly() {
 need python3 "Python 3.10 or newer, with venv: apt-get install python3-venv"
 need node "Node.js 20 or newer, with npm: apt-get install npm"
 need npm "it comes with Node.js: apt-get install npm"
-[ -e "$root/components/kv_demo.fused.wasm" ] || die "components/kv_demo.fused.wasm is not built" "make build"
+[ -e "$root/components/keyvalue.wasm" ] || die "the providers are not built" "make build"
 mkdir -p "$root/components" "$tools"
 xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
 # What each of them depends on besides its source: the interfaces, and the options in this script.
@@ -62,6 +62,29 @@ node_packages() {
   (cd "$folder" && quietly "npm install" npm install --no-audit --no-fund)
   touch "$folder/.complete"
 }
+
+# on_node COMPONENT FOLDER WHAT: transpiles a component to JavaScript and core modules.
+on_node() {
+  local name=$1 out=$tools/$2
+  node_packages
+  say "[languages] $3 on Node: $out"
+  rm -rf "$out"
+  quietly "jco transpile" "$tools/node-packages/node_modules/.bin/jco" transpile \
+    "$root/components/$name.wasm" --name "${name%.fused}" --out-dir "$out"
+  # Where its imports of wasi: are resolved.
+  ln -s ../node-packages/node_modules "$out/node_modules"
+  printf '{"type":"module"}\n' > "$out/package.json"
+}
+
+# The file store by itself: a program can only be started once, so tests with many operations in one process use this, and
+# it is published.
+node_provider() {
+  local out=$tools/node-provider
+  fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json" && return
+  on_node keyvalue node-provider "the file store"
+  touch "$out/.complete"
+}
+if [ "${1:-}" = --node-provider ]; then node_provider; exit; fi
 
 out=$root/components/kv_python.wasm
 if ! fresh "$out" "$demo/python/app.py" "$demo/python/requirements.txt" "${wit[@]}"; then
@@ -103,19 +126,6 @@ if ! fresh "$out" "$demo/c/app.c" "$demo/c/requirements.txt" "${wit[@]}"; then
   xtask componentize "$work/app.core.wasm" "$out" kv_c "Counts its runs in a key-value store, in C" >&2
 fi
 
-# on_node COMPONENT FOLDER WHAT: transpiles a component to JavaScript and core modules.
-on_node() {
-  local name=$1 out=$tools/$2
-  node_packages
-  say "[languages] $3 on Node: $out"
-  rm -rf "$out"
-  quietly "jco transpile" "$tools/node-packages/node_modules/.bin/jco" transpile \
-    "$root/components/$name.wasm" --name "${name%.fused}" --out-dir "$out"
-  # Where its imports of wasi: are resolved.
-  ln -s ../node-packages/node_modules "$out/node_modules"
-  printf '{"type":"module"}\n' > "$out/package.json"
-}
-
 # The Rust demo with the file store inside.
 out=$tools/node-demo
 if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascript/package.json"; then
@@ -124,9 +134,4 @@ if ! fresh "$out/.complete" "$root/components/kv_demo.fused.wasm" "$demo/javascr
   touch "$out/.complete"
 fi
 
-# The file store by itself: a program can only be started once, so tests with many operations in one process use this.
-out=$tools/node-provider
-if ! fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json"; then
-  on_node keyvalue node-provider "the file store"
-  touch "$out/.complete"
-fi
+node_provider

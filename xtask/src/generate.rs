@@ -2,7 +2,7 @@
 //! and the lines between two marks in others.
 
 use anyhow::{Context, Result, bail};
-use kvfuse_table::{Artefact, GENERATIONS, Generation, STORES, Store, shipped};
+use kvfuse_table::{Artefact, GENERATIONS, Generation, RUNNERS, STORES, Store, shipped};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// The lines between the line with `BEGINS` and the one with `ENDS` are written.
 const BEGINS: &str = "ritten by `make generate` from provider/table";
 const ENDS: &str = "nd of what is written";
+
+/// What the explorer is, as in its own metadata.
+const EXPLORER: &str = "A page in the browser that shows and edits any wasi:keyvalue store";
 
 /// Brings everything up to date, or only reports what is not.
 pub fn generate(root: &Path, check: bool) -> Result<()> {
@@ -51,6 +54,7 @@ fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
         ("provider/facade/shapes/src/lib.rs", modules(|generation| generation.instead_of.is_some())),
         ("tests/conformance/guests/Cargo.toml", GENERATIONS.iter().map(|g| stanza(g.name)).collect()),
         ("README.md", table()),
+        ("packaging/crate/src/lib.rs", components()),
     ];
     for (name, part) in parts {
         let path = root.join(name);
@@ -126,6 +130,24 @@ fn table() -> String {
         let _ = writeln!(out, "| `{name}` | {} | `{file}` | {over} | [docs/{name}.md](docs/{name}.md) |", store.about);
     }
     out
+}
+
+/// What the crate with the components holds: all that kvfuse embeds.
+fn components() -> String {
+    let artefacts = shipped().map(|artefact| (artefact.name(), artefact.about()));
+    let runners = RUNNERS.iter().map(|runner| (runner.name.to_string(), runner.about()));
+    let mut all = String::from("/// Every one of them.\npub static ALL: &[&Component] = &[\n");
+    let mut out = String::new();
+    for (name, about) in artefacts.chain(runners).chain([("explorer".into(), EXPLORER.into())]) {
+        let constant = name.replace('-', "_").to_uppercase();
+        let _ = writeln!(all, "    &{constant},");
+        let _ = writeln!(
+            out,
+            "/// {about}.\npub static {constant}: Component = Component {{\n    file: \"{name}.wasm\",\n    \
+             about: \"{about}\",\n    bytes: include_bytes!(\"../embedded/{name}.wasm\"),\n}};\n"
+        );
+    }
+    format!("{out}{all}];\n")
 }
 
 #[cfg(test)]

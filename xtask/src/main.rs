@@ -42,8 +42,7 @@ fn providers(modules: &str, components: &str) -> Result<()> {
     }
     for runner in kvfuse_table::RUNNERS {
         let core = format!("{modules}/{}.wasm", runner.name.replace('-', "_"));
-        let about = format!("Calls {} of a consumer for each change", runner.calls);
-        component(&core, &format!("{components}/{}", runner.file()), runner.name, &about, None)?;
+        component(&core, &format!("{components}/{}", runner.file()), runner.name, &runner.about(), None)?;
     }
     for entry in std::fs::read_dir(components)? {
         let path = entry?.path();

@@ -16,6 +16,11 @@ impl Runner {
     pub fn file(&self) -> String {
         format!("{}.wasm", self.name)
     }
+
+    /// A description of it, for its metadata.
+    pub fn about(&self) -> String {
+        format!("Calls {} of a consumer for each change", self.calls)
+    }
 }
 
 /// The standard's from the newest to the oldest, then those of platforms.
