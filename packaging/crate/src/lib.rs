@@ -108,6 +108,34 @@ pub static KEYVALUE_ETCD_ASYNC: Component = Component {
     bytes: include_bytes!("../embedded/keyvalue-etcd-async.wasm"),
 };
 
+/// wasi:keyvalue over a table in DynamoDB.
+pub static KEYVALUE_DYNAMODB: Component = Component {
+    file: "keyvalue-dynamodb.wasm",
+    about: "wasi:keyvalue over a table in DynamoDB",
+    bytes: include_bytes!("../embedded/keyvalue-dynamodb.wasm"),
+};
+
+/// wasi:keyvalue over a table in DynamoDB, with 0.2.0-draft2 (get-many gives optional pairs).
+pub static KEYVALUE_DYNAMODB_DRAFT2_OPTIONAL_PAIRS: Component = Component {
+    file: "keyvalue-dynamodb-draft2-optional-pairs.wasm",
+    about: "wasi:keyvalue over a table in DynamoDB, with 0.2.0-draft2 (get-many gives optional pairs)",
+    bytes: include_bytes!("../embedded/keyvalue-dynamodb-draft2-optional-pairs.wasm"),
+};
+
+/// wasi:keyvalue over a table in DynamoDB, with 0.1.0 (values consumed by methods).
+pub static KEYVALUE_DYNAMODB_V0_1_CONSUME_METHODS: Component = Component {
+    file: "keyvalue-dynamodb-v0-1-consume-methods.wasm",
+    about: "wasi:keyvalue over a table in DynamoDB, with 0.1.0 (values consumed by methods)",
+    bytes: include_bytes!("../embedded/keyvalue-dynamodb-v0-1-consume-methods.wasm"),
+};
+
+/// wasi:keyvalue over a table in DynamoDB, with the asynchronous interfaces.
+pub static KEYVALUE_DYNAMODB_ASYNC: Component = Component {
+    file: "keyvalue-dynamodb-async.wasm",
+    about: "wasi:keyvalue over a table in DynamoDB, with the asynchronous interfaces",
+    bytes: include_bytes!("../embedded/keyvalue-dynamodb-async.wasm"),
+};
+
 /// wasi:keyvalue over several stores, by the bucket's name.
 pub static KEYVALUE_STORES: Component = Component {
     file: "keyvalue-stores.wasm",
@@ -192,6 +220,10 @@ pub static ALL: &[&Component] = &[
     &KEYVALUE_ETCD_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_ETCD_V0_1_CONSUME_METHODS,
     &KEYVALUE_ETCD_ASYNC,
+    &KEYVALUE_DYNAMODB,
+    &KEYVALUE_DYNAMODB_DRAFT2_OPTIONAL_PAIRS,
+    &KEYVALUE_DYNAMODB_V0_1_CONSUME_METHODS,
+    &KEYVALUE_DYNAMODB_ASYNC,
     &KEYVALUE_STORES,
     &KEYVALUE_STORES_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_STORES_V0_1_CONSUME_METHODS,
