@@ -1,10 +1,10 @@
 //! Interfaces that a component imports but will never call.
 
 use crate::error::{Error, Source};
-use crate::world::{Item, World};
+use crate::world::{Item, World, decoded};
 use crate::{Wire, connect};
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::decoding::{DecodedWasm, decode};
+use wit_parser::decoding::DecodedWasm;
 use wit_parser::{ManglingAndAbi, Resolve, WorldId, WorldItem, WorldKey};
 
 /// The component without these imports: they are satisfied inside, by functions that trap.
@@ -32,7 +32,7 @@ use wit_parser::{ManglingAndAbi, Resolve, WorldId, WorldItem, WorldKey};
 /// [`Error::Types`] if the component cannot be read, [`Error::Componentize`] if the imports cannot be replaced,
 /// and those of [`connect`].
 pub fn without_imports(component: &[u8], names: &[String]) -> Result<Vec<u8>, Error> {
-    let (mut resolve, world) = match decode(component).map_err(|e| Error::Types(e.into()))? {
+    let (mut resolve, world) = match decoded(component)? {
         DecodedWasm::Component(resolve, world) => (resolve, world),
         DecodedWasm::WitPackage(..) => return Err(Error::WitPackage),
     };

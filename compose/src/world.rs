@@ -99,7 +99,7 @@ impl World {
     /// [`Error::Types`] if it is damaged, or imports or exports what WIT cannot express (modules, components, values);
     /// [`Error::WitPackage`].
     pub fn of(component: &[u8]) -> Result<Self, Error> {
-        match decode(component).map_err(|e| Error::Types(e.into()))? {
+        match decoded(component)? {
             DecodedWasm::Component(resolve, world) => Ok(Self::read(&resolve, world)),
             DecodedWasm::WitPackage(..) => Err(Error::WitPackage),
         }
@@ -112,6 +112,14 @@ impl World {
         };
         Self { imports: items(&world.imports), exports: items(&world.exports) }
     }
+}
+
+/// What `wit_parser` makes of a component. It panics at some valid ones, for example those that export a component's
+/// type: `tests/smith` found them.
+pub(crate) fn decoded(component: &[u8]) -> Result<DecodedWasm, Error> {
+    let decoded = std::panic::catch_unwind(|| decode(component));
+    let decoded = decoded.map_err(|_| Error::Types("it exports or imports what WIT cannot express".into()))?;
+    decoded.map_err(|e| Error::Types(e.into()))
 }
 
 impl Item {
@@ -287,4 +295,18 @@ pub fn split_name(interface: &str) -> Option<(String, &str)> {
     let (path, version) = interface.split_once('@').map_or((interface, ""), |(path, version)| (path, version));
     let (package, name) = path.split_once('/')?;
     Some((if version.is_empty() { package.into() } else { format!("{package}@{version}") }, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_that_the_decoder_panics_at_is_an_error() {
+        let function = "(component (import \"a:b/c\" (instance (type (func)) (export \"f\" (type (eq 0))))))";
+        for text in [function, "(component (type $f (func)) (export \"f\" (type $f)))"] {
+            let component = wat::parse_str(text).expect("a component");
+            assert!(matches!(World::of(&component), Err(Error::Types(_))), "{text}");
+        }
+    }
 }

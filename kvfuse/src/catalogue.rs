@@ -202,6 +202,7 @@ pub fn runner(exports: &[Item]) -> Option<(&'static Runner, &'static [u8])> {
 }
 
 /// Whether a component has a runner of this version inside.
+#[cfg(feature = "run")]
 pub fn has_runner(component: &[u8]) -> bool {
     let parts = kvfuse_compose::nested(component).unwrap_or_default();
     parts.iter().any(|part| runner_files().any(|(_, ours)| component.get(part.range.clone()) == Some(ours)))

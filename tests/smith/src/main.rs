@@ -1,6 +1,7 @@
 //! Fuses random components with real ones: `kvfuse-smith [TIMES] [SEED]`. What is made flat is valid, everything else is
 //! refused, and nothing panics.
 
+#[allow(dead_code, reason = "tests/flat has more uses")]
 #[path = "../../tests/flat/random.rs"]
 mod random;
 #[path = "../../tests/flat/sections.rs"]
