@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, quoted};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// The label of an instance. Its buckets are separate from those of other labels and from those without a label.
 pub const LABEL: &str = "KEYVALUE_LABEL";
@@ -86,6 +87,25 @@ impl Settings {
                 allowed.end()
             ))
         })
+    }
+
+    /// A number of seconds: decimal digits. `None` if the variable is not set.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Kind::InvalidArgument) if the value is not a number of seconds or is outside `allowed`.
+    pub fn seconds(&self, name: &str, allowed: RangeInclusive<u64>) -> Result<Option<Duration>> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        // `parse` takes a sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        match text.parse() {
+            Ok(seconds) if digits && allowed.contains(&seconds) => Ok(Some(Duration::from_secs(seconds))),
+            _ => Err(Error::invalid(format!(
+                "{name}={} is not a number of seconds from {} to {}",
+                quoted(text),
+                allowed.start(),
+                allowed.end()
+            ))),
+        }
     }
 
     /// The value of the choice that the variable names. The first choice is the default.

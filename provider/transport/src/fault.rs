@@ -1,5 +1,6 @@
 //! Why a request to a server can fail.
 
+use kvfuse_core::Error;
 use std::fmt;
 
 /// The cause of a failed request, as far as a store can act on it.
@@ -56,5 +57,28 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.detail)
+    }
+}
+
+/// Why a call of a server got no usable answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// It did not happen, or it does not matter whether it did. The error says why it failed.
+    Failed(Error),
+    /// It may have happened.
+    Unknown(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::Failed(error) | Failure::Unknown(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Failed(error)
     }
 }

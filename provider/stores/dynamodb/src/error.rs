@@ -3,30 +3,8 @@
 use crate::config::Config;
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
+pub use kvfuse_transport::fault::Failure;
 use kvfuse_transport::fault::{Cause, Fault};
-
-/// Why a call got no usable answer.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// It did not happen, or it does not matter whether it did. The error says why it failed.
-    Failed(Error),
-    /// It may have happened.
-    Unknown(Error),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
-        match failure {
-            Failure::Failed(error) | Failure::Unknown(error) => error,
-        }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
-        Failure::Failed(error)
-    }
-}
 
 /// What an error answer means for the caller.
 #[derive(Debug, PartialEq)]

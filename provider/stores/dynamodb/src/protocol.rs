@@ -6,45 +6,11 @@
 //! bound as well, which no answer to these requests reaches, and an allocation that fails is an error.
 #![deny(clippy::arithmetic_side_effects)]
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use kvfuse_core::limits::PAGE_KEYS;
+pub use kvfuse_json::{Bytes, decode};
 use serde::Deserialize;
-use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+use serde::de::Deserializer;
 use std::collections::HashMap;
-use std::fmt;
-use std::marker::PhantomData;
-
-/// Bytes, encoded as base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bytes(pub Vec<u8>);
-
-impl Bytes {
-    pub fn text(bytes: &[u8]) -> String {
-        STANDARD.encode(bytes)
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Bytes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("base64")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
-                let mut bytes = Vec::new();
-                bytes.try_reserve_exact(base64::decoded_len_estimate(text.len())).map_err(|_| E::custom(NO_MEMORY))?;
-                STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("not base64"))?;
-                Ok(Bytes(bytes))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
 
 /// The attribute type B.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,39 +171,12 @@ impl Refusal {
     }
 }
 
-const NO_MEMORY: &str = "there is no memory for it";
-
 /// The most items of a list in an answer: a page of keys, or a batch.
 pub const MAX_ITEMS: usize = PAGE_KEYS;
 
 /// A list of up to [`MAX_ITEMS`].
 fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    struct List<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for List<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "a list of up to {MAX_ITEMS} items")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-            let mut list = Vec::new();
-            while let Some(item) = items.next_element()? {
-                if list.len() >= MAX_ITEMS {
-                    return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
-                }
-                list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
-                list.push(item);
-            }
-            Ok(list)
-        }
-    }
-    deserializer.deserialize_seq(List(PhantomData))
-}
-
-/// `None` if the bytes are not an answer of this type.
-pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
-    serde_json::from_slice(answer).ok()
+    kvfuse_json::bounded::<D, T, MAX_ITEMS>(deserializer)
 }
 
 /// An error answer; without a name if it is not one of DynamoDB.

@@ -1,6 +1,6 @@
 //! The settings.
 
-use kvfuse_core::{Error, Kind, Result, Settings, error::quoted};
+use kvfuse_core::{Error, Kind, Result, Settings};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
 use kvfuse_transport::http::Scheme;
@@ -63,7 +63,7 @@ impl Config {
             endpoints: endpoints(list)?,
             login,
             prefix: settings.get("KEYVALUE_PREFIX").unwrap_or("keyvalue/").to_string(),
-            life: life(settings)?,
+            life: settings.seconds(LIFE, 1..=LONGEST_LIFE)?,
             time_limit: clock::time_limit(settings)?,
         })
     }
@@ -94,18 +94,6 @@ fn endpoints(list: &str) -> Result<Vec<Endpoint>> {
         Ok(Endpoint { scheme, authority: address::authority(&address.host, port) })
     };
     addresses.into_iter().map(endpoint).collect()
-}
-
-fn life(settings: &Settings) -> Result<Option<Duration>> {
-    let Some(text) = settings.get(LIFE) else { return Ok(None) };
-    match text.parse() {
-        Ok(seconds @ 1..=LONGEST_LIFE) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Ok(Some(Duration::from_secs(seconds)))
-        }
-        _ => {
-            Err(Error::invalid(format!("{LIFE}={} is not a number of seconds from 1 to {LONGEST_LIFE}", quoted(text))))
-        }
-    }
 }
 
 impl fmt::Debug for Login {

@@ -7,13 +7,11 @@
 //! bound as well, which no answer to these requests reaches, and an allocation that fails is an error.
 #![deny(clippy::arithmetic_side_effects)]
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use kvfuse_core::limits::PAGE_KEYS;
-use serde::de::{self, DeserializeOwned, Deserializer, SeqAccess, Visitor};
+pub use kvfuse_json::{Bytes, decode};
+use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
-use std::marker::PhantomData;
 
 pub const RANGE: &str = "/v3/kv/range";
 pub const PUT: &str = "/v3/kv/put";
@@ -23,43 +21,6 @@ pub const LEASE_GRANT: &str = "/v3/lease/grant";
 pub const LEASE_LEFT: &str = "/v3/lease/timetolive";
 pub const WATCH: &str = "/v3/watch";
 pub const AUTHENTICATE: &str = "/v3/auth/authenticate";
-
-/// Bytes, encoded as base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bytes(pub Vec<u8>);
-
-impl From<&[u8]> for Bytes {
-    fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
-    }
-}
-
-impl Serialize for Bytes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&STANDARD.encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Bytes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("base64")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
-                let mut bytes = Vec::new();
-                bytes.try_reserve_exact(base64::decoded_len_estimate(text.len())).map_err(|_| E::custom(NO_MEMORY))?;
-                STANDARD.decode_vec(text, &mut bytes).map_err(|_| E::custom("not base64"))?;
-                Ok(Bytes(bytes))
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
-}
 
 /// A 64-bit number, encoded as a string.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,8 +58,6 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-const NO_MEMORY: &str = "there is no memory for it";
-
 /// The most items of a list in an answer: a page of keys, or the operations of a transaction.
 pub const MAX_ITEMS: usize = PAGE_KEYS;
 
@@ -107,34 +66,12 @@ pub const MAX_EVENTS: usize = 128_000;
 
 /// A list of up to [`MAX_ITEMS`].
 fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_seq(Items::<T, MAX_ITEMS>(PhantomData))
+    kvfuse_json::bounded::<D, T, MAX_ITEMS>(deserializer)
 }
 
 /// A list of up to [`MAX_EVENTS`].
 pub fn bounded_events<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
-    deserializer.deserialize_seq(Items::<T, MAX_EVENTS>(PhantomData))
-}
-
-struct Items<T, const MAX: usize>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Items<T, MAX> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of up to {MAX} items")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            if list.len() >= MAX {
-                return Err(de::Error::invalid_length(list.len().saturating_add(1), &self));
-            }
-            list.try_reserve(1).map_err(|_| de::Error::custom(NO_MEMORY))?;
-            list.push(item);
-        }
-        Ok(list)
-    }
+    kvfuse_json::bounded::<D, T, MAX_EVENTS>(deserializer)
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -315,11 +252,6 @@ impl Refusal {
 pub fn encode(request: &impl Serialize) -> Vec<u8> {
     // This fails only for a map whose keys are not strings, or if a Serialize fails. The types above have neither.
     serde_json::to_vec(request).unwrap_or_default()
-}
-
-/// `None` if the bytes are not an answer of this type.
-pub fn decode<T: DeserializeOwned>(answer: &[u8]) -> Option<T> {
-    serde_json::from_slice(answer).ok()
 }
 
 /// The largest error answer that is read, in bytes. Those of etcd have a few hundred.
