@@ -1,6 +1,6 @@
 //! Listing the keys of a bucket.
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// One page of a bucket's keys, as [`Bucket::list`](crate::Bucket::list) returns it.
 ///
@@ -36,6 +36,11 @@ pub struct Page {
     pub keys: Vec<String>,
     /// Where to continue; `None` on the last page.
     pub cursor: Option<String>,
+}
+
+/// The error of a cursor that does not belong to the listing.
+pub fn foreign_cursor() -> Error {
+    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
 }
 
 /// How many pages are looked through for one that has a key with the prefix.

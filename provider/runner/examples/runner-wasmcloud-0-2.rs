@@ -22,13 +22,4 @@ use kvfuse::provider::watch::Change;
 use wasmcloud::keyvalue::types::{Bucket, Error};
 use wasmcloud::keyvalue::{store, watcher};
 
-kvfuse_runner::asynchronous_runner!(open: open, set: watcher::on_set, delete: watcher::on_delete);
-
-async fn open(name: &str) -> Result<Bucket, String> {
-    store::open(name.to_string()).await.map_err(|error| match error {
-        Error::NoSuchStore => format!("there is no bucket {name:?}"),
-        Error::AccessDenied => format!("access to the bucket {name:?} is denied"),
-        Error::Other(text) => text,
-        other => format!("the bucket {name:?} cannot be opened: {other:?}"),
-    })
-}
+kvfuse_runner::wasmcloud_runner!();

@@ -38,11 +38,12 @@ macro_rules! runner {
     };
 }
 
-/// The same for a consumer whose functions are asynchronous, in a command of WASI 0.3. `$open` is an `async fn`. While it
-/// waits for the next change, nothing else of the fused component runs: that call of the provider is synchronous.
+/// The same for a consumer for wasmCloud, whose functions are asynchronous, in a command of WASI 0.3. The module has `Bucket`,
+/// `Error`, `store` and `watcher` of its generation in scope. While this waits for the next change, nothing else of the
+/// fused component runs: that call of the provider is synchronous.
 #[macro_export]
-macro_rules! asynchronous_runner {
-    (open: $open:path, set: $set:path, delete: $delete:path) => {
+macro_rules! wasmcloud_runner {
+    () => {
         struct Runner;
         export!(Runner);
 
@@ -57,21 +58,25 @@ macro_rules! asynchronous_runner {
             loop {
                 for change in subscription::next()? {
                     match change {
-                        Change::Set((key, value)) => $set(opened(&bucket).await, key, value).await,
-                        Change::Delete(key) => $delete(opened(&bucket).await, key).await,
+                        Change::Set((key, value)) => watcher::on_set(open(&bucket).await, key, value).await,
+                        Change::Delete(key) => watcher::on_delete(open(&bucket).await, key).await,
                     }
                 }
                 subscription::done()?;
             }
         }
 
-        async fn opened(name: &str) -> Bucket {
+        async fn open(name: &str) -> Bucket {
             let mut again = $crate::Again::default();
             loop {
-                match $open(name).await {
+                let error = match store::open(name.to_string()).await {
                     Ok(bucket) => return bucket,
-                    Err(error) => again.wait(subscription::say, subscription::pause, &error),
-                }
+                    Err(Error::NoSuchStore) => format!("there is no bucket {name:?}"),
+                    Err(Error::AccessDenied) => format!("access to the bucket {name:?} is denied"),
+                    Err(Error::Other(text)) => text,
+                    Err(other) => format!("the bucket {name:?} cannot be opened: {other:?}"),
+                };
+                again.wait(subscription::say, subscription::pause, &error);
             }
         }
     };

@@ -19,22 +19,4 @@ use wasmcloud::keyvalue::atomics::increment;
 use wasmcloud::keyvalue::store;
 use wasmcloud::keyvalue::types::Bucket;
 
-struct Watching;
-export!(Watching);
-
-async fn note(what: String) {
-    let seen = store::open("seen".into()).await.unwrap();
-    let number = increment(&seen, "count".into(), 1).await.unwrap();
-    seen.set(format!("{number:06}"), what.into_bytes(), None).await.unwrap();
-}
-
-impl watcher::Guest for Watching {
-    async fn on_set(bucket: Bucket, key: String, value: Vec<u8>) {
-        note(format!("set {key} {}", String::from_utf8_lossy(&value))).await;
-        assert!(bucket.exists(key).await.is_ok(), "the bucket is of the store");
-    }
-
-    async fn on_delete(_: Bucket, key: String) {
-        note(format!("delete {key}")).await;
-    }
-}
+kvfuse_consumers::watching_wasmcloud!();

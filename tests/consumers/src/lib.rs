@@ -1,6 +1,6 @@
-//! What the middlewares share. Each imports and exports one interface of a generation, passes every call on, and counts
-//! them; `kvfuse:counting/calls` gives the number. Buckets pass through: their interface is only imported, so that the
-//! exported functions take the same buckets as the imported ones.
+//! What several consumers share. Most are middlewares: each imports and exports one interface of a generation, passes every
+//! call on, and counts them; `kvfuse:counting/calls` gives the number. Buckets pass through: their interface is only
+//! imported, so that the exported functions take the same buckets as the imported ones.
 
 use std::cell::Cell;
 
@@ -80,6 +80,33 @@ macro_rules! counting_atomic {
             fn compare_and_swap(bucket: &Bucket, key: String, old: u64, new: u64) -> Result<bool, Error> {
                 $crate::count();
                 atomic::compare_and_swap(bucket, &key, old, new)
+            }
+        }
+    };
+}
+
+/// Keeps what a consumer for wasmCloud is called for in the bucket `seen`, in order. The module has `Bucket`, `store`,
+/// `increment` and `watcher` of its generation in scope.
+#[macro_export]
+macro_rules! watching_wasmcloud {
+    () => {
+        struct Watching;
+        export!(Watching);
+
+        async fn note(what: String) {
+            let seen = store::open("seen".into()).await.unwrap();
+            let number = increment(&seen, "count".into(), 1).await.unwrap();
+            seen.set(format!("{number:06}"), what.into_bytes(), None).await.unwrap();
+        }
+
+        impl watcher::Guest for Watching {
+            async fn on_set(bucket: Bucket, key: String, value: Vec<u8>) {
+                note(format!("set {key} {}", String::from_utf8_lossy(&value))).await;
+                assert!(bucket.exists(key).await.is_ok(), "the bucket is of the store");
+            }
+
+            async fn on_delete(_: Bucket, key: String) {
+                note(format!("delete {key}")).await;
             }
         }
     };

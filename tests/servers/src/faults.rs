@@ -2,6 +2,7 @@
 
 use crate::process::{free_port, wait_until};
 use crate::proxy::{Direction, Fault, Proxy};
+use crate::redis::Redis;
 use crate::watchdog::Watchdog;
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use std::rc::Rc;
@@ -205,6 +206,17 @@ pub fn a_missing_server<S: Store>(make: fn(u16, &str) -> S) {
         assert_eq!(error.kind(), Kind::Unavailable);
         assert!(error.message().contains("127.0.0.1:"), "{error}");
     }
+}
+
+/// What listens does not speak HTTP.
+pub fn a_server_without_http<S: Store>(make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let bucket = make(redis.port(), "2000").open("b").unwrap();
+    let error = bucket.get("a").unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    let error = bucket.set("a", b"").unwrap_err();
+    assert!(matches!(error.kind(), Kind::Unavailable | Kind::OutcomeUnknown), "{error}");
 }
 
 fn play<S: Store>(

@@ -12,7 +12,8 @@ use crate::store::{DynamoBucket, fields, request};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kvfuse_core::limits::PAGE_KEYS;
-use kvfuse_core::{Error, Page, Result};
+use kvfuse_core::page::foreign_cursor;
+use kvfuse_core::{Page, Result};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use serde_json::json;
@@ -44,7 +45,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         let begins = layout::begins(prefix);
         let from = match at {
             None => None,
-            Some(text) => Some(position(text, &listing).ok_or_else(foreign)?),
+            Some(text) => Some(position(text, &listing).ok_or_else(foreign_cursor)?),
         };
         let mut query = fields(json!({
             "KeyConditionExpression": "#p = :bucket AND begins_with(#s, :begins)",
@@ -97,10 +98,6 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         }
         Ok(page)
     }
-}
-
-fn foreign() -> Error {
-    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ mod common;
 use common::{NativeStore, OwnDynamoDb, connect};
 use kvfuse_core::{Kind, Store, Swap, Version};
 use kvfuse_servers::dynamodb::DynamoDb;
-use kvfuse_servers::faults::{a_missing_server, every_fault_at_every_byte, replies_byte_by_byte};
+use kvfuse_servers::faults::{
+    a_missing_server, a_server_without_http, every_fault_at_every_byte, replies_byte_by_byte,
+};
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
-use kvfuse_servers::redis::Redis;
 use kvfuse_servers::watchdog::Watchdog;
 use std::thread;
 
@@ -69,13 +70,7 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_other_than_dynamodb_is_reported_as_such() {
-    let _watchdog = Watchdog::of_the_test();
-    let redis = Redis::start(&[]);
-    let bucket = store(redis.port(), "2000").open("b").unwrap();
-    let error = bucket.get("a").unwrap_err();
-    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
-    let error = bucket.set("a", b"").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Unavailable | Kind::OutcomeUnknown), "{error}");
+    a_server_without_http(store);
 }
 
 #[test]

@@ -12,7 +12,8 @@ use crate::store::EtcdBucket;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
-use kvfuse_core::{Error, Page, Result};
+use kvfuse_core::page::foreign_cursor;
+use kvfuse_core::{Page, Result};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use siphasher::sip::SipHasher13;
@@ -59,7 +60,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         let begin = format!("{}{prefix}", self.base);
         let position = match cursor {
             None => None,
-            Some(text) => Some(Position::decode(text, &begin).ok_or_else(foreign)?),
+            Some(text) => Some(Position::decode(text, &begin).ok_or_else(foreign_cursor)?),
         };
         let mut range = Range { keys_only: true, range_end: end(&begin), ..Range::default() };
         let mut from = begin.clone().into_bytes();
@@ -132,10 +133,6 @@ fn end(begin: &str) -> Bytes {
         *last = last.saturating_add(1);
     }
     Bytes(end)
-}
-
-fn foreign() -> Error {
-    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use common::{NativeStore, OwnEtcd, connect};
 use kvfuse_core::{Kind, Store};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::faults::{
-    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
+    a_missing_server, a_server_that_never_stops_sending, a_server_without_http, every_fault_at_every_byte,
+    replies_byte_by_byte,
 };
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
-use kvfuse_servers::redis::Redis;
 use kvfuse_servers::watchdog::Watchdog;
 
 fn store(port: u16, time_limit: &str) -> NativeStore {
@@ -71,13 +71,7 @@ fn a_missing_server_is_unavailable() {
 
 #[test]
 fn a_server_other_than_etcd_is_reported_as_such() {
-    let _watchdog = Watchdog::of_the_test();
-    let redis = Redis::start(&[]);
-    let bucket = store(redis.port(), "2000").open("b").unwrap();
-    let error = bucket.get("a").unwrap_err();
-    assert_eq!(error.kind(), Kind::Unavailable, "{error}");
-    let error = bucket.set("a", b"").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Unavailable | Kind::OutcomeUnknown), "{error}");
+    a_server_without_http(store);
 }
 
 #[test]

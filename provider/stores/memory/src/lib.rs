@@ -5,7 +5,8 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
-use kvfuse_core::{Bucket, Error, Page, Result, Snapshot, Store, Swap, Version, counter};
+use kvfuse_core::page::foreign_cursor;
+use kvfuse_core::{Bucket, Page, Result, Snapshot, Store, Swap, Version, counter};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -94,9 +95,7 @@ impl Bucket for MemoryBucket {
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
         let after = match cursor {
             None => 0,
-            Some(text) => text.parse().map_err(|_| {
-                Error::invalid("this cursor is not from a listing of this bucket; start again without one")
-            })?,
+            Some(text) => text.parse().map_err(|_| foreign_cursor())?,
         };
         let map = self.0.borrow();
         let mut page = Page::default();

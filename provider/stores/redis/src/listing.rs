@@ -11,6 +11,7 @@ use crate::protocol::{Reply, Request};
 use crate::runs::{Marks, Run, Runs, fingerprint};
 use crate::store::RedisBucket;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
+use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Error, Page, Result};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::sockets::Network;
@@ -119,7 +120,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
                 (Position { scan: 0, run: run.id, server: 0 }, run)
             }
             Some(text) => {
-                let position = Position::decode(text, base).ok_or_else(foreign)?;
+                let position = Position::decode(text, base).ok_or_else(foreign_cursor)?;
                 (position, self.runs.resume(position.run))
             }
         };
@@ -276,10 +277,6 @@ struct Scanned {
 fn process_id(info: &[u8]) -> Option<u64> {
     let line = info.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"run_id:"))?;
     Some((fingerprint(line.trim_ascii_end()) as u64).max(1))
-}
-
-fn foreign() -> Error {
-    Error::invalid("this cursor is not from a listing of this bucket; start again without one")
 }
 
 fn restarted() -> Error {
