@@ -2,6 +2,7 @@
 //! that it asks nobody.
 
 use anyhow::{Result, ensure};
+use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::Proxy;
@@ -155,5 +156,19 @@ fn over_etcd_reads_within_the_bound_send_nothing() -> Result<()> {
     let setup = setup("keyvalue-etcd", &[&endpoint, "KEYVALUE_PREFIX=one/"], None)?;
     reads_after_the_bound(&setup)?;
     let setup = self::setup("keyvalue-etcd", &[&endpoint, "KEYVALUE_PREFIX=two/"], None)?;
+    reads_within_the_bound(&setup, || Some(proxy.count().0 > 0))
+}
+
+#[test]
+fn over_dynamodb_reads_within_the_bound_send_nothing() -> Result<()> {
+    let dynamodb = DynamoDb::start();
+    let proxy = Proxy::start(dynamodb.port());
+    let endpoint = format!("KEYVALUE_DYNAMODB_ENDPOINT=http://127.0.0.1:{}", proxy.port());
+    let (id, secret) = &dynamodb.access_key;
+    let id = format!("KEYVALUE_DYNAMODB_ACCESS_KEY_ID={id}");
+    let secret = format!("KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY={secret}");
+    let variables = |prefix| [&*endpoint, "KEYVALUE_DYNAMODB_REGION=us-east-1", &*id, &*secret, prefix];
+    reads_after_the_bound(&setup("keyvalue-dynamodb", &variables("KEYVALUE_PREFIX=one/"), None)?)?;
+    let setup = setup("keyvalue-dynamodb", &variables("KEYVALUE_PREFIX=two/"), None)?;
     reads_within_the_bound(&setup, || Some(proxy.count().0 > 0))
 }
