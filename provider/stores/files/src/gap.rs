@@ -8,6 +8,7 @@
 use crate::frame::{self, HEADER, Read};
 use crate::hash::Checks;
 use crate::record;
+use std::borrow::Cow;
 
 /// The nature of bytes that are not a whole record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,37 @@ const ZEROS: usize = 16;
 /// Judges the bytes at an offset of a file.
 pub fn judge(checks: &Checks, bytes: &[u8], offset: u64) -> Gap {
     judge_behind(checks, &[], bytes, offset)
+}
+
+/// Bytes before the rest of a cut record in which its beginning is looked for, nearest first. A host may sleep between
+/// the two parts of an append for as long as it takes others to fill a segment.
+const REACHES: [u64; 3] = [256 << 10, 2 << 20, 16 << 20];
+
+/// Judges the bytes at an offset of a file, with those before them at hand: `read(from)` gives all from there to the
+/// offset. `near` looks no further back than the first reach, where it has become unimportant.
+pub fn judge_back<'a, E>(
+    checks: &Checks,
+    bytes: &[u8],
+    offset: u64,
+    near: bool,
+    mut read: impl FnMut(u64) -> Result<Cow<'a, [u8]>, E>,
+) -> Result<Gap, E> {
+    let alone = judge(checks, bytes, offset);
+    if alone != Gap::Damaged {
+        return Ok(alone);
+    }
+    for (place, reach) in REACHES.into_iter().enumerate() {
+        let from = offset.saturating_sub(reach);
+        let gap = judge_behind(checks, &read(from)?, bytes, offset);
+        // Far back only the record itself is an explanation: a torn one that has nothing to do with it is always found.
+        if gap == Gap::Torn || place == 0 && gap != Gap::Damaged {
+            return Ok(gap);
+        }
+        if from == 0 || near {
+            break;
+        }
+    }
+    Ok(Gap::Damaged)
 }
 
 /// Judges the bytes at an offset of a file, given the bytes before them: a record whose rest is among them may begin

@@ -4,9 +4,8 @@ use crate::frame::{self, Read};
 use crate::gap::{self, Gap};
 use crate::hash::Checks;
 use crate::record::{self, Op, Record, Seen, Value};
-
-/// Bytes before a gap among which a cut record may begin whose rest is in the gap.
-const BEFORE: usize = 256 << 10;
+use std::borrow::Cow;
+use std::convert::Infallible;
 
 /// Something in a segment's file.
 pub enum Event<'a> {
@@ -31,7 +30,7 @@ impl Event<'_> {
 
 /// Scans a whole file.
 pub fn scan<'a>(checks: &Checks, bytes: &'a [u8]) -> Vec<Event<'a>> {
-    let mut scan = Scan { checks, bytes, events: Vec::new() };
+    let mut scan = Scan { checks, bytes, events: Vec::new(), damaged: false };
     let (mut at, mut gap) = (0, 0);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         if let Read::Whole(frame) = frame::read(checks, rest)
@@ -64,6 +63,8 @@ struct Scan<'a, 'c> {
     checks: &'c Checks,
     bytes: &'a [u8],
     events: Vec<Event<'a>>,
+    /// Whether a gap is damaged.
+    damaged: bool,
 }
 
 impl<'a> Scan<'a, '_> {
@@ -91,14 +92,17 @@ impl<'a> Scan<'a, '_> {
     }
 
     fn judge(&self, from: usize, to: usize) -> Gap {
-        let before = self.bytes.get(from.saturating_sub(BEFORE)..from).unwrap_or_default();
         let gap = self.bytes.get(from..to).unwrap_or_default();
-        gap::judge_behind(self.checks, before, gap, from as u64)
+        let before = |begin: u64| Ok(Cow::Borrowed(self.bytes.get(begin as usize..from).unwrap_or_default()));
+        gap::judge_back::<Infallible>(self.checks, gap, from as u64, self.damaged, before)
+            .unwrap_or_else(|never| match never {})
     }
 
     fn close(&mut self, from: usize, to: usize) {
         if from < to {
-            self.events.push(Event::Gap { gap: self.judge(from, to), at: from });
+            let gap = self.judge(from, to);
+            self.damaged = self.damaged || gap == Gap::Damaged;
+            self.events.push(Event::Gap { gap, at: from });
         }
     }
 

@@ -31,8 +31,6 @@ pub const CHUNK: usize = 64 << 10;
 pub const MAX_SIZE: u64 = 1 << 30;
 /// The number of new bytes above which a segment is opened again instead of read on.
 const FAR: u64 = 512 << 10;
-/// Bytes before the rest of a cut record in which its beginning is looked for.
-const PAST: u64 = 256 << 10;
 /// Positions that are remembered, to check what writers claim to have seen.
 const RECENT: usize = 64;
 

@@ -1,7 +1,7 @@
 //! Reading what was appended to a segment, and what each record does.
 
 use super::opening::index_at;
-use super::{CHUNK, FAR, MAX_SIZE, PAST, PROBE, Phase, RECENT, Segment, Sent, all_found};
+use super::{CHUNK, FAR, MAX_SIZE, PROBE, Phase, RECENT, Segment, Sent, all_found};
 use crate::flaw::Flaw;
 use crate::frame::{self, HEADER, MAX_FRAME, Read};
 use crate::gap::{self, Gap};
@@ -10,6 +10,7 @@ use crate::heap::same;
 use crate::record::{self, Index, Record, Seen};
 use kvfuse_core::Result;
 use kvfuse_transport::files::File;
+use std::borrow::Cow;
 
 impl<F: File> Segment<F> {
     /// Reads and applies what was appended since the last time, to the end of the file. `expect` is the likely number
@@ -153,14 +154,10 @@ impl<F: File> Segment<F> {
 
     /// Judges bytes that are not a whole record.
     pub fn judge(&self, bytes: &[u8], at: u64) -> Result<Gap> {
-        let gap = gap::judge(&self.checks, bytes, at);
-        if gap != Gap::Damaged {
-            return Ok(gap);
-        }
-        // It may be the rest of a record that the host cut, whose beginning is further back.
-        let from = at.saturating_sub(PAST);
-        let before = self.exactly(from, (at - from) as usize)?;
-        Ok(gap::judge_behind(&self.checks, &before, bytes, at))
+        // Once something is damaged, one gap more makes no difference.
+        gap::judge_back(&self.checks, bytes, at, self.hole.is_some(), |from| {
+            self.exactly(from, (at - from) as usize).map(Cow::Owned)
+        })
     }
 
     /// The distance to the next whole record after the front of `rest`.
