@@ -11,7 +11,7 @@ use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, ResourceLimiter, Store};
+use wasmtime::{Config, Engine, OptLevel, RegallocAlgorithm, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
 use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -45,7 +45,15 @@ pub fn fused_with(name: &str, provider: &str) -> Result<Vec<u8>> {
     Ok(kvfuse_compose::compose(&guest(name)?, &component(provider)?)?)
 }
 
-static ENGINE: LazyLock<Engine> = LazyLock::new(Engine::default);
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| engine(|_| {}));
+
+/// An engine that compiles fast: tests spend more time in compiling components than in running them.
+pub fn engine(configure: impl FnOnce(&mut Config)) -> Engine {
+    let mut config = Config::new();
+    config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    configure(&mut config);
+    Engine::new(&config).expect("an engine for this machine")
+}
 
 /// A compiled command component.
 pub struct Program(Component);

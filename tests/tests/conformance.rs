@@ -71,7 +71,10 @@ fn check_flat(target: &Target, guest: &Guest, memories: Memories) -> Result<()> 
 }
 
 fn main() -> Result<()> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Much of the time goes into waiting for servers, and for lifetimes to end.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads.get_or_insert(3 * cores);
     let servers = if arguments.list { None } else { Some(Servers::start()) };
     let mut trials = Vec::new();
     for target in artefacts(servers.as_ref())?.into_iter().map(Arc::new) {

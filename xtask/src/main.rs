@@ -3,14 +3,15 @@
 mod generate;
 
 use anyhow::{Context, Result, bail};
-use kvfuse_compose::{About, Allowed, componentize};
+use kvfuse_compose::{About, Allowed, componentize, compose};
 use std::io::Write;
 use std::path::Path;
 
 const USAGE: &str = "usage:
   xtask generate [--check]                               what provider/table determines in the source
   xtask providers MODULES COMPONENTS                     every provider component, from the modules in a folder
-  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION any other component";
+  xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION any other component
+  xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm     the two in one, as `wasm-tools compose` does it";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,6 +21,9 @@ fn main() -> Result<()> {
         ["generate", "--check"] => generate::generate(&root(), true),
         ["providers", modules, components] => providers(modules, components),
         ["componentize", core, out, name, description] => component(core, out, name, description, None),
+        ["compose", consumer, provider, out] => {
+            unless_fresh(&[consumer, provider], out, || Ok(compose(&read(consumer)?, &read(provider)?)?))
+        }
         _ => bail!(USAGE),
     }
 }

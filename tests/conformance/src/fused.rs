@@ -8,7 +8,7 @@ use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, compose, flat
 use std::sync::LazyLock;
 use std::time::Duration;
 use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
-use wasmtime::{Config, Engine, Store};
+use wasmtime::{Config, Engine, OptLevel, RegallocAlgorithm, Store};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p2, p3};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
@@ -17,6 +17,8 @@ use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 static ENGINE: LazyLock<Result<Engine, String>> = LazyLock::new(|| {
     let mut config = Config::new();
     config.epoch_interruption(true);
+    // Compiling takes longer than running the cases.
+    config.cranelift_opt_level(OptLevel::None).cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
     let engine = Engine::new(&config).map_err(|error| format!("{error:#}"))?;
     let clock = engine.clone();
     std::thread::spawn(move || {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use kvfuse_compose::{Memories, Settings, Supply, World, connect, fit, flatten, is_keyvalue};
+use kvfuse_tests::engine;
 use kvfuse_tests::raw::{Misbehaviour, Raw, argument};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -11,9 +12,10 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 /// One with all that it has by default, and one that refuses a module with two memories.
 static ENGINES: LazyLock<[Engine; 2]> = LazyLock::new(|| {
-    let mut single = Config::new();
-    single.wasm_multi_memory(false);
-    [Engine::default(), Engine::new(&single).expect("an engine")]
+    let single = |config: &mut Config| {
+        config.wasm_multi_memory(false);
+    };
+    [engine(|_| {}), engine(single)]
 });
 
 pub struct Host {
