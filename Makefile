@@ -76,11 +76,18 @@ test: build servers test-guests conformance-guests consumers ## every test, and 
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 
-test-full: lint test-languages ## what CI runs after `make test`: lints, consumers in other languages, a soak
+test-full: lint test-long test-languages ## what CI runs after `make test`: lints, the long tests, consumers in other languages, a soak
 	$(call say,what is refused when it is to be published)
 	@cd packaging; python3 -B -m unittest test_rules
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
+
+# The tests that `make test` leaves out. One of them takes minutes of waiting, and is run by hand.
+.PHONY: test-long
+test-long: build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
+	$(call say,long tests)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test conformance --test mutants --test slow --test explore_use \
+	  --test explore_live --test faults -- --ignored --skip a_server_that_hangs
 
 native:
 	@cargo build $(NATIVE)
@@ -242,7 +249,7 @@ release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (
 .PHONY: screenshots
 screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests
 	$(call say,pictures of kvfuse explore)
-	@KVFUSE_SCREENSHOTS=docs cargo test $(NATIVE) --test explore_page --test explore_use
+	@KVFUSE_SCREENSHOTS=docs cargo test $(NATIVE) --test explore_page --test explore_use -- --include-ignored
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)

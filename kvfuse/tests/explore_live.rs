@@ -63,6 +63,7 @@ fn where_the_store_is_watched_the_page_is_told_of_what_others_change_and_asks_fo
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn a_page_that_comes_back_to_the_front_shows_what_happened_meanwhile() {
     let folder = Folder::new();
     let redis = Redis::start(&[]);
@@ -106,6 +107,7 @@ const ANSWERS_LATE: &str = "{
 }";
 
 #[test]
+#[ignore = "long: make test-long"]
 fn what_the_page_writes_is_not_said_to_be_of_somebody_else() {
     let folder = Folder::new();
     folder.kvfuse(&["kv", "put", "first", "1"]).ok();
@@ -131,6 +133,7 @@ fn what_the_page_writes_is_not_said_to_be_of_somebody_else() {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn a_store_that_is_not_watched_is_asked_again_and_again() {
     let folder = Folder::new();
     let redis = Redis::start(&[]);

@@ -79,6 +79,7 @@ fn what_others_write_shows_by_itself() {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn hostile_keys_and_values_are_text() {
     let markup = "<img src=x onerror=\"window.hacked = 1\"><script>window.hacked = 1</script>";
     let long = format!("{}<b>", "k".repeat((1 << 20) - 3));
@@ -222,6 +223,7 @@ const CONTRAST: &str = "((selector) => {
 })";
 
 #[test]
+#[ignore = "long: make test-long"]
 fn it_can_be_read_in_dark_and_light_and_used_at_the_width_of_a_phone() {
     let orders: Vec<_> = (1041..1063).map(|n| (format!("order/{n}"), format!("{{\"id\":{n},\"customer\":\"ann\",\"items\":[{{\"sku\":\"tea\",\"count\":2}},{{\"sku\":\"cup\",\"count\":1}}],\"total\":\"23.50\"}}"))).collect();
     let pairs: Vec<_> = orders.iter().map(|(key, value)| (key.as_str(), value.as_bytes())).collect();
@@ -283,6 +285,7 @@ fn it_can_be_read_in_dark_and_light_and_used_at_the_width_of_a_phone() {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn statistics_and_damage_of_the_files_are_shown() {
     let page = Page::with(&[("a", b"1"), ("b", &[b'b'; 300_000])]);
     let browser = &page.browser;
@@ -310,6 +313,7 @@ fn statistics_and_damage_of_the_files_are_shown() {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn a_store_on_a_server_has_no_files_and_its_buckets_are_typed_in() {
     let folder = Folder::new();
     let mut redis = Redis::start(&[]);

@@ -64,6 +64,7 @@ fn who_does_not_read_the_changes_of_files_is_behind_and_no_more() {
 }
 
 #[test]
+#[ignore = "long: make test-long"]
 fn who_does_not_read_the_changes_in_etcd_is_behind_and_no_more() {
     let folder = Folder::new();
     let etcd = Etcd::start(1, &[]);
@@ -80,6 +81,7 @@ fn who_does_not_read_the_changes_in_etcd_is_behind_and_no_more() {
 
 /// The server names keys, so these are what is long.
 #[test]
+#[ignore = "long: make test-long"]
 fn who_does_not_read_the_changes_in_redis_is_behind_and_no_more() {
     let folder = Folder::new();
     let redis = Redis::start(&["--appendonly", "no"]);

@@ -151,7 +151,7 @@ pub const STORES: &[Store] = &[
         variables: &[
             setting("KEYVALUE_DIR", "the directory among several granted ones, or a path inside one", "/"),
             setting("KEYVALUE_DURABILITY", "full: what was acknowledged survives a power cut", "full"),
-            setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "18M"),
+            setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "16M"),
         ],
         largest: None,
         lifetimes: false,

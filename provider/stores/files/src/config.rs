@@ -50,7 +50,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             durability: Durability::Relaxed,
-            memory: 18 << 20,
+            memory: 16 << 20,
             segment: 256 << 10,
             split: 12 << 20,
             index: 48 << 10,
