@@ -4,6 +4,8 @@
 mod changed;
 #[path = "flat/hostile.rs"]
 mod hostile;
+#[path = "flat/lender.rs"]
+mod lender;
 #[path = "flat/liar.rs"]
 mod liar;
 #[path = "flat/pair.rs"]
@@ -126,6 +128,11 @@ fn what_is_not_utf_8_is_refused_and_everything_else_is_not() -> Result<()> {
 #[test]
 fn the_hosts_handles_of_the_provider_are_out_of_reach() -> Result<()> {
     hostile::the_providers_own_handles()
+}
+
+#[test]
+fn a_provider_gives_each_handle_once_and_none_that_it_does_not_have() -> Result<()> {
+    lender::gives()
 }
 
 #[test]

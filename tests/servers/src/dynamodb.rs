@@ -6,7 +6,6 @@ use crate::process::{Process, emulator, free_port, program, wait_until};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::{HttpClient, Request, Scheme};
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -109,16 +108,11 @@ impl DynamoDb {
 
     /// Suspends it, with its connections open, until [`DynamoDb::thaw`].
     pub fn freeze(&self) {
-        self.signal("-STOP");
+        self.process.as_ref().expect("it runs").freeze();
     }
 
     pub fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let id = self.process.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        self.process.as_ref().expect("it runs").thaw();
     }
 
     /// Sends an operation, as another client would that dynalite does not check.

@@ -7,7 +7,6 @@ use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::{HttpClient, Request, Scheme};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -141,16 +140,11 @@ impl Etcd {
 
     /// Suspends a member, with its connections open, until [`Etcd::thaw`].
     pub fn freeze(&self, member: usize) {
-        self.signal(member, "-STOP");
+        self.members[member].process.as_ref().expect("the member runs").freeze();
     }
 
     pub fn thaw(&self, member: usize) {
-        self.signal(member, "-CONT");
-    }
-
-    fn signal(&self, member: usize, signal: &str) {
-        let id = self.members[member].process.as_ref().expect("the member runs").id().to_string();
-        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+        self.members[member].process.as_ref().expect("the member runs").thaw();
     }
 
     /// Sends JSON to the first member that runs, as another client would.

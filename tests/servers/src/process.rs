@@ -91,6 +91,29 @@ impl Process {
     pub fn id(&self) -> u32 {
         self.0.id()
     }
+
+    /// Suspends it, with its connections open, until [`Process::thaw`]. A signal stops each thread when it is scheduled
+    /// next; on a busy machine one may still answer until then, so this waits for all of them.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+        let tasks = format!("/proc/{}/task", self.id());
+        wait_until("every thread of the server has stopped", || {
+            let tasks = std::fs::read_dir(&tasks).unwrap();
+            tasks.flatten().all(|task| match std::fs::read_to_string(task.path().join("stat")) {
+                // The state comes after the program's name, which is in parentheses.
+                Ok(stat) => stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')),
+                Err(_) => true,
+            })
+        });
+    }
+
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        assert!(Command::new("kill").args([signal, &self.id().to_string()]).status().unwrap().success());
+    }
 }
 
 impl Drop for Process {
