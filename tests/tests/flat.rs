@@ -136,6 +136,11 @@ fn a_provider_gives_each_handle_once_and_none_that_it_does_not_have() -> Result<
 }
 
 #[test]
+fn ten_thousand_handles_at_once_are_kept_apart() -> Result<()> {
+    lender::many()
+}
+
+#[test]
 fn a_provider_that_traps_ends_both() -> Result<()> {
     liar::traps()
 }

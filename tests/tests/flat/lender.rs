@@ -30,13 +30,32 @@ fn number(running: &mut Running, consumer: &Consumer, name: &str, argument: u64)
     })
 }
 
-/// What it has can be given once, and what it does not have cannot be given.
-pub fn gives() -> Result<()> {
+fn lender() -> Result<(Consumer, Pair)> {
     let mut resolve = Resolve::default();
     let package = resolve.push_str("lender.wit", WIT)?;
     let world = resolve.select_world(&[package], Some("provider"))?;
     let consumer = Consumer::of_text(WIT)?;
     let pair = Pair::new(&consumer.component, &encode(LENDER, &resolve, world)?)?;
+    Ok((consumer, pair))
+}
+
+/// More handles than one page of memory has room for, in both tables.
+pub fn many() -> Result<()> {
+    const MANY: u64 = 10_000;
+    let (consumer, pair) = lender()?;
+    let mut running = pair.start(None)?;
+    let mut call = |name, argument| number(&mut running, &consumer, name, argument);
+    let made = (0..MANY).map(|id| Ok(call("#make", id)?.expect("a number"))).collect::<Result<Vec<_>>>()?;
+    let given = made.iter().map(|made| Ok(call("#give", *made)?.expect("a handle"))).collect::<Result<Vec<_>>>()?;
+    for (id, handle) in (0..MANY).zip(given) {
+        ensure!(call("thing.id", handle)? == Some(id), "{handle} is another thing");
+    }
+    Ok(())
+}
+
+/// What it has can be given once, and what it does not have cannot be given.
+pub fn gives() -> Result<()> {
+    let (consumer, pair) = lender()?;
     let start = || -> Result<(Running, u64, u64)> {
         let mut running = pair.start(None)?;
         let made = number(&mut running, &consumer, "#make", 7)?.expect("a number");
