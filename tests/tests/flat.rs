@@ -136,6 +136,11 @@ fn a_provider_gives_each_handle_once_and_none_that_it_does_not_have() -> Result<
 }
 
 #[test]
+fn a_provider_whose_allocator_gives_wrong_places_is_found_out_as_it_is_composed() -> Result<()> {
+    liar::allocates()
+}
+
+#[test]
 fn ten_thousand_handles_at_once_are_kept_apart() -> Result<()> {
     lender::many()
 }

@@ -46,7 +46,8 @@ const LIAR: &str = r#"(module
     (local.set $at (i32.and (i32.add (global.get $free) (i32.sub (local.get $align) (i32.const 1)))
                             (i32.sub (i32.const 0) (local.get $align))))
     (global.set $free (i32.add (local.get $at) (local.get $size)))
-    (local.get $at))
+    ;; What it gives may be somewhere else.
+    (i32.add (local.get $at) (i32.load (i32.const 8))))
   (func (export "acme:keyvalue/liar@1.0.0#write") (param i32 i64) (i64.store (local.get 0) (local.get 1)))
   (func $give (param i32) (result i32) (local.get 0))
   (func $post (param i32) (global.set $posts (i32.add (global.get $posts) (i32.add (local.get 0) (i32.const 1)))))
@@ -175,6 +176,20 @@ pub fn compare(seeds: std::ops::Range<u64>) -> Result<()> {
         ensure!(other || returned.contains_key(&raw.name), "{} never returned", raw.name);
     }
     ensure!(trapped > 10, "only {trapped} lies were found out");
+    Ok(())
+}
+
+/// Its allocator gives places that are not aligned, or not there.
+pub fn allocates() -> Result<()> {
+    let consumer = Consumer::of_text(WIT)?;
+    let pair = Pair::new(&consumer.component, &provider()?)?;
+    for (beside, taken) in [(0u64, true), (8, true), (1, false), (4, false), (0x3_0000, false), (0x7fff_0000, false)] {
+        let mut running = pair.start(None)?;
+        running.call(consumer.function("#write"), &[8, beside])?;
+        let items = u64::from(SCRATCH.start.next_multiple_of(8));
+        let ended = running.call(consumer.function("#nest"), &[items, 2, items, 0])?;
+        ensure!(matches!(ended, Ended::Returned(_)) == taken, "{beside:#x} beside its place: {ended:?}");
+    }
     Ok(())
 }
 
