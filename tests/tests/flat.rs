@@ -141,6 +141,11 @@ fn a_provider_whose_allocator_gives_wrong_places_is_found_out_as_it_is_composed(
 }
 
 #[test]
+fn what_is_dropped_on_either_side_is_destroyed_once() -> Result<()> {
+    lender::destroys()
+}
+
+#[test]
 fn ten_thousand_handles_at_once_are_kept_apart() -> Result<()> {
     lender::many()
 }

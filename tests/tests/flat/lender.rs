@@ -10,13 +10,22 @@ interface lender {
   resource thing { id: func() -> u32; }
   make: func(id: u32) -> u32;
   give: func(handle: u32) -> thing;
+  discard: func(handle: u32);
+  ended: func() -> u32;
 }
 world provider { export lender; }";
 
-/// `make` tells the number of a new handle, and `give` returns the number that it gets.
+/// `make` tells the number of a new handle, `give` returns the number that it gets, and `discard` drops it. `ended` has
+/// the identities of what was destroyed as its digits.
 const LENDER: &str = r#"(module
   (import "[export]acme:keyvalue/lender@1.0.0" "[resource-new]thing" (func $new (param i32) (result i32)))
+  (import "[export]acme:keyvalue/lender@1.0.0" "[resource-drop]thing" (func $drop (param i32)))
   (memory (export "memory") 1)
+  (global $ended (mut i32) (i32.const 0))
+  (func (export "acme:keyvalue/lender@1.0.0#[dtor]thing") (param i32)
+    (global.set $ended (i32.add (i32.mul (global.get $ended) (i32.const 10)) (local.get 0))))
+  (func (export "acme:keyvalue/lender@1.0.0#discard") (param i32) (call $drop (local.get 0)))
+  (func (export "acme:keyvalue/lender@1.0.0#ended") (result i32) (global.get $ended))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
   (func (export "acme:keyvalue/lender@1.0.0#make") (param i32) (result i32) (call $new (local.get 0)))
   (func (export "acme:keyvalue/lender@1.0.0#give") (param i32) (result i32) (local.get 0))
@@ -50,6 +59,24 @@ pub fn many() -> Result<()> {
     for (id, handle) in (0..MANY).zip(given) {
         ensure!(call("thing.id", handle)? == Some(id), "{handle} is another thing");
     }
+    Ok(())
+}
+
+/// A thing is destroyed once, whoever drops it.
+pub fn destroys() -> Result<()> {
+    let (consumer, pair) = lender()?;
+    let mut running = pair.start(None)?;
+    let mut call = |name, arguments: &[u64]| match running.call(consumer.function(name), arguments)? {
+        Ended::Returned(number) => Ok(number),
+        Ended::Trapped => anyhow::bail!("{name} trapped"),
+    };
+    let (first, second) = (call("#make", &[3])?, call("#make", &[4])?);
+    let given = call("#give", &[first])?;
+    ensure!(call("#ended", &[])? == 0, "nothing was dropped");
+    call("[resource-drop]thing", &[given])?;
+    ensure!(call("#ended", &[])? == 3, "the consumer dropped it");
+    call("#discard", &[second])?;
+    ensure!(call("#ended", &[])? == 34, "the provider dropped it");
     Ok(())
 }
 
