@@ -82,12 +82,12 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 	$(call say,the simulation of the file store for two minutes)
 	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
 
-# The tests that `make test` leaves out. One of them takes minutes of waiting, and is run by hand.
+# The tests that `make test` leaves out.
 .PHONY: test-long
 test-long: build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test conformance --test mutants --test slow --test explore_use \
-	  --test explore_live --test faults -- --ignored --skip a_server_that_hangs
+	  --test explore_live -- --ignored
 
 native:
 	@cargo build $(NATIVE)
