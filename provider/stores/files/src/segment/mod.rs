@@ -86,6 +86,9 @@ pub struct Segment<F> {
     lost_at: u64,
     /// Whether that may have been hosts that cut records, and not a power cut.
     unclear: bool,
+    /// Where bytes at the end of the file begin that were judged and are no damage, and how many they are. They stay
+    /// there until somebody appends, and judging them may take reading far back.
+    judged: (u64, usize),
     /// The ends of the last records read, with the versions there.
     recent: VecDeque<Seen>,
     /// Bytes that were not a whole record, with valid ones after them.
@@ -151,6 +154,7 @@ impl<F: File> Segment<F> {
             ended: false,
             lost_at: 0,
             unclear: false,
+            judged: (0, 0),
             recent: VecDeque::new(),
             skipped: 0,
             writable,

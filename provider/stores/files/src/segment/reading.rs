@@ -58,7 +58,7 @@ impl<F: File> Segment<F> {
         }
         let begun = self.position;
         let mut want = expect.max(PROBE);
-        let mut judged = false;
+        let mut again = false;
         if !window.is_empty() {
             let used = self.consume(keys, &window, false, sent)?;
             window.drain(..used.min(window.len()));
@@ -83,10 +83,15 @@ impl<F: File> Segment<F> {
             }
             if end {
                 // The rest may be a record that is being written, but never a complete one.
-                if window.is_empty() || self.judge(&window, self.position)? != Gap::Damaged {
+                let rest = (self.position, window.len());
+                if window.is_empty() || self.judged == rest {
                     break;
                 }
-                if std::mem::replace(&mut judged, true) {
+                if self.judge(&window, self.position)? != Gap::Damaged {
+                    self.judged = rest;
+                    break;
+                }
+                if std::mem::replace(&mut again, true) {
                     self.break_at(self.position);
                     break;
                 }
