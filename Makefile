@@ -16,7 +16,7 @@ XTASK := cargo run --quiet --package xtask --
 # The native packages are always built as one set: for a part of it cargo would choose other features of the same
 # dependencies, and compile the runtime once more.
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
-# Fusing needs no runtime, and without it kvfuse compiles in a fraction of the time.
+# To inspect needs no runtime, and without it kvfuse compiles in a fraction of the time.
 KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
 say = @printf '\n\033[1m== %s\033[0m\n' "$(1)"
@@ -72,7 +72,7 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
 .PHONY: test test-full native
-test: build servers test-guests conformance-guests consumers ## every test, and the conformance of every artefact
+test: build servers test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
 

@@ -178,6 +178,14 @@ pub fn encode(module: &str, resolve: &Resolve, world: WorldId) -> Result<Vec<u8>
     ComponentEncoder::default().module(&core)?.validate(true).encode()
 }
 
+/// A component of a core module's text and the world of this name in a package as text.
+pub fn encode_text(module: &str, package: &str, world: &str) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("package.wit", package)?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    encode(module, &resolve, world)
+}
+
 /// The resource that is meant, through aliases.
 pub fn resource(resolve: &Resolve, mut id: TypeId) -> TypeId {
     while let TypeDefKind::Type(Type::Id(other)) = resolve.types[id].kind {

@@ -4,8 +4,7 @@
 use crate::pair::{Ended, Pair};
 use crate::random::Random;
 use anyhow::{Context, Result, ensure};
-use kvfuse_tests::raw::{Consumer, Misbehaviour, SCRATCH, encode};
-use wit_parser::Resolve;
+use kvfuse_tests::raw::{Consumer, Misbehaviour, SCRATCH, encode_text};
 
 const WIT: &str = "package acme:keyvalue@1.0.0;
 interface liar {
@@ -85,15 +84,12 @@ const LIAR: &str = r#"(module
 )"#;
 
 fn provider() -> Result<Vec<u8>> {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("liar.wit", WIT)?;
-    let world = resolve.select_world(&[package], Some("provider"))?;
     let names = ["one", "two", "three", "four", "five", "flag", "colour-of", "small", "short"];
     let exports = names.map(|name| {
         let export = format!("acme:keyvalue/liar@1.0.0#{name}");
         format!("(export \"{export}\" (func $give)) (export \"cabi_post_{export}\" (func $post))\n")
     });
-    encode(&LIAR.replace("{EXPORTS}", &exports.concat()), &resolve, world)
+    encode_text(&LIAR.replace("{EXPORTS}", &exports.concat()), WIT, "provider")
 }
 
 /// Words that make lies: numbers of cases, places and lengths that just fit or just do not.
