@@ -16,6 +16,8 @@ XTASK := cargo run --quiet --package xtask --
 # The native packages are always built as one set: for a part of it cargo would choose other features of the same
 # dependencies, and compile the runtime once more.
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
+# The benchmarks bring the stores that they compare with, one of them in C. Without them, all features stay as they are.
+TESTED := $(NATIVE) $(addprefix --exclude ,kvfuse-bench kvfuse-bench-copy kvfuse-bench-guest kvfuse-curve)
 # To inspect needs no runtime, and without it kvfuse compiles in a fraction of the time.
 KVFUSE := cargo run --quiet --package kvfuse --no-default-features --
 
@@ -74,7 +76,7 @@ components/kv_demo.fused.wasm: providers components/kv_demo.wasm
 .PHONY: test test-full native
 test: build servers test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
 	$(call say,tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE)
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(TESTED)
 
 test-full: lint test-long test-languages ## what CI runs after `make test`: lints, the long tests, consumers in other languages, a soak
 	$(call say,what is refused when it is to be published)
@@ -86,11 +88,12 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 .PHONY: test-long
 test-long: build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(NATIVE) --test conformance --test mutants --test slow --test explore_use \
+	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(TESTED) --test conformance --test mutants --test slow --test explore_use \
 	  --test explore_live -- --ignored
+	@cargo test $(NATIVE) --lib --bins
 
 native:
-	@cargo build $(NATIVE)
+	@cargo build $(TESTED)
 
 .PHONY: additions
 additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.md says, in a scratch copy
@@ -187,14 +190,14 @@ conformance-guests: toolchain
 
 conformance-check: providers servers conformance-guests ## the conformance of every artefact, a part of `make test`
 	$(call say,conformance)
-	@cargo test $(NATIVE) --test conformance
+	@cargo test $(TESTED) --test conformance
 
 conformance: providers servers conformance-guests native ## the same, that of wasmtime's own host, and all of it flat; writes the tables in the documentation
 	$(call say,conformance)
 	@WASMTIME=$$(tools/wasmtime.sh) $(CARGO_TARGET_DIR)/debug/kvfuse-servers \
 	  $(CARGO_TARGET_DIR)/debug/kvfuse-conformance \
 	  --page docs/conformance.md --readme README.md --json components/conformance.json
-	@cargo test $(NATIVE) --test conformance -- --ignored
+	@cargo test $(TESTED) --test conformance -- --ignored
 # ---- end of generations and conformance ----
 # The command line as its users have it, and consumers of the interface in other languages.
 
@@ -249,7 +252,7 @@ release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (
 .PHONY: screenshots
 screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests
 	$(call say,pictures of kvfuse explore)
-	@KVFUSE_SCREENSHOTS=docs cargo test $(NATIVE) --test explore_page --test explore_use -- --include-ignored
+	@KVFUSE_SCREENSHOTS=docs cargo test $(TESTED) --test explore_page --test explore_use -- --include-ignored
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)
@@ -260,7 +263,7 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
 	@WASMTIME=$$(tools/wasmtime.sh) WASMTIME_OLDEST=$$(tools/wasmtime.sh --oldest) \
-	  cargo test $(NATIVE) --test languages --test engines -- --ignored
+	  cargo test $(TESTED) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -23,9 +23,14 @@ rm -rf "$copy"
 mkdir -p "$copy/target/debug"
 trap 'rm -rf "$copy/target"' EXIT
 (cd "$root" && git ls-files -z | tar --create --null --files-from=- --file=-) | tar --extract --directory "$copy" --file=-
-for part in guest wasm32-unknown-unknown debug/.fingerprint debug/build debug/deps; do
+for part in guest wasm32-unknown-unknown debug/.fingerprint debug/build; do
   if [ -d "$target/$part" ]; then cp -a --reflink=auto "$target/$part" "$copy/target/$part"; fi
 done
+# Programs are linked again anyway, and are most of what there is.
+if [ -d "$target/debug/deps" ]; then
+  (cd "$target/debug" && find deps -name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -name '*.d') |
+    tar --create --directory "$target/debug" --files-from=- | tar --extract --directory "$copy/target/debug"
+fi
 cd "$copy"
 git init --quiet
 git add --all
