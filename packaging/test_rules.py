@@ -1,5 +1,6 @@
 """What stands against publishing is found: by what make.py refuses, and by `make release` in a scratch clone."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -36,6 +37,21 @@ class Licences(unittest.TestCase):
         page = inside.third_party(both, [], "1.95.0", "0.1.0").decode()
         self.assertEqual(len(re.findall(r"Do as\syou like", page)), 1)
         self.assertIn("The text in other 1.0.0, some 1.0.0:", page)
+
+
+class Packages(unittest.TestCase):
+    def test_every_source_file_of_a_package_is_in_what_is_published(self):
+        def lines(*command, cwd=ROOT):
+            run = subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.PIPE, text=True)
+            return set(run.stdout.splitlines())
+
+        metadata = "".join(lines("cargo", "metadata", "--no-deps", "--format-version", "1"))
+        published = [package for package in json.loads(metadata)["packages"] if package["publish"] is None]
+        self.assertGreater(len(published), 5)
+        for package in published:
+            folder = Path(package["manifest_path"]).parent
+            packed = lines("cargo", "package", "--quiet", "--list", "--allow-dirty", "--package", package["name"])
+            self.assertEqual(lines("git", "ls-files", "src", cwd=folder) - packed, set(), package["name"])
 
 
 class Release(unittest.TestCase):
