@@ -53,7 +53,7 @@ pub struct Anchor {
     pub keys: Keys,
     random: [u8; 16],
     /// Whether it is known to survive a power cut.
-    pub settled: bool,
+    pub persisted: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
     /// Whether the file has another anchor, which does not count.
@@ -90,10 +90,10 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
         match &mut first {
             None => {
                 let keys = Keys::new(&random);
-                first = Some(Anchor { keys, random, settled: begun, begun, contested: false, splits: Vec::new() });
+                first = Some(Anchor { keys, random, persisted: begun, begun, contested: false, splits: Vec::new() });
             }
             Some(first) if first.random == random => {
-                first.settled |= checked.get(10) != Some(&AGAIN);
+                first.persisted |= checked.get(10) != Some(&AGAIN);
                 first.begun |= begun;
             }
             Some(first) => first.contested = true,
@@ -139,7 +139,7 @@ fn look<D: Directory>(directory: &D) -> Result<Option<Anchor>> {
             // The rest of a short read has to be read, unless there is nothing more to learn.
             let bytes = file.read(0, SEARCHED).map_err(failed)?;
             match find(&bytes)? {
-                Some(anchor) if anchor.settled && anchor.begun => Ok(Some(anchor)),
+                Some(anchor) if anchor.persisted && anchor.begun => Ok(Some(anchor)),
                 _ => find(&all(&file)?),
             }
         }
@@ -201,7 +201,7 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
             file.append(&encode(&random, 0, 0)).map_err(failed)?;
             continue;
         };
-        if !anchor.settled && !config.has(Flaw::AnchorNotSynced) {
+        if !anchor.persisted && !config.has(Flaw::AnchorNotSynced) {
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
                 // What was dropped is not durable; this is, unless it is torn. After another anchor it would not count.

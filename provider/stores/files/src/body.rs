@@ -171,7 +171,7 @@ fn copy<D: Directory>(root: &D, from: &D::File, to: &str, size: u64) -> Result<(
 }
 
 /// Moves a file to be a value of the bucket in `directory`. `lasting` says whether it has to survive a power cut there.
-pub fn settle<D: Directory>(
+pub fn adopt<D: Directory>(
     root: &D,
     directory: &str,
     moving: &RefCell<Moving>,

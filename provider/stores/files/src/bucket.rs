@@ -51,10 +51,10 @@ impl<D: Directory> FileBucket<D> {
         if tree.is_none() {
             let directory = Inside::new(self.root.clone(), self.name.clone());
             let Some(anchor) = anchor::read(&directory)? else { return Ok(None) };
-            let settled = anchor.settled;
+            let persisted = anchor.persisted;
             let mut new = self.tree(anchor);
-            if !settled && !self.config.has(Flaw::AnchorNotSynced) {
-                // Not kept: a writer has to settle it first.
+            if !persisted && !self.config.has(Flaw::AnchorNotSynced) {
+                // Not kept: a writer has to persist it first.
                 return action(&mut new).map(Some);
             }
             *tree = Some(new);
@@ -72,7 +72,7 @@ impl<D: Directory> FileBucket<D> {
             none => {
                 let directory = Inside::new(self.root.clone(), self.name.clone());
                 let anchor = match anchor::read(&directory)? {
-                    Some(anchor) if anchor.settled => anchor,
+                    Some(anchor) if anchor.persisted => anchor,
                     _ => {
                         match self.root.create_directory(&self.name) {
                             Ok(()) | Err(FileError::Exists) => {}

@@ -58,7 +58,7 @@ pub fn due<F: File>(segment: &Segment<F>, config: &Config, open: usize, share: u
 /// # Errors
 /// Those of reading and of appending. In that case nothing was changed.
 pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<()> {
-    segment.settle_tail()?;
+    segment.decide_tail()?;
     let next = segment.next_version();
     let mut marks = marks_since(segment, 0);
     for page in 0..segment.index.as_ref().map_or(0, |index| index.run.pages()) {
@@ -91,7 +91,7 @@ pub fn write<F: File>(segment: &mut Segment<F>, keys: &Keys, id: u64) -> Result<
     }
     let (upto, covered) = (segment.position, segment.covered());
     segment.catch_up(keys, PROBE)?;
-    segment.settle_tail()?;
+    segment.decide_tail()?;
     let mut last = Vec::new();
     marks_since(segment, next).iter().for_each(|mark| mark.encode(&mut last));
     let new_dead = segment.tail.dead.len() != dead.len() && segment.tail.dead_bytes > dead_bytes;

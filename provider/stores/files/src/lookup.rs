@@ -61,7 +61,7 @@ impl<F: File> Segment<F> {
     }
 
     /// Decides all operations that wait in the tail.
-    pub fn settle_tail(&mut self) -> Result<()> {
+    pub fn decide_tail(&mut self) -> Result<()> {
         if !self.tail.has_open() {
             return Ok(());
         }
@@ -221,7 +221,7 @@ impl<F: File> Segment<F> {
         if let Some(hole) = self.hole {
             return Err(self.broken(hole));
         }
-        self.settle_tail()?;
+        self.decide_tail()?;
         let mut items = Vec::new();
         if let Some(base) = &self.base {
             for pair in Pairs::new(self.swept(&base.run, slice, sweep)?) {
@@ -237,7 +237,7 @@ impl<F: File> Segment<F> {
             let (key, found) = self.source(&mark, sweep, |key, found| (OwnedKey::from(*key), found))?;
             slice.put(mark.place, key.borrow(), found);
         }
-        slice.settle();
+        slice.merge_added();
         for change in self.tail.sorted(from..=to) {
             let found = match change.known {
                 Known::Value(version, value, source) if source.at.is_some() => {
@@ -335,13 +335,13 @@ impl Slice {
     }
 
     /// Ends a pass of changes that came by place.
-    fn settle(&mut self) {
+    fn merge_added(&mut self) {
         self.items.append(&mut self.added);
         self.items.sort_by_key(|item| (item.place, item.found.version));
     }
 
     fn finish(mut self) -> Sliced {
-        self.settle();
+        self.merge_added();
         if self.gone {
             self.items.retain(|item| item.found.version != 0);
         }

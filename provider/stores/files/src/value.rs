@@ -41,7 +41,7 @@ pub fn create<D: Directory>(directory: &D, name: ValueName) -> Result<D::File> {
 
 /// Makes a file's content and name survive a power cut. Done before a record names the file, whatever the
 /// durability: otherwise a record could outlive what it names.
-pub fn settle<D: Directory>(directory: &D, name: ValueName, file: &D::File, config: Config) -> Result<()> {
+pub fn persist<D: Directory>(directory: &D, name: ValueName, file: &D::File, config: Config) -> Result<()> {
     if config.has(Flaw::ValueNotSynced) {
         return Ok(());
     }
@@ -66,7 +66,8 @@ pub fn write<D: Directory>(
         at += piece.len() as u64;
         Ok(())
     });
-    if let Err(error) = written.map_err(|error| fail(name, error)).and_then(|()| settle(directory, name, &file, config))
+    if let Err(error) =
+        written.map_err(|error| fail(name, error)).and_then(|()| persist(directory, name, &file, config))
     {
         remove(directory, name);
         return Err(error);

@@ -287,7 +287,7 @@ impl<D: Directory> Tree<D> {
                 let (id, size) = (moving.borrow().id, moving.borrow().size);
                 let name = ValueName { node, generation, id };
                 let lasting = !self.config.has(Flaw::BodyMoveNotSynced);
-                body::settle(&*self.root, &self.name, moving, name, lasting)?;
+                body::adopt(&*self.root, &self.name, moving, name, lasting)?;
                 last.placed = Some(FileValue { name, size, check: None });
             }
         }
@@ -342,9 +342,9 @@ impl<D: Directory> Tree<D> {
         // If an index was written in between, what had been looked up was forgotten again.
         for (group, outcome) in groups.iter().zip(&mut outcomes) {
             if let (Some(Outcome::Open(version)), Some((name, _))) = (&outcome, group.last()) {
-                let settled = segment.warm(name, *version).map_err(|error| unknown(&error))?;
+                let decided = segment.warm(name, *version).map_err(|error| unknown(&error))?;
                 let lost = || unknown(&segment.damaged("a record that was written to it cannot be found again"));
-                *outcome = Some(settled.ok_or_else(lost)?);
+                *outcome = Some(decided.ok_or_else(lost)?);
             }
         }
         if let Some(broken) = broken {
@@ -354,7 +354,7 @@ impl<D: Directory> Tree<D> {
             if outcomes.iter().all(Option::is_some) && outcomes.len() == groups.len() { Ok(()) } else { result };
         outcomes.resize(groups.len(), None);
         if outcomes.iter().any(Option::is_some) && !config.has(Flaw::AcknowledgedEarly) {
-            self.settle(node).map_err(|error| unknown(&error))?;
+            self.persist(node).map_err(|error| unknown(&error))?;
         }
         Ok(Appended { outcomes, result })
     }

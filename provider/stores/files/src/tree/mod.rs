@@ -105,7 +105,7 @@ impl<D: Directory> Tree<D> {
             if access == Access::Write || self.config.durability == Durability::Relaxed {
                 return Ok(Some(node));
             }
-            match self.settle(node) {
+            match self.persist(node) {
                 // What was not synced is written again.
                 Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
                     self.renew(node)?;
@@ -113,7 +113,7 @@ impl<D: Directory> Tree<D> {
                 }
                 other => other?,
             }
-            // Settling opens files, for which segments may have been closed.
+            // Persisting opens files, for which segments may have been closed.
             if self.segments.contains_key(&node) {
                 return Ok(Some(node));
             }
@@ -123,7 +123,7 @@ impl<D: Directory> Tree<D> {
 
     /// In full durability: waits until what was read of a node's segment survives a power cut, so that no answer is
     /// undone by a power cut.
-    pub fn settle(&mut self, node: Node) -> Result<()> {
+    pub fn persist(&mut self, node: Node) -> Result<()> {
         if self.config.durability == Durability::Relaxed {
             return Ok(());
         }
@@ -209,7 +209,7 @@ impl<D: Directory> Tree<D> {
                 Some(plan) => {
                     // A successor lasts no longer than the seal does, unless the node's log names it.
                     if !self.config.has(Flaw::WayNotSynced) {
-                        match self.settle(node) {
+                        match self.persist(node) {
                             // What was not synced is written again.
                             Err(_) if self.segments.get(&node).is_some_and(|segment| segment.poisoned) => {
                                 self.succeed(node)?;

@@ -57,9 +57,9 @@ impl<F: File> Segment<F> {
         let version = self.tail.next_version().saturating_sub(1);
         let Some(from) = self.heard.as_ref().map(|heard| heard.from) else { return Ok(()) };
         let id = id as u32;
-        let settled = match outcome {
+        let decided = match outcome {
             // Its key has not been changed since the base.
-            Outcome::Open(of) if version >= from => self.settle_one(place, *op.key(), *of)?,
+            Outcome::Open(of) if version >= from => self.decide(place, *op.key(), *of)?,
             other => Some(other.clone()),
         };
         let Some(heard) = &mut self.heard else { return Ok(()) };
@@ -70,7 +70,7 @@ impl<F: File> Segment<F> {
             }
             return Ok(());
         }
-        let value = match (op, settled) {
+        let value = match (op, decided) {
             (Op::Set { value, .. }, _) | (Op::Swap { value, .. }, Some(Outcome::Done)) => {
                 Some(Stored::new(*value, blobs))
             }
@@ -83,7 +83,7 @@ impl<F: File> Segment<F> {
         Ok(())
     }
 
-    fn settle_one(&mut self, place: u64, key: Key<'_>, of: u64) -> Result<Option<Outcome>> {
+    fn decide(&mut self, place: u64, key: Key<'_>, of: u64) -> Result<Option<Outcome>> {
         let below = self.below(place, &|other| same_key(&key, other))?;
         Ok(self.tail.warm(place, key, below, of))
     }
