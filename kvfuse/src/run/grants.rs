@@ -6,7 +6,7 @@ use crate::cli::Run;
 use crate::needs::Needs;
 use crate::refusal::{Refusal, Result, code};
 use crate::table::Role;
-use kvfuse_transport::address::Address;
+use kvfuse_transport::address::{self, Address};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Grants {
                 None => variables.extend(std::env::var(text).ok().map(|value| (text.clone(), value))),
             }
         }
-        for known in known.into_iter().filter(|known| known.role == Role::Endpoint) {
+        for known in known.into_iter().filter(|known| matches!(known.role, Role::Endpoint | Role::Beside)) {
             // The last value counts, as for the component.
             let value = |name: &str| {
                 let last = variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
@@ -74,7 +74,7 @@ impl Grants {
             let names = of_labels.iter().filter(|(_, variable)| variable.name == known.name);
             let names = std::iter::once(known.name).chain(names.map(|(name, _)| name.as_str()));
             let set: Vec<_> = names.filter_map(|name| Some((name, value(name)?))).collect();
-            if set.is_empty() {
+            if set.is_empty() && known.role == Role::Endpoint {
                 return Refusal::new(known.name, "the store does not know where its server is")
                     .note(format!("{} is not set: {}", known.name, known.about))
                     .help(format!("--env {}={}", known.name, known.example))
@@ -88,7 +88,7 @@ impl Grants {
                         .help(format!("--env {name}={}", known.example))
                         .with_code(code::NOT_RUN)
                 })?;
-                endpoints.extend(addresses.into_iter().filter_map(endpoint));
+                endpoints.extend(addresses.into_iter().filter_map(endpoint).flat_map(with_beside));
             }
         }
         for text in options.net {
@@ -217,6 +217,12 @@ fn endpoint(address: Address) -> Option<(String, u16)> {
     Some((address.host, port))
 }
 
+/// An endpoint, and the one that the store derives from it.
+fn with_beside((host, port): (String, u16)) -> impl Iterator<Item = (String, u16)> {
+    let beside = address::beside(&host).map(|host| (host, port));
+    std::iter::once((host, port)).chain(beside)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,6 +246,14 @@ mod tests {
         for text in ["", "redis://", "host", "host:port", "http://:80"] {
             assert_eq!(endpoint(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_streams_beside_a_table_in_aws_may_be_reached_and_nothing_else() {
+        let of = |host: &str| with_beside((host.into(), 443)).map(|(host, _)| host).collect::<Vec<_>>();
+        let (table, streams) = ("dynamodb.eu-west-1.amazonaws.com", "streams.dynamodb.eu-west-1.amazonaws.com");
+        assert_eq!(of(table), [table, streams]);
+        assert_eq!(of("localhost"), ["localhost"]);
     }
 
     #[tokio::test]

@@ -46,6 +46,8 @@ pub struct Variable {
 pub enum Role {
     /// Where the store is: URLs separated by commas. The store cannot work without it.
     Endpoint,
+    /// Where a part of the store is, if that does not follow from the endpoint: URLs separated by commas.
+    Beside,
     /// A setting that is passed on when it is set.
     Setting,
     /// The same, but its value must never be printed.
@@ -86,6 +88,10 @@ const fn setting(name: &'static str, about: &'static str, example: &'static str)
 
 const fn endpoint(name: &'static str, about: &'static str, example: &'static str) -> Variable {
     Variable { name, about, example, role: Role::Endpoint }
+}
+
+const fn beside(name: &'static str, about: &'static str, example: &'static str) -> Variable {
+    Variable { name, about, example, role: Role::Beside }
 }
 
 const fn secret(name: &'static str, about: &'static str) -> Variable {
@@ -228,6 +234,11 @@ pub const STORES: &[Store] = &[
                 "KEYVALUE_DYNAMODB_ENDPOINT",
                 "the endpoint of the service in the region of the table",
                 "https://dynamodb.eu-west-1.amazonaws.com",
+            ),
+            beside(
+                "KEYVALUE_DYNAMODB_STREAMS_ENDPOINT",
+                "the endpoint of the table's stream, if it does not follow from the other one",
+                "https://streams.dynamodb.eu-west-1.amazonaws.com",
             ),
             setting("KEYVALUE_DYNAMODB_TABLE", "the name of the table", "keyvalue"),
             setting("KEYVALUE_DYNAMODB_REGION", "the region, if the endpoint does not say it", "eu-west-1"),

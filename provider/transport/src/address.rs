@@ -157,6 +157,36 @@ pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
+/// The host of a second service that goes with the one at a host, if its name follows from that one's: DynamoDB has
+/// another endpoint for its streams.
+///
+/// ```
+/// use kvfuse_transport::address::beside;
+///
+/// let host = beside("dynamodb.eu-west-1.amazonaws.com");
+/// assert_eq!(host.as_deref(), Some("streams.dynamodb.eu-west-1.amazonaws.com"));
+/// assert_eq!(beside("localhost"), None);
+/// ```
+pub fn beside(host: &str) -> Option<String> {
+    let (service, place) = host.split_once('.')?;
+    let (account, service, place) = match service {
+        "dynamodb" | "dynamodb-fips" => (None, service, place),
+        _ => {
+            let (inner, place) = place.split_once('.').filter(|(inner, _)| matches!(*inner, "ddb" | "ddb-fips"))?;
+            (Some(service), inner, place)
+        }
+    };
+    let (region, domain) = place.split_once('.').filter(|(region, _)| !region.is_empty())?;
+    match (account, domain) {
+        (Some(account), "amazonaws.com" | "amazonaws.com.cn" | "api.aws") => {
+            Some(format!("{account}.streams-{service}.{region}.{domain}"))
+        }
+        (None, "amazonaws.com" | "amazonaws.com.cn") => Some(format!("streams.{service}.{region}.{domain}")),
+        (None, "api.aws") => Some(format!("streams-{service}.{region}.{domain}")),
+        _ => None,
+    }
+}
+
 /// Hides the password.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,6 +204,34 @@ impl fmt::Debug for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// As the rules of AWS' own clients have them.
+    #[test]
+    fn the_streams_of_dynamodb_have_an_endpoint_of_the_same_kind_in_the_same_region() {
+        for (host, streams) in [
+            ("dynamodb.us-east-1.amazonaws.com", "streams.dynamodb.us-east-1.amazonaws.com"),
+            ("dynamodb.cn-north-1.amazonaws.com.cn", "streams.dynamodb.cn-north-1.amazonaws.com.cn"),
+            ("dynamodb-fips.us-east-1.amazonaws.com", "streams.dynamodb-fips.us-east-1.amazonaws.com"),
+            ("dynamodb.us-east-1.api.aws", "streams-dynamodb.us-east-1.api.aws"),
+            ("dynamodb-fips.us-east-1.api.aws", "streams-dynamodb-fips.us-east-1.api.aws"),
+            ("123456789012.ddb.us-east-1.amazonaws.com", "123456789012.streams-ddb.us-east-1.amazonaws.com"),
+        ] {
+            assert_eq!(beside(host).as_deref(), Some(streams), "{host}");
+        }
+        for host in [
+            "",
+            "dynamodb",
+            "dynamodb..amazonaws.com",
+            "dynamodb.local",
+            "dynamodb.us-east-1.example.com",
+            "vpce-1a2b.dynamodb.us-east-1.vpce.amazonaws.com",
+            "streams.dynamodb.us-east-1.amazonaws.com",
+            "127.0.0.1",
+            "::1",
+        ] {
+            assert_eq!(beside(host), None, "{host}");
+        }
+    }
 
     #[test]
     fn the_parts_are_those_of_the_url() {

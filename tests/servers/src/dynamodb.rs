@@ -12,10 +12,16 @@ use tempfile::TempDir;
 /// Loaded into dynalite.
 const ABORTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dynamodb/aborted.cjs");
 
-/// The table that the stores expect, as docs/dynamodb.md creates it.
+/// The table that the stores expect, as docs/dynamodb.md creates it, in an emulator without streams.
 const TABLE: &str = r#"{"TableName":"keyvalue","BillingMode":"PAY_PER_REQUEST",
     "KeySchema":[{"AttributeName":"pk","KeyType":"HASH"},{"AttributeName":"sk","KeyType":"RANGE"}],
     "AttributeDefinitions":[{"AttributeName":"pk","AttributeType":"S"},{"AttributeName":"sk","AttributeType":"S"}]}"#;
+
+/// The same, with a stream.
+fn table(view: &str) -> String {
+    let stream = format!(r#"{{"StreamSpecification":{{"StreamEnabled":true,"StreamViewType":"{view}"}},"#);
+    TABLE.replacen('{', &stream, 1)
+}
 
 pub struct DynamoDb {
     folder: TempDir,
@@ -23,13 +29,14 @@ pub struct DynamoDb {
     process: Option<Process>,
     /// What [`DynamoDb::moto`] made.
     pub access_key: (String, String),
+    /// The view type of the stream, of an emulator that was started by [`DynamoDb::streaming`].
+    view: Option<&'static str>,
 }
 
 impl DynamoDb {
     /// Starts dynalite, which locks what it writes and does not check signatures. It keeps its data when it is killed.
     pub fn start() -> Self {
-        let access_key = ("AKIDEXAMPLE".into(), "hunter2".into());
-        let mut this = Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None, access_key };
+        let mut this = Self::new(None);
         this.resume();
         this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", TABLE);
         wait_until("the table is there", || {
@@ -38,22 +45,33 @@ impl DynamoDb {
         this
     }
 
-    /// Starts moto, which checks signatures and policies, and makes an access key for the table.
-    pub fn moto() -> Self {
-        let mut this = Self {
-            folder: tempfile::tempdir().unwrap(),
-            port: free_port(),
-            process: None,
-            access_key: Default::default(),
-        };
-        let arguments = ["-H", "127.0.0.1", "-p", &this.port.to_string()].map(str::to_string);
-        // So many requests are not checked: those below, after which all are.
-        let mut command = vec!["INITIAL_NO_AUTH_ACTION_COUNT=4".to_string()];
+    fn new(view: Option<&'static str>) -> Self {
+        let access_key = ("AKIDEXAMPLE".into(), "hunter2".into());
+        Self { folder: tempfile::tempdir().unwrap(), port: free_port(), process: None, access_key, view }
+    }
+
+    /// Starts moto, which does not check signatures, with a stream of the table that has this view type.
+    pub fn streaming(view: &'static str) -> Self {
+        let mut this = Self::new(Some(view));
+        this.resume();
+        this
+    }
+
+    /// Starts moto, of whose requests so many are not checked.
+    fn run_moto(&mut self, unchecked: &str) {
+        let mut command = vec![format!("INITIAL_NO_AUTH_ACTION_COUNT={unchecked}")];
         command.push(emulator("moto/bin/moto_server").display().to_string());
-        command.extend(arguments);
-        this.process = Some(Process::start(&program("env", "coreutils"), &command, this.folder.path()));
-        this.wait_until_listening();
-        this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", TABLE);
+        command.extend(["-H", "127.0.0.1", "-p", &self.port.to_string()].map(str::to_string));
+        self.process = Some(Process::start(&program("env", "coreutils"), &command, self.folder.path()));
+        self.wait_until_listening();
+    }
+
+    /// Starts moto, which checks signatures and policies, with a stream, and makes an access key for the table.
+    pub fn moto() -> Self {
+        let mut this = Self::new(None);
+        // Those below, after which all are checked.
+        this.run_moto("4");
+        this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", &table("NEW_IMAGE"));
         let iam = |body: &str| this.post("iam", "application/x-www-form-urlencoded", "", body);
         iam("Action=CreateUser&Version=2010-05-08&UserName=ann");
         // {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}]}
@@ -71,8 +89,14 @@ impl DynamoDb {
         this
     }
 
-    /// Starts dynalite again after [`DynamoDb::kill`], with its data.
+    /// Starts the emulator again after [`DynamoDb::kill`]: dynalite with its data, moto without, so that its stream is
+    /// another one.
     pub fn resume(&mut self) {
+        if let Some(view) = self.view {
+            self.run_moto("inf");
+            self.dynamodb("CreateTable", &table(view));
+            return;
+        }
         let cli = emulator("dynalite/node_modules/dynalite/cli.js");
         let options = format!("--host 127.0.0.1 --port {} --path data --createTableMs 0 --deleteTableMs 0", self.port);
         let mut arguments = vec!["--require".into(), ABORTED.into(), cli.display().to_string()];
@@ -115,7 +139,7 @@ impl DynamoDb {
         self.process.as_ref().expect("it runs").thaw();
     }
 
-    /// Sends an operation, as another client would that dynalite does not check.
+    /// Sends an operation, as another client would that is not checked.
     pub fn dynamodb(&self, operation: &str, body: &str) -> String {
         self.post("dynamodb", "application/x-amz-json-1.0", operation, body)
     }

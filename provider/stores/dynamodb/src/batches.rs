@@ -1,7 +1,7 @@
 //! Many keys at once, in requests of the size that DynamoDB accepts. What it did not get to is sent again after a pause.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::{Call, MAX_BATCH, Repeat};
+use crate::client::{Api, Call, MAX_BATCH, Repeat};
 use crate::error;
 use crate::layout;
 use crate::protocol::{BatchGot, BatchWritten, Item, UnprocessedWrite};
@@ -67,15 +67,21 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             }
             let body = json!({ "RequestItems": { client.config.table.as_str(): asked } });
             let (operation, repeat) = ("BatchGetItem", Repeat::Freely);
-            let got: BatchGot =
-                client.call(&Call { operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+            let got: BatchGot = client.call(&Call {
+                api: Api::Table,
+                operation,
+                body: &body,
+                repeat,
+                max_answer: MAX_BATCH,
+                deadline,
+            })?;
             let mut open: HashSet<&str> = rest.iter().copied().collect();
             for item in got.found.into_values().flat_map(|items| items.0) {
                 let Some(sort) = item.sk.as_ref().map(|sort| sort.0.clone()) else {
-                    return Err(error::not_dynamodb(&client.config));
+                    return Err(error::not_dynamodb(&client.config.server));
                 };
                 if !open.remove(sort.as_str()) {
-                    return Err(error::not_dynamodb(&client.config));
+                    return Err(error::not_dynamodb(&client.config.server));
                 }
                 found.insert(sort, item);
             }
@@ -84,14 +90,14 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             for key in unprocessed {
                 match key.sk {
                     Some(sort) if open.contains(sort.0.as_str()) => again.insert(sort.0),
-                    _ => return Err(error::not_dynamodb(&client.config)),
+                    _ => return Err(error::not_dynamodb(&client.config.server)),
                 };
             }
             rest.retain(|sort| again.contains(*sort));
             if rest.is_empty() {
                 backoff = client.backoff();
             } else if !backoff.wait(&client.clock, deadline) {
-                return Err(error::unavailable(&client.config, "it did not get to all keys of the batch"));
+                return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
             }
             rest.extend(after);
         }
@@ -156,20 +162,26 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
                 let requests: Vec<Value> = writes.iter().map(|(_, request)| request.clone()).collect();
                 let body = json!({ "RequestItems": { client.config.table.as_str(): requests } });
                 let (operation, repeat) = ("BatchWriteItem", Repeat::Never);
-                let written: BatchWritten =
-                    client.call(&Call { operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+                let written: BatchWritten = client.call(&Call {
+                    api: Api::Table,
+                    operation,
+                    body: &body,
+                    repeat,
+                    max_answer: MAX_BATCH,
+                    deadline,
+                })?;
                 let again = written.unprocessed.into_values().flat_map(|writes| writes.0);
                 let again: Option<HashSet<String>> = again.map(UnprocessedWrite::sort_key).collect();
                 let Some(again) = again.filter(|again| again.iter().all(|sort| writes.iter().any(|(s, _)| s == sort)))
                 else {
-                    return Err(error::unknown(&client.config, "its answer is not one of DynamoDB"));
+                    return Err(error::unknown(&client.config.server, "its answer is not one of DynamoDB"));
                 };
                 writes.retain(|(sort, _)| again.contains(sort));
                 if writes.is_empty() {
                     break;
                 }
                 if !backoff.wait(&client.clock, deadline) {
-                    return Err(error::unavailable(&client.config, "it did not get to all keys of the batch"));
+                    return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
                 }
             }
             rest = after;

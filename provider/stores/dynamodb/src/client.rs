@@ -1,7 +1,7 @@
 //! Requests to DynamoDB: signed, how often, and for how long.
 
 use crate::config::Config;
-use crate::error::{self, Failure, Meaning};
+use crate::error::{self, Failure, Lapse, Meaning};
 use crate::protocol::{self, Item};
 use crate::sign::{self, Scope};
 use kvfuse_core::{Error, Kind};
@@ -34,7 +34,25 @@ pub enum Repeat {
     Never,
 }
 
+/// A part of DynamoDB, with a server and operations of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    Table,
+    Streams,
+}
+
+impl Api {
+    /// What the names of its operations begin with.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Table => "DynamoDB_20120810",
+            Self::Streams => "DynamoDBStreams_20120810",
+        }
+    }
+}
+
 pub struct Call<'a> {
+    pub api: Api,
     /// The name of the operation.
     pub operation: &'a str,
     pub body: &'a Value,
@@ -56,7 +74,19 @@ pub enum Answer<T> {
 enum Step {
     /// The call can be tried again.
     Again(Error),
-    Over(Failure),
+    Over(Over),
+}
+
+/// Why a call gets no answer.
+enum Over {
+    Failed(Failure),
+    Lapsed(Lapse),
+}
+
+impl<T: Into<Failure>> From<T> for Over {
+    fn from(failure: T) -> Self {
+        Self::Failed(failure.into())
+    }
 }
 
 impl<H: HttpClient, C: Clock> Client<H, C> {
@@ -76,19 +106,37 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     pub fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
         match self.answer(call)? {
             Answer::Done(answer) => Ok(answer),
-            Answer::NotMet(_) => Err(error::not_dynamodb(&self.config).into()),
+            Answer::NotMet(_) => Err(error::not_dynamodb(&self.config.server).into()),
+        }
+    }
+
+    /// Carries out a call of the table's API.
+    pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
+        self.repeated(call).map_err(|over| match over {
+            Over::Failed(failure) => failure,
+            Over::Lapsed(_) => error::not_dynamodb(&self.config.server).into(),
+        })
+    }
+
+    /// Carries out a call of the streams' API.
+    pub fn streamed<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Result<T, Lapse>, Failure> {
+        match self.repeated(call) {
+            Ok(Answer::Done(answer)) => Ok(Ok(answer)),
+            Ok(Answer::NotMet(_)) => Err(error::not_dynamodb(&self.config.streams).into()),
+            Err(Over::Lapsed(lapse)) => Ok(Err(lapse)),
+            Err(Over::Failed(failure)) => Err(failure),
         }
     }
 
     /// Carries out a call, with retries until its deadline.
-    pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
+    fn repeated<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Over> {
         let body = serde_json::to_vec(call.body)
             .map_err(|_| Error::new(Kind::Other, "the request to DynamoDB cannot be written as JSON"))?;
         let mut backoff = self.backoff();
         loop {
             match self.exchange(call, &body) {
                 Ok(answer) => return Ok(answer),
-                Err(Step::Over(failure)) => return Err(failure),
+                Err(Step::Over(over)) => return Err(over),
                 Err(Step::Again(last)) if !backoff.wait(&self.clock, call.deadline) => return Err(last.into()),
                 Err(Step::Again(_)) => {}
             }
@@ -97,25 +145,26 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
 
     fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step> {
         let config = &self.config;
+        let server = config.of(call.api);
         // Each attempt has a time of its own: a signature is valid for some minutes.
         let timestamp = sign::timestamp((self.since_1970)());
-        let target = format!("DynamoDB_20120810.{}", call.operation);
+        let target = format!("{}.{}", call.api.name(), call.operation);
         let mut headers = vec![
             ("content-type", "application/x-amz-json-1.0"),
-            ("host", config.authority.as_str()),
+            ("host", server.authority.as_str()),
             ("x-amz-date", timestamp.as_str()),
         ];
         headers.extend(config.credentials.token.as_deref().map(|token| ("x-amz-security-token", token)));
         headers.push(("x-amz-target", target.as_str()));
         let scope = Scope { region: &config.region, service: "dynamodb", timestamp: &timestamp };
         let signature = sign::authorization(&headers, body, &scope, &config.credentials)
-            .map_err(|_| Step::Over(Failure::Failed(Error::invalid("the secret access key cannot sign requests"))))?;
+            .map_err(|_| Step::Over(Error::invalid("the secret access key cannot sign requests").into()))?;
         // The client adds that one itself.
         headers.retain(|(name, _)| *name != "host");
         headers.push(("authorization", &signature));
         let request = Request {
-            scheme: config.scheme,
-            authority: &config.authority,
+            scheme: server.scheme,
+            authority: &server.authority,
             path: "/",
             headers: &headers,
             body,
@@ -126,7 +175,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             Ok(response) if response.status == 200 => match protocol::decode(&response.body) {
                 Some(answer) => Ok(Answer::Done(answer)),
                 None if call.repeat == Repeat::Never => Err(self.uncertain(call, "its answer is not one of DynamoDB")),
-                None => Err(Step::Over(error::not_dynamodb(config).into())),
+                None => Err(Step::Over(error::not_dynamodb(server).into())),
             },
             Ok(response) => self.refused(call, &response),
             Err(failed) => Err(self.failed(call, &failed)),
@@ -135,9 +184,10 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
 
     /// The consequence of an attempt that may or may not have been carried out.
     fn uncertain(&self, call: &Call<'_>, why: &str) -> Step {
+        let server = self.config.of(call.api);
         match call.repeat {
-            Repeat::Freely => Step::Again(error::unavailable(&self.config, why)),
-            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(&self.config, why))),
+            Repeat::Freely => Step::Again(error::unavailable(server, why)),
+            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(server, why)).into()),
         }
     }
 
@@ -147,7 +197,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         if failed.sent && call.repeat == Repeat::Never {
             return self.uncertain(call, &fault.detail);
         }
-        let last = error::unreachable(&self.config, fault);
+        let last = error::unreachable(&self.config, self.config.of(call.api), fault);
         match fault.cause {
             Cause::Denied | Cause::Malformed | Cause::TooLarge => Step::Over(last.into()),
             _ => Step::Again(last),
@@ -156,10 +206,11 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
 
     /// The consequence of an error answer.
     fn refused<T>(&self, call: &Call<'_>, response: &Response) -> Result<Answer<T>, Step> {
-        match error::meaning(&self.config, response.status, protocol::refusal(&response.body)) {
+        match error::meaning(&self.config, call.api, response.status, protocol::refusal(&response.body)) {
             Meaning::NotMet(item) => Ok(Answer::NotMet(item)),
             Meaning::Refused(error) => Err(Step::Over(error.into())),
-            Meaning::Busy(why) => Err(Step::Again(error::unavailable(&self.config, &why))),
+            Meaning::Busy(why) => Err(Step::Again(error::unavailable(self.config.of(call.api), &why))),
+            Meaning::Lapsed(lapse) => Err(Step::Over(Over::Lapsed(lapse))),
             Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
         }
     }

@@ -1,5 +1,6 @@
 //! The settings.
 
+use crate::client::Api;
 use kvfuse_core::{Error, Kind, Result, Settings};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
@@ -10,9 +11,9 @@ use std::time::Duration;
 /// Where the table is, who asks, and where keys are stored.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub scheme: Scheme,
-    /// `host` or `host:port`.
-    pub authority: String,
+    pub server: Server,
+    /// What serves the table's stream.
+    pub streams: Server,
     pub region: String,
     pub table: String,
     pub credentials: Credentials,
@@ -22,6 +23,16 @@ pub struct Config {
     pub life: Option<Duration>,
     /// The time limit of one operation, retries included.
     pub time_limit: Duration,
+}
+
+/// How to reach a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    pub scheme: Scheme,
+    /// `host` or `host:port`.
+    pub authority: String,
+    /// The variable that sets it.
+    pub setting: &'static str,
 }
 
 /// An access key. Its `Debug` hides everything.
@@ -34,9 +45,11 @@ pub struct Credentials {
 }
 
 const ENDPOINT: &str = "KEYVALUE_DYNAMODB_ENDPOINT";
+const STREAMS: &str = "KEYVALUE_DYNAMODB_STREAMS_ENDPOINT";
 const REGION: &str = "KEYVALUE_DYNAMODB_REGION";
 const LIFE: &str = "KEYVALUE_TTL_S";
 const EXAMPLE: &str = "https://dynamodb.eu-west-1.amazonaws.com";
+const STREAMS_EXAMPLE: &str = "https://streams.dynamodb.eu-west-1.amazonaws.com";
 /// A thousand years, in seconds.
 const LONGEST_LIFE: u64 = 31_557_600_000;
 /// The variables of an access key. Those of the first row that is set count, and no others.
@@ -46,6 +59,14 @@ const KEYS: [[&str; 3]; 2] = [
 ];
 
 impl Config {
+    /// What serves an API.
+    pub fn of(&self, api: Api) -> &Server {
+        match api {
+            Api::Table => &self.server,
+            Api::Streams => &self.streams,
+        }
+    }
+
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         let text = settings.get(ENDPOINT).ok_or_else(|| {
             Error::new(
@@ -53,35 +74,23 @@ impl Config {
                 format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
             )
         })?;
-        // It never appears in an error, because it may contain a password, although that is not allowed.
-        let wrong = |what: &str| Error::invalid(format!("{ENDPOINT} {what}; a valid one is {EXAMPLE}"));
-        let address = Address::parse(text.trim()).map_err(|invalid| wrong(&invalid.to_string()))?;
-        let scheme = match address.scheme.as_deref() {
-            Some("https") => Scheme::Https,
-            Some("http") => Scheme::Http,
-            _ => return Err(wrong("has neither the scheme http nor https")),
+        let address = endpoint(ENDPOINT, text, EXAMPLE)?;
+        let streams = match settings.get(STREAMS) {
+            Some(text) => endpoint(STREAMS, text, STREAMS_EXAMPLE)?,
+            None => match address::beside(&address.host) {
+                Some(host) => Endpoint { host, ..address.clone() },
+                None => address.clone(),
+            },
         };
-        if address.user.is_some() || address.password.is_some() {
-            return Err(wrong("contains a login; credentials have variables of their own"));
-        }
-        if !matches!(address.path.as_str(), "" | "/") {
-            return Err(wrong("has a path"));
-        }
         let region = settings.get(REGION).map(str::to_string).or_else(|| region_of(&address.host));
         let region = region.or_else(|| settings.get("AWS_REGION").map(str::to_string)).ok_or_else(|| {
             Error::invalid(format!(
                 "the region is not part of {ENDPOINT}; set the variable {REGION}, such as us-east-1"
             ))
         })?;
-        let authority = match address.port {
-            // The port that the scheme implies is not part of the signed header `host`.
-            Some(port) if Some(port) != default_port(scheme) => address::authority(&address.host, port),
-            _ if address.host.contains(':') => format!("[{}]", address.host),
-            _ => address.host,
-        };
         Ok(Self {
-            scheme,
-            authority,
+            server: address.server(ENDPOINT),
+            streams: streams.server(STREAMS),
             region: plain(REGION, &region)?.to_string(),
             table: settings.get("KEYVALUE_DYNAMODB_TABLE").unwrap_or("keyvalue").to_string(),
             credentials: credentials(settings)?,
@@ -89,6 +98,45 @@ impl Config {
             life: settings.seconds(LIFE, 1..=LONGEST_LIFE)?,
             time_limit: clock::time_limit(settings)?,
         })
+    }
+}
+
+/// An endpoint as it is configured.
+#[derive(Clone)]
+struct Endpoint {
+    scheme: Scheme,
+    host: String,
+    port: Option<u16>,
+}
+
+/// The endpoint in a setting. It never appears in an error, because it may contain a password, although that is not
+/// allowed.
+fn endpoint(name: &str, text: &str, example: &str) -> Result<Endpoint> {
+    let wrong = |what: &str| Error::invalid(format!("{name} {what}; a valid one is {example}"));
+    let address = Address::parse(text.trim()).map_err(|invalid| wrong(&invalid.to_string()))?;
+    let scheme = match address.scheme.as_deref() {
+        Some("https") => Scheme::Https,
+        Some("http") => Scheme::Http,
+        _ => return Err(wrong("has neither the scheme http nor https")),
+    };
+    if address.user.is_some() || address.password.is_some() {
+        return Err(wrong("contains a login; credentials have variables of their own"));
+    }
+    if !matches!(address.path.as_str(), "" | "/") {
+        return Err(wrong("has a path"));
+    }
+    Ok(Endpoint { scheme, host: address.host, port: address.port })
+}
+
+impl Endpoint {
+    fn server(self, setting: &'static str) -> Server {
+        let authority = match self.port {
+            // The port that the scheme implies is not part of the signed header `host`.
+            Some(port) if Some(port) != default_port(self.scheme) => address::authority(&self.host, port),
+            _ if self.host.contains(':') => format!("[{}]", self.host),
+            _ => self.host,
+        };
+        Server { scheme: self.scheme, authority, setting }
     }
 }
 
@@ -176,8 +224,25 @@ mod tests {
             ("http://[::1]", Scheme::Http, "[::1]"),
         ] {
             let config = config(&[(ENDPOINT, endpoint), (REGION, "r")]).unwrap();
-            assert_eq!((config.scheme, config.authority.as_str()), (scheme, authority));
+            assert_eq!((config.server.scheme, config.server.authority.as_str()), (scheme, authority));
         }
+    }
+
+    #[test]
+    fn the_stream_is_served_beside_the_table_in_aws_and_by_the_same_server_elsewhere() {
+        let streams = |variables: &[(&str, &str)]| config(&[&[(REGION, "r")], variables].concat()).unwrap().streams;
+        for (endpoint, scheme, authority) in [
+            (EXAMPLE, Scheme::Https, "streams.dynamodb.eu-west-1.amazonaws.com"),
+            ("http://localhost:8000", Scheme::Http, "localhost:8000"),
+            ("http://[::1]", Scheme::Http, "[::1]"),
+        ] {
+            let expected = Server { scheme, authority: authority.into(), setting: STREAMS };
+            assert_eq!(streams(&[(ENDPOINT, endpoint)]), expected);
+            let other = Server { scheme: Scheme::Http, authority: "other:1".into(), setting: STREAMS };
+            assert_eq!(streams(&[(ENDPOINT, endpoint), (STREAMS, "http://other:1")]), other);
+        }
+        let error = config(&[(ENDPOINT, EXAMPLE), (STREAMS, "https://a:hunter2@b")]).unwrap_err();
+        assert!(error.message().contains(STREAMS) && !error.message().contains("hunter"), "{error}");
     }
 
     #[test]

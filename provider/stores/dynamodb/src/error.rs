@@ -1,6 +1,7 @@
 //! Failures and error answers, in terms of the contract.
 
-use crate::config::Config;
+use crate::client::Api;
+use crate::config::{Config, Server};
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
 pub use kvfuse_transport::fault::Failure;
@@ -17,10 +18,24 @@ pub enum Meaning {
     Busy(String),
     /// A write may have been carried out.
     Uncertain(String),
+    /// What was asked for of a stream is not there any more.
+    Lapsed(Lapse),
+}
+
+/// What is not there any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// The records: they are older than DynamoDB keeps them.
+    Trimmed,
+    /// The iterator: it is older than 15 minutes.
+    Expired,
+    /// The stream, or the shard.
+    Gone,
 }
 
 /// Errors are recognized by the names of their exceptions, which the API reference lists.
-pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
+pub fn meaning(config: &Config, api: Api, status: u16, refusal: Refusal) -> Meaning {
+    let server = config.of(api);
     let refused = |kind, message: String| Meaning::Refused(Error::new(kind, message));
     match refusal.name() {
         "ConditionalCheckFailedException" => Meaning::NotMet(refusal.item),
@@ -30,12 +45,15 @@ pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
         | "TransactionConflictException"
         | "ReplicatedWriteConflictException"
         | "LimitExceededException") => Meaning::Busy(name.to_string()),
+        "TrimmedDataAccessException" if api == Api::Streams => Meaning::Lapsed(Lapse::Trimmed),
+        "ExpiredIteratorException" if api == Api::Streams => Meaning::Lapsed(Lapse::Expired),
+        "ResourceNotFoundException" if api == Api::Streams => Meaning::Lapsed(Lapse::Gone),
         "ResourceNotFoundException" => refused(
             Kind::Unavailable,
             format!(
                 "DynamoDB at {} has no table with the name in KEYVALUE_DYNAMODB_TABLE (\"keyvalue\" if it is not set) in the \
                  region {}; docs/dynamodb.md has the command that creates it",
-                config.authority, config.region
+                server.authority, config.region
             ),
         ),
         "ItemCollectionSizeLimitExceededException" => {
@@ -80,7 +98,7 @@ pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
                     .into(),
             )
         }
-        "UnknownOperationException" => Meaning::Refused(not_dynamodb(config)),
+        "UnknownOperationException" => Meaning::Refused(not_dynamodb(server)),
         "ValidationException" | "SerializationException" => {
             refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(config, &refusal.message)))
         }
@@ -88,7 +106,7 @@ pub fn meaning(config: &Config, status: u16, refusal: Refusal) -> Meaning {
             Kind::AccessDenied,
             "DynamoDB, or something in between, rejected the access key or its signature".into(),
         ),
-        "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(config)),
+        "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
         name => Meaning::Uncertain(shown(config, name)),
     }
@@ -104,27 +122,27 @@ fn shown(config: &Config, text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
-pub fn unavailable(config: &Config, why: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("DynamoDB at {} is temporarily unable to serve: {why}", config.authority))
+pub fn unavailable(server: &Server, why: &str) -> Error {
+    Error::new(Kind::Unavailable, format!("DynamoDB at {} is temporarily unable to serve: {why}", server.authority))
 }
 
-pub fn unknown(config: &Config, why: &str) -> Error {
+pub fn unknown(server: &Server, why: &str) -> Error {
     Error::new(
         Kind::OutcomeUnknown,
         format!(
             "sent to DynamoDB at {}, but there was no usable answer ({why}): it may or may not have happened; read before \
              trying again",
-            config.authority
+            server.authority
         ),
     )
 }
 
 /// The error of a request that was not carried out.
-pub fn unreachable(config: &Config, fault: &Fault) -> Error {
-    let authority = &config.authority;
+pub fn unreachable(config: &Config, server: &Server, fault: &Fault) -> Error {
+    let authority = &server.authority;
     let message = match fault.cause {
-        Cause::TimedOut => return timed_out(config),
-        Cause::Malformed | Cause::TooLarge => return not_dynamodb(config),
+        Cause::TimedOut => return timed_out(config, server),
+        Cause::Malformed | Cause::TooLarge => return not_dynamodb(server),
         Cause::Denied => format!(
             "DynamoDB at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP \
              requests; with wasmtime, add -S http"
@@ -138,12 +156,12 @@ pub fn unreachable(config: &Config, fault: &Fault) -> Error {
     Error::new(Kind::Unavailable, message)
 }
 
-pub fn timed_out(config: &Config) -> Error {
+fn timed_out(config: &Config, server: &Server) -> Error {
     Error::new(
         Kind::Timeout,
         format!(
             "DynamoDB at {} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
-            config.authority,
+            server.authority,
             config.time_limit.as_millis()
         ),
     )
@@ -160,10 +178,10 @@ pub fn contended(config: &Config) -> Error {
     )
 }
 
-pub fn not_dynamodb(config: &Config) -> Error {
+pub fn not_dynamodb(server: &Server) -> Error {
     Error::new(
         Kind::Unavailable,
-        format!("the server at {} does not answer like DynamoDB; check KEYVALUE_DYNAMODB_ENDPOINT", config.authority),
+        format!("the server at {} does not answer like DynamoDB; check {}", server.authority, server.setting),
     )
 }
 
@@ -173,6 +191,10 @@ mod tests {
     use kvfuse_servers::settings;
 
     fn of(status: u16, name: &str, message: &str) -> Meaning {
+        from(Api::Table, status, name, message)
+    }
+
+    fn from(api: Api, status: u16, name: &str, message: &str) -> Meaning {
         let settings = settings(&[
             ("KEYVALUE_DYNAMODB_ENDPOINT", "http://db:1"),
             ("AWS_REGION", "r"),
@@ -182,7 +204,7 @@ mod tests {
         ]);
         let refusal = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{name}","message":"{message}"}}"#);
         let config = Config::from_settings(&settings).unwrap();
-        meaning(&config, status, crate::protocol::refusal(refusal.as_bytes()))
+        meaning(&config, api, status, crate::protocol::refusal(refusal.as_bytes()))
     }
 
     #[test]
@@ -210,6 +232,19 @@ mod tests {
             let Meaning::Refused(error) = of(400, name, message) else { panic!("{name}") };
             assert_eq!(error.kind(), kind, "{name}");
         }
+    }
+
+    #[test]
+    fn what_a_stream_does_not_have_any_more_is_told_from_a_table_that_does_not_exist() {
+        for (name, lapse) in [
+            ("TrimmedDataAccessException", Lapse::Trimmed),
+            ("ExpiredIteratorException", Lapse::Expired),
+            ("ResourceNotFoundException", Lapse::Gone),
+        ] {
+            assert_eq!(from(Api::Streams, 400, name, ""), Meaning::Lapsed(lapse));
+            assert!(!matches!(of(400, name, ""), Meaning::Lapsed(_)), "{name}");
+        }
+        assert!(matches!(from(Api::Streams, 400, "LimitExceededException", ""), Meaning::Busy(_)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! happen once another one has. All others could happen twice, or late, so their outcome is unknown.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
+use crate::client::{Answer, Api, Call, MAX_ANSWER, Repeat};
 use crate::error::{self, Failure};
 use crate::layout::{self, Mark};
 use crate::protocol::{Bytes, Item, Written};
@@ -111,7 +111,14 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     ) -> Result<Answer<T>, Failure> {
         let client = &self.shared.client;
         let body = request(&client.config.table, write);
-        client.answer(&Call { operation, body: &body, repeat: Repeat::Never, max_answer: MAX_ANSWER, deadline })
+        client.answer(&Call {
+            api: Api::Table,
+            operation,
+            body: &body,
+            repeat: Repeat::Never,
+            max_answer: MAX_ANSWER,
+            deadline,
+        })
     }
 
     pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
@@ -176,7 +183,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         match self.send::<Written>("UpdateItem", update, deadline) {
             Ok(Answer::Done(written)) => {
                 let sum = written.attributes.and_then(|item| item.num).and_then(|number| number.0);
-                sum.map(Some).ok_or_else(|| error::unknown(config, "its answer is not one of DynamoDB"))
+                sum.map(Some).ok_or_else(|| error::unknown(&config.server, "its answer is not one of DynamoDB"))
             }
             Ok(Answer::NotMet(_)) => Ok(None),
             Err(Failure::Failed(error)) => Err(error),

@@ -19,6 +19,8 @@ use crate::sign::hex;
 use kvfuse_core::{Error, Kind, Result, counter};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
 
 /// The largest item, in bytes.
 const LARGEST: usize = 400 << 10;
@@ -91,6 +93,16 @@ pub fn end_of(item: &Item) -> Result<Option<i64>> {
     item.ttl.as_ref().map(|number| number.0.ok_or_else(damaged)).transpose()
 }
 
+/// A hash of texts, in hexadecimal: what this store gave out is recognized by it.
+pub fn check(parts: &[&str]) -> String {
+    let mut hasher = SipHasher13::new();
+    for part in parts {
+        hasher.write(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hasher.write(part.as_bytes());
+    }
+    format!("{:016x}", hasher.finish())
+}
+
 pub fn damaged() -> Error {
     Error::new(Kind::Damaged, "the item in DynamoDB is not one that this store wrote; docs/dynamodb.md has the layout")
 }
@@ -126,6 +138,11 @@ pub fn item(partition: &str, key: &str, value: &[u8], mark: &Mark, end: Option<i
 /// Whether the key is not a sort key as it is.
 pub fn is_long(key: &str) -> bool {
     key.len() > LONGEST_SHORT
+}
+
+/// Whether a sort key is that of such a key.
+pub fn is_long_sort(sort: &str) -> bool {
+    sort.len() > LONGEST_SHORT.saturating_add(1)
 }
 
 /// The size of an item as DynamoDB counts it: the names of its attributes and their values, with 21 bytes for a number,

@@ -12,6 +12,9 @@
 //! | `guarded` | writes whose outcome is looked up: sets, increments and swaps |
 //! | `batches` | many keys in one request |
 //! | `listing` | pages of keys |
+//! | `watch` | changes, from the table's stream |
+//! | `feed` | calls about the stream, and what its records are |
+//! | `streams`, `lineage`, `position` | its answers, the shards to read, and the text of a position, without I/O |
 //!
 //! `docs/dynamodb.md` says what is guaranteed and how many round trips each operation takes.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
@@ -20,14 +23,19 @@ mod batches;
 mod client;
 mod config;
 mod error;
+mod feed;
 mod guarded;
 mod layout;
+mod lineage;
 mod listing;
+mod position;
 mod protocol;
 mod sign;
 mod store;
+mod streams;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
+mod watch;
 
 pub use store::{Ambient, DynamoStore};
 

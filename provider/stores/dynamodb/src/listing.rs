@@ -4,7 +4,7 @@
 //! stays is skipped or returned twice, and keys written meanwhile may be returned or not.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::{Call, MAX_ANSWER, Repeat};
+use crate::client::{Api, Call, MAX_ANSWER, Repeat};
 use crate::error;
 use crate::layout;
 use crate::protocol::Queried;
@@ -17,18 +17,12 @@ use kvfuse_core::{Page, Result};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use serde_json::json;
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 
 /// `{sort key, base64url}.{check, hexadecimal}`. The check is a hash of the sort key and of what is listed, so that a
 /// cursor that was made up or belongs to another listing is recognized.
 fn cursor(sort: &str, listing: &[&str]) -> String {
-    let mut hasher = SipHasher13::new();
-    for part in [&[sort], listing].concat() {
-        hasher.write(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hasher.write(part.as_bytes());
-    }
-    format!("{}.{:016x}", URL_SAFE_NO_PAD.encode(sort), hasher.finish())
+    let check = layout::check(&[&[sort], listing].concat());
+    format!("{}.{check}", URL_SAFE_NO_PAD.encode(sort))
 }
 
 /// The sort key in a cursor of this listing.
@@ -59,6 +53,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             query.insert("ExclusiveStartKey".into(), start);
         }
         let call = Call {
+            api: Api::Table,
             operation: "Query",
             body: &request(&client.config.table, query),
             repeat: Repeat::Freely,
@@ -66,7 +61,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             deadline: client.deadline(),
         };
         let queried: Queried = client.call(&call)?;
-        let wrong = || error::not_dynamodb(&client.config);
+        let wrong = || error::not_dynamodb(&client.config.server);
         // That each sort key is larger than the one before is what makes a listing end.
         let any = !queried.items.is_empty();
         let mut last = from;

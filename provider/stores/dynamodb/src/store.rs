@@ -1,12 +1,14 @@
 //! The store and its buckets.
 
-use crate::client::{Call, Client, MAX_ANSWER, Repeat};
+use crate::client::{Api, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::Config;
 use crate::error::{Failure, not_dynamodb};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use crate::protocol::{Got, Item, Written};
-use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use crate::watch::DynamoWatch;
+use kvfuse_core::watch::From;
+use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch};
 use kvfuse_transport::clock::{Clock, Moment};
 use kvfuse_transport::http::HttpClient;
 use serde_json::{Map, Value, json};
@@ -112,6 +114,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             get.insert("ProjectionExpression".into(), projection.into());
         }
         let call = Call {
+            api: Api::Table,
             operation: "GetItem",
             body: &request(&client.config.table, get),
             repeat: Repeat::Freely,
@@ -129,7 +132,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
         match self.put(key, value, Expect::Anything, life, self.shared.client.deadline())? {
             Guarded::Done => Ok(()),
-            Guarded::NotMet(_) => Err(not_dynamodb(&self.shared.client.config)),
+            Guarded::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
         }
     }
 }
@@ -147,6 +150,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> 
         let client = &self.shared.client;
         let delete = fields(json!({ "Key": layout::identity(&self.partition, key) }));
         let call = Call {
+            api: Api::Table,
             operation: "DeleteItem",
             body: &request(&client.config.table, delete),
             repeat: Repeat::Never,
@@ -210,6 +214,11 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> 
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
         self.delete_all(keys)
+    }
+
+    fn watch(&self, prefix: &str, from: From<'_>) -> Result<Box<dyn Watch>> {
+        let bucket = DynamoBucket { shared: self.shared.clone(), partition: self.partition.clone() };
+        Ok(Box::new(DynamoWatch::new(bucket, prefix, from)?))
     }
 
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
