@@ -10,7 +10,8 @@
 # .tools/node-provider/. Versions are pinned: those of Python in the requirements.txt next to each source, those of npm
 # in package.json and its lock file. Nothing is written outside .tools/ and components/.
 #
-# With --node-provider, only the last of these. Only what is out of date is built. Progress and errors go to standard error.
+# With --node-provider, only the last of these; with --node-packages, only jco; with --zig, only zig. Only what is out of
+# date is built. Progress and errors go to standard error.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -33,7 +34,7 @@ quietly() {
 need python3 "Python 3.10 or newer, with venv: apt-get install python3-venv"
 need node "Node.js 20 or newer, with npm: apt-get install npm"
 need npm "it comes with Node.js: apt-get install npm"
-[ -e "$root/components/keyvalue.wasm" ] || die "the providers are not built" "make build"
+[[ ${1:-} =~ ^--(node-packages|zig)$ ]] || [ -e "$root/components/keyvalue.wasm" ] || die "the providers are not built" "make build"
 mkdir -p "$root/components" "$tools"
 xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
 # What each of them depends on besides its source: the interfaces, and the options in this script.
@@ -62,6 +63,11 @@ node_packages() {
   (cd "$folder" && quietly "npm install" npm install --no-audit --no-fund)
   touch "$folder/.complete"
 }
+
+case ${1:-} in
+  --node-packages) node_packages; exit ;;
+  --zig) environment zig "$demo/c/requirements.txt"; exit ;;
+esac
 
 # on_node COMPONENT FOLDER WHAT: transpiles a component to JavaScript and core modules.
 on_node() {

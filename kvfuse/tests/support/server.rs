@@ -75,10 +75,14 @@ impl Server {
     }
 
     pub fn try_get(&self) -> std::io::Result<String> {
+        self.try_get_at("/")
+    }
+
+    fn try_get_at(&self, path: &str) -> std::io::Result<String> {
         let mut connection = TcpStream::connect(&self.address)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         // HTTP/1.0 has no chunks.
-        write!(connection, "GET / HTTP/1.0\r\nHost: here\r\n\r\n")?;
+        write!(connection, "GET {path} HTTP/1.0\r\nHost: here\r\n\r\n")?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
         Ok(answer)
@@ -87,7 +91,12 @@ impl Server {
     /// The number that is the body of the answer.
     #[track_caller]
     pub fn count(&self) -> u32 {
-        let answer = self.get();
+        self.count_at("/")
+    }
+
+    #[track_caller]
+    pub fn count_at(&self, path: &str) -> u32 {
+        let answer = self.try_get_at(path).unwrap();
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
         body.and_then(|body| body.parse().ok()).unwrap_or_else(|| panic!("{answer}\n{}", self.says()))
     }

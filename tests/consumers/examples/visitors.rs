@@ -1,4 +1,5 @@
-//! An HTTP handler that counts its visitors: each request adds one to a counter and gets the sum.
+//! An HTTP handler that counts its visitors: each request adds one to a counter and gets the sum. The path names the bucket,
+//! which is `visits` if it names none.
 
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 
@@ -9,8 +10,13 @@ struct Visitors;
 wasip2::http::proxy::export!(Visitors);
 
 impl wasip2::exports::http::incoming_handler::Guest for Visitors {
-    fn handle(_request: IncomingRequest, out: ResponseOutparam) {
-        let sum = store::open("visits").and_then(|bucket| atomics::increment(&bucket, "visitors", 1));
+    fn handle(request: IncomingRequest, out: ResponseOutparam) {
+        let path = request.path_with_query().unwrap_or_default();
+        let name = match path.trim_start_matches('/') {
+            "" => "visits",
+            name => name,
+        };
+        let sum = store::open(name).and_then(|bucket| atomics::increment(&bucket, "visitors", 1));
         let (status, text) = match sum {
             Ok(sum) => (200, sum.to_string()),
             Err(error) => (500, format!("{error:?}")),

@@ -109,8 +109,10 @@ impl Directory for WasiDirectory {
             other => other,
         };
         match result.map_err(convert) {
-            // Windows does not support this, and makes names durable by itself.
+            // Windows does not support this, and makes names durable by itself. Some of its hosts say so; on others it is
+            // refused, which for a directory that can be read has no other reason.
             Err(FileError::Unsupported) => Ok(()),
+            Err(FileError::Access) if self.descriptor.read_directory().is_ok() => Ok(()),
             other => other,
         }
     }
