@@ -35,7 +35,7 @@ mod swaps;
 pub mod wasi;
 mod watch;
 
-pub use store::RedisStore;
+pub use store::{RedisBucket, RedisStore};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]
