@@ -3,19 +3,21 @@
 use crate::config::Config;
 use crate::error::{self, Failure};
 use crate::link::Link;
+use crate::pipe::Pipe;
 use crate::protocol::{Reply, Request};
 use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::Network;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a
-/// key.
+/// key. Where the network waits, single requests share a [`Pipe`] instead, and this one is for sequences.
 pub const MAIN: usize = 0;
-/// The most connections that an instance opens.
+/// The most connections that an instance opens, beside the [`Pipe`].
 pub const MAX_LINKS: usize = 4;
 
 /// A connection that was used within this time is used again without asking the host whether it is still open.
@@ -26,6 +28,10 @@ pub struct Client<N: Network, C> {
     network: N,
     pub clock: C,
     slots: [Slot<N>; MAX_LINKS],
+    /// The connection that single requests share, if the network waits.
+    pipe: RefCell<Option<Rc<Pipe<N>>>>,
+    /// The turn to open it.
+    opening: Mutex<()>,
     last_version: Cell<u64>,
     /// What no other instance has.
     pub instance: u64,
@@ -57,6 +63,8 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
             network,
             clock,
             slots: Default::default(),
+            pipe: RefCell::default(),
+            opening: Mutex::default(),
             last_version: Cell::new(0),
             instance,
             no_scripts: Cell::new(false),
@@ -161,6 +169,9 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
+        if N::WAITS {
+            return self.retrying(deadline, async || self.exchange(request, deadline).await).await;
+        }
         self.attempt(MAIN, deadline, async |link| link.tell(request, deadline).await).await
     }
 
@@ -170,7 +181,43 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
+        if N::WAITS {
+            let ask = async || self.exchange(request, deadline).await.map_err(Failure::of_read);
+            return self.retrying(deadline, ask).await;
+        }
         self.attempt(MAIN, deadline, async |link| link.ask(request, deadline).await).await
+    }
+
+    /// Sends a request on the connection that all share.
+    async fn exchange(&self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        let pipe = self.pipe(deadline).await?;
+        let done = pipe.exchange(&self.clock, request, deadline).await;
+        if !done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
+            pipe.retire();
+        }
+        done
+    }
+
+    /// The connection that single requests share. Whoever finds it gone opens the next one.
+    async fn pipe(&self, deadline: Moment) -> Result<Rc<Pipe<N>>, Failure> {
+        let is_fresh = |last| deadline.since(last) < FRESH;
+        loop {
+            let kept = self.pipe.borrow().clone();
+            if let Some(pipe) = &kept
+                && pipe.is_good(is_fresh).await
+            {
+                return Ok(pipe.clone());
+            }
+            let turn = before(&self.clock, deadline, self.opening.lock()).await;
+            let _turn = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
+            let is_another = self.pipe.borrow().as_ref().map(Rc::as_ptr) != kept.as_ref().map(Rc::as_ptr);
+            if !is_another {
+                let link = Link::open(&self.network, &self.config, deadline).await?;
+                let pipe = Rc::new(Pipe::new(link));
+                *self.pipe.borrow_mut() = Some(pipe.clone());
+                return Ok(pipe);
+            }
+        }
     }
 
     /// The connection to take a snapshot on: one without a watch, or else the one whose watch is the oldest. Those that are in
