@@ -1,9 +1,11 @@
 //! Time limits, and pauses between retries.
 
 #[cfg(target_arch = "wasm32")]
+mod waiting;
+#[cfg(target_arch = "wasm32")]
 pub(crate) mod wasi;
 #[cfg(target_arch = "wasm32")]
-pub use wasi::WasiClock;
+pub use {waiting::WaitingClock, wasi::WasiClock};
 
 use futures_util::future::{Either, select};
 use kvfuse_core::{Error, Result, Settings, error::quoted};

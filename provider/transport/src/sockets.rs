@@ -4,9 +4,11 @@
 //! they wait, and other tasks of the instance run meanwhile.
 
 #[cfg(target_arch = "wasm32")]
+mod waiting;
+#[cfg(target_arch = "wasm32")]
 mod wasi;
 #[cfg(target_arch = "wasm32")]
-pub use wasi::WasiNetwork;
+pub use {waiting::WaitingNetwork, wasi::WasiNetwork};
 
 use crate::clock::Moment;
 use crate::fault::Fault;
