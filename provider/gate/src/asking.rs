@@ -1,6 +1,7 @@
 //! What a bucket with bounded staleness asks its store where calls wait beside each other. The rules are those of
 //! [`recent`](crate::recent), with one more: only an answer that was asked for after everything known of its key was learnt
-//! may be kept. So nothing older takes the place of something newer, in whichever order the answers come.
+//! may be kept. Of any other one it is not known which of the two is newer, so nothing is kept. So no read returns something older
+//! than the one before, in whichever order the answers come.
 
 use crate::recent::Recent;
 use crate::seen::State;
@@ -45,6 +46,8 @@ impl<'a> Asking<'a> {
         if self.call.is_newest.get() {
             self.recent.keep(&self.call.space, &self.call.key, self.began, state);
             self.writes = false;
+        } else {
+            self.recent.forget(&self.call.space, &self.call.key);
         }
     }
 }

@@ -20,6 +20,9 @@ use std::time::Duration;
 pub struct Moment(pub u64);
 
 impl Moment {
+    /// The end of time, which no clock reaches.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -63,6 +66,9 @@ impl<C: Clock> AsyncClock for C {
 
 /// The result of a future, unless the moment comes before it.
 pub async fn before<T>(clock: &impl AsyncClock, moment: Moment, future: impl Future<Output = T>) -> Option<T> {
+    if moment == Moment::NEVER {
+        return Some(future.await);
+    }
     match select(pin!(future), pin!(clock.sleep_until(moment))).await {
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,

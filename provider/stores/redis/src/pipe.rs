@@ -85,10 +85,20 @@ impl<N: Network> Pipe<N> {
                 if let Some(outcome) = here.call.outcome() {
                     return Poll::Ready(outcome);
                 }
+                if self.state.borrow().has_to_stop() {
+                    if writing.is_none() {
+                        // Who is sending wakes all that it ends.
+                        here.call.wait(cx.waker());
+                        return Poll::Pending;
+                    }
+                    writing.set(None);
+                    self.state.borrow_mut().expire(clock.now());
+                    continue;
+                }
                 if writing.is_none()
                     && let Some(held) = self.hold_output()
                 {
-                    writing.set(Some(self.write(clock, held)));
+                    writing.set(Some(self.write(held)));
                 }
                 if let Some(role) = writing.as_mut().as_pin_mut()
                     && role.poll(cx).is_ready()
@@ -126,8 +136,8 @@ impl<N: Network> Pipe<N> {
         answered(replies.await?)
     }
 
-    /// Sends what is queued, until nothing is.
-    async fn write(&self, clock: &impl AsyncClock, mut held: HeldOutput<'_, N>) {
+    /// Sends what is queued, until nothing is. Whoever reads meanwhile keeps the time.
+    async fn write(&self, mut held: HeldOutput<'_, N>) {
         // The others that are ready add their requests first: one write takes one packet, and WASI cannot tell the host to
         // send the next one before the first is confirmed.
         let mut yielded = false;
@@ -140,23 +150,13 @@ impl<N: Network> Pipe<N> {
         })
         .await;
         loop {
-            let until = {
-                let mut state = self.state.borrow_mut();
-                if held.sent >= held.batch.len() {
-                    (held.batch, held.sent) = (state.take_batch(), 0);
-                }
-                state.earliest()
-            };
+            (held.batch, held.sent) = (self.state.borrow_mut().take_batch(), 0);
             let (Some(output), false) = (&mut held.output, held.batch.is_empty()) else { return };
-            let written = output.write(&held.batch, &mut held.sent, until).await;
+            let written = output.write(&held.batch, &mut held.sent, Moment::NEVER).await;
             let mut state = self.state.borrow_mut();
             state.accepted_but(held.batch.len().saturating_sub(held.sent));
-            match written {
-                Ok(()) => {}
-                Err(fault) if fault.cause == Cause::TimedOut => state.expire(clock.now()),
-                Err(fault) => state.close(&fault),
-            }
-            if state.is_closed() {
+            if let Err(fault) = written {
+                state.close(&fault);
                 return;
             }
         }

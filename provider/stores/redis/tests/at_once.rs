@@ -261,6 +261,40 @@ fn a_frozen_server_times_out_each_call_and_the_instance_goes_on_when_it_thaws() 
 }
 
 #[test]
+fn a_server_that_takes_no_more_bytes_ends_each_call_and_what_was_not_sent_never_happens() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, _) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "300")]);
+    let value = vec![b'x'; 1 << 20];
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        redis.freeze();
+        // They come one after the other, so that one sends and another one keeps the time.
+        let calls = (0..16).map(async |number: u64| {
+            tokio::time::sleep(Duration::from_millis(number)).await;
+            (number, bucket.set(&format!("{number}"), &value).await)
+        });
+        let outcomes = all(calls).await;
+        redis.thaw();
+        wait_until("the server answers again", || redis.command(&["GET", "b:first"]).is_empty());
+        let mut unsent = 0;
+        for (number, outcome) in outcomes {
+            let error = outcome.unwrap_err();
+            match error.kind() {
+                Kind::OutcomeUnknown => {}
+                // The time of the others was not over when the connection was given up, but too short for another one.
+                Kind::Timeout | Kind::Unavailable => {
+                    assert!(!bucket.exists(&format!("{number}")).await.unwrap(), "{number} happened: {error}");
+                    unsent += 1;
+                }
+                kind => panic!("{kind:?}: {error}"),
+            }
+        }
+        assert!(unsent > 0, "a socket takes less than all of that");
+    });
+}
+
+#[test]
 fn a_call_ends_at_its_own_deadline_while_later_ones_wait_for_theirs() {
     let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);

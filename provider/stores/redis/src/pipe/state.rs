@@ -11,9 +11,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::Waker;
 
-/// The end of time: nobody keeps it.
-const NEVER: Moment = Moment(u64::MAX);
-
 pub struct State {
     decoder: Decoder,
     /// The requests that nobody has begun to send, and their calls.
@@ -28,6 +25,8 @@ pub struct State {
     accepted: u64,
     /// Whether a call is sending, so that more may have been accepted than is known.
     is_sending: bool,
+    /// Whether who is sending has to stop, so that it is known what was sent of the calls whose time has passed.
+    has_to_stop: bool,
     /// Calls that wait for an outcome.
     live: usize,
     /// When the one that reads looks at the time.
@@ -85,8 +84,9 @@ impl State {
             taken: 0,
             accepted: 0,
             is_sending: false,
+            has_to_stop: false,
             live: 0,
-            armed: NEVER,
+            armed: Moment::NEVER,
             last_deadline,
             is_retired: false,
             is_closed: false,
@@ -163,7 +163,7 @@ impl State {
 
     /// The host has accepted the batch but for this many bytes.
     pub fn accepted_but(&mut self, unsent: usize) {
-        self.is_sending = false;
+        (self.is_sending, self.has_to_stop) = (false, false);
         self.accepted = self.taken.saturating_sub(unsent as u64);
     }
 
@@ -182,7 +182,7 @@ impl State {
     }
 
     pub fn disarm(&mut self) {
-        self.armed = NEVER;
+        self.armed = Moment::NEVER;
     }
 
     pub fn armed(&self) -> Moment {
@@ -191,7 +191,7 @@ impl State {
 
     /// The first deadline of the calls that wait.
     pub fn earliest(&self) -> Moment {
-        self.live_calls().map(|call| call.deadline).min().unwrap_or(NEVER)
+        self.live_calls().map(|call| call.deadline).min().unwrap_or(Moment::NEVER)
     }
 
     fn live_calls(&self) -> impl Iterator<Item = &Rc<Call>> {
@@ -237,10 +237,20 @@ impl State {
         is_sent || self.is_sending || (call.commands > 1 && sent > 0)
     }
 
-    /// Ends the calls whose time has passed. A server that has not answered one of them gets no new ones; one that has not even
+    pub fn has_to_stop(&self) -> bool {
+        self.has_to_stop
+    }
+
+    /// Ends the calls whose time has passed, once nobody is sending one of them. A server that has not answered one of them gets no new ones; one that has not even
     /// taken a whole request gets nothing more.
     pub fn expire(&mut self, now: Moment) {
         let late: Vec<Rc<Call>> = self.live_calls().filter(|call| call.deadline <= now).cloned().collect();
+        let is_on_its_way = |call: &Rc<Call>| call.start.get().is_some_and(|start| start >= self.accepted);
+        if self.is_sending && late.iter().any(is_on_its_way) {
+            self.has_to_stop = true;
+            self.live_calls().for_each(|call| call.wake());
+            return;
+        }
         let mut is_stuck = false;
         for call in late {
             let maybe_done = self.may_be_done(&call);
