@@ -33,9 +33,8 @@ impl<'a> Asking<'a> {
         Self { recent, call, began, writes: false }
     }
 
-    /// Begins a call that writes. Whatever its outcome, nothing from before is returned.
+    /// Begins a call that writes. Once it has ended, with whatever outcome, nothing from before is returned.
     pub fn write(recent: &'a Recent, space: &Rc<str>, key: &str, began: Moment) -> Self {
-        recent.forget(space, key);
         let mut asking = Self::read(recent, space, key, began);
         asking.writes = true;
         asking
