@@ -182,6 +182,9 @@ mod tests {
                 format!("provider/{facade}/src/{}.rs", generation.name),
                 format!("tests/conformance/guests/examples/{}.rs", generation.name),
             ]);
+            if generation.asynchronous {
+                places.push(format!("provider/facade/waiting/src/{}.rs", generation.name));
+            }
         }
         let missing: Vec<_> = places.iter().filter(|place| !root.join(place).exists()).collect();
         assert!(missing.is_empty(), "{missing:?}");

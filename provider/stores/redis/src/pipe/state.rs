@@ -272,6 +272,7 @@ impl State {
         if call.is_live.replace(false) {
             self.live = self.live.saturating_sub(1);
             call.replies.take();
+            call.waker.take();
             if call.start.get().is_none() {
                 self.take_back(call);
             }
