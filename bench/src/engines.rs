@@ -8,8 +8,11 @@ use kvfuse_bench_guest::{Order, key, median};
 use kvfuse_compose::Memories;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
+use kvfuse_tests::lean::example;
 use kvfuse_tests::{command_line, component, guest};
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Instant;
 use tempfile::TempDir;
 
 const OPERATIONS: [&str; 4] = ["get", "set", "get-many", "set-many"];
@@ -119,6 +122,8 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     let engine = Engine::new("redis", server.port(), setting, times(10_000))?;
     let native = |operation: &str| native_redis(&server.url(), operation, times(10_000));
     engine.measure(rows, ["redis get", "redis set", "redis get-many", "redis set-many"], native)?;
+    step("Redis: many gets of one instance at once");
+    at_once(&server.url(), times(40_000), rows)?;
     drop(server);
 
     step("etcd: 100 bytes over 1,000 keys");
@@ -128,6 +133,64 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     let engine = Engine::new("etcd", port, setting, times(2_000))?;
     let native = |operation: &str| Ok(native_http(port, operation, times(2_000)));
     engine.measure(rows, ["etcd get", "etcd set", "etcd get-many", "etcd set-many"], native)
+}
+
+/// Gets of one instance through `wasmcloud:keyvalue`, so many at once, beside a native client that pipelines.
+fn at_once(url: &str, times: usize, rows: &mut Vec<Row>) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("fused.wasm");
+    let fused = kvfuse_compose::compose(&example("many_wasmcloud")?, &component("keyvalue-redis-async")?)?;
+    std::fs::write(&path, fused)?;
+    let ours = |at_once: usize| -> Result<f64> {
+        let mut command = command_line()?;
+        command.args(["run", "-S", "inherit-network", "--env", &format!("KEYVALUE_REDIS_URL={url}")]);
+        // One at a time takes several times as long.
+        let times = if at_once == 1 { times / 4 } else { times };
+        let output = command.arg(&path).args(["get", &times.to_string(), &at_once.to_string()]).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        text.parse().with_context(|| format!("it printed {text:?} {}", String::from_utf8_lossy(&output.stderr)))
+    };
+    let mut least = [f64::INFINITY; 4];
+    for _ in 0..ROUNDS {
+        let figures = [ours(1)?, ours(16)?, ours(64)?, native_at_once(url, times, 64)?];
+        for (least, figure) in least.iter_mut().zip(figures) {
+            *least = least.min(figure);
+        }
+    }
+    let [one, sixteen, all, native] = least;
+    let told = format!("{} each; one at a time {}, 16 at once {}", us(all), us(one), us(sixteen));
+    let row = Row::at_least("redis get, 64 at once", told, one / all, 8.0, "8 × one at a time");
+    rows.push(row.pictured([(KVFUSE, all), (CLIENT, native)]));
+    let told = format!("{:.2} × a native client that pipelines, which takes {}", native / all, us(native));
+    rows.push(Row::at_least("redis get, 64 at once, natively", told, native / all, 0.7, "0.7 × a native client"));
+    Ok(())
+}
+
+/// The redis crate with so many gets at once on one connection, in one thread.
+fn native_at_once(url: &str, times: usize, at_once: usize) -> Result<f64> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = redis::Client::open(url)?;
+    runtime.block_on(async {
+        let connection = client.get_multiplexed_async_connection().await?;
+        let keys: Rc<Vec<String>> = Rc::new((0..1000).map(|n| format!("native:{}", key(n))).collect());
+        let began = Instant::now();
+        let tasks = tokio::task::LocalSet::new();
+        for task in 0..at_once {
+            let (mut connection, keys) = (connection.clone(), keys.clone());
+            tasks.spawn_local(async move {
+                for n in (task..times).step_by(at_once) {
+                    let found: Vec<u8> = redis::cmd("GET")
+                        .arg(&keys[n * 7919 % 1000])
+                        .query_async(&mut connection)
+                        .await
+                        .expect("reads");
+                    assert_eq!(found.len(), 100);
+                }
+            });
+        }
+        tasks.await;
+        Ok(began.elapsed().as_nanos() as f64 / times as f64)
+    })
 }
 
 /// The redis crate on one connection.

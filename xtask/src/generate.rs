@@ -51,6 +51,7 @@ fn wanted(root: &Path) -> Result<BTreeMap<PathBuf, Option<String>>> {
     let parts = [
         ("provider/artefacts/Cargo.toml", artefacts_manifest()),
         ("provider/facade/src/lib.rs", modules(|generation| generation.instead_of.is_none()) + &export_all()),
+        ("provider/facade/waiting/src/lib.rs", modules(|generation| generation.asynchronous)),
         ("provider/facade/shapes/src/lib.rs", modules(|generation| generation.instead_of.is_some())),
         ("tests/conformance/guests/Cargo.toml", GENERATIONS.iter().map(|g| stanza(g.name)).collect()),
         ("README.md", table()),
@@ -76,10 +77,12 @@ fn between_marks(text: &str, part: &str) -> Result<String> {
 }
 
 fn example(artefact: &Artefact) -> String {
-    let (shapes, generations): (Vec<_>, Vec<_>) =
-        artefact.generations().into_iter().partition(|generation| generation.instead_of.is_some());
+    let apart =
+        |generation: &&Generation| generation.instead_of.is_some() || (artefact.waits() && generation.asynchronous);
+    let (shapes, generations): (Vec<_>, Vec<_>) = artefact.generations().into_iter().partition(apart);
     let names = |generations: &[&Generation]| generations.iter().map(|g| g.name).collect::<Vec<_>>().join(", ");
-    let shapes = if shapes.is_empty() { String::new() } else { format!("; {}", names(&shapes)) };
+    let waiting = if artefact.waits() { "waiting " } else { "" };
+    let shapes = if shapes.is_empty() { String::new() } else { format!("; {waiting}{}", names(&shapes)) };
     let about = artefact.about();
     let begins = format!("//! {about}.\n//!\n//! Written by `make generate`.\n\nkvfuse_artefacts::artefact!(");
     let crate_of = |store: &Store| format!("kvfuse_{}", store.name.replace('-', "_"));
@@ -90,7 +93,7 @@ fn example(artefact: &Artefact) -> String {
         let stores = stores.strip_suffix(",\n").unwrap_or(&stores);
         format!("{begins}\n{stores}:\n    {generations}\n);\n")
     } else {
-        format!("{begins}{}: {generations});\n", crate_of(artefact.store))
+        format!("{begins}{waiting}{}: {generations});\n", crate_of(artefact.store))
     }
 }
 
@@ -179,6 +182,9 @@ mod tests {
                 format!("provider/{facade}/src/{}.rs", generation.name),
                 format!("tests/conformance/guests/examples/{}.rs", generation.name),
             ]);
+            if generation.asynchronous {
+                places.push(format!("provider/facade/waiting/src/{}.rs", generation.name));
+            }
         }
         let missing: Vec<_> = places.iter().filter(|place| !root.join(place).exists()).collect();
         assert!(missing.is_empty(), "{missing:?}");

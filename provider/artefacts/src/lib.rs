@@ -3,7 +3,9 @@
 //! libraries. `make generate` writes them, and their stanzas in Cargo.toml, from `provider/table`.
 
 #[doc(hidden)]
-pub use {kvfuse_core, kvfuse_facade, kvfuse_facade_shapes, kvfuse_gate, kvfuse_transport, wasip2};
+pub use {
+    kvfuse_core, kvfuse_facade, kvfuse_facade_shapes, kvfuse_facade_waiting, kvfuse_gate, kvfuse_transport, wasip2,
+};
 
 /// Makes a provider of a store: `provider!(struct Redis: kvfuse_redis)`. The crate has the store on WASI as
 /// `wasi::store`. For several stores, chosen by the bucket's name: `provider!(struct All: "files" = kvfuse_files,
@@ -15,6 +17,11 @@ macro_rules! provider {
             $crate::kvfuse_gate::Labelled::new(settings, $store::wasi::store(settings))
         });
     };
+    ($visibility:vis struct $name:ident: waiting $store:ident) => {
+        $crate::provider!($visibility struct $name: $crate::kvfuse_gate::Labelled<$store::wasi::waiting::Store>, |settings| {
+            $crate::kvfuse_gate::Labelled::new(settings, $store::wasi::waiting::store(settings))
+        }, waiting);
+    };
     ($visibility:vis struct $name:ident: $($called:literal = $store:ident),+) => {
         $crate::provider!($visibility struct $name: $crate::kvfuse_gate::Routes, |settings| {
             Ok($crate::kvfuse_gate::Routes::new(settings, &[
@@ -22,7 +29,7 @@ macro_rules! provider {
             ]))
         });
     };
-    ($visibility:vis struct $name:ident: $kind:ty, |$settings:ident| $make:expr) => {
+    ($visibility:vis struct $name:ident: $kind:ty, |$settings:ident| $make:expr $(, $waits:ident)?) => {
         $visibility struct $name;
 
         const _: () = {
@@ -39,14 +46,18 @@ macro_rules! provider {
                 $make
             }
 
+            fn with_gate<T>(f: impl FnOnce(&Gate<$kind>) -> T) -> T {
+                STORE.with(|cell| {
+                    f(cell.get_or_init(|| {
+                        let settings = environment::settings();
+                        Gate::new(&settings, make(&settings), WasiClock)
+                    }))
+                })
+            }
+
             impl $crate::kvfuse_facade::Provider for $name {
                 fn with_store<T>(f: impl FnOnce(&dyn $crate::kvfuse_core::Store) -> T) -> T {
-                    STORE.with(|cell| {
-                        f(cell.get_or_init(|| {
-                            let settings = environment::settings();
-                            Gate::new(&settings, make(&settings), WasiClock)
-                        }))
-                    })
+                    with_gate(|gate| f(gate))
                 }
 
                 fn trap(reason: &str) -> ! {
@@ -57,6 +68,8 @@ macro_rules! provider {
                     last_words::say(line);
                 }
             }
+
+            $($crate::$waits!($name, $kind);)?
 
             impl $crate::kvfuse_facade::Caching for $name {
                 fn now() -> u64 {
@@ -77,13 +90,33 @@ macro_rules! provider {
     };
 }
 
+/// How the facades of a provider get its store where calls wait beside each other.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! waiting {
+    ($name:ident, $kind:ty) => {
+        impl $crate::kvfuse_facade::WaitingProvider for $name {
+            type Bucket = <Gate<$kind> as $crate::kvfuse_core::AsyncStore>::Bucket;
+
+            fn open(identifier: &str) -> $crate::kvfuse_core::Result<Self::Bucket> {
+                with_gate(|gate| $crate::kvfuse_core::AsyncStore::open_async(gate, identifier))
+            }
+        }
+    };
+}
+
 /// An artefact: a store's crate and the generations that it exports, second shapes behind a semicolon:
 /// `artefact!(kvfuse_redis: draft, v0_1; draft2_optional_pairs)`. Several stores have their names:
-/// `artefact!("files" = kvfuse_files, "redis" = kvfuse_redis: draft, v0_1)`.
+/// `artefact!("files" = kvfuse_files, "redis" = kvfuse_redis: draft, v0_1)`. Of a store whose calls wait beside each other, those
+/// that wait come last: `artefact!(waiting kvfuse_redis: draft, v0_1; waiting wasmcloud_0_2)`.
 #[macro_export]
 macro_rules! artefact {
     ($store:ident: $($generations:tt)*) => {
         $crate::provider!(struct Provided: $store);
+        $crate::generations!($($generations)*);
+    };
+    (waiting $store:ident: $($generations:tt)*) => {
+        $crate::provider!(struct Provided: waiting $store);
         $crate::generations!($($generations)*);
     };
     ($($called:literal = $store:ident),+: $($generations:tt)*) => {
@@ -96,6 +129,13 @@ macro_rules! artefact {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! generations {
+    ($($generation:ident),*; waiting $($waiting:ident),*) => {
+        $crate::generations!($($generation),*);
+        const _: () = {
+            use $crate::kvfuse_facade_waiting as waiting;
+            $crate::kvfuse_facade::export!(Provided: $($waiting),* of waiting);
+        };
+    };
     ($($generation:ident),* $(; $($shape:ident),*)?) => {
         $crate::kvfuse_facade::export!(Provided: $($generation),*);
         $crate::kvfuse_facade::export!(Provided: extras);

@@ -11,6 +11,7 @@
 //! | [`error`] | [`Error`] and its [`Kind`]s |
 //! | [`page`] | [`Page`]: one page of keys, and what a cursor promises |
 //! | [`version`] | [`Version`], [`Snapshot`], [`Swap`]: compare-and-swap |
+//! | [`waiting`] | [`AsyncStore`], [`AsyncBucket`]: the same operations where calls wait beside each other |
 //! | [`watch`] | [`Watch`]: the changes of a bucket, for stores that can report them |
 //! | [`counter`] | the encoding of counters, and their arithmetic |
 //! | [`limits`] | the sizes that every store accepts |
@@ -35,6 +36,7 @@ pub mod page;
 pub mod settings;
 pub mod store;
 pub mod version;
+pub mod waiting;
 pub mod watch;
 
 pub use body::{Body, BodyReader};
@@ -44,6 +46,7 @@ pub use page::Page;
 pub use settings::Settings;
 pub use store::{Bucket, Store};
 pub use version::{Snapshot, Swap, Version};
+pub use waiting::{AsyncBucket, AsyncStore};
 pub use watch::{Change, Changes, Watch};
 
 /// Its example is a test, too.

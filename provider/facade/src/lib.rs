@@ -5,7 +5,9 @@
 //! knows which store it calls.
 //!
 //! Two version strings were published in two shapes each. A component cannot export both under the same name: the second
-//! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own.
+//! shapes are in the crate `kvfuse-facade-shapes` and in artefacts of their own. The generations whose functions are asynchronous
+//! are there twice as well: here lifted synchronously, and in the crate `kvfuse-facade-waiting` for stores whose calls wait beside
+//! each other.
 //!
 //! Code that generations share is in `shared` (all of them), `drafts` (those since 2024-04), `classic`, `values` and `caching`
 //! (those before), and `wasmcloud` (wasmCloud's own).
@@ -48,6 +50,7 @@ macro_rules! export_all {
 pub use caching::Caching;
 pub use extras::Watching;
 pub use kvfuse_core::Store;
+use kvfuse_core::{AsyncBucket, Result};
 
 /// How the facades of a component get its store.
 pub trait Provider: 'static {
@@ -61,6 +64,33 @@ pub trait Provider: 'static {
 
     /// Writes a line to standard error.
     fn say(line: &str);
+}
+
+/// How the facades of a component get its store where calls wait beside each other.
+pub trait WaitingProvider: Provider {
+    /// Its buckets.
+    type Bucket: AsyncBucket + 'static;
+
+    /// Opens a bucket of the store of this instance.
+    fn open(identifier: &str) -> Result<Self::Bucket>;
+}
+
+/// What a call does, if it is over when it returns.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! plain {
+    ($whole:expr) => {
+        $whole
+    };
+}
+
+/// The same, if calls wait beside each other.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! settled {
+    ($whole:expr) => {
+        $crate::shared::settled(async move { $whole }).await
+    };
 }
 
 /// Exports generations from a component: `export!(MyProvider: draft, draft2)`. To export those of another crate, name it:

@@ -1,38 +1,25 @@
-//! What the generations of `wasmcloud:keyvalue` have in common. Their functions are asynchronous in type, and lifted
-//! synchronously: a call is over when it returns, and the stores wait inside, as they do for all other generations.
+//! What the generations of `wasmcloud:keyvalue` have in common. Their functions are asynchronous in type. Over stores that wait
+//! inside their calls they are lifted synchronously: a call is over when it returns. Over those whose calls wait beside each
+//! other they are lifted asynchronously (the crate `kvfuse-facade-waiting`).
 //!
 //! Most cases of the error carry no text. A program gets the case, and a person the reason, on standard error.
 
-use crate::Provider;
-use crate::shared::TRIES;
-use kvfuse_core::{Error, Kind, Result, Snapshot, Swap};
+use crate::{Provider, WaitingProvider};
+use kvfuse_core::{Error, Kind, Snapshot};
 use std::marker::PhantomData;
 use std::rc::Rc;
-use std::time::Duration;
 
 /// An open bucket.
 pub struct Bucket<P>(pub Rc<dyn kvfuse_core::Bucket>, pub PhantomData<P>);
+
+/// An open bucket whose calls wait beside each other.
+pub struct WaitingBucket<P: WaitingProvider>(pub Rc<P::Bucket>);
 
 /// Says what a case without text would keep to itself. What has a case of its own because a program can ask for it without
 /// knowing, such as a bucket that is not there, needs no explanation.
 pub fn explain<P: Provider>(package: &str, error: &Error) {
     if matches!(error.kind(), Kind::InvalidArgument | Kind::Timeout | Kind::Unavailable | Kind::QuotaExceeded) {
         P::say(&format!("{package}: {error}"));
-    }
-}
-
-/// Sets a key as `set-options` say. False if it was only to be set if it is not there, and it is.
-pub fn set(
-    bucket: &dyn kvfuse_core::Bucket,
-    key: &str,
-    value: &[u8],
-    ttl_ms: Option<u64>,
-    if_not_exists: bool,
-) -> Result<bool> {
-    match ttl_ms.map(Duration::from_millis) {
-        lifetime if if_not_exists => bucket.create(key, value, lifetime),
-        Some(lifetime) => bucket.set_expiring(key, value, lifetime).map(|()| true),
-        None => bucket.set(key, value).map(|()| true),
     }
 }
 
@@ -45,55 +32,109 @@ pub enum Swapped {
     Unconditional,
 }
 
-/// Sets a key if its version and its value are what is required.
-pub fn swap(
-    bucket: &dyn kvfuse_core::Bucket,
-    key: &str,
-    value: &[u8],
-    version: Option<&str>,
-    required: Option<&[u8]>,
-) -> Result<Swapped> {
-    let stale = |bucket: &dyn kvfuse_core::Bucket| bucket.snapshot(key).map(Swapped::Stale);
-    let Some(version) = version else {
-        return match required {
-            Some(required) => swap_value(bucket, key, value, required),
-            None => Ok(Swapped::Unconditional),
-        };
+/// What is more than one call of a bucket, for buckets of either world.
+macro_rules! operations {
+    ($bucket:path $(, $async:ident, $await:ident)?) => {
+        use super::Swapped;
+        use crate::shared::TRIES;
+        use kvfuse_core::{Error, Result, Swap};
+        use std::time::Duration;
+
+        /// Sets a key as `set-options` say. False if it was only to be set if it is not there, and it is.
+        pub $($async)? fn set(
+            bucket: &(impl $bucket + ?Sized),
+            key: &str,
+            value: &[u8],
+            ttl_ms: Option<u64>,
+            if_not_exists: bool,
+        ) -> Result<bool> {
+            match ttl_ms.map(Duration::from_millis) {
+                lifetime if if_not_exists => bucket.create(key, value, lifetime)$(.$await)?,
+                Some(lifetime) => bucket.set_expiring(key, value, lifetime)$(.$await)?.map(|()| true),
+                None => bucket.set(key, value)$(.$await)?.map(|()| true),
+            }
+        }
+
+        /// Sets a key if its version and its value are what is required.
+        pub $($async)? fn swap(
+            bucket: &(impl $bucket + ?Sized),
+            key: &str,
+            value: &[u8],
+            version: Option<&str>,
+            required: Option<&[u8]>,
+        ) -> Result<Swapped> {
+            let Some(version) = version else {
+                return match required {
+                    Some(required) => swap_value(bucket, key, value, required)$(.$await)?,
+                    None => Ok(Swapped::Unconditional),
+                };
+            };
+            let Some(version) = bucket.version_of_text(key, version) else {
+                return bucket.snapshot(key)$(.$await)?.map(Swapped::Stale);
+            };
+            // No snapshot: in some stores a new one ends the older one. If the version is still the same afterwards, this was its value.
+            if required.is_some() && bucket.get(key)$(.$await)??.as_deref() != required {
+                return bucket.snapshot(key)$(.$await)?.map(Swapped::Stale);
+            }
+            Ok(match bucket.swap(key, &version, value)$(.$await)?? {
+                Swap::Done => Swapped::Done,
+                Swap::Conflict(now) => Swapped::Stale(now),
+            })
+        }
+
+        $($async)? fn swap_value(bucket: &(impl $bucket + ?Sized), key: &str, value: &[u8], required: &[u8]) -> Result<Swapped> {
+            let mut state = bucket.snapshot(key)$(.$await)??;
+            for _ in 0..TRIES {
+                if state.value.as_deref() != Some(required) {
+                    return Ok(Swapped::Stale(state));
+                }
+                // Others may have written the same value.
+                match bucket.swap(key, &state.version, value)$(.$await)?? {
+                    Swap::Done => return Ok(Swapped::Done),
+                    Swap::Conflict(now) => state = now,
+                }
+            }
+            Err::<_, Error>(crate::shared::too_many_conflicts())
+        }
     };
-    let Some(version) = bucket.version_of_text(key, version) else { return stale(bucket) };
-    // No snapshot: in some stores a new one ends the older one. If the version is still the same afterwards, this was its value.
-    if required.is_some() && bucket.get(key)?.as_deref() != required {
-        return stale(bucket);
-    }
-    Ok(match bucket.swap(key, &version, value)? {
-        Swap::Done => Swapped::Done,
-        Swap::Conflict(now) => Swapped::Stale(now),
-    })
 }
 
-fn swap_value(bucket: &dyn kvfuse_core::Bucket, key: &str, value: &[u8], required: &[u8]) -> Result<Swapped> {
-    let mut state = bucket.snapshot(key)?;
-    for _ in 0..TRIES {
-        if state.value.as_deref() != Some(required) {
-            return Ok(Swapped::Stale(state));
-        }
-        // Others may have written the same value.
-        match bucket.swap(key, &state.version, value)? {
-            Swap::Done => return Ok(Swapped::Done),
-            Swap::Conflict(now) => state = now,
-        }
-    }
-    Err(crate::shared::too_many_conflicts())
+/// Where a call is over when it returns.
+pub mod plain {
+    operations!(kvfuse_core::Bucket);
 }
 
-/// The whole generation. `$types` is the interface that has the types, `$package` its name for people.
+/// Where calls wait beside each other.
+pub mod waiting {
+    operations!(kvfuse_core::AsyncBucket, async, await);
+}
+
+/// The whole generation. `$types` is the interface that has the types, `$package` its name for people; `waiting` says that calls
+/// wait beside each other.
 ///
-/// Needs in scope: `atomics`, `batch`, `cas`, `store`, and `Facade`. Implements everything but `open`.
+/// Needs in scope: `atomics`, `batch`, `cas`, `store`, and `Facade`. Implements everything but `open`, which is `opened`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! wasmcloud {
     ($types:ident, $package:literal) => {
-        use $crate::wasmcloud::{Bucket, Swapped};
+        use $crate::wasmcloud::{Bucket, plain as operations};
+        $crate::wasmcloud!($types, $package, Provider, plain, kvfuse_core::Bucket,);
+
+        fn bucket_of<P: $crate::Provider>(identifier: &str) -> kvfuse_core::Result<Bucket<P>> {
+            P::with_store(|store| Ok(Bucket(store.open(identifier)?, PhantomData)))
+        }
+    };
+    ($types:ident, $package:literal, waiting) => {
+        use kvfuse_core::AsyncBucket as _;
+        use $crate::wasmcloud::{WaitingBucket as Bucket, waiting as operations};
+        $crate::wasmcloud!($types, $package, WaitingProvider, settled, kvfuse_core::AsyncBucket, async, await);
+
+        fn bucket_of<P: $crate::WaitingProvider>(identifier: &str) -> kvfuse_core::Result<Bucket<P>> {
+            P::open(identifier).map(|bucket| Bucket(std::rc::Rc::new(bucket)))
+        }
+    };
+    ($types:ident, $package:literal, $provider:ident, $whole:ident, $contract:path, $($async:ident, $await:ident)?) => {
+        use $crate::wasmcloud::Swapped;
 
         /// The nearest case.
         fn failed<P: $crate::Provider>(error: kvfuse_core::Error) -> $types::Error {
@@ -110,108 +151,129 @@ macro_rules! wasmcloud {
             }
         }
 
-        fn opened<P: $crate::Provider>(identifier: &str) -> Result<$types::Bucket, $types::Error> {
-            let bucket = P::with_store(|store| store.open(identifier)).map_err(failed::<P>)?;
-            Ok($types::Bucket::new(Bucket::<P>(bucket, PhantomData)))
+        $($async)? fn opened<P: $crate::$provider>(identifier: String) -> Result<$types::Bucket, $types::Error> {
+            $crate::$whole!(bucket_of::<P>(&identifier).map($types::Bucket::new).map_err(failed::<P>))
         }
 
-        impl<P: $crate::Provider> $types::GuestBucket for Bucket<P> {
-            fn get(&self, key: String) -> Result<Option<Vec<u8>>, $types::Error> {
-                self.0.get(&key).map_err(failed::<P>)
+        impl<P: $crate::$provider> $types::GuestBucket for Bucket<P> {
+            $($async)? fn get(&self, key: String) -> Result<Option<Vec<u8>>, $types::Error> {
+                $crate::$whole!({
+                    self.0.get(&key)$(.$await)?.map_err(failed::<P>)
+                })
             }
 
-            fn set(
+            $($async)? fn set(
                 &self,
                 key: String,
                 value: Vec<u8>,
                 options: Option<$types::SetOptions>,
             ) -> Result<(), $types::Error> {
-                let options = options.unwrap_or($types::SetOptions { ttl_ms: None, if_not_exists: false });
-                match $crate::wasmcloud::set(&*self.0, &key, &value, options.ttl_ms, options.if_not_exists) {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err($types::Error::PreconditionFailed),
-                    Err(error) => Err(failed::<P>(error)),
-                }
+                $crate::$whole!({
+                    let options = options.unwrap_or($types::SetOptions { ttl_ms: None, if_not_exists: false });
+                    match operations::set(&*self.0, &key, &value, options.ttl_ms, options.if_not_exists)$(.$await)? {
+                        Ok(true) => Ok(()),
+                        Ok(false) => Err($types::Error::PreconditionFailed),
+                        Err(error) => Err(failed::<P>(error)),
+                    }
+                })
             }
 
-            fn delete(&self, key: String) -> Result<(), $types::Error> {
-                self.0.delete(&key).map_err(failed::<P>)
+            $($async)? fn delete(&self, key: String) -> Result<(), $types::Error> {
+                $crate::$whole!({
+                    self.0.delete(&key)$(.$await)?.map_err(failed::<P>)
+                })
             }
 
-            fn exists(&self, key: String) -> Result<bool, $types::Error> {
-                self.0.exists(&key).map_err(failed::<P>)
+            $($async)? fn exists(&self, key: String) -> Result<bool, $types::Error> {
+                $crate::$whole!({
+                    self.0.exists(&key)$(.$await)?.map_err(failed::<P>)
+                })
             }
 
-            fn list_keys(
+            $($async)? fn list_keys(
                 &self,
                 prefix: Option<String>,
                 cursor: Option<String>,
             ) -> Result<$types::KeyResponse, $types::Error> {
-                let page = match prefix {
-                    Some(prefix) => self.0.list_prefix(&prefix, cursor.as_deref()),
-                    None => self.0.list(cursor.as_deref()),
-                };
-                let kvfuse_core::Page { keys, cursor } = page.map_err(failed::<P>)?;
-                Ok($types::KeyResponse { keys, cursor })
+                $crate::$whole!({
+                    let page = match prefix {
+                        Some(prefix) => self.0.list_prefix(&prefix, cursor.as_deref())$(.$await)?,
+                        None => self.0.list(cursor.as_deref())$(.$await)?,
+                    };
+                    let kvfuse_core::Page { keys, cursor } = page.map_err(failed::<P>)?;
+                    Ok($types::KeyResponse { keys, cursor })
+                })
             }
         }
 
-        impl<P: $crate::Provider> atomics::Guest for Facade<P> {
-            fn increment(bucket: $types::BucketBorrow<'_>, key: String, delta: i64) -> Result<i64, $types::Error> {
-                bucket.get::<Bucket<P>>().0.increment(&key, delta, i64::MIN).map_err(failed::<P>)
+        impl<P: $crate::$provider> atomics::Guest for Facade<P> {
+            $($async)? fn increment(bucket: $types::BucketBorrow<'_>, key: String, delta: i64) -> Result<i64, $types::Error> {
+                $crate::$whole!({
+                    bucket.get::<Bucket<P>>().0.increment(&key, delta, i64::MIN)$(.$await)?.map_err(failed::<P>)
+                })
             }
         }
 
         /// The state of a key as the interface has it.
-        fn entry(bucket: &dyn kvfuse_core::Bucket, key: &str, state: kvfuse_core::Snapshot) -> Option<cas::Entry> {
+        fn entry(bucket: &(impl $contract + ?Sized), key: &str, state: kvfuse_core::Snapshot) -> Option<cas::Entry> {
             let version = bucket.version_text(key, &state.version);
             state.value.map(|value| cas::Entry { value, version })
         }
 
-        impl<P: $crate::Provider> cas::Guest for Facade<P> {
-            fn current(bucket: $types::BucketBorrow<'_>, key: String) -> Result<Option<cas::Entry>, $types::Error> {
-                let bucket = &*bucket.get::<Bucket<P>>().0;
-                let state = bucket.snapshot(&key).map_err(failed::<P>)?;
-                Ok(entry(bucket, &key, state))
+        impl<P: $crate::$provider> cas::Guest for Facade<P> {
+            $($async)? fn current(bucket: $types::BucketBorrow<'_>, key: String) -> Result<Option<cas::Entry>, $types::Error> {
+                $crate::$whole!({
+                    let bucket = &*bucket.get::<Bucket<P>>().0;
+                    let state = bucket.snapshot(&key)$(.$await)?.map_err(failed::<P>)?;
+                    Ok(entry(bucket, &key, state))
+                })
             }
 
-            fn swap(
+            $($async)? fn swap(
                 bucket: $types::BucketBorrow<'_>,
                 key: String,
                 value: Vec<u8>,
                 options: cas::CasOptions,
             ) -> Result<cas::CasResult, $types::Error> {
-                let bucket = &*bucket.get::<Bucket<P>>().0;
-                let (version, required) = (options.require_version.as_deref(), options.require_value.as_deref());
-                match $crate::wasmcloud::swap(bucket, &key, &value, version, required).map_err(failed::<P>)? {
-                    Swapped::Done => Ok(cas::CasResult::Swapped),
-                    Swapped::Stale(state) => Ok(cas::CasResult::Stale(entry(bucket, &key, state))),
-                    Swapped::Unconditional => Err($types::Error::InvalidArgument),
-                }
+                $crate::$whole!({
+                    let bucket = &*bucket.get::<Bucket<P>>().0;
+                    let (version, required) = (options.require_version.as_deref(), options.require_value.as_deref());
+                    match operations::swap(bucket, &key, &value, version, required)$(.$await)?.map_err(failed::<P>)? {
+                        Swapped::Done => Ok(cas::CasResult::Swapped),
+                        Swapped::Stale(state) => Ok(cas::CasResult::Stale(entry(bucket, &key, state))),
+                        Swapped::Unconditional => Err($types::Error::InvalidArgument),
+                    }
+                })
             }
         }
 
-        impl<P: $crate::Provider> batch::Guest for Facade<P> {
-            fn get_many(
+        impl<P: $crate::$provider> batch::Guest for Facade<P> {
+            $($async)? fn get_many(
                 bucket: $types::BucketBorrow<'_>,
                 keys: Vec<String>,
             ) -> Result<Vec<Option<(String, Vec<u8>)>>, $types::Error> {
-                let bucket = &bucket.get::<Bucket<P>>().0;
-                let values = bucket.get_many(&$crate::shared::strs(&keys)).map_err(failed::<P>)?;
-                Ok($crate::shared::present(keys, values))
+                $crate::$whole!({
+                    let bucket = &bucket.get::<Bucket<P>>().0;
+                    let values = bucket.get_many(&$crate::shared::strs(&keys))$(.$await)?.map_err(failed::<P>)?;
+                    Ok($crate::shared::present(keys, values))
+                })
             }
 
-            fn set_many(
+            $($async)? fn set_many(
                 bucket: $types::BucketBorrow<'_>,
                 key_values: Vec<(String, Vec<u8>)>,
             ) -> Result<(), $types::Error> {
-                let bucket = &bucket.get::<Bucket<P>>().0;
-                bucket.set_many(&$crate::shared::pairs(&key_values)).map_err(failed::<P>)
+                $crate::$whole!({
+                    let bucket = &bucket.get::<Bucket<P>>().0;
+                    bucket.set_many(&$crate::shared::pairs(&key_values))$(.$await)?.map_err(failed::<P>)
+                })
             }
 
-            fn delete_many(bucket: $types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), $types::Error> {
-                let bucket = &bucket.get::<Bucket<P>>().0;
-                bucket.delete_many(&$crate::shared::strs(&keys)).map_err(failed::<P>)
+            $($async)? fn delete_many(bucket: $types::BucketBorrow<'_>, keys: Vec<String>) -> Result<(), $types::Error> {
+                $crate::$whole!({
+                    let bucket = &bucket.get::<Bucket<P>>().0;
+                    bucket.delete_many(&$crate::shared::strs(&keys))$(.$await)?.map_err(failed::<P>)
+                })
             }
         }
     };

@@ -21,6 +21,6 @@ impl<P: Provider> store::Guest for Facade<P> {
     type Bucket = Bucket<P>;
 
     fn open(identifier: String) -> Result<store::Bucket, store::Error> {
-        opened::<P>(&identifier)
+        opened::<P>(identifier)
     }
 }

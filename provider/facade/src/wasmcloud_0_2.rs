@@ -24,6 +24,6 @@ impl<P: Provider> types::Guest for Facade<P> {
 
 impl<P: Provider> store::Guest for Facade<P> {
     fn open(identifier: String) -> Result<types::Bucket, types::Error> {
-        opened::<P>(&identifier)
+        opened::<P>(identifier)
     }
 }

@@ -14,7 +14,7 @@ pub const MAX_LABEL: usize = 128;
 /// in only one way; and consumers cannot ask for a name that starts and ends with a colon, because the gate reserves
 /// those.
 pub struct Labelled<S> {
-    store: S,
+    pub(crate) store: S,
     label: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl<S: Store> Labelled<S> {
         Ok(Self { store: store?, label: label.map(str::to_string) })
     }
 
-    fn name<'a>(&self, bucket: &'a str) -> Cow<'a, str> {
+    pub(crate) fn name<'a>(&self, bucket: &'a str) -> Cow<'a, str> {
         match &self.label {
             Some(label) => Cow::Owned(format!(":{label}/{bucket}:")),
             None => Cow::Borrowed(bucket),

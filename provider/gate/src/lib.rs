@@ -16,12 +16,14 @@
 //! consumer wrote.
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
+mod asking;
 mod guarded;
 mod label;
 mod names;
 mod recent;
 mod routes;
 mod seen;
+mod waiting;
 
 use guarded::Guarded;
 use kvfuse_core::store::CACHE;
@@ -36,6 +38,7 @@ pub use label::{Labelled, MAX_LABEL};
 pub use names::{DEFAULT, MAX_NAME, MEMORY};
 pub use routes::{Make, Routes};
 pub use seen::{BUDGET, LARGEST};
+pub use waiting::Checked;
 
 /// A store behind the checks that all providers share.
 ///

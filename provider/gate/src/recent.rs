@@ -10,6 +10,7 @@
 //! newer information about a key replaces the kept state, or drops it. A write drops it before it begins, so an older
 //! state is never returned, whatever the outcome of the write.
 
+use crate::asking::Asked;
 use crate::seen::{Seen, State};
 use kvfuse_core::error::quoted;
 use kvfuse_core::{
@@ -17,7 +18,7 @@ use kvfuse_core::{
     watch,
 };
 use kvfuse_transport::clock::{Clock, Moment};
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct Recent {
     bound: Duration,
     clock: Box<dyn Clock>,
     seen: RefCell<Seen>,
+    /// The calls on their way, where there can be several.
+    asked: RefCell<Vec<Rc<Asked>>>,
 }
 
 /// The longest bound, in milliseconds: an hour.
@@ -47,12 +50,50 @@ impl Recent {
                 )));
             }
         };
-        Ok(Some(Rc::new(Self { bound, clock: Box::new(clock), seen: RefCell::default() })))
+        Ok(Some(Rc::new(Self { bound, clock: Box::new(clock), seen: RefCell::default(), asked: RefCell::default() })))
     }
 
     /// A bucket whose reads may be answered from here. `space` is the name space that its keys are in.
     pub fn before(self: &Rc<Self>, bucket: Rc<dyn Bucket>, space: &str) -> Rc<dyn Bucket> {
         Rc::new(RecentBucket { bucket, space: space.into(), recent: self.clone() })
+    }
+
+    pub fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    pub fn asked(&self) -> RefMut<'_, Vec<Rc<Asked>>> {
+        self.asked.borrow_mut()
+    }
+
+    /// Passes the state of a key to `take`, if the state is known.
+    pub fn known<T>(&self, space: &str, key: &str, now: Moment, take: impl FnOnce(&State) -> Option<T>) -> Option<T> {
+        let bound = u64::try_from(self.bound.as_nanos()).unwrap_or(u64::MAX);
+        let since = Moment(now.0.saturating_sub(bound));
+        take(self.seen.borrow().get(space, key, since)?)
+    }
+
+    /// `at` is when the call that returned the state began.
+    pub fn keep(&self, space: &Rc<str>, key: &str, at: Moment, state: State) {
+        self.seen.borrow_mut().keep(space, key, at, state);
+        self.outdate(space, |asked| asked == key);
+    }
+
+    pub fn forget(&self, space: &str, key: &str) {
+        self.seen.borrow_mut().forget(space, key);
+        self.outdate(space, |asked| asked == key);
+    }
+
+    pub fn forget_all(&self, space: &str) {
+        self.seen.borrow_mut().forget_all(space);
+        self.outdate(space, |_| true);
+    }
+
+    /// The calls on their way about these keys began before what is known now.
+    fn outdate(&self, space: &str, is_meant: impl Fn(&str) -> bool) {
+        for asked in self.asked.borrow().iter().filter(|asked| &*asked.space == space && is_meant(&asked.key)) {
+            asked.is_newest.set(false);
+        }
     }
 }
 
@@ -64,23 +105,19 @@ struct RecentBucket {
 
 impl RecentBucket {
     fn now(&self) -> Moment {
-        self.recent.clock.now()
+        self.recent.now()
     }
 
-    /// Passes the state of a key to `take`, if the state is known.
     fn known<T>(&self, key: &str, now: Moment, take: impl FnOnce(&State) -> Option<T>) -> Option<T> {
-        let bound = u64::try_from(self.recent.bound.as_nanos()).unwrap_or(u64::MAX);
-        let since = Moment(now.0.saturating_sub(bound));
-        take(self.recent.seen.borrow().get(&self.space, key, since)?)
+        self.recent.known(&self.space, key, now, take)
     }
 
-    /// `at` is when the call that returned the state began.
     fn keep(&self, key: &str, at: Moment, state: State) {
-        self.recent.seen.borrow_mut().keep(&self.space, key, at, state);
+        self.recent.keep(&self.space, key, at, state);
     }
 
     fn forget(&self, key: &str) {
-        self.recent.seen.borrow_mut().forget(&self.space, key);
+        self.recent.forget(&self.space, key);
     }
 
     /// Writes a key. `state` turns the store's answer into the key's new state.
@@ -99,7 +136,7 @@ impl RecentBucket {
 }
 
 /// The value, if it is known.
-fn value(state: &State) -> Option<Option<Vec<u8>>> {
+pub fn value(state: &State) -> Option<Option<Vec<u8>>> {
     match state {
         State::Absent => Some(None),
         State::Exists => None,
@@ -139,13 +176,13 @@ impl Bucket for RecentBucket {
     /// A page is newer than everything that is kept: it shows which keys exist and, by leaving them out, which do not.
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
         let page = self.bucket.list(cursor)?;
-        self.recent.seen.borrow_mut().forget_all(&self.space);
+        self.recent.forget_all(&self.space);
         Ok(page)
     }
 
     fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
         let page = self.bucket.list_prefix(prefix, cursor)?;
-        self.recent.seen.borrow_mut().forget_all(&self.space);
+        self.recent.forget_all(&self.space);
         Ok(page)
     }
 
@@ -267,13 +304,11 @@ struct RecentWatch {
 impl Watch for RecentWatch {
     fn next(&mut self, patience: Duration) -> Result<Changes> {
         let changes = self.watch.next(patience)?;
-        let mut seen = self.recent.seen.borrow_mut();
-        changes.changes.iter().for_each(|change| seen.forget(&self.space, change.key()));
-        drop(seen);
+        changes.changes.iter().for_each(|change| self.recent.forget(&self.space, change.key()));
         Ok(changes)
     }
 }
 
-fn incomplete() -> Error {
+pub fn incomplete() -> Error {
     Error::new(Kind::Other, "the store returned fewer values than there are keys")
 }

@@ -57,11 +57,17 @@ impl Artefact {
         self.store.artefact == TOGETHER.artefact
     }
 
+    /// Whether its asynchronous functions wait beside each other.
+    pub fn waits(&self) -> bool {
+        self.asynchronous && self.store.waiting.is_some()
+    }
+
     /// The interfaces that it imports: no more and no fewer.
     pub fn imports(&self) -> Vec<&'static str> {
         let stores = if self.is_together() { STORES } else { std::slice::from_ref(self.store) };
+        let waiting = self.store.waiting.filter(|_| self.waits()).unwrap_or_default();
         let mut imports: Vec<&str> = Vec::new();
-        for import in stores.iter().flat_map(|store| store.imports).chain(COMMON_IMPORTS) {
+        for import in stores.iter().flat_map(|store| store.imports).chain(COMMON_IMPORTS).chain(waiting) {
             if !imports.contains(import) {
                 imports.push(import);
             }

@@ -14,6 +14,9 @@ pub struct Store {
     /// The WASI interfaces that its artefacts import beside [`COMMON_IMPORTS`]: no more and no fewer. The build fails
     /// when an artefact imports others.
     pub imports: &'static [&'static str],
+    /// What its asynchronous artefact imports as well, if calls wait beside each other there: of WASI 0.3. Otherwise its
+    /// asynchronous functions wait inside their calls, as all others do.
+    pub waiting: Option<&'static [&'static str]>,
     /// The environment variables that it reads, beside [`COMMON`].
     pub variables: &'static [Variable],
     /// The largest size of a value together with its key and the name of its bucket, in bytes, if the server has such a
@@ -120,6 +123,7 @@ pub static TOGETHER: Store = Store {
     about: "several stores, by the bucket's name",
     artefact: "keyvalue-stores",
     imports: &[],
+    waiting: None,
     variables: ROUTING,
     largest: None,
     lifetimes: false,
@@ -154,6 +158,7 @@ pub const STORES: &[Store] = &[
             // The key of the checksums and hashes of a new bucket.
             "wasi:random/random@0.2.12",
         ],
+        waiting: None,
         variables: &[
             setting("KEYVALUE_DIR", "the directory among several granted ones, or a path inside one", "/"),
             setting("KEYVALUE_DURABILITY", "full: what was acknowledged survives a power cut", "full"),
@@ -174,6 +179,11 @@ pub const STORES: &[Store] = &[
             "wasi:sockets/tcp@0.2.12",
             "wasi:sockets/tcp-create-socket@0.2.12",
         ],
+        waiting: Some(&[
+            "wasi:clocks/monotonic-clock@0.3.0",
+            "wasi:sockets/types@0.3.0",
+            "wasi:sockets/ip-name-lookup@0.3.0",
+        ]),
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
@@ -199,6 +209,7 @@ pub const STORES: &[Store] = &[
         about: "an etcd cluster",
         artefact: "keyvalue-etcd",
         imports: &["wasi:http/types@0.2.12", "wasi:http/outgoing-handler@0.2.12"],
+        waiting: None,
         variables: &[
             endpoint(
                 "KEYVALUE_ETCD_ENDPOINTS",
@@ -229,6 +240,7 @@ pub const STORES: &[Store] = &[
             // What tells a write from every other one.
             "wasi:random/random@0.2.12",
         ],
+        waiting: None,
         variables: &[
             endpoint(
                 "KEYVALUE_DYNAMODB_ENDPOINT",

@@ -1,13 +1,18 @@
 //! Time limits, and pauses between retries.
 
 #[cfg(target_arch = "wasm32")]
+mod waiting;
+#[cfg(target_arch = "wasm32")]
 pub(crate) mod wasi;
 #[cfg(target_arch = "wasm32")]
-pub use wasi::WasiClock;
+pub use {waiting::WaitingClock, wasi::WasiClock};
 
+use futures_util::future::{Either, select};
 use kvfuse_core::{Error, Result, Settings, error::quoted};
 use std::cell::RefCell;
+use std::future::Future;
 use std::ops::Add;
+use std::pin::pin;
 use std::time::Duration;
 
 /// A moment on the monotonic clock of one instance, in nanoseconds since an arbitrary fixed moment.
@@ -15,6 +20,9 @@ use std::time::Duration;
 pub struct Moment(pub u64);
 
 impl Moment {
+    /// The end of time, which no clock reaches.
+    pub const NEVER: Moment = Moment(u64::MAX);
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -35,6 +43,36 @@ pub trait Clock {
     fn now(&self) -> Moment;
     /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
+}
+
+/// A monotonic clock whose waits let others go on, if its world has others. Every [`Clock`] is one, and waits inside the call.
+pub trait AsyncClock {
+    /// The current moment.
+    fn now(&self) -> Moment;
+
+    /// Waits until `moment`; is ready at once if it has passed.
+    fn sleep_until(&self, moment: Moment) -> impl Future<Output = ()>;
+}
+
+impl<C: Clock> AsyncClock for C {
+    fn now(&self) -> Moment {
+        Clock::now(self)
+    }
+
+    async fn sleep_until(&self, moment: Moment) {
+        Clock::sleep_until(self, moment);
+    }
+}
+
+/// The result of a future, unless the moment comes before it.
+pub async fn before<T>(clock: &impl AsyncClock, moment: Moment, future: impl Future<Output = T>) -> Option<T> {
+    if moment == Moment::NEVER {
+        return Some(future.await);
+    }
+    match select(pin!(future), pin!(clock.sleep_until(moment))).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
 }
 
 /// Something that may become ready, and timers to wait for beside it. On WASI: `wasi:io/poll`.
@@ -154,12 +192,22 @@ impl Backoff {
 
     /// Waits for the next pause. Returns `false`, without waiting, if the pause would exceed the deadline.
     pub fn wait(&mut self, clock: &impl Clock, deadline: Moment) -> bool {
-        let until = clock.now() + self.pause();
-        if until >= deadline {
-            return false;
+        let until = self.until(clock.now(), deadline);
+        until.inspect(|until| clock.sleep_until(*until)).is_some()
+    }
+
+    /// The same for a clock whose waits let others go on.
+    pub async fn wait_async(&mut self, clock: &impl AsyncClock, deadline: Moment) -> bool {
+        match self.until(clock.now(), deadline) {
+            Some(until) => clock.sleep_until(until).await,
+            None => return false,
         }
-        clock.sleep_until(until);
         true
+    }
+
+    /// The end of the next pause, unless it would exceed the deadline.
+    fn until(&mut self, now: Moment, deadline: Moment) -> Option<Moment> {
+        Some(now + self.pause()).filter(|until| *until < deadline)
     }
 
     /// A random number from 0 to 1, exclusive (splitmix64, Steele, Lea and Flood 2014).

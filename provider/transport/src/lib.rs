@@ -2,7 +2,7 @@
 //! streams that its generation of the interface passes to consumers.
 //!
 //! Each transport is a port (a small trait whose types build on any target) and its implementation on WASI 0.2, which
-//! only builds for wasm. Stores only know the port, so their tests run natively: against a simulated directory, or
+//! only builds for wasm. Sockets and clocks have one on WASI 0.3 as well, where calls wait beside each other. Stores only know the port, so their tests run natively: against a simulated directory, or
 //! against real servers.
 //!
 //! | module | what it contains |
@@ -33,6 +33,8 @@ pub mod random;
 pub mod sockets;
 #[cfg(target_arch = "wasm32")]
 pub mod timers;
+#[cfg(target_arch = "wasm32")]
+mod waiting;
 
 /// Its example is a test, too.
 #[cfg(doctest)]

@@ -1,10 +1,11 @@
 //! The HTTP port on `std::net`: HTTP/1.1 with one connection for each request, as in wasmtime.
 
-use crate::net::{StdConnection, StdNetwork};
+use crate::net::{StdInput, StdNetwork};
+use kvfuse_core::waiting::ready;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
-use kvfuse_transport::sockets::{Connection, Network};
+use kvfuse_transport::sockets::{Network, Output};
 
 /// Counts requests in `network`.
 #[derive(Clone, Default)]
@@ -43,16 +44,14 @@ impl HttpClient for StdHttp {
 }
 
 impl StdHttp {
-    fn send(&self, request: &Request<'_>, deadline: Moment) -> Result<StdConnection, HttpFault> {
+    fn send(&self, request: &Request<'_>, deadline: Moment) -> Result<StdInput, HttpFault> {
         let unsent = |fault| HttpFault { sent: false, fault };
         if request.scheme == Scheme::Https {
             return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
         }
         let (host, port) = request.authority.rsplit_once(':').unwrap_or((request.authority, "80"));
-        let mut connection = self
-            .network
-            .connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline))
-            .map_err(unsent)?;
+        let connecting = self.network.connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline));
+        let (input, mut output) = ready(connecting).unwrap().map_err(unsent)?;
         let mut head = format!(
             "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
             request.path,
@@ -63,10 +62,10 @@ impl StdHttp {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
         let message = [head.as_bytes(), b"\r\n", request.body].concat();
-        connection
-            .write(&message, deadline)
-            .map_err(|failed| HttpFault { sent: failed.complete, fault: failed.fault })?;
-        Ok(connection)
+        let mut sent = 0;
+        let written = ready(output.write(&message, &mut sent, deadline)).unwrap();
+        written.map_err(|fault| HttpFault { sent: sent == message.len(), fault })?;
+        Ok(input)
     }
 }
 
@@ -115,7 +114,7 @@ impl Pieces for Chunks {
 }
 
 /// An answer up to the end of its connection.
-struct Arriving(StdConnection);
+struct Arriving(StdInput);
 
 impl Pieces for Arriving {
     fn next(&mut self) -> Result<Option<Vec<u8>>, Fault> {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`clock`], [`net`], [`http`] | the transport's ports on `std`, counting round trips |
 //! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
+//! | [`waiting`] | the ports where calls wait beside each other, on tokio |
 //! | [`redis`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
@@ -25,6 +26,7 @@ pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod waiting;
 pub mod watchdog;
 
 use kvfuse_core::Settings;

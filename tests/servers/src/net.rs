@@ -3,7 +3,7 @@
 use crate::clock::{SystemClock, left};
 use kvfuse_transport::clock::{Clock, Moment, Pollable, Polled, Waiter};
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::sockets::{Connection, Network, WriteFault};
+use kvfuse_transport::sockets::{Input, Network, Output};
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -19,16 +19,22 @@ pub struct StdNetwork {
     waiter: Rc<Waiter<Moment>>,
 }
 
-pub struct StdConnection {
+/// What arrives on a connection.
+pub struct StdInput {
     stream: TcpStream,
-    round_trips: Rc<Cell<usize>>,
     waiter: Rc<Waiter<Moment>>,
 }
 
-/// What arrives on a socket, or its end, as a pollable.
-struct Input<'a>(&'a TcpStream);
+/// What is sent on it.
+pub struct StdOutput {
+    stream: TcpStream,
+    round_trips: Rc<Cell<usize>>,
+}
 
-impl Pollable for Input<'_> {
+/// What arrives on a socket, or its end, as a pollable.
+struct Arrival<'a>(&'a TcpStream);
+
+impl Pollable for Arrival<'_> {
     type Timer = Moment;
 
     fn timer(&self, at: Moment) -> Moment {
@@ -53,17 +59,19 @@ impl Pollable for Input<'_> {
 }
 
 impl Network for StdNetwork {
-    type Connection = StdConnection;
+    type Input = StdInput;
+    type Output = StdOutput;
+    const WAITS: bool = false;
 
-    fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<StdConnection, Fault> {
+    async fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<(StdInput, StdOutput), Fault> {
         let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} cannot be resolved"));
         for address in (host, port).to_socket_addrs().into_iter().flatten() {
             match TcpStream::connect_timeout(&address, left(deadline).ok_or_else(Fault::timed_out)?) {
                 Ok(stream) => {
                     stream.set_nodelay(true).unwrap();
                     self.connects.set(self.connects.get() + 1);
-                    let (round_trips, waiter) = (self.round_trips.clone(), self.waiter.clone());
-                    return Ok(StdConnection { stream, round_trips, waiter });
+                    let input = StdInput { stream: stream.try_clone().unwrap(), waiter: self.waiter.clone() };
+                    return Ok((input, StdOutput { stream, round_trips: self.round_trips.clone() }));
                 }
                 Err(error) => fault = self::fault(&error),
             }
@@ -83,10 +91,10 @@ pub fn fault(error: &std::io::Error) -> Fault {
     Fault::new(cause, error.kind().to_string())
 }
 
-impl StdConnection {
+impl StdInput {
     /// Waits for input, or the end of it. Returns whether it arrived before the deadline.
     pub fn wait(&self, deadline: Moment) -> bool {
-        self.waiter.wait(&Input(&self.stream), deadline)
+        self.waiter.wait(&Arrival(&self.stream), deadline)
     }
 
     /// What has arrived: empty if nothing has, `None` at the end.
@@ -107,23 +115,24 @@ impl StdConnection {
     }
 }
 
-impl Connection for StdConnection {
-    fn write(&mut self, mut bytes: &[u8], deadline: Moment) -> Result<(), WriteFault> {
+impl Output for StdOutput {
+    async fn write(&mut self, bytes: &[u8], sent: &mut usize, deadline: Moment) -> Result<(), Fault> {
         self.round_trips.set(self.round_trips.get() + 1);
-        let partly = |fault| WriteFault { complete: false, fault };
-        while !bytes.is_empty() {
-            let left = left(deadline).ok_or_else(|| partly(Fault::timed_out()))?;
+        while *sent < bytes.len() {
+            let left = left(deadline).ok_or_else(Fault::timed_out)?;
             self.stream.set_write_timeout(Some(left)).unwrap();
-            match self.stream.write(bytes) {
-                Ok(taken) => bytes = &bytes[taken..],
+            match self.stream.write(&bytes[*sent..]) {
+                Ok(taken) => *sent += taken,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(partly(fault(&error))),
+                Err(error) => return Err(fault(&error)),
             }
         }
         Ok(())
     }
+}
 
-    fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault> {
+impl Input for StdInput {
+    async fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault> {
         if !self.wait(deadline) {
             return Err(Fault::timed_out());
         }
@@ -133,10 +142,10 @@ impl Connection for StdConnection {
         Ok(buffer)
     }
 
-    fn is_stale(&mut self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
-        !matches!(peeked, Err(error) if error.kind() == ErrorKind::WouldBlock)
+    async fn at_hand(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(match self.arrived()? {
+            Some(bytes) => Some(bytes).filter(|bytes| !bytes.is_empty()),
+            None => Some(Vec::new()),
+        })
     }
 }

@@ -3,18 +3,21 @@
 use crate::config::Config;
 use crate::error::{self, Failure};
 use crate::link::Link;
+use crate::pipe::Pipe;
 use crate::protocol::{Reply, Request};
-use kvfuse_core::Result;
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
-use kvfuse_transport::fault::Cause;
+use futures_util::lock::Mutex;
+use kvfuse_core::{Error, Kind, Result};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
+use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::Network;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a
-/// key.
+/// key. Where the network waits, single requests share a [`Pipe`] instead, and this one is for sequences.
 pub const MAIN: usize = 0;
-/// The most connections that an instance opens.
+/// The most connections that an instance opens, beside the [`Pipe`].
 pub const MAX_LINKS: usize = 4;
 
 /// A connection that was used within this time is used again without asking the host whether it is still open.
@@ -24,7 +27,11 @@ pub struct Client<N: Network, C> {
     pub config: Config,
     network: N,
     pub clock: C,
-    links: RefCell<[Option<Link<N::Connection>>; MAX_LINKS]>,
+    slots: [Slot<N>; MAX_LINKS],
+    /// The connection that single requests share, if the network waits.
+    pipe: RefCell<Option<Rc<Pipe<N>>>>,
+    /// The turn to open it.
+    opening: Mutex<()>,
     last_version: Cell<u64>,
     /// What no other instance has.
     pub instance: u64,
@@ -36,13 +43,28 @@ pub struct Client<N: Network, C> {
     pub no_scan_type: Cell<bool>,
 }
 
-impl<N: Network, C: Clock> Client<N, C> {
+/// The place of a connection. One operation at a time uses it.
+struct Slot<N: Network> {
+    link: Mutex<Option<Link<N>>>,
+    /// The version that it holds, or held when the operation began that uses it now.
+    holds: Cell<Option<u64>>,
+}
+
+impl<N: Network> Default for Slot<N> {
+    fn default() -> Self {
+        Self { link: Mutex::new(None), holds: Cell::new(None) }
+    }
+}
+
+impl<N: Network, C: AsyncClock> Client<N, C> {
     pub fn new(config: Config, network: N, clock: C, instance: u64) -> Self {
         Self {
             config,
             network,
             clock,
-            links: RefCell::default(),
+            slots: Default::default(),
+            pipe: RefCell::default(),
+            opening: Mutex::default(),
             last_version: Cell::new(0),
             instance,
             no_scripts: Cell::new(false),
@@ -62,139 +84,160 @@ impl<N: Network, C: Clock> Client<N, C> {
         self.last_version.get()
     }
 
-    /// Carries out an operation on one of the connections, which is opened if necessary. An operation that did not
-    /// happen is retried until the deadline, with pauses. One that may have happened is not.
-    pub fn attempt<T>(
+    /// Carries out an operation on one of the connections, which is opened if necessary and is its own meanwhile. If it is
+    /// dropped, the connection closes. It is tried again as [`retrying`](Self::retrying) says.
+    pub async fn attempt<T>(
         &self,
         slot: usize,
         deadline: Moment,
-        mut operation: impl FnMut(&mut Link<N::Connection>) -> Result<T, Failure>,
+        mut operation: impl AsyncFnMut(&mut Link<N>) -> Result<T, Failure>,
     ) -> Result<T> {
+        let slot = self.slots.get(slot).ok_or_else(|| Error::new(Kind::Other, "there is no such connection"))?;
+        self.retrying(deadline, async || {
+            let turn = before(&self.clock, deadline, slot.link.lock()).await;
+            let mut place = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
+            let mut link = self.connected(place.take(), deadline).await.inspect_err(|_| slot.holds.set(None))?;
+            let done = operation(&mut link).await;
+            if done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
+                slot.holds.set(link.holds);
+                *place = Some(link);
+            } else {
+                slot.holds.set(None);
+            }
+            done
+        })
+        .await
+    }
+
+    /// Tries an operation until the deadline, with pauses, as long as it did not happen. One that may have happened is not
+    /// tried again.
+    async fn retrying<T>(&self, deadline: Moment, mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T> {
         let mut backoff: Option<Backoff> = None;
         loop {
-            let failure = match self.connected(slot, deadline) {
-                Ok(mut link) => match operation(&mut link) {
-                    Ok(done) => {
-                        self.put_back(slot, link);
-                        return Ok(done);
-                    }
-                    Err(failure) => {
-                        // A server that has become read-only was the primary once: its name may have moved to another.
-                        let keep = matches!(&failure, Failure::Refused(_))
-                            || matches!(&failure, Failure::Busy(code) if code != "READONLY");
-                        if keep {
-                            self.put_back(slot, link);
-                        }
-                        failure
-                    }
-                },
-                Err(failure) => failure,
-            };
-            let error = match &failure {
-                Failure::Refused(error) => return Err(error.clone()),
-                Failure::Lost { maybe_done, fault } => {
-                    let error = error::lost(&self.config, *maybe_done, fault);
+            let error = match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Lost { maybe_done, fault }) => {
+                    let error = error::lost(&self.config, maybe_done, &fault);
                     let hopeless = matches!(
                         fault.cause,
                         Cause::Denied | Cause::NameUnknown | Cause::Malformed | Cause::TooLarge | Cause::TimedOut
                     );
-                    if *maybe_done || hopeless {
+                    if maybe_done || hopeless {
                         return Err(error);
                     }
                     error
                 }
-                Failure::Busy(code) => error::busy(&self.config, code),
+                Err(Failure::Busy(code)) => error::busy(&self.config, &code),
             };
             let backoff = backoff.get_or_insert_with(|| Backoff::new(self.clock.now().0));
-            if !backoff.wait(&self.clock, deadline) {
+            if !backoff.wait_async(&self.clock, deadline).await {
                 return Err(error);
             }
         }
     }
 
     /// A connection of its own, for what occupies one.
-    pub fn link(
-        &self,
-        deadline: Moment,
-        prepare: impl FnOnce(&mut Link<N::Connection>) -> Result<(), Failure>,
-    ) -> Result<Link<N::Connection>> {
-        let opened = Link::open(&self.network, &self.config, deadline);
-        let prepared = opened.and_then(|mut link| prepare(&mut link).map(|()| link));
-        prepared.map_err(|failure| match failure {
-            Failure::Refused(error) => error,
-            Failure::Lost { fault, .. } => error::lost(&self.config, false, &fault),
-            Failure::Busy(code) => error::busy(&self.config, &code),
-        })
+    pub async fn link(&self, deadline: Moment) -> Result<Link<N>, Failure> {
+        Link::open(&self.network, &self.config, deadline).await
     }
 
-    fn connected(&self, slot: usize, deadline: Moment) -> Result<Link<N::Connection>, Failure> {
-        let kept = self.links.borrow_mut().get_mut(slot).and_then(Option::take);
+    async fn connected(&self, kept: Option<Link<N>>, deadline: Moment) -> Result<Link<N>, Failure> {
         // Every operation has the same time limit, so its deadline says when it started.
         if let Some(mut link) = kept
-            && (deadline.since(link.last_deadline) < FRESH || !link.is_stale())
+            && (deadline.since(link.last_deadline) < FRESH || !link.is_stale().await)
         {
             link.last_deadline = deadline;
             return Ok(link);
         }
-        Link::open(&self.network, &self.config, deadline)
-    }
-
-    fn put_back(&self, slot: usize, link: Link<N::Connection>) {
-        if let Some(place) = self.links.borrow_mut().get_mut(slot) {
-            *place = Some(link);
-        }
+        Link::open(&self.network, &self.config, deadline).await
     }
 
     /// Sends one read-only command.
-    pub fn ask(&self, request: &Request) -> Result<Reply> {
-        let deadline = self.deadline();
-        self.attempt(MAIN, deadline, |link| link.ask(request, deadline).and_then(only))
+    pub async fn ask(&self, request: &Request) -> Result<Reply> {
+        only(self.ask_all(request).await?)
     }
 
     /// Sends one command that writes.
-    pub fn tell(&self, request: &Request) -> Result<Reply> {
-        let deadline = self.deadline();
-        self.attempt(MAIN, deadline, |link| link.tell(request, deadline).and_then(only))
+    pub async fn tell(&self, request: &Request) -> Result<Reply> {
+        only(self.tell_all(request).await?)
     }
 
     /// Sends several commands that write, in one round trip.
-    pub fn tell_all(&self, request: &Request) -> Result<Vec<Reply>> {
+    pub async fn tell_all(&self, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
-        self.attempt(MAIN, deadline, |link| link.tell(request, deadline))
+        if N::WAITS {
+            return self.retrying(deadline, async || self.exchange(request, deadline).await).await;
+        }
+        self.attempt(MAIN, deadline, async |link| link.tell(request, deadline).await).await
     }
 
     /// Sends several read-only commands, in one round trip.
-    pub fn ask_all(&self, request: &Request) -> Result<Vec<Reply>> {
+    pub async fn ask_all(&self, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
-        self.attempt(MAIN, deadline, |link| link.ask(request, deadline))
+        if N::WAITS {
+            let ask = async || self.exchange(request, deadline).await.map_err(Failure::of_read);
+            return self.retrying(deadline, ask).await;
+        }
+        self.attempt(MAIN, deadline, async |link| link.ask(request, deadline).await).await
     }
 
-    /// The connection to take a snapshot on: one without a watch, or else the one whose watch is the oldest.
+    /// Sends a request on the connection that all share.
+    async fn exchange(&self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        let pipe = self.pipe(deadline).await?;
+        let done = pipe.exchange(&self.clock, request, deadline).await;
+        if !done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
+            pipe.retire();
+        }
+        done
+    }
+
+    /// The connection that single requests share. Whoever finds it gone opens the next one.
+    async fn pipe(&self, deadline: Moment) -> Result<Rc<Pipe<N>>, Failure> {
+        let is_fresh = |last| deadline.since(last) < FRESH;
+        loop {
+            let kept = self.pipe.borrow().clone();
+            if let Some(pipe) = &kept
+                && pipe.is_good(is_fresh).await
+            {
+                return Ok(pipe.clone());
+            }
+            let turn = before(&self.clock, deadline, self.opening.lock()).await;
+            let _turn = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
+            let is_another = self.pipe.borrow().as_ref().map(Rc::as_ptr) != kept.as_ref().map(Rc::as_ptr);
+            if !is_another {
+                let link = Link::open(&self.network, &self.config, deadline).await?;
+                let pipe = Rc::new(Pipe::new(link));
+                *self.pipe.borrow_mut() = Some(pipe.clone());
+                return Ok(pipe);
+            }
+        }
+    }
+
+    /// The connection to take a snapshot on: one without a watch, or else the one whose watch is the oldest. Those that are in
+    /// use come last.
     pub fn free_slot(&self) -> usize {
-        let links = self.links.borrow();
-        let holds = |link: &Option<Link<_>>| link.as_ref().and_then(|link| link.holds);
-        let oldest = || links.iter().enumerate().min_by_key(|(_, link)| holds(link)).map(|(slot, _)| slot);
-        links.iter().position(|link| holds(link).is_none()).or_else(oldest).unwrap_or(MAIN)
+        let order = |slot: &Slot<N>| (slot.link.try_lock().is_none(), slot.holds.get());
+        self.slots.iter().enumerate().min_by_key(|(_, slot)| order(slot)).map_or(MAIN, |(number, _)| number)
     }
 
     /// The connection that still holds the watch with this version.
     pub fn slot_of(&self, version: u64) -> Option<usize> {
-        let links = self.links.borrow();
-        links.iter().position(|link| link.as_ref().is_some_and(|link| link.holds == Some(version)))
+        self.slots.iter().position(|slot| slot.holds.get() == Some(version))
     }
 }
 
 /// The reply to a single command.
-fn only(replies: Vec<Reply>) -> Result<Reply, Failure> {
+fn only(replies: Vec<Reply>) -> Result<Reply> {
     match replies.into_iter().next() {
-        Some(Reply::Error(line)) => Err(Failure::Refused(error::from_reply(&line))),
+        Some(Reply::Error(line)) => Err(error::from_reply(&line)),
         Some(reply) => Ok(reply),
-        None => Err(Failure::Refused(error::unexpected("a command"))),
+        None => Err(error::unexpected("a command")),
     }
 }

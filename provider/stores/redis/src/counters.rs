@@ -11,8 +11,8 @@ use crate::error::{self, Failure};
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
 use crate::swaps::{contended, executed, last};
-use kvfuse_core::{Bucket, Kind, Result, counter};
-use kvfuse_transport::clock::{Backoff, Clock};
+use kvfuse_core::{AsyncBucket, Kind, Result, counter};
+use kvfuse_transport::clock::{AsyncClock, Backoff};
 use kvfuse_transport::sockets::Network;
 
 /// Returns the sum as text, or, if it would be below 0, an array with the current value of the counter, if any.
@@ -32,39 +32,38 @@ if sum >= 0 then return redis.call('HGET', KEYS[1], ARGV[3]) end \
 if before then redis.call('HINCRBY', KEYS[1], ARGV[3], ARGV[2]) else redis.call('HDEL', KEYS[1], ARGV[3]) end \
 return {before}";
 
-impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
-    pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add_once(key, delta, floor).map_err(|error| {
-            if error.kind() != Kind::InvalidArgument {
-                return error;
-            }
-            // The contract's error includes the value of the counter, which Redis' error does not. If others have
-            // changed the counter so that the sum would now be valid, Redis' error stands.
-            match self.get(key).map(|before| counter::add(before.as_deref(), delta, floor)) {
-                Ok(Err(told)) => told,
-                _ => error,
-            }
-        })
+impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        let error = match self.add_once(key, delta, floor).await {
+            Err(error) if error.kind() == Kind::InvalidArgument => error,
+            added => return added,
+        };
+        // The contract's error includes the value of the counter, which Redis' error does not. If others have changed the
+        // counter so that the sum would now be valid, Redis' error stands.
+        match self.get(key).await.map(|before| counter::add(before.as_deref(), delta, floor)) {
+            Ok(Err(told)) => Err(told),
+            _ => Err(error),
+        }
     }
 
-    fn add_once(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    async fn add_once(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         if floor == i64::MIN {
             let request = self.space.on_key("INCRBY", "HINCRBY", key, &[&counter::format(delta)]);
-            return match self.client.tell(&request)? {
+            return match self.client.tell(&request).await? {
                 Reply::Integer(sum) => Ok(sum),
                 _ => Err(error::unexpected("INCRBY")),
             };
         }
         if let (0, Some(back), false) = (floor, delta.checked_neg(), self.client.no_scripts.get())
-            && let Some(sum) = self.add_by_script(key, delta, back)?
+            && let Some(sum) = self.add_by_script(key, delta, back).await?
         {
             return Ok(sum);
         }
-        self.add_watched(key, delta, floor)
+        self.add_watched(key, delta, floor).await
     }
 
     /// `None` if it turns out that scripts are not allowed.
-    fn add_by_script(&self, key: &str, delta: i64, back: i64) -> Result<Option<i64>> {
+    async fn add_by_script(&self, key: &str, delta: i64, back: i64) -> Result<Option<i64>> {
         let redis_key = self.space.key(key);
         let (delta_text, back) = (counter::format(delta), counter::format(back));
         let request = if self.is_hash() {
@@ -72,7 +71,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
         } else {
             Request::of(&[b"EVAL", ADD_FROM_ZERO, b"1", &redis_key, &delta_text, &back])
         };
-        match self.client.tell_all(&request)?.into_iter().next() {
+        match self.client.tell_all(&request).await?.into_iter().next() {
             Some(Reply::Error(line)) if error::denies_command(&line) => {
                 self.client.no_scripts.set(true);
                 Ok(None)
@@ -88,7 +87,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
         }
     }
 
-    fn add_watched(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    async fn add_watched(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let redis_key = self.space.key(key);
         let mut transaction = Request::of(&[b"MULTI"]);
         transaction.append(&self.space.on_key("INCRBY", "HINCRBY", key, &[&counter::format(delta)]));
@@ -98,19 +97,19 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
         let deadline = self.client.deadline();
         let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let sum = self.client.attempt(MAIN, deadline, |link| {
+            let sum = self.client.attempt(MAIN, deadline, async |link| {
                 let request = watch_and_read(link.watches, &redis_key, read);
                 link.watches = true;
                 link.holds = None;
-                let current = value(last(link.ask(&request, deadline)?)?).map_err(Failure::Refused)?;
+                let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
                 counter::add(current.as_deref(), delta, floor).map_err(Failure::Refused)?;
                 link.watches = false;
-                Ok(executed(link.tell(&transaction, deadline)?)?.map(last))
-            })?;
-            match sum {
+                Ok(executed(link.tell(&transaction, deadline).await?)?.map(last))
+            });
+            match sum.await? {
                 Some(Ok(Reply::Integer(sum))) => return Ok(sum),
                 Some(_) => return Err(error::unexpected("EXEC")),
-                None if backoff.wait(&self.client.clock, deadline) => {}
+                None if backoff.wait_async(&self.client.clock, deadline).await => {}
                 None => return Err(contended()),
             }
         }

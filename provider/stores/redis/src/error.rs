@@ -23,6 +23,24 @@ impl Failure {
     pub fn not_done(fault: Fault) -> Self {
         Self::Lost { maybe_done: false, fault }
     }
+
+    /// That of commands that only read: they may be sent again whatever went wrong.
+    pub fn of_read(self) -> Self {
+        match self {
+            Self::Lost { fault, .. } => Self::not_done(fault),
+            other => other,
+        }
+    }
+
+    /// Whether the connection is as good as before. A server that has become read-only was the primary once: its name may
+    /// have moved to another.
+    pub fn keeps_the_connection(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::Busy(code) => code != "READONLY",
+            Self::Lost { .. } => false,
+        }
+    }
 }
 
 /// The error of an operation whose last attempt lost its connection.

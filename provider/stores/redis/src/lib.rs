@@ -7,6 +7,7 @@
 //! | `error` | failures and error replies in terms of the contract |
 //! | `link` | one connection: handshake, requests and replies |
 //! | `client` | the open connections, retries and deadlines |
+//! | `pipe` | one connection with many calls in flight, where the network waits |
 //! | `layout` | how keys map to Redis keys |
 //! | `store` | [`RedisStore`] and its bucket |
 //! | `counters` | increments, with or without a floor |
@@ -27,6 +28,7 @@ mod layout;
 mod lifetimes;
 mod link;
 mod listing;
+mod pipe;
 mod protocol;
 mod runs;
 mod store;
@@ -35,7 +37,7 @@ mod swaps;
 pub mod wasi;
 mod watch;
 
-pub use store::RedisStore;
+pub use store::{RedisBucket, RedisStore};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

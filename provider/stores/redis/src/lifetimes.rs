@@ -4,31 +4,32 @@ use crate::error;
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, check_size, whole};
 use kvfuse_core::{Error, Result};
-use kvfuse_transport::clock::Clock;
+use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
 use std::time::Duration;
 
-impl<N: Network, C: Clock> RedisBucket<N, C> {
-    pub fn set_for(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
+    pub(crate) async fn set_for(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         check_size(value)?;
         if self.is_hash() {
             return Err(no_lifetimes());
         }
         let milliseconds = milliseconds(lifetime);
-        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value, b"PX", milliseconds.as_bytes()]))? {
+        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value, b"PX", milliseconds.as_bytes()])).await?
+        {
             Reply::Status(_) => Ok(()),
             _ => Err(error::unexpected("SET")),
         }
     }
 
-    pub fn create_for(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+    pub(crate) async fn create_for(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
         check_size(value)?;
         if self.is_hash() {
             if lifetime.is_some() {
                 return Err(no_lifetimes());
             }
             let set = Request::of(&[b"HSETNX", self.space.base(), key.as_bytes(), value]);
-            return match self.client.tell(&set)? {
+            return match self.client.tell(&set).await? {
                 Reply::Integer(created) => Ok(created == 1),
                 _ => Err(error::unexpected("HSETNX")),
             };
@@ -38,14 +39,14 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         if let Some(milliseconds) = &milliseconds {
             set.extend([&b"PX"[..], milliseconds.as_bytes()]);
         }
-        match self.client.tell(&Request::of(&set))? {
+        match self.client.tell(&Request::of(&set)).await? {
             Reply::Null => Ok(false),
             reply if reply.is_ok() => Ok(true),
             _ => Err(error::unexpected("SET")),
         }
     }
 
-    pub fn left(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+    pub(crate) async fn left(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
         if self.is_hash() {
             return Ok(vec![None; keys.len()]);
         }
@@ -53,7 +54,7 @@ impl<N: Network, C: Clock> RedisBucket<N, C> {
         for key in keys {
             request.append(&self.space.on_key("PTTL", "HPTTL", key, &[]));
         }
-        let lifetimes = whole(self.client.ask_all(&request)?)?.into_iter().map(|reply| match reply {
+        let lifetimes = whole(self.client.ask_all(&request).await?)?.into_iter().map(|reply| match reply {
             Reply::Integer(milliseconds) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
             _ => Err(error::unexpected("PTTL")),
         });

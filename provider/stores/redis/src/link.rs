@@ -5,10 +5,11 @@ use crate::error::{self, Failure};
 use crate::protocol::{Bounds, Decoder, Malformed, Progress, Reply, Request};
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::sockets::{Connection, Network};
+use kvfuse_transport::sockets::{Input, Network, Output};
 
-pub struct Link<C> {
-    pub(crate) connection: C,
+pub struct Link<N: Network> {
+    pub(crate) input: N::Input,
+    pub(crate) output: N::Output,
     pub(crate) decoder: Decoder,
     /// The deadline of the operation that used it last.
     pub last_deadline: Moment,
@@ -20,27 +21,29 @@ pub struct Link<C> {
     pub server: Option<Option<u64>>,
 }
 
-impl<C: Connection> Link<C> {
+impl<N: Network> Link<N> {
     /// Connects, agrees on the protocol, logs in and selects the database. None of this changes any data.
-    pub fn open<N: Network<Connection = C>>(network: &N, config: &Config, deadline: Moment) -> Result<Self, Failure> {
-        let connection = network.connect(&config.host, config.port, deadline).map_err(Failure::not_done)?;
+    pub async fn open(network: &N, config: &Config, deadline: Moment) -> Result<Self, Failure> {
+        let connected = network.connect(&config.host, config.port, deadline).await;
+        let (input, output) = connected.map_err(Failure::not_done)?;
         let decoder = Decoder::new(Bounds::default());
-        let mut link = Self { connection, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
-        link.shake_hands(config, deadline)?;
+        let mut link =
+            Self { input, output, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
+        link.shake_hands(config, deadline).await?;
         if config.database != 0 {
-            link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline)?;
+            link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline).await?;
         }
         Ok(link)
     }
 
     /// `HELLO 3`, with the login; `AUTH` and RESP2 for servers older than Redis 6, which do not know it.
-    fn shake_hands(&mut self, config: &Config, deadline: Moment) -> Result<(), Failure> {
+    async fn shake_hands(&mut self, config: &Config, deadline: Moment) -> Result<(), Failure> {
         let password = config.password.as_deref().map(str::as_bytes);
         let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
         if let Some(password) = password {
             hello.extend([b"AUTH", config.user.as_deref().unwrap_or("default").as_bytes(), password]);
         }
-        match self.ask_one(&hello, deadline)? {
+        match self.ask_one(&hello, deadline).await? {
             Reply::Array(_) => return Ok(()),
             Reply::Error(line) if !(error::code(&line) == "NOPROTO" || line.starts_with("ERR unknown command")) => {
                 return Err(refusal(&line));
@@ -50,63 +53,54 @@ impl<C: Connection> Link<C> {
         }
         match (password, config.user.as_deref()) {
             (None, _) => Ok(()),
-            (Some(password), None) => self.expect_ok(&[b"AUTH", password], deadline),
-            (Some(password), Some(user)) => self.expect_ok(&[b"AUTH", user.as_bytes(), password], deadline),
+            (Some(password), None) => self.expect_ok(&[b"AUTH", password], deadline).await,
+            (Some(password), Some(user)) => self.expect_ok(&[b"AUTH", user.as_bytes(), password], deadline).await,
         }
     }
 
-    fn expect_ok(&mut self, command: &[&[u8]], deadline: Moment) -> Result<(), Failure> {
-        match self.ask_one(command, deadline)? {
+    async fn expect_ok(&mut self, command: &[&[u8]], deadline: Moment) -> Result<(), Failure> {
+        match self.ask_one(command, deadline).await? {
             reply if reply.is_ok() => Ok(()),
             Reply::Error(line) => Err(refusal(&line)),
             _ => Err(Failure::Refused(error::unexpected("a command of the handshake"))),
         }
     }
 
-    fn ask_one(&mut self, command: &[&[u8]], deadline: Moment) -> Result<Reply, Failure> {
-        let mut replies = self.ask(&Request::of(command), deadline)?;
+    async fn ask_one(&mut self, command: &[&[u8]], deadline: Moment) -> Result<Reply, Failure> {
+        let mut replies = self.ask(&Request::of(command), deadline).await?;
         replies.pop().ok_or_else(|| Failure::Refused(error::unexpected("a command")))
     }
 
     /// Whether the connection cannot be used for another request.
-    pub fn is_stale(&mut self) -> bool {
-        !self.decoder.is_between_replies() || self.connection.is_stale()
+    pub async fn is_stale(&mut self) -> bool {
+        !self.decoder.is_between_replies() || !matches!(self.input.at_hand().await, Ok(None))
     }
 
     /// Sends read-only commands, which may be sent again whatever goes wrong.
-    pub fn ask(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
-        self.tell(request, deadline).map_err(|failure| match failure {
-            Failure::Lost { fault, .. } => Failure::not_done(fault),
-            other => other,
-        })
+    pub async fn ask(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        self.tell(request, deadline).await.map_err(Failure::of_read)
     }
 
     /// Sends commands that write, in one round trip. Returns one reply for each.
-    pub fn tell(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
-        if let Err(failed) = self.connection.write(request.bytes(), deadline) {
-            // Redis carries out a command only once its last byte has arrived.
-            let maybe_done = failed.complete || request.commands() > 1;
-            return Err(Failure::Lost { maybe_done, fault: failed.fault });
+    pub async fn tell(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
+        let mut sent = 0;
+        if let Err(fault) = self.output.write(request.bytes(), &mut sent, deadline).await {
+            return Err(Failure::Lost { maybe_done: request.may_be_done(sent), fault });
         }
-        let replies = self.replies(request.commands(), deadline);
-        let replies = replies.map_err(|fault| Failure::Lost { maybe_done: true, fault })?;
-        let busy = |reply: &Reply| matches!(reply, Reply::Error(line) if error::is_busy(line));
-        match replies.first() {
-            Some(Reply::Error(line)) if replies.iter().all(busy) => Err(Failure::Busy(error::code(line).to_string())),
-            _ => Ok(replies),
-        }
+        let replies = self.replies(request.commands(), deadline).await;
+        answered(replies.map_err(|fault| Failure::Lost { maybe_done: true, fault })?)
     }
 
-    fn replies(&mut self, count: usize, deadline: Moment) -> Result<Vec<Reply>, Fault> {
+    async fn replies(&mut self, count: usize, deadline: Moment) -> Result<Vec<Reply>, Fault> {
         let mut replies = Vec::with_capacity(count);
         loop {
-            let bytes = self.connection.read(deadline)?;
+            let bytes = self.input.read(deadline).await?;
             if bytes.is_empty() {
                 return Err(Fault::closed());
             }
-            self.decode(&bytes, |reply| {
+            decode(&mut self.decoder, &bytes, |reply| {
                 if replies.len() == count {
-                    return Err(Fault::new(Cause::Malformed, "there are more replies than commands"));
+                    return Err(more_replies());
                 }
                 replies.push(reply);
                 Ok(())
@@ -116,25 +110,38 @@ impl<C: Connection> Link<C> {
             }
         }
     }
+}
 
-    /// Hands over the replies that bytes complete.
-    pub(crate) fn decode(
-        &mut self,
-        mut bytes: &[u8],
-        mut each: impl FnMut(Reply) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        while !bytes.is_empty() {
-            match self.decoder.push(&mut bytes) {
-                Ok(Progress::Incomplete) => {}
-                Ok(Progress::Complete(reply)) => each(reply)?,
-                Err(too_large @ (Malformed::TooLarge | Malformed::NoMemory)) => {
-                    return Err(Fault::new(Cause::TooLarge, too_large.to_string()));
-                }
-                Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
-            }
-        }
-        Ok(())
+/// The replies to a request, unless the server says that it did nothing and may do it later.
+pub fn answered(replies: Vec<Reply>) -> Result<Vec<Reply>, Failure> {
+    let busy = |reply: &Reply| matches!(reply, Reply::Error(line) if error::is_busy(line));
+    match replies.first() {
+        Some(Reply::Error(line)) if replies.iter().all(busy) => Err(Failure::Busy(error::code(line).to_string())),
+        _ => Ok(replies),
     }
+}
+
+pub fn more_replies() -> Fault {
+    Fault::new(Cause::Malformed, "there are more replies than commands")
+}
+
+/// Hands over the replies that bytes complete.
+pub fn decode(
+    decoder: &mut Decoder,
+    mut bytes: &[u8],
+    mut each: impl FnMut(Reply) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    while !bytes.is_empty() {
+        match decoder.push(&mut bytes) {
+            Ok(Progress::Incomplete) => {}
+            Ok(Progress::Complete(reply)) => each(reply)?,
+            Err(too_large @ (Malformed::TooLarge | Malformed::NoMemory)) => {
+                return Err(Fault::new(Cause::TooLarge, too_large.to_string()));
+            }
+            Err(malformed) => return Err(Fault::new(Cause::Malformed, malformed.to_string())),
+        }
+    }
+    Ok(())
 }
 
 fn refusal(line: &str) -> Failure {

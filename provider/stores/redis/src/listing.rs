@@ -13,7 +13,7 @@ use crate::store::RedisBucket;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Error, Page, Result};
-use kvfuse_transport::clock::Clock;
+use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -110,9 +110,9 @@ impl Draft {
     }
 }
 
-impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
+impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
     /// A cursor belongs to the bucket and the prefix.
-    pub fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+    pub(crate) async fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
         let base = &[self.space.base(), prefix.as_bytes()].concat();
         let (mut position, mut run) = match cursor {
             None => {
@@ -125,7 +125,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
             }
         };
         let mut draft = Draft::default();
-        let end = self.fill(&mut draft, prefix, &mut position, &mut run);
+        let end = self.fill(&mut draft, prefix, &mut position, &mut run).await;
         if end.is_ok() {
             draft.marks.commit(&mut run);
         }
@@ -140,13 +140,13 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     }
 
     /// Scans from a position until the page is full or the bucket ends, and moves the position along.
-    fn fill(&self, draft: &mut Draft, prefix: &str, position: &mut Position, run: &mut Run) -> Result<End> {
+    async fn fill(&self, draft: &mut Draft, prefix: &str, position: &mut Position, run: &mut Run) -> Result<End> {
         let begun = self.client.clock.now();
         // After half of the time limit.
         let is_late = || self.client.clock.now().since(begun).saturating_mul(2) > self.client.config.time_limit;
         let mut count = FIRST_COUNT;
         loop {
-            let scanned = self.scan(position.scan, prefix, count)?;
+            let scanned = self.scan(position.scan, prefix, count).await?;
             let has_moved = position.scan != 0 && scanned.server != position.server;
             position.server = scanned.server;
             if has_moved {
@@ -175,18 +175,18 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
     }
 
     /// One step of a scan. The first one on a connection also asks which process answers.
-    fn scan(&self, from: u64, prefix: &str, count: usize) -> Result<Scanned> {
+    async fn scan(&self, from: u64, prefix: &str, count: usize) -> Result<Scanned> {
         let deadline = self.client.deadline();
         loop {
             let scan = self.scan_request(from, prefix, count);
-            let answer = self.client.attempt(MAIN, deadline, |link| {
+            let answer = self.client.attempt(MAIN, deadline, async |link| {
                 let asks_server = link.server.is_none();
                 let mut request = Request::default();
                 if asks_server {
                     request.command(&[b"INFO", b"server"]);
                 }
                 request.append(&scan);
-                let mut replies = link.ask(&request, deadline)?.into_iter();
+                let mut replies = link.ask(&request, deadline).await?.into_iter();
                 if asks_server {
                     link.server = Some(replies.next().and_then(Reply::into_bytes).and_then(|info| process_id(&info)));
                 }
@@ -200,8 +200,8 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
                     Some(reply) => self.scanned(reply, server).map(Some).map_err(Failure::Refused),
                     None => Err(Failure::Refused(error::unexpected("SCAN"))),
                 }
-            })?;
-            if let Some(scanned) = answer {
+            });
+            if let Some(scanned) = answer.await? {
                 return Ok(scanned);
             }
         }

@@ -7,8 +7,11 @@ use crate::layout::Space;
 use crate::protocol::{Reply, Request};
 use crate::runs::Runs;
 use crate::watch::RedisWatch;
-use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch};
-use kvfuse_transport::clock::Clock;
+use kvfuse_core::waiting::at_once;
+use kvfuse_core::{
+    AsyncBucket, AsyncStore, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch,
+};
+use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,7 +25,7 @@ pub struct RedisStore<N: Network, C> {
     runs: Rc<Runs>,
 }
 
-impl<N: Network, C: Clock> RedisStore<N, C> {
+impl<N: Network, C: AsyncClock> RedisStore<N, C> {
     /// A store with these settings, which `docs/redis.md` lists. `instance` is a number that no other instance has.
     ///
     /// # Errors
@@ -34,12 +37,16 @@ impl<N: Network, C: Clock> RedisStore<N, C> {
         let runs = Rc::new(Runs::new(instance));
         Ok(Self { client: Rc::new(Client::new(config, network, clock, instance)), runs })
     }
+
+    fn bucket(&self, name: &str) -> RedisBucket<N, C> {
+        let space = Rc::new(Space::new(&self.client.config, name));
+        RedisBucket { client: self.client.clone(), runs: self.runs.clone(), space }
+    }
 }
 
-impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
+impl<N: Network + 'static, C: AsyncClock + 'static> Store for RedisStore<N, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
-        let space = Rc::new(Space::new(&self.client.config, bucket));
-        Ok(Rc::new(RedisBucket { client: self.client.clone(), runs: self.runs.clone(), space }))
+        Ok(Rc::new(self.bucket(bucket)))
     }
 
     fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
@@ -47,68 +54,86 @@ impl<N: Network + 'static, C: Clock + 'static> Store for RedisStore<N, C> {
     }
 }
 
-pub(crate) struct RedisBucket<N: Network, C> {
-    pub client: Rc<Client<N, C>>,
-    pub runs: Rc<Runs>,
-    pub space: Rc<Space>,
+/// One of its buckets.
+pub struct RedisBucket<N: Network, C> {
+    pub(crate) client: Rc<Client<N, C>>,
+    pub(crate) runs: Rc<Runs>,
+    pub(crate) space: Rc<Space>,
 }
 
-impl<N: Network, C: Clock> RedisBucket<N, C> {
-    pub fn is_hash(&self) -> bool {
+impl<N: Network, C> Clone for RedisBucket<N, C> {
+    fn clone(&self) -> Self {
+        Self { client: self.client.clone(), runs: self.runs.clone(), space: self.space.clone() }
+    }
+}
+
+impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
+    pub(crate) fn is_hash(&self) -> bool {
         self.client.config.layout == Layout::Hash
     }
 }
 
-impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        value(self.client.ask(&self.space.on_key("GET", "HGET", key, &[]))?)
+impl<N: Network + 'static, C: AsyncClock + 'static> AsyncStore for RedisStore<N, C> {
+    type Bucket = RedisBucket<N, C>;
+
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
+        Ok(self.bucket(bucket))
+    }
+}
+
+impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for RedisBucket<N, C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        value(self.client.ask(&self.space.on_key("GET", "HGET", key, &[])).await?)
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+    async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         check_size(value)?;
-        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value]))? {
+        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value])).await? {
             Reply::Status(_) | Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("SET")),
         }
     }
 
-    fn delete(&self, key: &str) -> Result<()> {
-        match self.client.tell(&self.space.on_key("DEL", "HDEL", key, &[]))? {
+    async fn delete(&self, key: &str) -> Result<()> {
+        match self.client.tell(&self.space.on_key("DEL", "HDEL", key, &[])).await? {
             Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("DEL")),
         }
     }
 
-    fn exists(&self, key: &str) -> Result<bool> {
-        match self.client.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[]))? {
+    async fn exists(&self, key: &str) -> Result<bool> {
+        match self.client.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[])).await? {
             Reply::Integer(count) => Ok(count > 0),
             _ => Err(error::unexpected("EXISTS")),
         }
     }
 
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page("", cursor)
+    async fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor).await
     }
 
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        self.page(prefix, cursor)
+    async fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor).await
     }
 
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor)
+    async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor).await
     }
 
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        if self.is_hash() { self.snapshot_of_field(key) } else { self.snapshot_watched(key) }
+    async fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        if self.is_hash() { self.snapshot_of_field(key).await } else { self.snapshot_watched(key).await }
     }
 
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    async fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         check_size(value)?;
-        if self.is_hash() { self.swap_field(key, expected, value) } else { self.swap_watched(key, expected, value) }
+        if self.is_hash() {
+            return self.swap_field(key, expected, value).await;
+        }
+        self.swap_watched(key, expected, value).await
     }
 
-    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
-        self.create_for(key, value, lifetime)
+    async fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.create_for(key, value, lifetime).await
     }
 
     fn version_text(&self, key: &str, version: &Version) -> String {
@@ -119,9 +144,9 @@ impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
         self.version_in_text(key, text)
     }
 
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let mut values = Vec::with_capacity(keys.len());
-        for reply in whole(self.client.ask_all(&self.space.on_keys("MGET", "HMGET", keys))?)? {
+        for reply in whole(self.client.ask_all(&self.space.on_keys("MGET", "HMGET", keys)).await?)? {
             let Reply::Array(replies) = reply else { return Err(error::unexpected("MGET")) };
             for reply in replies {
                 values.push(value(reply)?);
@@ -133,28 +158,94 @@ impl<N: Network + 'static, C: Clock + 'static> Bucket for RedisBucket<N, C> {
         Ok(values)
     }
 
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+    async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         pairs.iter().try_for_each(|(_, value)| check_size(value))?;
-        whole(self.client.tell_all(&self.space.on_pairs("MSET", "HSET", pairs))?)?;
+        whole(self.client.tell_all(&self.space.on_pairs("MSET", "HSET", pairs)).await?)?;
         Ok(())
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        whole(self.client.tell_all(&self.space.on_keys("DEL", "HDEL", keys)).await?)?;
+        Ok(())
+    }
+
+    async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.set_for(key, value, lifetime).await
+    }
+}
+
+/// The same where nothing waits.
+impl<N: Network + 'static, C: AsyncClock + 'static> Bucket for RedisBucket<N, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        at_once(AsyncBucket::get(self, key))
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        at_once(AsyncBucket::set(self, key, value))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        at_once(AsyncBucket::delete(self, key))
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        at_once(AsyncBucket::exists(self, key))
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        at_once(AsyncBucket::list(self, cursor))
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        at_once(AsyncBucket::list_prefix(self, prefix, cursor))
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        at_once(AsyncBucket::increment(self, key, delta, floor))
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        at_once(AsyncBucket::snapshot(self, key))
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        at_once(AsyncBucket::swap(self, key, expected, value))
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        at_once(AsyncBucket::create(self, key, value, lifetime))
+    }
+
+    fn version_text(&self, key: &str, version: &Version) -> String {
+        self.text_of_version(key, version)
+    }
+
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
+        self.version_in_text(key, text)
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        at_once(AsyncBucket::get_many(self, keys))
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        at_once(AsyncBucket::set_many(self, pairs))
     }
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        whole(self.client.tell_all(&self.space.on_keys("DEL", "HDEL", keys))?)?;
-        Ok(())
+        at_once(AsyncBucket::delete_many(self, keys))
     }
 
     fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
-        let bucket = Self { client: self.client.clone(), runs: self.runs.clone(), space: self.space.clone() };
-        Ok(Box::new(RedisWatch::new(bucket, prefix, from)?))
+        Ok(Box::new(RedisWatch::new(self.clone(), prefix, from)?))
     }
 
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        self.set_for(key, value, lifetime)
+        at_once(AsyncBucket::set_expiring(self, key, value, lifetime))
     }
 
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
-        self.left(keys)
+        at_once(self.left(keys))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::{self, Failure};
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
 use kvfuse_core::{Error, Result, Snapshot, Swap, Version};
-use kvfuse_transport::clock::{Backoff, Clock};
+use kvfuse_transport::clock::{AsyncClock, Backoff};
 use kvfuse_transport::sockets::Network;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
@@ -31,32 +31,33 @@ if now ~= ARGV[2] then return now end \
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3]) \
 return redis.status_reply('OK')";
 
-impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
-    pub fn snapshot_watched(&self, key: &str) -> Result<Snapshot> {
+impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
+    pub(crate) async fn snapshot_watched(&self, key: &str) -> Result<Snapshot> {
         let redis_key = self.space.key(key);
         let deadline = self.client.deadline();
-        self.client.attempt(self.client.free_slot(), deadline, |link| {
+        let taken = self.client.attempt(self.client.free_slot(), deadline, async |link| {
             let request = watch_and_read(link.watches, &redis_key, &[b"GET", &redis_key]);
             link.watches = true;
             link.holds = None;
-            let current = value(last(link.ask(&request, deadline)?)?).map_err(Failure::Refused)?;
+            let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
             let Some(current) = current else { return Ok(Snapshot::ABSENT) };
             let version = self.client.new_version();
             link.holds = Some(version);
             Ok(Snapshot { value: Some(current), version: Version::Number(version) })
-        })
+        });
+        taken.await
     }
 
     /// A watch means something to this instance and for this key only, and its text says so: `{number}.{instance}.{check}`, the
     /// last two in hexadecimal. The version of a field is its value.
-    pub fn text_of_version(&self, key: &str, version: &Version) -> String {
+    pub(crate) fn text_of_version(&self, key: &str, version: &Version) -> String {
         match version {
             Version::Number(number) => format!("{number}.{:x}.{:x}", self.client.instance, self.check(key, *number)),
             other => other.to_text(),
         }
     }
 
-    pub fn version_in_text(&self, key: &str, text: &str) -> Option<Version> {
+    pub(crate) fn version_in_text(&self, key: &str, text: &str) -> Option<Version> {
         if self.is_hash() {
             return Version::from_text(text);
         }
@@ -70,91 +71,92 @@ impl<N: Network + 'static, C: Clock + 'static> RedisBucket<N, C> {
         hasher.finish()
     }
 
-    pub fn swap_watched(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    pub(crate) async fn swap_watched(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         let done = match expected {
             Version::Absent => {
                 let redis_key = self.space.key(key);
-                match self.client.tell(&Request::of(&[b"SET", &redis_key, value, b"NX"]))? {
+                match self.client.tell(&Request::of(&[b"SET", &redis_key, value, b"NX"])).await? {
                     Reply::Null => false,
                     reply if reply.is_ok() => true,
                     _ => return Err(error::unexpected("SET")),
                 }
             }
-            Version::Number(version) => self.swap_if_held(key, *version, value)?,
+            Version::Number(version) => self.swap_if_held(key, *version, value).await?,
             Version::Tag(_) => false,
         };
-        if done { Ok(Swap::Done) } else { self.snapshot_watched(key).map(Swap::Conflict) }
+        if done { Ok(Swap::Done) } else { self.snapshot_watched(key).await.map(Swap::Conflict) }
     }
 
     /// Returns whether the value was written.
-    fn swap_if_held(&self, key: &str, version: u64, value: &[u8]) -> Result<bool> {
+    async fn swap_if_held(&self, key: &str, version: u64, value: &[u8]) -> Result<bool> {
         let Some(slot) = self.client.slot_of(version) else { return Ok(false) };
         let redis_key = self.space.key(key);
         let mut request = Request::of(&[b"MULTI"]);
         request.command(&[b"SET", &redis_key, value]).command(&[b"EXEC"]);
         let deadline = self.client.deadline();
-        self.client.attempt(slot, deadline, |link| {
+        let swapped = self.client.attempt(slot, deadline, async |link| {
             // A new connection watches nothing, and neither does one on which the transaction was already tried.
             if link.holds.take() != Some(version) {
                 return Ok(false);
             }
             link.watches = false;
-            executed(link.tell(&request, deadline)?).map(|replies| replies.is_some())
-        })
+            executed(link.tell(&request, deadline).await?).map(|replies| replies.is_some())
+        });
+        swapped.await
     }
 
-    pub fn snapshot_of_field(&self, key: &str) -> Result<Snapshot> {
-        let current = value(self.client.ask(&Request::of(&[b"HGET", self.space.base(), key.as_bytes()]))?)?;
+    pub(crate) async fn snapshot_of_field(&self, key: &str) -> Result<Snapshot> {
+        let current = value(self.client.ask(&Request::of(&[b"HGET", self.space.base(), key.as_bytes()])).await?)?;
         Ok(snapshot_by_value(current))
     }
 
-    pub fn swap_field(&self, key: &str, expected: &Version, new: &[u8]) -> Result<Swap> {
+    pub(crate) async fn swap_field(&self, key: &str, expected: &Version, new: &[u8]) -> Result<Swap> {
         let base = self.space.base();
         match expected {
-            Version::Absent => match self.client.tell(&Request::of(&[b"HSETNX", base, key.as_bytes(), new]))? {
+            Version::Absent => match self.client.tell(&Request::of(&[b"HSETNX", base, key.as_bytes(), new])).await? {
                 Reply::Integer(1) => Ok(Swap::Done),
-                Reply::Integer(_) => self.snapshot_of_field(key).map(Swap::Conflict),
+                Reply::Integer(_) => self.snapshot_of_field(key).await.map(Swap::Conflict),
                 _ => Err(error::unexpected("HSETNX")),
             },
-            Version::Number(_) => self.snapshot_of_field(key).map(Swap::Conflict),
+            Version::Number(_) => self.snapshot_of_field(key).await.map(Swap::Conflict),
             Version::Tag(old) => {
                 if !self.client.no_scripts.get() {
                     let script = Request::of(&[b"EVAL", SWAP_FIELD, b"1", base, key.as_bytes(), old, new]);
-                    match self.client.tell_all(&script)?.into_iter().next() {
+                    match self.client.tell_all(&script).await?.into_iter().next() {
                         Some(Reply::Error(line)) if error::denies_command(&line) => self.client.no_scripts.set(true),
                         Some(reply) if reply.is_ok() => return Ok(Swap::Done),
                         Some(reply) => return Ok(Swap::Conflict(snapshot_by_value(value(reply)?))),
                         None => return Err(error::unexpected("EVAL")),
                     }
                 }
-                self.swap_field_watched(key, old, new)
+                self.swap_field_watched(key, old, new).await
             }
         }
     }
 
     /// The same without a script: the value is compared here while the bucket is watched, and again after any write to
     /// the bucket.
-    fn swap_field_watched(&self, key: &str, old: &[u8], new: &[u8]) -> Result<Swap> {
+    async fn swap_field_watched(&self, key: &str, old: &[u8], new: &[u8]) -> Result<Swap> {
         let (base, field) = (self.space.base(), key.as_bytes());
         let mut transaction = Request::of(&[b"MULTI"]);
         transaction.command(&[b"HSET", base, field, new]).command(&[b"EXEC"]);
         let deadline = self.client.deadline();
         let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let swap = self.client.attempt(MAIN, deadline, |link| {
+            let swap = self.client.attempt(MAIN, deadline, async |link| {
                 let request = watch_and_read(link.watches, base, &[b"HGET", base, field]);
                 link.watches = true;
                 link.holds = None;
-                let current = value(last(link.ask(&request, deadline)?)?).map_err(Failure::Refused)?;
+                let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
                 if current.as_deref() != Some(old) {
                     return Ok(Some(Swap::Conflict(snapshot_by_value(current))));
                 }
                 link.watches = false;
-                Ok(executed(link.tell(&transaction, deadline)?)?.map(|_| Swap::Done))
-            })?;
-            match swap {
+                Ok(executed(link.tell(&transaction, deadline).await?)?.map(|_| Swap::Done))
+            });
+            match swap.await? {
                 Some(swap) => return Ok(swap),
-                None if backoff.wait(&self.client.clock, deadline) => {}
+                None if backoff.wait_async(&self.client.clock, deadline).await => {}
                 None => return Err(contended()),
             }
         }

@@ -9,14 +9,15 @@
 
 use crate::client::Client;
 use crate::error::{self, Failure};
-use crate::link::Link;
+use crate::link::{Link, decode};
 use crate::protocol::{Reply, Request};
 use crate::store::RedisBucket;
+use kvfuse_core::waiting::at_once;
 use kvfuse_core::watch::{Everything, From, MOST_BYTES, MOST_CHANGES};
 use kvfuse_core::{Bucket, Change, Changes, Error, Kind, Result, Watch};
-use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::sockets::Network;
+use kvfuse_transport::sockets::{Input, Network, Output};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub struct RedisWatch<N: Network, C> {
     bucket: RedisBucket<N, C>,
     prefix: String,
     /// `None` once the connection was lost.
-    link: Option<Link<N::Connection>>,
+    link: Option<Link<N>>,
     /// When something was heard last.
     heard: Moment,
     /// Keys that changed and whose values were not read yet.
@@ -41,7 +42,7 @@ pub struct RedisWatch<N: Network, C> {
     missed: Option<String>,
 }
 
-impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
+impl<N: Network + 'static, C: AsyncClock + 'static> RedisWatch<N, C> {
     pub fn new(bucket: RedisBucket<N, C>, prefix: &str, from: From<'_>) -> Result<Self> {
         if bucket.is_hash() {
             return Err(Error::unsupported(
@@ -72,7 +73,13 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
     }
 
     /// A connection on which the server names the keys that change.
-    fn connect(&mut self) -> Result<Link<N::Connection>> {
+    fn connect(&mut self) -> Result<Link<N>> {
+        let link = at_once(async { self.tracking().await.map_err(|failure| self.error(failure)) })?;
+        self.heard = self.client().clock.now();
+        Ok(link)
+    }
+
+    async fn tracking(&self) -> Result<Link<N>, Failure> {
         let deadline = self.client().deadline();
         let base = self.bucket.space.base();
         let mut tracking: Vec<&[u8]> = vec![b"CLIENT", b"TRACKING", b"ON", b"BCAST"];
@@ -80,31 +87,38 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
             tracking.extend([&b"PREFIX"[..], base]);
         }
         let request = Request::of(&tracking);
-        let link = self.client().link(deadline, |link| {
-            // Whether this server supports the protocol in which it can send messages unasked.
-            let hello = link.ask(&Request::of(&[b"HELLO", b"3"]), deadline)?;
-            if !matches!(hello.first(), Some(Reply::Array(_))) {
-                return Err(Failure::Refused(Error::unsupported(
-                    "this server cannot report changes: watching needs Redis 6 or newer, or Valkey",
-                )));
-            }
-            link.listen(&request, deadline)
-        })?;
-        self.heard = self.client().clock.now();
+        let mut link = self.client().link(deadline).await?;
+        // Whether this server supports the protocol in which it can send messages unasked.
+        let hello = link.ask(&Request::of(&[b"HELLO", b"3"]), deadline).await?;
+        if !matches!(hello.first(), Some(Reply::Array(_))) {
+            return Err(Failure::Refused(Error::unsupported(
+                "this server cannot report changes: watching needs Redis 6 or newer, or Valkey",
+            )));
+        }
+        link.listen(&request, deadline).await?;
         Ok(link)
     }
 
+    /// What a failure means for a watch, which changes nothing.
+    fn error(&self, failure: Failure) -> Error {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::Lost { fault, .. } => error::lost(&self.client().config, false, &fault),
+            Failure::Busy(code) => error::busy(&self.client().config, &code),
+        }
+    }
+
     /// Waits until the deadline for a message, and takes what has arrived.
-    fn listen(&mut self, deadline: Moment) -> Result<(), Failure> {
+    async fn listen(&mut self, deadline: Moment) -> Result<(), Failure> {
         let now = self.client().clock.now();
         let silent = now.since(self.heard) >= SILENCE;
         let limit = self.client().deadline();
         let Some(link) = &mut self.link else { return Ok(()) };
         if silent {
-            link.send(&Request::of(&[b"PING"]), limit)?;
+            link.send(&Request::of(&[b"PING"]), limit).await?;
         }
         let until = if silent { limit.max(deadline) } else { deadline };
-        let replies = match link.hear(until) {
+        let replies = match link.hear(until).await {
             Ok(replies) => replies,
             Err(fault) if fault.cause == Cause::TimedOut && !silent => return Ok(()),
             Err(fault) => return Err(Failure::Lost { maybe_done: false, fault }),
@@ -135,7 +149,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
     fn changes(&mut self) -> Result<Vec<Change>> {
         let count = self.at_once.clamp(1, MOST_CHANGES).min(self.changed.len());
         let keys: Vec<&str> = self.changed.iter().take(count).map(String::as_str).collect();
-        let values = self.bucket.get_many(&keys)?;
+        let values = Bucket::get_many(&self.bucket, &keys)?;
         let changes: Vec<Change> = keys
             .into_iter()
             .zip(values)
@@ -151,7 +165,7 @@ impl<N: Network + 'static, C: Clock + 'static> RedisWatch<N, C> {
     }
 }
 
-impl<N: Network + 'static, C: Clock + 'static> Watch for RedisWatch<N, C> {
+impl<N: Network + 'static, C: AsyncClock + 'static> Watch for RedisWatch<N, C> {
     fn next(&mut self, patience: Duration) -> Result<Changes> {
         if self.link.is_none() {
             self.link = Some(self.connect()?);
@@ -179,13 +193,10 @@ impl<N: Network + 'static, C: Clock + 'static> Watch for RedisWatch<N, C> {
                 let changes = self.changes()?;
                 return Ok(Changes { changes, position: None, missed: self.missed.take() });
             }
-            if let Err(failure) = self.listen(deadline) {
+            let listened = at_once(async { Ok(self.listen(deadline).await) })?;
+            if let Err(failure) = listened {
                 self.link = None;
-                return Err(match failure {
-                    Failure::Lost { fault, .. } => error::lost(&self.client().config, false, &fault),
-                    Failure::Busy(code) => error::busy(&self.client().config, &code),
-                    Failure::Refused(error) => error,
-                });
+                return Err(self.error(failure));
             }
             let ended = self.client().clock.now() >= deadline;
             if self.changed.is_empty() && (ended || self.everything.is_some()) {
@@ -195,13 +206,13 @@ impl<N: Network + 'static, C: Clock + 'static> Watch for RedisWatch<N, C> {
     }
 }
 
-impl<C: kvfuse_transport::sockets::Connection> Link<C> {
+impl<N: Network> Link<N> {
     /// Sends a request, after which the server may send messages unasked, and waits for its reply.
-    fn listen(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
+    async fn listen(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
         self.decoder.keep_pushes();
-        self.send(request, deadline)?;
+        self.send(request, deadline).await?;
         loop {
-            for reply in self.hear(deadline).map_err(Failure::not_done)? {
+            for reply in self.hear(deadline).await.map_err(Failure::not_done)? {
                 match reply {
                     Reply::Error(line) => {
                         return Err(Failure::Refused(
@@ -216,18 +227,18 @@ impl<C: kvfuse_transport::sockets::Connection> Link<C> {
         }
     }
 
-    fn send(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
-        self.connection.write(request.bytes(), deadline).map_err(|failed| Failure::not_done(failed.fault))
+    async fn send(&mut self, request: &Request, deadline: Moment) -> Result<(), Failure> {
+        self.output.write(request.bytes(), &mut 0, deadline).await.map_err(Failure::not_done)
     }
 
     /// Waits for bytes, and returns the messages that are complete.
-    fn hear(&mut self, deadline: Moment) -> Result<Vec<Reply>, Fault> {
-        let bytes = self.connection.read(deadline)?;
+    async fn hear(&mut self, deadline: Moment) -> Result<Vec<Reply>, Fault> {
+        let bytes = self.input.read(deadline).await?;
         if bytes.is_empty() {
             return Err(Fault::closed());
         }
         let mut replies = Vec::new();
-        self.decode(&bytes, |reply| {
+        decode(&mut self.decoder, &bytes, |reply| {
             replies.push(reply);
             Ok(())
         })?;

@@ -1,9 +1,10 @@
 //! `wasi:sockets`.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::{Connection, Network, WriteFault};
+use super::{Input, Network, Output};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use wasip2::io::poll::Pollable;
@@ -30,23 +31,32 @@ pub struct WasiNetwork {
     waiter: Rc<Waiter>,
 }
 
-/// A TCP connection of the host.
+/// What a TCP connection of the host receives.
 ///
 /// Fields are dropped in this order, as the interface requires: child resources before their parents.
-pub struct WasiConnection {
+pub struct WasiInput {
     readable: Pollable,
     input: InputStream,
-    output: OutputStream,
-    _socket: TcpSocket,
+    _socket: Rc<TcpSocket>,
     waiter: Rc<Waiter>,
     /// The most bytes to read next.
-    piece: usize,
+    piece: Rc<Cell<usize>>,
+}
+
+/// What it sends. Its fields are in the same order.
+pub struct WasiOutput {
+    output: OutputStream,
+    _socket: Rc<TcpSocket>,
+    waiter: Rc<Waiter>,
+    piece: Rc<Cell<usize>>,
 }
 
 impl Network for WasiNetwork {
-    type Connection = WasiConnection;
+    type Input = WasiInput;
+    type Output = WasiOutput;
+    const WAITS: bool = false;
 
-    fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<WasiConnection, Fault> {
+    async fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<(WasiInput, WasiOutput), Fault> {
         let network = instance_network();
         let mut fault = Fault::new(Cause::NameUnknown, format!("the name {host} cannot be resolved"));
         for address in self.addresses(&network, host, deadline)? {
@@ -91,7 +101,7 @@ impl WasiNetwork {
         address: IpAddress,
         port: u16,
         deadline: Moment,
-    ) -> Result<WasiConnection, Fault> {
+    ) -> Result<(WasiInput, WasiOutput), Fault> {
         let (family, address) = match address {
             IpAddress::Ipv4(address) => {
                 (IpAddressFamily::Ipv4, IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address }))
@@ -114,49 +124,50 @@ impl WasiNetwork {
                 Err(code) => return Err(fault(code)),
             }
         };
-        Ok(WasiConnection {
-            readable: input.subscribe(),
-            input,
-            output,
-            _socket: socket,
-            waiter: self.waiter.clone(),
-            piece: FIRST_PIECE,
-        })
+        let (socket, piece) = (Rc::new(socket), Rc::new(Cell::new(FIRST_PIECE)));
+        let readable = input.subscribe();
+        let (waiter, to) = (
+            self.waiter.clone(),
+            WasiOutput { output, _socket: socket.clone(), waiter: self.waiter.clone(), piece: piece.clone() },
+        );
+        Ok((WasiInput { readable, input, _socket: socket, waiter, piece }, to))
     }
 }
 
-impl Connection for WasiConnection {
-    fn write(&mut self, mut bytes: &[u8], deadline: Moment) -> Result<(), WriteFault> {
-        let partly = |fault| WriteFault { complete: false, fault };
-        self.piece = if bytes.len() < LARGE_REQUEST { FIRST_PIECE } else { PIECE };
+impl Output for WasiOutput {
+    async fn write(&mut self, bytes: &[u8], sent: &mut usize, deadline: Moment) -> Result<(), Fault> {
+        self.piece.set(if bytes.len() < LARGE_REQUEST { FIRST_PIECE } else { PIECE });
         // Not the host's function that writes and flushes in one call: it waits for as long as it takes, and a server
         // that answers without reading would keep it forever.
-        while !bytes.is_empty() {
-            let room = self.output.check_write().map_err(|error| partly(stream_fault(error)))?;
+        while let Some(left) = bytes.get(*sent..).filter(|left| !left.is_empty()) {
+            let room = self.output.check_write().map_err(stream_fault)?;
             if room == 0 {
                 if !self.waiter.wait(&self.output.subscribe(), deadline) {
-                    return Err(partly(Fault::timed_out()));
+                    return Err(Fault::timed_out());
                 }
                 continue;
             }
             let room = usize::try_from(room).unwrap_or(usize::MAX);
-            let (piece, rest) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
-            self.output.write(piece).map_err(|error| partly(stream_fault(error)))?;
-            bytes = rest;
+            let piece = left.get(..room).unwrap_or(left);
+            self.output.write(piece).map_err(stream_fault)?;
+            *sent = sent.saturating_add(piece.len());
         }
         // There is no need to wait: the answer arrives after the flush.
-        self.output.flush().map_err(|error| WriteFault { complete: true, fault: stream_fault(error) })
+        self.output.flush().map_err(stream_fault)
     }
+}
 
-    fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault> {
+impl Input for WasiInput {
+    async fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault> {
         loop {
             if !self.waiter.wait(&self.readable, deadline) {
                 return Err(Fault::timed_out());
             }
-            match self.input.read(self.piece as u64) {
+            let piece = self.piece.get();
+            match self.input.read(piece as u64) {
                 Ok(bytes) if bytes.is_empty() => {}
                 Ok(bytes) => {
-                    self.piece = if bytes.len() < self.piece { FIRST_PIECE } else { PIECE };
+                    self.piece.set(if bytes.len() < piece { FIRST_PIECE } else { PIECE });
                     return Ok(bytes);
                 }
                 Err(StreamError::Closed) => return Ok(Vec::new()),
@@ -165,8 +176,12 @@ impl Connection for WasiConnection {
         }
     }
 
-    fn is_stale(&mut self) -> bool {
-        !matches!(self.input.read(1), Ok(bytes) if bytes.is_empty())
+    async fn at_hand(&mut self) -> Result<Option<Vec<u8>>, Fault> {
+        match self.input.read(FIRST_PIECE as u64) {
+            Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            Err(StreamError::Closed) => Ok(Some(Vec::new())),
+            Err(error) => Err(stream_fault(error)),
+        }
     }
 }
 

@@ -78,6 +78,12 @@ impl Request {
     pub fn is_empty(&self) -> bool {
         self.commands == 0
     }
+
+    /// Whether the server may have carried out any of it once it has this many of its bytes. It carries out a command when the
+    /// last byte has arrived.
+    pub fn may_be_done(&self, sent: usize) -> bool {
+        sent >= self.bytes.len() || (self.commands > 1 && sent > 0)
+    }
 }
 
 #[cfg(test)]

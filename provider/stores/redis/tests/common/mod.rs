@@ -7,6 +7,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::net::StdNetwork;
 use kvfuse_servers::redis::Redis;
 use kvfuse_servers::settings;
+use kvfuse_servers::waiting::{TokioClock, TokioNetwork};
 use kvfuse_servers::watchdog::Watchdog;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,14 @@ pub fn connect(url: &str, variables: &[(&str, &str)]) -> NativeStore {
 pub fn connect_counting(url: &str, variables: &[(&str, &str)], network: StdNetwork) -> NativeStore {
     let variables = [&[("KEYVALUE_REDIS_URL", url)], variables].concat();
     RedisStore::new(&settings(&variables), network, SystemClock, instance()).expect("the settings are right")
+}
+
+/// The same engine where calls wait beside each other.
+pub type WaitingStore = RedisStore<TokioNetwork, TokioClock>;
+
+pub fn connect_waiting(url: &str, variables: &[(&str, &str)], network: TokioNetwork) -> WaitingStore {
+    let variables = [&[("KEYVALUE_REDIS_URL", url)], variables].concat();
+    RedisStore::new(&settings(&variables), network, TokioClock, instance()).expect("the settings are right")
 }
 
 /// A number that no other instance of the test has.

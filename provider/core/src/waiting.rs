@@ -1,0 +1,91 @@
+//! The contract for a world in which calls wait beside each other: [`AsyncStore`] and [`AsyncBucket`].
+//!
+//! A store is written once, with `async fn`, over transports of either world. In the synchronous one all waiting happens inside
+//! the transport, so that every future is ready when it is first polled: [`at_once`] makes a [`Bucket`](crate::Bucket)'s
+//! method of it. In the asynchronous one a future waits, and others go on meanwhile.
+
+use crate::{Error, Kind, Page, Result, Snapshot, Swap, Version};
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+/// The result of a future that does not wait; `None` if it does.
+///
+/// ```
+/// use kvfuse_core::waiting::ready;
+///
+/// assert_eq!(ready(async { 1 }), Some(1));
+/// assert_eq!(ready(std::future::pending::<()>()), None);
+/// ```
+pub fn ready<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+/// The result of an operation in the synchronous world, in which it must not wait.
+///
+/// # Errors
+/// Those of the operation. One that waits is dropped, and reported as an internal error whose outcome is unknown.
+pub fn at_once<T>(operation: impl Future<Output = Result<T>>) -> Result<T> {
+    ready(operation).unwrap_or_else(|| {
+        Err(Error::new(
+            Kind::OutcomeUnknown,
+            "internal error: a call waited where nothing can wait, so it may or may not have happened; please report this",
+        ))
+    })
+}
+
+/// A [`Store`](crate::Store) whose buckets wait beside each other. The same rules apply.
+pub trait AsyncStore {
+    /// Its buckets.
+    type Bucket: AsyncBucket;
+
+    /// Opens a bucket, as [`Store::open`](crate::Store::open) does. Never waits.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`](crate::Store::open).
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket>;
+}
+
+/// A [`Bucket`](crate::Bucket) whose calls wait beside each other: each method is the one of that name there, with the same
+/// rules and the same errors.
+///
+/// **Several calls at once** take effect in any order, each at one moment between its call and its return.
+///
+/// **A call that is dropped** before it has returned may have taken effect, may take effect within its time limit, or not at
+/// all. It harms no other call.
+#[allow(missing_docs, reason = "the methods are documented where they are synchronous")]
+pub trait AsyncBucket {
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>>>;
+    fn set(&self, key: &str, value: &[u8]) -> impl Future<Output = Result<()>>;
+    fn delete(&self, key: &str) -> impl Future<Output = Result<()>>;
+    fn exists(&self, key: &str) -> impl Future<Output = Result<bool>>;
+    fn list(&self, cursor: Option<&str>) -> impl Future<Output = Result<Page>>;
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> impl Future<Output = Result<Page>>;
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> impl Future<Output = Result<i64>>;
+    fn snapshot(&self, key: &str) -> impl Future<Output = Result<Snapshot>>;
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> impl Future<Output = Result<Swap>>;
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> impl Future<Output = Result<bool>>;
+    fn version_text(&self, key: &str, version: &Version) -> String;
+    fn version_of_text(&self, key: &str, text: &str) -> Option<Version>;
+    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>>;
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> impl Future<Output = Result<()>>;
+    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>>;
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> impl Future<Output = Result<()>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_waits_in_the_synchronous_world_is_an_error_and_no_panic() {
+        let error = at_once(std::future::pending::<Result<()>>()).unwrap_err();
+        assert_eq!(error.kind(), Kind::OutcomeUnknown);
+        assert!(error.message().contains("internal error"), "{error}");
+        assert_eq!(at_once(async { Ok(1) }), Ok(1));
+    }
+}

@@ -1,0 +1,400 @@
+//! Many calls of one instance at once, on one connection: answers, dropped calls, deadlines, and servers that die.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::connect_waiting;
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::FuturesUnordered;
+use kvfuse_core::{AsyncBucket, AsyncStore, Kind, Swap};
+use kvfuse_redis::RedisBucket;
+use kvfuse_servers::process::wait_until;
+use kvfuse_servers::proxy::{Direction, Fault, Proxy};
+use kvfuse_servers::redis::Redis;
+use kvfuse_servers::waiting::{Polled, TokioClock, TokioNetwork, runtime};
+use kvfuse_servers::watchdog::Watchdog;
+use std::future::Future;
+use std::time::Duration;
+
+type Bucket = RedisBucket<TokioNetwork, TokioClock>;
+
+/// A bucket of an instance of its own, at a port.
+fn bucket_at(port: u16, variables: &[(&str, &str)]) -> (Bucket, TokioNetwork) {
+    let network = TokioNetwork::default();
+    let store = connect_waiting(&format!("redis://127.0.0.1:{port}"), variables, network.clone());
+    (store.open_async("b").unwrap(), network)
+}
+
+/// Each future has a waker of its own, so that one that is not woken is never polled again.
+async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let numbered = futures.into_iter().enumerate().map(|(number, future)| async move { (number, future.await) });
+    let mut done: Vec<_> = numbered.collect::<FuturesUnordered<_>>().collect().await;
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, output)| output).collect()
+}
+
+#[test]
+fn sixty_four_calls_share_one_connection_and_are_sent_together() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[]);
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        network.writes.set(0);
+        for outcome in all((0..64).map(|number| bucket.set_owned(number))).await {
+            outcome.unwrap();
+        }
+        assert_eq!((network.connects.get(), network.writes.get()), (1, 1));
+        let values = all((0..64).map(|number| bucket.get_owned(number))).await;
+        for (number, value) in values.into_iter().enumerate() {
+            assert_eq!(value.unwrap(), Some(format!("value {number}").into_bytes()));
+        }
+        assert_eq!((network.connects.get(), network.writes.get()), (1, 2));
+    });
+}
+
+#[test]
+fn sixty_four_calls_that_come_first_open_one_connection() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[]);
+    let sums = runtime().block_on(all((0..64).map(|_| bucket.increment("counter", 1, i64::MIN))));
+    let mut sums: Vec<i64> = sums.into_iter().map(Result::unwrap).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=64).collect::<Vec<_>>());
+    assert_eq!(network.connects.get(), 1);
+}
+
+#[test]
+fn each_call_gets_its_own_answer_however_slowly_and_unevenly_they_arrive() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    proxy.trickle(true);
+    let (bucket, network) = bucket_at(proxy.port(), &[("KEYVALUE_TIMEOUT_MS", "60000")]);
+    // Writes that take several steps as well.
+    network.piece.set(Some(7));
+    runtime().block_on(async {
+        let calls = (0..32).map(async |number: usize| {
+            let (key, value) = (format!("{number}"), vec![number as u8; number * 37]);
+            bucket.set(&key, &value).await.unwrap();
+            assert_eq!(
+                bucket.get_many(&[&key, "absent", &key]).await.unwrap(),
+                [Some(value.clone()), None, Some(value)]
+            );
+            assert_eq!(bucket.increment(&format!("counter {number}"), number as i64, 0).await, Ok(number as i64));
+            assert!(bucket.exists(&key).await.unwrap());
+            bucket.delete(&key).await.unwrap();
+            assert_eq!(bucket.get(&key).await.unwrap(), None);
+        });
+        all(calls).await;
+    });
+    assert_eq!(network.connects.get(), 1);
+}
+
+#[test]
+fn a_call_that_is_dropped_at_any_await_harms_no_other() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[]);
+    // Every write waits in between, so that there are requests of which a part was sent.
+    network.piece.set(Some(10));
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        // Whichever of the calls is dropped: one that sends, that reads, or that waits for those.
+        for victim in 0..4 {
+            for polls in 0..40 {
+                let calls = (0..4).map(async |number: usize| {
+                    let key = format!("{victim} {polls} {number}");
+                    if number == victim {
+                        let dropped = Polled::times(polls, bucket.set(&key, &[b'x'; 100])).await;
+                        assert!(dropped.is_none_or(|done| done.is_ok()));
+                    } else {
+                        assert_eq!(bucket.increment(&key, 7, i64::MIN).await, Ok(7), "{key}");
+                        assert_eq!(bucket.get(&key).await.unwrap().as_deref(), Some(&b"7"[..]), "{key}");
+                    }
+                });
+                all(calls).await;
+            }
+        }
+    });
+    assert_eq!(network.connects.get(), 1, "no connection was given up");
+}
+
+#[test]
+fn calls_that_are_all_dropped_leave_a_store_that_works() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[]);
+    network.piece.set(Some(10));
+    runtime().block_on(async {
+        for polls in 0..30 {
+            let calls = (0..3).map(async |number| {
+                let key = format!("{polls} {number}");
+                Polled::times(polls, async { bucket.set(&key, &[b'x'; 100]).await }).await.is_some()
+            });
+            all(calls).await;
+            assert_eq!(bucket.increment("counter", 1, i64::MIN).await, Ok(polls as i64 + 1));
+        }
+    });
+}
+
+#[test]
+fn what_is_dropped_before_it_is_sent_or_half_sent_without_others_never_happens() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[]);
+    network.piece.set(Some(10));
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        for polls in 0..8 {
+            assert!(Polled::times(polls, bucket.set("dropped", &[b'x'; 1000])).await.is_none());
+            assert_eq!(bucket.get("first").await.unwrap().as_deref(), Some(&b""[..]));
+            assert_eq!(bucket.get("dropped").await.unwrap(), None, "after {polls} polls");
+        }
+    });
+    assert!(network.connects.get() > 1, "what was half sent ends its connection");
+}
+
+#[test]
+fn a_connection_that_is_cut_at_any_byte_ends_each_call_by_its_own_rule() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let proxy = Proxy::start(redis.port());
+    let (bucket, _) = bucket_at(proxy.port(), &[]);
+    let (direct, _) = bucket_at(redis.port(), &[]);
+    runtime().block_on(async {
+        bucket.set("read", b"value").await.unwrap();
+        let mut unknown = 0;
+        for (round, direction) in [Direction::Request, Direction::Reply].iter().cycle().take(60).enumerate() {
+            proxy.plan(*direction, Fault::Close, round * 11);
+            let calls = (0..64).map(async |number| {
+                if number % 2 == 0 {
+                    // Tried again, whatever happened.
+                    assert_eq!(bucket.get("read").await.unwrap().as_deref(), Some(&b"value"[..]));
+                    return None;
+                }
+                let key = format!("{round} {number}");
+                let outcome = bucket.increment(&key, 1, i64::MIN).await;
+                Some((key, outcome))
+            });
+            for (key, outcome) in all(calls).await.into_iter().flatten() {
+                let now = direct.get(&key).await.unwrap();
+                match outcome {
+                    Ok(sum) => assert_eq!((sum, now.as_deref()), (1, Some(&b"1"[..])), "{key}"),
+                    Err(error) => {
+                        assert_eq!(error.kind(), Kind::OutcomeUnknown, "{key}: {error}");
+                        assert!(now.is_none_or(|now| now == b"1"), "{key}");
+                        unknown += 1;
+                    }
+                }
+            }
+            proxy.clear();
+        }
+        assert!(unknown > 0, "the connection was cut under writes");
+    });
+}
+
+#[test]
+fn counters_are_exact_but_for_unknown_outcomes_when_the_server_is_killed_under_sixty_four_calls() {
+    let _watchdog = Watchdog::of_the_test();
+    let mut redis = Redis::start(&[]);
+    let port = redis.port();
+    let (stop, reached) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicI64::new(0));
+    use std::sync::atomic::Ordering::Relaxed;
+    let (known, unknown) = std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            let (bucket, _) = bucket_at(port, &[]);
+            let calls = (0..64).map(async |_| {
+                let (mut known, mut unknown) = (0, 0);
+                while !stop.load(Relaxed) {
+                    match bucket.increment("counter", 1, i64::MIN).await {
+                        Ok(sum) => {
+                            reached.fetch_max(sum, Relaxed);
+                            known += 1;
+                        }
+                        Err(error) => {
+                            assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+                            unknown += 1;
+                        }
+                    }
+                }
+                (known, unknown)
+            });
+            let counts = runtime().block_on(all(calls));
+            counts.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+        });
+        for target in [2000, 4000, 6000] {
+            wait_until("the load goes on", || reached.load(Relaxed) >= target);
+            redis.restart();
+        }
+        stop.store(true, Relaxed);
+        worker.join().unwrap()
+    });
+    let value = redis.command(&["GET", "b:counter"]).parse::<i64>().unwrap();
+    assert!(known <= value && value <= known + unknown, "{known} known, {unknown} unknown, and the counter is {value}");
+}
+
+#[test]
+fn a_frozen_server_times_out_each_call_and_the_instance_goes_on_when_it_thaws() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, _) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "300")]);
+    runtime().block_on(async {
+        bucket.set("a", b"1").await.unwrap();
+        redis.freeze();
+        let calls = (0..64).map(async |number| match number % 2 {
+            0 => bucket.get("a").await.map(|_| ()),
+            _ => bucket.increment("counter", 1, i64::MIN).await.map(|_| ()),
+        });
+        for (number, outcome) in all(calls).await.into_iter().enumerate() {
+            let expected = if number % 2 == 0 { Kind::Timeout } else { Kind::OutcomeUnknown };
+            assert_eq!(outcome.unwrap_err().kind(), expected, "{number}");
+        }
+        // The handshake of a new connection hangs, so this was not sent.
+        assert_eq!(bucket.increment("counter", 1, i64::MIN).await.unwrap_err().kind(), Kind::Timeout);
+        redis.thaw();
+        wait_until("the server has read what was sent", || redis.command(&["GET", "b:counter"]) == "32");
+        assert_eq!(bucket.get("a").await.unwrap().as_deref(), Some(&b"1"[..]));
+    });
+}
+
+#[test]
+fn a_server_that_takes_no_more_bytes_ends_each_call_and_what_was_not_sent_never_happens() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, _) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "300")]);
+    let value = vec![b'x'; 1 << 20];
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        redis.freeze();
+        // They come one after the other, so that one sends and another one keeps the time.
+        let calls = (0..16).map(async |number: u64| {
+            tokio::time::sleep(Duration::from_millis(number)).await;
+            (number, bucket.set(&format!("{number}"), &value).await)
+        });
+        let outcomes = all(calls).await;
+        redis.thaw();
+        wait_until("the server answers again", || redis.command(&["GET", "b:first"]).is_empty());
+        let mut unsent = 0;
+        for (number, outcome) in outcomes {
+            let error = outcome.unwrap_err();
+            match error.kind() {
+                Kind::OutcomeUnknown => {}
+                // The time of the others was not over when the connection was given up, but too short for another one.
+                Kind::Timeout | Kind::Unavailable => {
+                    assert!(!bucket.exists(&format!("{number}")).await.unwrap(), "{number} happened: {error}");
+                    unsent += 1;
+                }
+                kind => panic!("{kind:?}: {error}"),
+            }
+        }
+        assert!(unsent > 0, "a socket takes less than all of that");
+    });
+}
+
+#[test]
+fn a_call_ends_at_its_own_deadline_while_later_ones_wait_for_theirs() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, network) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "400")]);
+    runtime().block_on(async {
+        bucket.set("a", b"1").await.unwrap();
+        redis.freeze();
+        let early = bucket.get("a");
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            bucket.get("a").await
+        };
+        let thaw = async {
+            // The first one has ended when the second one's reply comes.
+            tokio::time::sleep(Duration::from_millis(450)).await;
+            redis.thaw();
+        };
+        let ((early, late), ()) = tokio::join!(async { tokio::join!(early, late) }, thaw);
+        assert_eq!(early.unwrap_err().kind(), Kind::Timeout);
+        assert_eq!(late.unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(network.connects.get(), 1);
+        assert_eq!(bucket.get("a").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert_eq!(network.connects.get(), 2, "a server that let one call wait for too long gets a new connection");
+    });
+}
+
+#[test]
+fn swaps_and_transactions_of_one_instance_lose_no_update_while_others_write() {
+    let _watchdog = Watchdog::of_the_test();
+    for arguments in [&[][..], &["--rename-command", "EVAL", ""]] {
+        let redis = Redis::start(arguments);
+        for layout in ["prefix", "hash"] {
+            let variables = [("KEYVALUE_REDIS_LAYOUT", layout), ("KEYVALUE_TIMEOUT_MS", "60000")];
+            let (bucket, _) = bucket_at(redis.port(), &variables);
+            runtime().block_on(async {
+                bucket.set("swapped", b"0").await.unwrap();
+                let calls = (0..24).map(async |number: usize| {
+                    for turn in 0..5 {
+                        match number % 3 {
+                            0 => add_one(&bucket).await,
+                            1 => drop(bucket.increment("counter", 1, 0).await.unwrap()),
+                            _ => bucket.set(&format!("{number}"), turn.to_string().as_bytes()).await.unwrap(),
+                        }
+                    }
+                });
+                all(calls).await;
+                assert_eq!(bucket.get("swapped").await.unwrap().as_deref(), Some(&b"40"[..]), "{layout}");
+                assert_eq!(bucket.get("counter").await.unwrap().as_deref(), Some(&b"40"[..]), "{layout}");
+                assert_eq!(bucket.get("2").await.unwrap().as_deref(), Some(&b"4"[..]), "{layout}");
+            });
+        }
+    }
+}
+
+async fn add_one(bucket: &Bucket) {
+    let mut seen = bucket.snapshot("swapped").await.unwrap();
+    loop {
+        let number: usize = String::from_utf8(seen.value.unwrap()).unwrap().parse().unwrap();
+        match bucket.swap("swapped", &seen.version, (number + 1).to_string().as_bytes()).await.unwrap() {
+            Swap::Done => return,
+            Swap::Conflict(now) => seen = now,
+        }
+    }
+}
+
+#[test]
+fn a_swap_or_a_listing_that_is_dropped_at_any_await_harms_no_other() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&["--rename-command", "EVAL", ""]);
+    let (bucket, _) = bucket_at(redis.port(), &[]);
+    runtime().block_on(async {
+        bucket.set("swapped", b"0").await.unwrap();
+        for polls in 0..12 {
+            let others = join_all([bucket.increment("counter", 1, 0), bucket.increment("counter", 1, 0)]);
+            let dropped = async {
+                let _ = Polled::times(polls, add_one(&bucket)).await;
+                let _ = Polled::times(polls, bucket.list(None)).await;
+                let _ = Polled::times(polls, bucket.increment("other", 1, 0)).await;
+            };
+            let (others, ()) = tokio::join!(others, dropped);
+            assert!(others.into_iter().all(|sum| sum.is_ok()));
+            assert!(bucket.list(None).await.unwrap().keys.contains(&"swapped".to_string()));
+        }
+        assert_eq!(bucket.get("counter").await.unwrap().as_deref(), Some(&b"24"[..]));
+        add_one(&bucket).await;
+    });
+}
+
+/// Calls that own what they are made of.
+trait Owned {
+    async fn set_owned(&self, number: usize) -> kvfuse_core::Result<()>;
+    async fn get_owned(&self, number: usize) -> kvfuse_core::Result<Option<Vec<u8>>>;
+}
+
+impl Owned for Bucket {
+    async fn set_owned(&self, number: usize) -> kvfuse_core::Result<()> {
+        self.set(&format!("{number}"), format!("value {number}").as_bytes()).await
+    }
+
+    async fn get_owned(&self, number: usize) -> kvfuse_core::Result<Option<Vec<u8>>> {
+        self.get(&format!("{number}")).await
+    }
+}
