@@ -18,6 +18,11 @@ pub trait Network {
     /// # Errors
     /// Why there is no connection to any of them; after the deadline at the latest.
     fn connect(&self, host: &str, port: u16, deadline: Moment) -> Result<Self::Connection, Fault>;
+
+    /// Whether its connections are encrypted, and the server's identity is verified.
+    fn encrypts(&self) -> bool {
+        false
+    }
 }
 
 /// A byte stream to a server. It is unusable after a fault.
@@ -33,6 +38,12 @@ pub trait Connection {
     /// # Errors
     /// Why none arrived; after the deadline at the latest.
     fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault>;
+
+    /// The bytes that have arrived, without waiting for any: empty if there are none.
+    ///
+    /// # Errors
+    /// Why there will be no more; [`Cause::Closed`](crate::fault::Cause::Closed) if the server closed its side.
+    fn arrived(&mut self) -> Result<Vec<u8>, Fault>;
 
     /// Whether the server has closed the connection or sent something unasked between two requests, so that the
     /// connection cannot be used for another one. Does not wait.

@@ -5,6 +5,7 @@
 //! | [`clock`], [`net`], [`http`] | the transport's ports on `std`, counting round trips |
 //! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
 //! | [`redis`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
+//! | [`certificates`] | certificates for them, and their authority |
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
 //! | [`faults`] | every such fault, at every byte of every operation |
@@ -16,6 +17,7 @@
 
 pub mod all;
 pub mod allocated;
+pub mod certificates;
 pub mod clock;
 pub mod dynamodb;
 pub mod etcd;

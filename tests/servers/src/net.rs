@@ -133,6 +133,10 @@ impl Connection for StdConnection {
         Ok(buffer)
     }
 
+    fn arrived(&mut self) -> Result<Vec<u8>, Fault> {
+        StdConnection::arrived(self)?.ok_or_else(Fault::closed)
+    }
+
     fn is_stale(&mut self) -> bool {
         self.stream.set_nonblocking(true).unwrap();
         let peeked = self.stream.peek(&mut [0]);

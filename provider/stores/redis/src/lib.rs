@@ -35,6 +35,7 @@ mod swaps;
 pub mod wasi;
 mod watch;
 
+pub use config::asks_for_tls;
 pub use store::RedisStore;
 
 // Tests about bounds look at what was allocated.

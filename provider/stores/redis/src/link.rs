@@ -26,7 +26,15 @@ impl<C: Connection> Link<C> {
         let connection = network.connect(&config.host, config.port, deadline).map_err(Failure::not_done)?;
         let decoder = Decoder::new(Bounds::default());
         let mut link = Self { connection, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
-        link.shake_hands(config, deadline)?;
+        link.shake_hands(config, deadline).map_err(|failure| match failure {
+            // Redis takes what is no TLS on such a port for a broken connection.
+            Failure::Lost { maybe_done, fault } if fault.cause == Cause::Closed && !network.encrypts() => {
+                let hint =
+                    "at the first command; if this is a port with TLS, KEYVALUE_REDIS_URL has to begin with rediss://";
+                Failure::Lost { maybe_done, fault: Fault::new(Cause::Closed, format!("{fault} {hint}")) }
+            }
+            failure => failure,
+        })?;
         if config.database != 0 {
             link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline)?;
         }

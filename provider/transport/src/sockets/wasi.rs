@@ -165,6 +165,10 @@ impl Connection for WasiConnection {
         }
     }
 
+    fn arrived(&mut self) -> Result<Vec<u8>, Fault> {
+        self.input.read(self.piece as u64).map_err(stream_fault)
+    }
+
     fn is_stale(&mut self) -> bool {
         !matches!(self.input.read(1), Ok(bytes) if bytes.is_empty())
     }
