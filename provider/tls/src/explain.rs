@@ -5,16 +5,18 @@ use crate::trust::CA;
 use kvfuse_transport::fault::{Cause, Fault};
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-/// The fault for a failure of the protocol.
-pub fn fault(host: &str, error: &Error) -> Fault {
+/// The fault for a failure of the protocol, in the handshake or after it.
+pub fn fault(host: &str, in_handshake: bool, error: &Error) -> Fault {
     let text = match error {
+        Error::AlertReceived(AlertDescription::CertificateRequired) => needs_certificate(),
+        Error::AlertReceived(alert) if !in_handshake => format!("the server broke off the TLS session ({alert:?})"),
+        other if !in_handshake => format!("what the server sent over TLS cannot be read: {other}"),
         Error::InvalidCertificate(reason) => certificate(host, reason),
         Error::NoCertificatesPresented => "the server presented no certificate".into(),
         Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
             "the server does not speak TLS on this port: use its TLS port, or the URL without TLS on a trusted network"
                 .into()
         }
-        Error::AlertReceived(AlertDescription::CertificateRequired) => needs_certificate(),
         Error::AlertReceived(AlertDescription::HandshakeFailure) => {
             format!(
                 "the server aborted the TLS handshake: it may allow none of the algorithms offered, or {}",
@@ -49,7 +51,10 @@ fn certificate(host: &str, reason: &CertificateError) -> String {
             "the server's certificate is not valid yet: set the clock of this host, or of the one where it was made".into()
         }
         CertificateError::BadSignature => {
-            format!("the signature of the server's certificate is wrong: check that {CA} is that of its authority")
+            format!(
+                "the signature of the server's certificate is wrong, or its key of RSA has less than 2048 bits or more than \
+                 4096: check that {CA} is that of its authority, and use another key if it is the key"
+            )
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {

@@ -125,7 +125,7 @@ impl Session {
             Fault::new(Cause::NameUnknown, format!("{host} is not a name that a certificate can be for"))
         })?;
         let tls = UnbufferedClientConnection::new(trust.0.clone(), name);
-        let tls = tls.map_err(|error| explain::fault(host, &error))?;
+        let tls = tls.map_err(|error| explain::fault(host, true, &error))?;
         Ok(Self { host: host.into(), tls, incoming: Vec::new(), received: Vec::new(), out: Vec::new(), ended: false })
     }
 
@@ -139,13 +139,14 @@ impl Session {
     /// Goes on with the protocol for as long as it waits for nothing, and then encrypts the data, if there are any.
     fn advance(&mut self, data: &[u8]) -> Result<Next, Fault> {
         loop {
+            let in_handshake = self.tls.is_handshaking();
             let UnbufferedStatus { mut discard, state, .. } = self.tls.process_tls_records(&mut self.incoming);
             let mut next = None;
-            match state.map_err(|error| explain::fault(&self.host, &error)) {
+            match state.map_err(|error| explain::fault(&self.host, in_handshake, &error)) {
                 Ok(ConnectionState::ReadTraffic(mut records)) => {
                     while let Some(record) = records.next_record() {
                         let AppDataRecord { discard: done, payload, .. } =
-                            record.map_err(|error| explain::fault(&self.host, &error))?;
+                            record.map_err(|error| explain::fault(&self.host, in_handshake, &error))?;
                         discard += done;
                         self.received.try_reserve(payload.len()).map_err(|_| no_memory())?;
                         self.received.extend_from_slice(payload);
@@ -164,7 +165,10 @@ impl Session {
                 // There are no early data without sessions that are taken up again.
                 Ok(_) => next = Some(Next::Message),
                 Err(fault) => {
-                    if let Ok(ConnectionState::EncodeTlsData(reason)) = self.tls.process_tls_records(&mut []).state {
+                    // With the same bytes: rustls remembers where in them the beginning of a message is.
+                    self.incoming.drain(..discard.min(self.incoming.len()));
+                    let UnbufferedStatus { state, .. } = self.tls.process_tls_records(&mut self.incoming);
+                    if let Ok(ConnectionState::EncodeTlsData(reason)) = state {
                         encode(&mut self.out, reason)?;
                     }
                     return Err(fault);

@@ -51,7 +51,8 @@ fn from_pem(text: &str) -> Result<RootCertStore> {
     }
     if roots.is_empty() {
         return Err(Error::invalid(format!(
-            "{CA} has no certificate in it: it takes the text of the file, not its name, as in {CA}=\"$(cat ca.pem)\""
+            "{CA} has no certificate in it: it takes the text of the file and not its name, because this \
+             component has no access to files: {CA}=\"$(cat ca.pem)\""
         )));
     }
     Ok(roots)

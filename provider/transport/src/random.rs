@@ -1,6 +1,6 @@
 //! `wasi:random`.
 
-use wasip2::random::random::{get_random_bytes, get_random_u64};
+use wasip2::random::random::get_random_u64;
 
 /// Unpredictable bytes.
 pub fn bytes() -> [u8; 16] {
@@ -8,13 +8,10 @@ pub fn bytes() -> [u8; 16] {
     halves.to_le_bytes()
 }
 
-/// Fills a buffer with bytes that nobody can predict.
+/// Fills a buffer with unpredictable bytes. They come as numbers and not as lists: a list could be too short, and would
+/// leave a copy of a key in memory.
 pub fn fill(buffer: &mut [u8]) {
-    // The interface returns as many as were asked for; no byte may keep what it was if a host returns fewer.
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let bytes = get_random_bytes(rest.len() as u64);
-        rest.iter_mut().zip(&bytes).for_each(|(to, from)| *to = *from);
-        filled += bytes.len();
+    for piece in buffer.chunks_mut(8) {
+        piece.iter_mut().zip(get_random_u64().to_le_bytes()).for_each(|(to, from)| *to = from);
     }
 }

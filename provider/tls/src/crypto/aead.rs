@@ -255,6 +255,10 @@ impl<C: Kind> MessageDecrypter for Keyed<C> {
             cipher.decrypt_inout_detached(&nonce, aad, content.into(), &tag).map_err(|_| Error::DecryptError)
         };
         if self.tls13 {
+            // What is authenticated is the type that was received (RFC 8446, section 5.2), and rustls assumes this one.
+            if message.typ != ContentType::ApplicationData {
+                return Err(Error::DecryptError);
+            }
             open(&make_tls13_aad(total), content)?;
             message.payload.truncate(length);
             return message.into_tls13_unpadded_message();

@@ -2,13 +2,16 @@
 
 use super::Random;
 use p256::elliptic_curve::sec1::ToSec1Point;
-use rustls::crypto::{ActiveKeyExchange, SecureRandom, SharedSecret, SupportedKxGroup};
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SecureRandom, SharedSecret, SupportedKxGroup};
 use rustls::{Error, NamedGroup, PeerMisbehaved};
 use x25519_dalek::{X25519_BASEPOINT_BYTES, x25519};
 use zeroize::Zeroizing;
 
 /// In the order of preference. The first one is sent along with the first message.
 pub static GROUPS: [&dyn SupportedKxGroup; 3] = [&X25519, &P256, &P384];
+
+/// How many random numbers are tried as a key. A host that returns zeros has none that fits.
+const TRIES: usize = 16;
 
 #[derive(Debug)]
 struct X25519;
@@ -63,14 +66,12 @@ macro_rules! curve {
 
         impl SupportedKxGroup for $group {
             fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-                // Hardly any number is too large for the curve, and then another one is taken.
-                let secret = loop {
+                let tries = std::iter::repeat_with(|| {
                     let mut bytes = Zeroizing::new([0; $length]);
-                    Random.fill(&mut *bytes)?;
-                    if let Ok(secret) = $curve::SecretKey::from_slice(&*bytes) {
-                        break secret;
-                    }
-                };
+                    Random.fill(&mut *bytes).map(|()| $curve::SecretKey::from_slice(&*bytes).ok())
+                });
+                // Hardly any number is too large for the curve, and then another one is taken.
+                let secret = tries.take(TRIES).find_map(Result::transpose).ok_or(GetRandomFailed)??;
                 let public = secret.public_key().to_sec1_point(false).as_bytes().into();
                 Ok(Box::new($started { secret, public }))
             }
@@ -104,3 +105,57 @@ macro_rules! curve {
 
 curve!(P256, Started256, p256, 32, secp256r1);
 curve!(P384, Started384, p384, 48, secp384r1);
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "test code")]
+mod tests {
+    use super::*;
+
+    /// Whether a server's share is refused by the group.
+    fn refused(group: &dyn SupportedKxGroup, share: &[u8]) -> bool {
+        group.start().unwrap().complete(share).is_err()
+    }
+
+    #[test]
+    fn both_sides_agree_on_a_secret_that_differs_each_time() {
+        for group in GROUPS {
+            let mut secrets = Vec::new();
+            for _ in 0..2 {
+                let (ours, theirs) = (group.start().unwrap(), group.start().unwrap());
+                let (our_share, their_share) = (ours.pub_key().to_vec(), theirs.pub_key().to_vec());
+                let secret = ours.complete(&their_share).unwrap().secret_bytes().to_vec();
+                assert_eq!(theirs.complete(&our_share).unwrap().secret_bytes(), secret, "{:?}", group.name());
+                secrets.push(secret);
+            }
+            assert_ne!(secrets.first(), secrets.last(), "{:?}", group.name());
+        }
+    }
+
+    /// Points with which everybody would know the secret, and what is no point (RFC 7748, section 6.1; RFC 8446,
+    /// section 4.2.8.2).
+    #[test]
+    fn shares_that_give_the_secret_away_or_are_no_point_of_the_curve_are_refused() {
+        let one = [&[1][..], &[0; 31]].concat();
+        // A point of order 8 on Curve25519.
+        let low: [u8; 32] = [
+            0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+            0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+        ];
+        for share in [&[0; 32][..], &one, &low, &[], &[9; 31], &[9; 33]] {
+            assert!(refused(&X25519, share), "{share:?}");
+        }
+        for (group, length) in [(&P256 as &dyn SupportedKxGroup, 32), (&P384, 48)] {
+            let good = group.start().unwrap().pub_key().to_vec();
+            assert!(!refused(group, &good));
+            let (x, y) = good.split_at(1).1.split_at(length);
+            let compressed = [&[2 + y.last().unwrap() % 2][..], x].concat();
+            let off_the_curve = [&[4][..], x, &vec![1; length]].concat();
+            let infinity = [0];
+            for share in
+                [&compressed[..], &off_the_curve, &infinity, &[], good.split_last().unwrap().1, &vec![4; length]]
+            {
+                assert!(refused(group, share), "{:?} {share:?}", group.name());
+            }
+        }
+    }
+}
