@@ -109,9 +109,7 @@ impl Engine {
         rows.push(Row::at_most(format!("{} get, bounded staleness", self.name), told, get, 600.0, "0.6 µs"));
         Ok(())
     }
-}
 
-impl Engine {
     /// A get over TLS beside this one, both once connected, from the same server.
     fn beside_tls(&self, encrypted: &Self) -> Result<Row> {
         let [mut plain, mut ours] = [f64::INFINITY; 2];

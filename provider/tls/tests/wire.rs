@@ -9,6 +9,7 @@ use kvfuse_transport::fault::Cause;
 use kvfuse_transport::sockets::Connection;
 use rustls::crypto::ring;
 use rustls::version::{TLS12, TLS13};
+use std::io::Write;
 
 const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
@@ -126,6 +127,25 @@ fn new_keys_of_the_server_are_used_and_answered_with_new_ones() {
     connection.write(&text(), NEVER).unwrap();
     assert_eq!(read(&mut connection, text().len()), Ok(text()));
     assert_eq!(wire.0.borrow().heard.len(), 101 * text().len(), "all of it was decrypted there");
+}
+
+#[test]
+fn new_keys_are_answered_also_by_one_that_only_reads() {
+    let host = Host::new(&TLS13);
+    let wire = host.wire(0, Harm::None);
+    let mut connection = host.connect(&wire).unwrap();
+    connection.write(b"first", NEVER).unwrap();
+    read(&mut connection, 5).unwrap();
+    for _ in 0..100 {
+        let before = wire.0.borrow().got;
+        {
+            let server = &mut wire.0.borrow_mut().server;
+            server.refresh_traffic_keys().unwrap();
+            server.writer().write_all(b"next").unwrap();
+        }
+        assert_eq!(read(&mut connection, 4).as_deref(), Ok(&b"next"[..]));
+        assert!(wire.0.borrow().got > before, "it was not answered");
+    }
 }
 
 #[test]

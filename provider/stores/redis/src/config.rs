@@ -85,8 +85,8 @@ impl Config {
         Ok(config)
     }
 
-    /// `redis://[[user][:password]@]host[:port][/database]`, or the same with `rediss://`. The URL itself never appears in an error: if it is
-    /// mistyped, any part of it may be the password.
+    /// `redis://[[user][:password]@]host[:port][/database]`, or the same with `rediss://`. The URL itself never appears in
+    /// an error: if it is mistyped, any part of it may be the password.
     fn from_url(url: &str, encrypts: bool) -> Result<Self> {
         let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {EXAMPLE}"));
         let address = Address::parse(url).map_err(|invalid| wrong(&invalid.to_string()))?;
