@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use kvfuse_bench_guest::requests::{self, BATCH};
 use kvfuse_bench_guest::{Order, key, median};
 use kvfuse_compose::Memories;
+use kvfuse_servers::certificates::Authority;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
 use kvfuse_tests::lean::example;
@@ -24,19 +25,19 @@ struct Engine {
     folder: TempDir,
     name: &'static str,
     port: u16,
-    setting: String,
+    settings: Vec<String>,
     times: usize,
 }
 
 impl Engine {
-    fn new(name: &'static str, port: u16, setting: String, times: usize) -> Result<Self> {
+    fn new(name: &'static str, port: u16, settings: Vec<String>, times: usize) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let (consumer, provider) = (guest("bench")?, component(&format!("keyvalue-{name}"))?);
         let write = |file: &str, bytes| std::fs::write(folder.path().join(file), bytes);
         write("fused.wasm", kvfuse_compose::compose(&consumer, &provider)?)?;
         write("flat.wasm", flat(&consumer, &provider, Memories::Two)?)?;
         std::fs::write(folder.path().join("exchange.wasm"), guest("exchange")?)?;
-        Ok(Self { folder, name, port, setting, times })
+        Ok(Self { folder, name, port, settings, times })
     }
 
     fn run(&self, component: &str, options: &[&str], arguments: &[String]) -> Result<f64> {
@@ -45,7 +46,7 @@ impl Engine {
         // The bare guest imports what both engines need, so everything runs with the flags of both.
         command
             .args(["run", "-S", "inherit-network", "-S", "http"])
-            .args(["--env", &self.setting])
+            .args(self.settings.iter().flat_map(|setting| ["--env", setting]))
             .args(options)
             .arg(path)
             .args(arguments);
@@ -111,26 +112,41 @@ impl Engine {
         rows.push(Row::at_most(format!("{} get, bounded staleness", self.name), told, get, 600.0, "0.6 µs"));
         Ok(())
     }
+
+    /// A get over TLS beside this one, both once connected, from the same server.
+    fn beside_tls(&self, encrypted: &Self) -> Result<Row> {
+        let [mut plain, mut ours] = [f64::INFINITY; 2];
+        for _ in 0..ROUNDS {
+            plain = plain.min(self.fused("get")?);
+            ours = ours.min(encrypted.fused("get")?);
+        }
+        let told = format!("{} = {:.2} × the plain get's {}", us(ours), ours / plain, us(plain));
+        Ok(Row::at_most("redis get over TLS", told, ours, 1.5 * plain, "1.5 × the plain get"))
+    }
 }
 
 pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     let times = |times: usize| if quick { times / 20 } else { times };
 
     step("Redis: 100 bytes over 1,000 keys");
-    let server = Redis::start(&[]);
-    let setting = format!("KEYVALUE_REDIS_URL={}", server.url());
-    let engine = Engine::new("redis", server.port(), setting, times(10_000))?;
+    let authority = Authority::new();
+    let server = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
+    let settings = vec![format!("KEYVALUE_REDIS_URL={}", server.url())];
+    let engine = Engine::new("redis", server.port(), settings, times(10_000))?;
     let native = |operation: &str| native_redis(&server.url(), operation, times(10_000));
     engine.measure(rows, ["redis get", "redis set", "redis get-many", "redis set-many"], native)?;
     step("Redis: many gets of one instance at once");
     at_once(&server.url(), times(40_000), rows)?;
+    let settings =
+        vec![format!("KEYVALUE_REDIS_URL={}", server.tls_url()), format!("KEYVALUE_TLS_CA={}", authority.pem())];
+    rows.push(engine.beside_tls(&Engine::new("redis-tls", server.tls_port(), settings, times(10_000))?)?);
     drop(server);
 
     step("etcd: 100 bytes over 1,000 keys");
     let server = Etcd::start(1, &[]);
-    let setting = format!("KEYVALUE_ETCD_ENDPOINTS={}", server.endpoints());
+    let settings = vec![format!("KEYVALUE_ETCD_ENDPOINTS={}", server.endpoints())];
     let port = *server.ports().first().context("a member")?;
-    let engine = Engine::new("etcd", port, setting, times(2_000))?;
+    let engine = Engine::new("etcd", port, settings, times(2_000))?;
     let native = |operation: &str| Ok(native_http(port, operation, times(2_000)));
     engine.measure(rows, ["etcd get", "etcd set", "etcd get-many", "etcd set-many"], native)
 }

@@ -5,8 +5,9 @@ use crate::cli::Chosen;
 use crate::form::Wanted;
 use crate::needs::quote;
 use crate::refusal::{Refusal, Result};
-use crate::table::{STORES, Store};
+use crate::table::{Role, STORES, Store};
 use kvfuse_compose::Memories;
+use kvfuse_core::settings::label_prefix;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// Characters that are encoded in the bucket names of `KEYVALUE_ROUTES`, where spaces around names do not count.
@@ -50,6 +51,24 @@ impl Stores {
 }
 
 impl Chosen {
+    /// The same, with the store that the URL in a store's variable is for: `redis` with `rediss://` is `redis-tls`. The
+    /// variables are those of the command line, `NAME=VALUE` or `NAME`, and of the environment.
+    pub fn by_urls(&self, env: &[String]) -> Self {
+        let named = |text: &String| match text.rsplit_once('=') {
+            Some((label, name)) => format!("{label}={}", by_url(name, &label_prefix(label), env)),
+            None => by_url(text, "", env).to_string(),
+        };
+        let routed = |text: &String| match text.rsplit_once('=') {
+            Some((bucket, name)) => format!("{bucket}={}", by_url(name, "", env)),
+            None => text.clone(),
+        };
+        Self {
+            store: self.store.iter().map(named).collect(),
+            bucket: self.bucket.iter().map(routed).collect(),
+            ..self.clone()
+        }
+    }
+
     pub fn choice(&self) -> Result<Choice> {
         if let Some(path) = &self.provider {
             return Ok(Choice::Provider(Box::new(Provider::from_file(path)?)));
@@ -84,7 +103,19 @@ impl Chosen {
         }
         let first = || catalogue::store("--store", STORES.first().map_or("", |store| store.name));
         let default = default.map_or_else(first, Ok)?;
-        Ok(Choice::Stores(Stores { default, labels, buckets }))
+        let stores = Stores { default, labels, buckets };
+        let routed = stores.routed();
+        match routed.iter().find_map(|store| Some((store.name, store.extends?.store))) {
+            Some((name, plain)) if routed.len() > 1 => {
+                Refusal::new("--bucket", format!("the store {name} cannot be one of several in one component"))
+                    .note(format!("the components that choose a store by the bucket's name have {plain}, without TLS"))
+                    .help(format!(
+                        "give a labelled import of its own to it: --store LABEL={name}; or leave out --bucket"
+                    ))
+                    .err()
+            }
+            _ => Ok(Choice::Stores(stores)),
+        }
     }
 
     /// As on the command line; empty for the default.
@@ -105,6 +136,22 @@ impl Chosen {
             (false, false) => Wanted::Flat(Memories::Two),
         }
     }
+}
+
+/// The name of the store for the URL in the variables of this one, of which those for a label count first.
+fn by_url<'a>(name: &'a str, prefix: &str, env: &[String]) -> &'a str {
+    let Some(store) = STORES.iter().find(|store| store.name == name) else { return name };
+    let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
+    let value = |name: String| {
+        let given = env.iter().rev().find_map(|text| match text.split_once('=') {
+            Some((given, value)) => (given == name).then(|| value.to_string()),
+            None => None,
+        });
+        given.or_else(|| std::env::var(name).ok()).filter(|value| !value.is_empty())
+    };
+    let url = endpoint.and_then(|known| value(format!("{prefix}{}", known.name)).or_else(|| value(known.name.into())));
+    let scheme = url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.map_or(name, |scheme| store.for_scheme(&scheme).name)
 }
 
 fn once(known: &[(String, &'static Store)], name: &str, option: &str, what: &str) -> Result<()> {

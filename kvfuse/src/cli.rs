@@ -44,7 +44,7 @@ pub enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Chosen {
     /// The store to use, one of those that `kvfuse stores` lists; or that of a labelled import: --store sessions=redis.
     /// May be repeated. [default: files]

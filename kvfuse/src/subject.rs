@@ -162,7 +162,7 @@ fn fused_stores(settings: &[Settings]) -> Vec<&'static Store> {
     let find = |name: &str| STORES.iter().find(|store| store.name == name);
     match settings.iter().find_map(|settings| settings.get(FUSED_STORES)) {
         Some(names) => names.split(',').filter_map(find).collect(),
-        None => STORES.iter().collect(),
+        None => STORES.iter().filter(|store| store.is_in_together()).collect(),
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod support;
 
-use kvfuse_servers::{dynamodb::DynamoDb, etcd::Etcd, redis::Redis};
+use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, redis::Redis};
 use std::process::Command;
 use support::{Folder, built, wasmtime};
 
@@ -79,6 +79,37 @@ error: the store does not know where its server is
    = help: --env KEYVALUE_REDIS_URL=redis://127.0.0.1:6379
 "
     );
+}
+
+#[test]
+fn a_url_that_asks_for_tls_takes_the_store_that_has_it_wherever_the_url_is_known() {
+    let authority = Authority::new();
+    let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let settings = [("KEYVALUE_REDIS_URL", redis.tls_url()), ("KEYVALUE_TLS_CA", authority.pem().to_string())];
+    let variables = settings.each_ref().map(|(name, value)| format!("{name}={value}"));
+    let run = |arguments: &[&str]| {
+        folder.kvfuse(&[&["run", "--env", &variables[0], "--env", &variables[1]], arguments].concat())
+    };
+    run(&["--store", "redis", "app.wasm", "--", "set", "key", "value"]).ok();
+    assert_eq!(redis.command(&["GET", "default:key"]), "value");
+    let explained = run(&["--store", "redis", "--explain", "app.wasm"]).ok();
+    assert!(explained.contains("kvfuse fuse app.wasm --store redis-tls"), "{explained}");
+
+    let with = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvfuse"));
+        folder.run(command.args(arguments).envs(settings.clone()))
+    };
+    with(&["fuse", "app.wasm", "--store", "redis"]).ok();
+    assert_eq!(run(&["app.fused.wasm", "--", "get", "key"]).ok(), "value");
+    assert_eq!(with(&["kv", "get", "--store", &settings[0].1, "key"]).ok(), "value");
+    assert_eq!(with(&["kv", "get", "--store", "redis", "key"]).ok(), "value");
+
+    // Where it is not known, the component says which store has it.
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "redis", "-o", "plain.wasm"]).ok();
+    let refused = run(&["plain.wasm", "--", "get", "key"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("--store redis-tls"), "{}", refused.stderr);
 }
 
 #[test]

@@ -10,11 +10,12 @@ use anyhow::{Context, Result, ensure};
 use kvfuse_servers::watchdog::Watchdog;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, OptLevel, RegallocAlgorithm, ResourceLimiter, Store};
 use wasmtime_wasi::p2::bindings::sync::Command as WasiCommand;
 use wasmtime_wasi::p2::pipe::{MemoryInputPipe, MemoryOutputPipe};
-use wasmtime_wasi::{FsPerms, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 /// The repository's top folder.
@@ -66,6 +67,7 @@ pub struct Command {
     directories: Vec<(PathBuf, String, bool)>,
     network: bool,
     roots: Option<Arc<rustls::RootCertStore>>,
+    time: Option<Duration>,
     input: Vec<u8>,
     eager: bool,
 }
@@ -104,6 +106,19 @@ struct Host {
 #[derive(Default)]
 struct Memory {
     now: usize,
+}
+
+/// A wall clock that always says this time since 1970.
+struct Stopped(Duration);
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0
+    }
 }
 
 impl ResourceLimiter for Memory {
@@ -156,6 +171,9 @@ impl Program {
         }
         if command.network {
             wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true);
+        }
+        if let Some(time) = command.time {
+            wasi.wall_clock(Stopped(time));
         }
         let host = Host {
             wasi: wasi.build(),
@@ -222,6 +240,12 @@ impl Command {
     /// Lets its host trust only these issuers of certificates; by default it trusts those that wasmtime does.
     pub fn trust(mut self, roots: rustls::RootCertStore) -> Self {
         self.roots = Some(Arc::new(roots));
+        self
+    }
+
+    /// Stops its host's wall clock at this time since 1970.
+    pub fn at(mut self, time: Duration) -> Self {
+        self.time = Some(time);
         self
     }
 

@@ -22,6 +22,7 @@ fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store
     // The names of all settings are different: one environment serves all stores.
     let environment: Vec<_> = STORES
         .iter()
+        .filter(|store| store.is_in_together())
         .flat_map(|store| store.tested_with)
         .map(|(name, value)| (name.to_string(), servers.expand(value, "{case}")))
         .collect();
@@ -40,7 +41,7 @@ fn check(generation: &Generation, target: &Target) -> Result<()> {
     let artefact = artefacts.find(|artefact| artefact.generations().iter().any(|g| g.name == generation.name));
     let provider = component(&artefact.context("no artefact has this generation")?.name())?;
     let fused = Fused::new(&example(generation.name)?, &provider, target)?;
-    for store in STORES {
+    for store in STORES.iter().filter(|store| store.is_in_together()) {
         // The bucket of a case is its first argument, and what `{case}` becomes.
         let routed = fused.with(("KEYVALUE_ROUTES", &format!("{{case}}={}", store.name)), PATIENCE);
         let cases = routed.run(&["--list"])?;

@@ -88,8 +88,11 @@ fn example(artefact: &Artefact) -> String {
     let crate_of = |store: &Store| format!("kvfuse_{}", store.name.replace('-', "_"));
     let generations = format!("{}{shapes}", names(&generations));
     if artefact.is_together() {
-        let stores: String =
-            STORES.iter().map(|store| format!("    {:?} = {},\n", store.name, crate_of(store))).collect();
+        let stores: String = STORES
+            .iter()
+            .filter(|store| store.is_in_together())
+            .map(|store| format!("    {:?} = {},\n", store.name, crate_of(store)))
+            .collect();
         let stores = stores.strip_suffix(",\n").unwrap_or(&stores);
         format!("{begins}\n{stores}:\n    {generations}\n);\n")
     } else {

@@ -23,7 +23,7 @@ pub fn fuse(options: &Fuse) -> Result<ExitCode> {
             .err();
         }
     }
-    let plan = Plan::new(&subject, &options.chosen.choice()?)?;
+    let plan = Plan::new(&subject, &options.chosen.by_urls(&[]).choice()?)?;
     let plan = match &options.watch {
         Some(target) => plan.watching(&subject, target)?,
         None => plan,

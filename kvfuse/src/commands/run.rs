@@ -24,14 +24,14 @@ fn prepare(options: &Run) -> Result<ExitCode> {
                 .note("it imports no key-value interface; one that was fused with --watch is run without it")
                 .err();
         }
-        let plan = Plan::new(&subject, &options.chosen.choice()?)?.watching(&subject, target)?;
+        let plan = Plan::new(&subject, &options.chosen.by_urls(&options.env).choice()?)?.watching(&subject, target)?;
         subject = Subject::new(&options.component, plan.fuse(&subject, Wanted::Composed)?.0)?;
     }
     check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
         true => None,
-        false => Some(Plan::new(&subject, &options.chosen.choice()?)?),
+        false => Some(Plan::new(&subject, &options.chosen.by_urls(&options.env).choice()?)?),
     };
     let imports = match &plan {
         Some(plan) => plan.imports_after(&subject),
@@ -143,7 +143,7 @@ fn lines(
     };
     let mut text = String::new();
     if plan.is_some() {
-        text.push_str(&format!("kvfuse fuse {}{}\n", quote(&file), options.chosen.words()));
+        text.push_str(&format!("kvfuse fuse {}{}\n", quote(&file), options.chosen.by_urls(&options.env).words()));
     }
     if needs.directory && !options.data.is_dir() {
         text.push_str(&format!("mkdir -p {}\n", quote(&data)));

@@ -21,7 +21,10 @@ impl Place {
     /// `data` is the directory if the text names none.
     pub fn parse(option: &str, text: &str, data: &Path, env: &[String]) -> Result<Self> {
         let (name, place) = text.split_once(':').map_or((text, None), |(name, place)| (name, Some(place)));
-        let Some(store) = STORES.iter().find(|store| store.name == name) else {
+        let extending = |store: &&Store| store.extends.is_some_and(|extends| extends.schemes.contains(&name));
+        // `rediss://…` as a whole is a URL whose scheme says which store it is for.
+        let by_scheme = || STORES.iter().find(extending).filter(|_| place.is_some_and(|place| place.starts_with("//")));
+        let Some(store) = STORES.iter().find(|store| store.name == name).or_else(by_scheme) else {
             let names: Vec<_> = STORES.iter().map(|store| store.name).collect();
             // Not the whole text: it may have a password in it.
             return Refusal::new(option, format!("there is no store called {name:?}"))
@@ -40,7 +43,8 @@ impl Place {
                     return Refusal::new(option, format!("{text:?} has no place after the colon")).err();
                 }
                 Some(variable) if place.starts_with("//") => {
-                    let scheme = variable.example.split(':').next().unwrap_or_default();
+                    let usual = variable.example.split(':').next().unwrap_or_default();
+                    let scheme = if store.name == name { usual } else { name };
                     settings.push(format!("{}={scheme}:{place}", variable.name));
                 }
                 Some(variable) => settings.push(format!("{}={place}", variable.name)),
@@ -51,6 +55,11 @@ impl Place {
             }
         }
         let mut place = Self { store, env: settings, data, title: String::new() };
+        // And so does the scheme of a URL that a variable has.
+        let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
+        let url = endpoint.and_then(|variable| place.variable(variable.name)).unwrap_or_default();
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
+        place.store = store.for_scheme(&scheme);
         place.title = place.shown();
         Ok(place)
     }
@@ -156,6 +165,10 @@ mod tests {
         let cases = [
             ("redis://:secret@cache:7000/1", "KEYVALUE_REDIS_URL=redis://:secret@cache:7000/1", "redis at cache:7000"),
             ("etcd:http://a,http://b:1", "KEYVALUE_ETCD_ENDPOINTS=http://a,http://b:1", "etcd at a:80, b:1"),
+            ("rediss://:secret@cache", "KEYVALUE_REDIS_URL=rediss://:secret@cache", "redis-tls at cache:6379"),
+            ("redis:rediss://cache:1", "KEYVALUE_REDIS_URL=rediss://cache:1", "redis-tls at cache:1"),
+            ("redis-tls://cache", "KEYVALUE_REDIS_URL=rediss://cache", "redis-tls at cache:6379"),
+            ("redis-tls:redis://cache", "KEYVALUE_REDIS_URL=redis://cache", "redis-tls at cache:6379"),
             ("etcd://a:2379", "KEYVALUE_ETCD_ENDPOINTS=http://a:2379", "etcd at a:2379"),
             ("dynamodb://a", "KEYVALUE_DYNAMODB_ENDPOINT=https://a", "dynamodb at a:443"),
         ];

@@ -80,6 +80,34 @@ pub static KEYVALUE_REDIS_ASYNC: Component = Component {
     bytes: include_bytes!("../embedded/keyvalue-redis-async.wasm"),
 };
 
+/// wasi:keyvalue over a Redis or Valkey server over TLS.
+pub static KEYVALUE_REDIS_TLS: Component = Component {
+    file: "keyvalue-redis-tls.wasm",
+    about: "wasi:keyvalue over a Redis or Valkey server over TLS",
+    bytes: include_bytes!("../embedded/keyvalue-redis-tls.wasm"),
+};
+
+/// wasi:keyvalue over a Redis or Valkey server over TLS, with 0.2.0-draft2 (get-many gives optional pairs).
+pub static KEYVALUE_REDIS_TLS_DRAFT2_OPTIONAL_PAIRS: Component = Component {
+    file: "keyvalue-redis-tls-draft2-optional-pairs.wasm",
+    about: "wasi:keyvalue over a Redis or Valkey server over TLS, with 0.2.0-draft2 (get-many gives optional pairs)",
+    bytes: include_bytes!("../embedded/keyvalue-redis-tls-draft2-optional-pairs.wasm"),
+};
+
+/// wasi:keyvalue over a Redis or Valkey server over TLS, with 0.1.0 (values consumed by methods).
+pub static KEYVALUE_REDIS_TLS_V0_1_CONSUME_METHODS: Component = Component {
+    file: "keyvalue-redis-tls-v0-1-consume-methods.wasm",
+    about: "wasi:keyvalue over a Redis or Valkey server over TLS, with 0.1.0 (values consumed by methods)",
+    bytes: include_bytes!("../embedded/keyvalue-redis-tls-v0-1-consume-methods.wasm"),
+};
+
+/// wasi:keyvalue over a Redis or Valkey server over TLS, with the asynchronous interfaces.
+pub static KEYVALUE_REDIS_TLS_ASYNC: Component = Component {
+    file: "keyvalue-redis-tls-async.wasm",
+    about: "wasi:keyvalue over a Redis or Valkey server over TLS, with the asynchronous interfaces",
+    bytes: include_bytes!("../embedded/keyvalue-redis-tls-async.wasm"),
+};
+
 /// wasi:keyvalue over an etcd cluster.
 pub static KEYVALUE_ETCD: Component = Component {
     file: "keyvalue-etcd.wasm",
@@ -216,6 +244,10 @@ pub static ALL: &[&Component] = &[
     &KEYVALUE_REDIS_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_REDIS_V0_1_CONSUME_METHODS,
     &KEYVALUE_REDIS_ASYNC,
+    &KEYVALUE_REDIS_TLS,
+    &KEYVALUE_REDIS_TLS_DRAFT2_OPTIONAL_PAIRS,
+    &KEYVALUE_REDIS_TLS_V0_1_CONSUME_METHODS,
+    &KEYVALUE_REDIS_TLS_ASYNC,
     &KEYVALUE_ETCD,
     &KEYVALUE_ETCD_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_ETCD_V0_1_CONSUME_METHODS,

@@ -65,9 +65,10 @@ impl Artefact {
     /// The interfaces that it imports: no more and no fewer.
     pub fn imports(&self) -> Vec<&'static str> {
         let stores = if self.is_together() { STORES } else { std::slice::from_ref(self.store) };
+        let inside = stores.iter().filter(|store| !self.is_together() || store.is_in_together());
         let waiting = self.store.waiting.filter(|_| self.waits()).unwrap_or_default();
         let mut imports: Vec<&str> = Vec::new();
-        for import in stores.iter().flat_map(|store| store.imports).chain(COMMON_IMPORTS).chain(waiting) {
+        for import in inside.flat_map(|store| store.imports).chain(COMMON_IMPORTS).chain(waiting) {
             if !imports.contains(import) {
                 imports.push(import);
             }

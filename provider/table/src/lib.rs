@@ -19,7 +19,7 @@ pub mod stores;
 pub use artefacts::{Artefact, artefacts, shipped};
 pub use generations::{GENERATIONS, Generation, Mark};
 pub use runners::{RUNNERS, Runner};
-pub use stores::{COMMON, COMMON_IMPORTS, Grant, ROUTING, Role, STORES, Store, TOGETHER, Variable};
+pub use stores::{COMMON, COMMON_IMPORTS, Extends, Grant, ROUTING, Role, STORES, Store, TOGETHER, Variable};
 
 /// Its example is a test, too.
 #[cfg(doctest)]

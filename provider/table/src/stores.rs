@@ -25,10 +25,22 @@ pub struct Store {
     pub largest: Option<u64>,
     /// Whether its keys can have lifetimes of their own.
     pub lifetimes: bool,
+    /// Set for a store that is another one with more inside, and an artefact of its own so that the other's does not grow.
+    /// It reads and writes the same data.
+    pub extends: Option<Extends>,
     /// The variables that it is run with in tests; empty for a store that needs no server. `${NAME}` is replaced by a
     /// variable of the test's own environment, in which `kvfuse-servers` puts the addresses of its servers; `{case}` is
     /// replaced by something unique to the case.
     pub tested_with: &'static [(&'static str, &'static str)],
+}
+
+/// What a store with more inside is taken for.
+#[derive(Clone, Copy, Debug)]
+pub struct Extends {
+    /// The name of the store that it extends.
+    pub store: &'static str,
+    /// The schemes of URLs for which it is taken in place of that one.
+    pub schemes: &'static [&'static str],
 }
 
 /// An environment variable that a store reads.
@@ -69,6 +81,27 @@ pub enum Grant {
 }
 
 impl Store {
+    /// Whether it is one of the stores that the artefacts with every store contain.
+    pub fn is_in_together(&self) -> bool {
+        self.extends.is_none()
+    }
+
+    /// The store that a URL with this scheme is for: this one, or one that extends it.
+    ///
+    /// ```
+    /// use kvfuse_table::STORES;
+    ///
+    /// let redis = STORES.iter().find(|store| store.name == "redis").unwrap();
+    /// assert_eq!(redis.for_scheme("rediss").name, "redis-tls");
+    /// assert_eq!(redis.for_scheme("redis").name, "redis");
+    /// ```
+    pub fn for_scheme(&'static self, scheme: &str) -> &'static Self {
+        let takes = |store: &&Store| {
+            store.extends.is_some_and(|extends| extends.store == self.name && extends.schemes.contains(&scheme))
+        };
+        STORES.iter().find(takes).unwrap_or(self)
+    }
+
     /// What it has to be granted, according to its imports.
     ///
     /// ```
@@ -127,6 +160,7 @@ pub static TOGETHER: Store = Store {
     variables: ROUTING,
     largest: None,
     lifetimes: false,
+    extends: None,
     tested_with: &[],
 };
 
@@ -166,6 +200,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: None,
         lifetimes: false,
+        extends: None,
         tested_with: &[],
     },
     Store {
@@ -179,27 +214,61 @@ pub const STORES: &[Store] = &[
             "wasi:sockets/tcp@0.2.12",
             "wasi:sockets/tcp-create-socket@0.2.12",
         ],
-        waiting: Some(&[
-            "wasi:clocks/monotonic-clock@0.3.0",
-            "wasi:sockets/types@0.3.0",
-            "wasi:sockets/ip-name-lookup@0.3.0",
-        ]),
+        waiting: REDIS_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
                 "the server: redis://[[user][:password]@]host[:port][/database]",
                 "redis://127.0.0.1:6379",
             ),
-            setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app"),
-            secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL"),
-            setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw"),
+            REDIS_USERNAME,
+            REDIS_PASSWORD,
+            REDIS_LAYOUT,
             PREFIX,
             TIMEOUT,
         ],
         largest: Some(512 << 20),
         lifetimes: true,
+        extends: None,
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_URL}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
+    Store {
+        name: "redis-tls",
+        about: "a Redis or Valkey server over TLS",
+        artefact: "keyvalue-redis-tls",
+        imports: &[
+            "wasi:sockets/network@0.2.12",
+            "wasi:sockets/instance-network@0.2.12",
+            "wasi:sockets/ip-name-lookup@0.2.12",
+            "wasi:sockets/tcp@0.2.12",
+            "wasi:sockets/tcp-create-socket@0.2.12",
+            // The keys of a connection.
+            "wasi:random/random@0.2.12",
+        ],
+        waiting: REDIS_WAITING,
+        variables: &[
+            endpoint(
+                "KEYVALUE_REDIS_URL",
+                "the server: rediss://[[user][:password]@]host[:port][/database], or redis:// without TLS",
+                "rediss://127.0.0.1:6379",
+            ),
+            setting("KEYVALUE_TLS_CA", "the authorities to trust instead of Mozilla's, in PEM", "\"$(cat ca.pem)\""),
+            REDIS_USERNAME,
+            REDIS_PASSWORD,
+            REDIS_LAYOUT,
+            PREFIX,
+            TIMEOUT,
+        ],
+        largest: Some(512 << 20),
+        lifetimes: true,
+        extends: Some(Extends { store: "redis", schemes: &["rediss", "valkeys"] }),
+        tested_with: &[
+            ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_TLS_URL}"),
+            ("KEYVALUE_TLS_CA", "${KVFUSE_REDIS_TLS_CA}"),
             ("KEYVALUE_PREFIX", "{case}/"),
             ("KEYVALUE_TIMEOUT_MS", "60000"),
         ],
@@ -224,6 +293,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some(1_572_864 - 256),
         lifetimes: true,
+        extends: None,
         tested_with: &[
             ("KEYVALUE_ETCD_ENDPOINTS", "${KVFUSE_ETCD_ENDPOINTS}"),
             ("KEYVALUE_PREFIX", "{case}/"),
@@ -267,6 +337,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some((400 << 10) - 256),
         lifetimes: true,
+        extends: None,
         tested_with: &[
             ("KEYVALUE_DYNAMODB_ENDPOINT", "${KVFUSE_DYNAMODB_ENDPOINT}"),
             ("KEYVALUE_DYNAMODB_REGION", "us-east-1"),
@@ -278,5 +349,12 @@ pub const STORES: &[Store] = &[
     },
 ];
 
+/// What Redis waits on where calls wait beside each other.
+const REDIS_WAITING: Option<&[&str]> =
+    Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:sockets/types@0.3.0", "wasi:sockets/ip-name-lookup@0.3.0"]);
+
+const REDIS_USERNAME: Variable = setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app");
+const REDIS_PASSWORD: Variable = secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL");
+const REDIS_LAYOUT: Variable = setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw");
 const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");
 const TIMEOUT: Variable = setting("KEYVALUE_TIMEOUT_MS", "the longest that one call may take", "5000");

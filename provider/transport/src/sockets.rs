@@ -35,6 +35,11 @@ pub trait Network {
         port: u16,
         deadline: Moment,
     ) -> impl Future<Output = Result<(Self::Input, Self::Output), Fault>>;
+
+    /// Whether its connections are encrypted, and the server's identity is verified.
+    fn encrypts(&self) -> bool {
+        false
+    }
 }
 
 /// The bytes that come from a server. They end with the first fault.

@@ -1,5 +1,6 @@
 //! Every server that a store is tested against, started together.
 
+use crate::certificates::Authority;
 use crate::dynamodb::DynamoDb;
 use crate::etcd::Etcd;
 use crate::redis::Redis;
@@ -7,6 +8,7 @@ use crate::redis::Redis;
 /// The running servers; they stop when this is dropped.
 pub struct Servers {
     redis: Redis,
+    authority: Authority,
     etcd: Etcd,
     dynamodb: DynamoDb,
 }
@@ -15,14 +17,18 @@ impl Servers {
     /// Starts them with their defaults, except for the size of a request to etcd: the tests have values of up to 16 MiB,
     /// and its limit is 1.5 MiB.
     pub fn start() -> Self {
+        let authority = Authority::new();
+        let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
         let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-        Self { redis: Redis::start(&[]), etcd, dynamodb: DynamoDb::start() }
+        Self { redis, authority, etcd, dynamodb: DynamoDb::start() }
     }
 
     /// The variables by which the stores' stanzas in `provider/table` name them.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("KVFUSE_REDIS_URL", self.redis.url()),
+            ("KVFUSE_REDIS_TLS_URL", self.redis.tls_url()),
+            ("KVFUSE_REDIS_TLS_CA", self.authority.pem().to_string()),
             ("KVFUSE_ETCD_ENDPOINTS", self.etcd.endpoints()),
             ("KVFUSE_DYNAMODB_ENDPOINT", self.dynamodb.endpoint()),
         ]

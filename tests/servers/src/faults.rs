@@ -6,6 +6,7 @@ use crate::redis::Redis;
 use crate::watchdog::Watchdog;
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// An operation, with the values of the keys before and after it.
@@ -196,6 +197,45 @@ pub fn replies_byte_by_byte<S: Store>(upstream: u16, make: fn(u16, &str) -> S) {
     let mut keys = bucket.list(None).unwrap().keys;
     keys.sort();
     assert_eq!(keys, ["a", "b", "c"]);
+}
+
+/// The server is killed three times while three instances count: what was acknowledged is in the counter, and beyond it
+/// at most what was reported as unknown. `port` is where `make`'s stores find it.
+pub fn killed_under_load<S: Store>(server: &mut Redis, port: u16, make: fn(u16, &str) -> S) {
+    let _watchdog = Watchdog::of_the_test();
+    let stop = AtomicBool::new(false);
+    let open = || make(port, "5000").open("b").unwrap();
+    let (known, unknown) = thread::scope(|scope| {
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let bucket = open();
+                    let (mut known, mut unknown) = (0, 0);
+                    while !stop.load(Ordering::Relaxed) {
+                        match bucket.increment("counter", 1, 0) {
+                            Ok(_) => known += 1,
+                            Err(error) if error.kind() == Kind::OutcomeUnknown => unknown += 1,
+                            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
+                        }
+                    }
+                    (known, unknown)
+                })
+            })
+            .collect();
+        let bucket = open();
+        for target in [500, 1000, 1500] {
+            wait_until("the load goes on", || {
+                let value = bucket.get("counter").unwrap().unwrap_or_default();
+                String::from_utf8(value).unwrap().parse().unwrap_or(0) >= target
+            });
+            server.restart();
+        }
+        stop.store(true, Ordering::Relaxed);
+        let counted = workers.into_iter().map(|worker| worker.join().unwrap());
+        counted.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    });
+    let value = open().increment("counter", 0, 0).unwrap();
+    assert!(known <= value && value <= known + unknown, "{known} known, {unknown} unknown, and the counter is {value}");
 }
 
 /// Nothing listens: the error says where.

@@ -6,6 +6,7 @@
 //! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
 //! | [`waiting`] | the ports where calls wait beside each other, on tokio |
 //! | [`redis`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
+//! | [`certificates`] | certificates for them, and their authority |
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
 //! | [`faults`] | every such fault, at every byte of every operation |
@@ -17,6 +18,7 @@
 
 pub mod all;
 pub mod allocated;
+pub mod certificates;
 pub mod clock;
 pub mod dynamodb;
 pub mod etcd;

@@ -1,6 +1,7 @@
 //! The sockets port on `std::net`. It waits with the code that waits on WASI, so what goes wrong there goes wrong here.
 
 use crate::clock::{SystemClock, left};
+use kvfuse_core::waiting::ready;
 use kvfuse_transport::clock::{Clock, Moment, Pollable, Polled, Waiter};
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::{Input, Network, Output};
@@ -147,5 +148,31 @@ impl Input for StdInput {
             Some(bytes) => Some(bytes).filter(|bytes| !bytes.is_empty()),
             None => Some(Vec::new()),
         })
+    }
+}
+
+/// Both halves of a connection over a network that does not wait.
+pub struct Connection<N: Network> {
+    input: N::Input,
+    output: N::Output,
+}
+
+impl<N: Network> Connection<N> {
+    pub fn open(network: &N, host: &str, port: u16, deadline: Moment) -> Result<Self, Fault> {
+        let (input, output) = ready(network.connect(host, port, deadline)).expect("it does not wait")?;
+        Ok(Self { input, output })
+    }
+
+    pub fn write(&mut self, bytes: &[u8], deadline: Moment) -> Result<(), Fault> {
+        ready(self.output.write(bytes, &mut 0, deadline)).expect("it does not wait")
+    }
+
+    pub fn read(&mut self, deadline: Moment) -> Result<Vec<u8>, Fault> {
+        ready(self.input.read(deadline)).expect("it does not wait")
+    }
+
+    /// Whether something is there to read, or the end, or it is broken. What is there is dropped.
+    pub fn is_stale(&mut self) -> bool {
+        !matches!(ready(self.input.at_hand()).expect("it does not wait"), Ok(None))
     }
 }

@@ -144,12 +144,10 @@ fn pump(mut from: TcpStream, mut to: TcpStream, direction: Direction, state: &Mu
         match fault {
             None if count > 0 && written.is_ok() => continue,
             None => {}
-            // Keeps the connection open until the client gives up.
-            Some(Fault::Hang) if direction == Direction::Reply => {
-                let _ = to.read(&mut [0]);
-            }
+            // Keeps the connection open until the client gives up, whatever it sends until then.
             Some(Fault::Hang) => {
-                let _ = from.read(&mut buffer);
+                let client = if direction == Direction::Reply { &mut to } else { &mut from };
+                while client.read(&mut buffer).is_ok_and(|count| count > 0) {}
             }
             Some(Fault::Nonsense) => {
                 let _ = to.write_all(b"\0\xff<html>nonsense</html>\r\n\r\n\0");

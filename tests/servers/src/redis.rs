@@ -1,5 +1,6 @@
 //! A Redis or Valkey server.
 
+use crate::certificates::Certificate;
 use crate::process::{Process, free_port, program, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,6 +11,8 @@ pub struct Redis {
     program: (&'static str, &'static str),
     folder: TempDir,
     port: u16,
+    /// The port with TLS, if there is one.
+    tls_port: Option<u16>,
     arguments: Vec<String>,
     process: Option<Process>,
 }
@@ -26,16 +29,38 @@ impl Redis {
         Self::start_program(("valkey-server", "valkey-server"), arguments)
     }
 
+    /// Starts Redis with a second port that takes TLS only.
+    pub fn start_tls(certificate: &Certificate, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let (number, file, key) =
+            (port.to_string(), certificate.certificate.to_str().unwrap(), certificate.key.to_str().unwrap());
+        let tls = ["--tls-port", &number, "--tls-cert-file", file, "--tls-key-file", key, "--tls-auth-clients", "no"];
+        Self::start_on(("redis-server", "redis-server"), Some(port), &[&tls, arguments].concat())
+    }
+
     fn start_program(program: (&'static str, &'static str), arguments: &[&str]) -> Self {
+        Self::start_on(program, None, arguments)
+    }
+
+    fn start_on(program: (&'static str, &'static str), tls_port: Option<u16>, arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
-        let mut redis = Self { program, folder, port: free_port(), arguments, process: None };
+        let mut redis = Self { program, folder, port: free_port(), tls_port, arguments, process: None };
         redis.resume();
         redis
     }
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port with TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("it was started with TLS")
+    }
+
+    pub fn tls_url(&self) -> String {
+        format!("rediss://127.0.0.1:{}", self.tls_port())
     }
 
     pub fn url(&self) -> String {

@@ -121,7 +121,12 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
                     let error = error::lost(&self.config, maybe_done, &fault);
                     let hopeless = matches!(
                         fault.cause,
-                        Cause::Denied | Cause::NameUnknown | Cause::Malformed | Cause::TooLarge | Cause::TimedOut
+                        Cause::Denied
+                            | Cause::NameUnknown
+                            | Cause::Tls
+                            | Cause::Malformed
+                            | Cause::TooLarge
+                            | Cause::TimedOut
                     );
                     if maybe_done || hopeless {
                         return Err(error);

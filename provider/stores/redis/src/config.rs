@@ -35,8 +35,15 @@ pub enum Layout {
 const URL: &str = "KEYVALUE_REDIS_URL";
 const EXAMPLE: &str = "redis://127.0.0.1:6379/0";
 
+/// Whether the URL of the server asks for TLS.
+pub fn asks_for_tls(settings: &Settings) -> bool {
+    let address = settings.get(URL).and_then(|url| Address::parse(url).ok());
+    address.is_some_and(|address| matches!(address.scheme.as_deref(), Some("rediss" | "valkeys")))
+}
+
 impl Config {
-    pub fn from_settings(settings: &Settings) -> Result<Self> {
+    /// `encrypts` is whether connections are encrypted: they are if and only if the URL asks for it.
+    pub fn from_settings(settings: &Settings, encrypts: bool) -> Result<Self> {
         let url = settings.get(URL).ok_or_else(|| {
             Error::new(
                 Kind::Unavailable,
@@ -50,7 +57,7 @@ impl Config {
             )?,
             prefix: settings.get("KEYVALUE_PREFIX").unwrap_or_default().to_string(),
             time_limit: clock::time_limit(settings)?,
-            ..Self::from_url(url)?
+            ..Self::from_url(url, encrypts)?
         };
         if let Some(user) = settings.get("KEYVALUE_REDIS_USERNAME") {
             config.user = Some(user.to_string());
@@ -78,13 +85,14 @@ impl Config {
         Ok(config)
     }
 
-    /// `redis://[[user][:password]@]host[:port][/database]`. The URL itself never appears in an error: if it is
-    /// mistyped, any part of it may be the password.
-    fn from_url(url: &str) -> Result<Self> {
+    /// `redis://[[user][:password]@]host[:port][/database]`, or the same with `rediss://`. The URL itself never appears in
+    /// an error: if it is mistyped, any part of it may be the password.
+    fn from_url(url: &str, encrypts: bool) -> Result<Self> {
         let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {EXAMPLE}"));
         let address = Address::parse(url).map_err(|invalid| wrong(&invalid.to_string()))?;
         match address.scheme.as_deref() {
             Some("redis" | "valkey") => {}
+            Some("rediss" | "valkeys") if encrypts => {}
             Some(scheme @ ("rediss" | "valkeys")) => return Err(no_tls(scheme)),
             Some(_) => return Err(wrong("has a scheme other than redis and valkey")),
             None => return Err(wrong("has no scheme")),
@@ -113,9 +121,8 @@ impl Config {
 
 fn no_tls(scheme: &str) -> Error {
     Error::unsupported(format!(
-        "{URL} asks for TLS ({scheme}://), which WASI 0.2 does not offer to components on wasi:sockets. Use the server's \
-         plain port on a trusted network, or run a TLS tunnel (stunnel, an Envoy sidecar) next to the host and set {URL} \
-         to its local address, redis://127.0.0.1:port"
+        "{URL} asks for TLS ({scheme}://), and this component was fused with the Redis provider that has none inside: fuse \
+         it with --store redis-tls, which has the same settings and reads the same data"
     ))
 }
 
@@ -139,7 +146,7 @@ mod tests {
     use kvfuse_servers::settings;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config> {
-        Config::from_settings(&settings(variables))
+        Config::from_settings(&settings(variables), false)
     }
 
     fn url(url: &str) -> Result<Config> {
@@ -202,13 +209,24 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_refused_with_the_reason_and_a_way_out() {
-        let error = url("rediss://:hunter2@h").unwrap_err();
-        assert_eq!(error.kind(), Kind::Unsupported);
-        for part in ["TLS", "WASI 0.2", "stunnel"] {
-            assert!(error.message().contains(part), "{error}");
+    fn without_tls_inside_a_url_that_asks_for_it_is_refused_with_the_way_out() {
+        for scheme in ["rediss", "valkeys"] {
+            let error = url(&format!("{scheme}://:hunter2@h")).unwrap_err();
+            assert_eq!(error.kind(), Kind::Unsupported);
+            assert!(error.message().contains("TLS") && error.message().contains("--store redis-tls"), "{error}");
+            assert!(!error.message().contains("hunter2"), "{error}");
         }
-        assert!(!error.message().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn tls_is_asked_for_by_the_scheme_and_nothing_else() {
+        for (text, asked) in
+            [("rediss://h", true), ("VALKEYS://h", true), ("redis://h", false), ("redis://rediss", false), ("", false)]
+        {
+            assert_eq!(asks_for_tls(&settings(&[(URL, text)])), asked, "{text}");
+        }
+        let encrypted = Config::from_settings(&settings(&[(URL, "rediss://:pw@h")]), true).unwrap();
+        assert_eq!((encrypted.host.as_str(), encrypted.port, encrypted.password.as_deref()), ("h", 6379, Some("pw")));
     }
 
     #[test]

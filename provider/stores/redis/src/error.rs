@@ -63,13 +63,17 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
                  with wasmtime, add -S inherit-network -S allow-ip-name-lookup"
             ),
         ),
-        Cause::TimedOut => Error::new(
-            Kind::Timeout,
-            format!(
-                "Redis at {address} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
-                config.time_limit.as_millis()
-            ),
-        ),
+        Cause::TimedOut => {
+            let usual = *fault == Fault::timed_out();
+            let more = if usual { String::new() } else { format!(" ({fault})") };
+            Error::new(
+                Kind::Timeout,
+                format!(
+                    "Redis at {address} did not answer within {} ms{more}; the variable KEYVALUE_TIMEOUT_MS sets the limit",
+                    config.time_limit.as_millis()
+                ),
+            )
+        }
         Cause::TooLarge => Error::new(
             Kind::Unavailable,
             format!(
@@ -78,7 +82,10 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
         ),
         Cause::Malformed => Error::new(
             Kind::Unavailable,
-            format!("the server at {address} does not speak the Redis protocol ({fault}); check KEYVALUE_REDIS_URL"),
+            format!(
+                "the server at {address} does not speak the Redis protocol ({fault}); check KEYVALUE_REDIS_URL, which begins \
+                 with rediss:// for a port with TLS"
+            ),
         ),
         _ => Error::new(Kind::Unavailable, format!("Redis at {address} cannot be reached: {fault}")),
     }

@@ -37,6 +37,7 @@ mod swaps;
 pub mod wasi;
 mod watch;
 
+pub use config::asks_for_tls;
 pub use store::{RedisBucket, RedisStore};
 
 // Tests about bounds look at what was allocated.

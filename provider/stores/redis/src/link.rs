@@ -29,7 +29,15 @@ impl<N: Network> Link<N> {
         let decoder = Decoder::new(Bounds::default());
         let mut link =
             Self { input, output, decoder, last_deadline: deadline, watches: false, holds: None, server: None };
-        link.shake_hands(config, deadline).await?;
+        link.shake_hands(config, deadline).await.map_err(|failure| match failure {
+            // Redis takes what is no TLS on such a port for a broken connection.
+            Failure::Lost { maybe_done, fault } if fault.cause == Cause::Closed && !network.encrypts() => {
+                let hint =
+                    "at the first command; if this is a port with TLS, KEYVALUE_REDIS_URL has to begin with rediss://";
+                Failure::Lost { maybe_done, fault: Fault::new(Cause::Closed, format!("{fault} {hint}")) }
+            }
+            failure => failure,
+        })?;
         if config.database != 0 {
             link.expect_ok(&[b"SELECT", config.database.to_string().as_bytes()], deadline).await?;
         }

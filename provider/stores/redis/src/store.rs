@@ -33,7 +33,7 @@ impl<N: Network, C: AsyncClock> RedisStore<N, C> {
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) or [`Unsupported`](kvfuse_core::Kind::Unsupported) for a
     /// setting that is not valid.
     pub fn new(settings: &Settings, network: N, clock: C, instance: u64) -> Result<Self> {
-        let config = Config::from_settings(settings)?;
+        let config = Config::from_settings(settings, network.encrypts())?;
         let runs = Rc::new(Runs::new(instance));
         Ok(Self { client: Rc::new(Client::new(config, network, clock, instance)), runs })
     }

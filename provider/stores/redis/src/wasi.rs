@@ -19,25 +19,41 @@ pub mod waiting {
 
     use crate::{RedisBucket, RedisStore};
     use kvfuse_core::{AsyncStore, Bucket, Result, Settings};
-    use kvfuse_transport::clock::WaitingClock;
-    use kvfuse_transport::sockets::WaitingNetwork;
+    use kvfuse_transport::clock::{WaitingClock, WasiClock};
+    use kvfuse_transport::sockets::{Network, WaitingNetwork, WasiNetwork};
     use kvfuse_transport::timers;
     use std::rc::Rc;
 
     /// Both see the same data. Each has connections of its own, and connects when it is first used.
-    pub struct Store {
-        plain: super::Store,
-        waiting: RedisStore<WaitingNetwork, WaitingClock>,
+    pub struct Both<P: Network, W: Network> {
+        plain: RedisStore<P, WasiClock>,
+        waiting: RedisStore<W, WaitingClock>,
     }
+
+    /// The store with the ports that WASI implements.
+    pub type Store = Both<WasiNetwork, WaitingNetwork>;
 
     /// The store that an instance's settings describe.
     pub fn store(settings: &Settings) -> Result<Store> {
-        // Versions of one mean nothing to the other, so they are two instances.
-        let waiting = RedisStore::new(settings, WaitingNetwork, WaitingClock, !timers::nanoseconds())?;
-        Ok(Store { plain: super::store(settings)?, waiting })
+        Both::new(settings, WasiNetwork::default(), WaitingNetwork)
     }
 
-    impl kvfuse_core::Store for Store {
+    impl<P: Network, W: Network> Both<P, W> {
+        /// The store over these networks.
+        ///
+        /// # Errors
+        /// Those of [`RedisStore::new`].
+        pub fn new(settings: &Settings, plain: P, waiting: W) -> Result<Self> {
+            // Versions of one mean nothing to the other, so they are two instances.
+            let instance = timers::nanoseconds();
+            Ok(Self {
+                plain: RedisStore::new(settings, plain, WasiClock, instance)?,
+                waiting: RedisStore::new(settings, waiting, WaitingClock, !instance)?,
+            })
+        }
+    }
+
+    impl<P: Network + 'static, W: Network + 'static> kvfuse_core::Store for Both<P, W> {
         fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
             self.plain.open(bucket)
         }
@@ -47,8 +63,8 @@ pub mod waiting {
         }
     }
 
-    impl AsyncStore for Store {
-        type Bucket = RedisBucket<WaitingNetwork, WaitingClock>;
+    impl<P: Network + 'static, W: Network + 'static> AsyncStore for Both<P, W> {
+        type Bucket = RedisBucket<W, WaitingClock>;
 
         fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
             self.waiting.open_async(bucket)

@@ -6,7 +6,8 @@ mod common;
 use common::{NativeStore, OwnRedis, connect};
 use kvfuse_core::{Kind, Store};
 use kvfuse_servers::faults::{
-    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
+    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, killed_under_load,
+    replies_byte_by_byte,
 };
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
@@ -141,40 +142,7 @@ fn a_swap_across_a_restart_conflicts_and_then_succeeds() {
 
 #[test]
 fn counters_are_exact_but_for_unknown_outcomes_when_the_server_is_killed_under_load() {
-    let mut own = OwnRedis::start(&[], &[]);
-    let url = own.server.url();
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let (known, unknown) = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..3)
-            .map(|_| {
-                scope.spawn(|| {
-                    let bucket = connect(&url, &[]).open("b").unwrap();
-                    let (mut known, mut unknown) = (0, 0);
-                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                        match bucket.increment("counter", 1, 0) {
-                            Ok(_) => known += 1,
-                            Err(error) if error.kind() == Kind::OutcomeUnknown => unknown += 1,
-                            Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
-                        }
-                    }
-                    (known, unknown)
-                })
-            })
-            .collect();
-        let bucket = connect(&url, &[]).open("b").unwrap();
-        for target in [500, 1000, 1500] {
-            wait_until("the load goes on", || {
-                let value = bucket.get("counter").unwrap().unwrap_or_default();
-                String::from_utf8(value).unwrap().parse().unwrap_or(0) >= target
-            });
-            own.server.restart();
-        }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        workers
-            .into_iter()
-            .map(|worker| worker.join().unwrap())
-            .fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
-    });
-    let value = own.open("b").unwrap().increment("counter", 0, 0).unwrap();
-    assert!(known <= value && value <= known + unknown, "{known} known, {unknown} unknown, and the counter is {value}");
+    let mut redis = Redis::start(&[]);
+    let port = redis.port();
+    killed_under_load(&mut redis, port, prefix);
 }
