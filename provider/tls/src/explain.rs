@@ -52,13 +52,13 @@ fn certificate(host: &str, reason: &CertificateError) -> String {
         }
         CertificateError::BadSignature => {
             format!(
-                "the signature of the server's certificate is wrong, or its key of RSA has less than 2048 bits or more than \
-                 4096: check that {CA} is that of its authority, and use another key if it is the key"
+                "the signature of the server's certificate is wrong, or made with an RSA key that is too short or too long \
+                 (2048 to 8192 bits are accepted): check that {CA} is that of its authority"
             )
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            "the server's certificate is signed with an algorithm that is not supported here: use RSA of 2048 to 4096 bits, \
+            "the server's certificate is signed with an algorithm that is not supported here: use RSA of 2048 to 8192 bits, \
              or ECDSA on P-256 or P-384, with SHA-256, SHA-384 or SHA-512"
                 .into()
         }

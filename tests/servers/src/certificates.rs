@@ -49,6 +49,12 @@ impl Authority {
         self.put(self.pem.clone(), self.issuer.key())
     }
 
+    /// A certificate for a name or an address that is from nobody but itself, and its text.
+    pub fn self_signed(&self, name: &str) -> (Certificate, String) {
+        let made = rcgen::generate_simple_self_signed([name.to_string()]).unwrap();
+        (self.put(made.cert.pem(), &made.signing_key), made.cert.pem())
+    }
+
     /// A certificate for a name or an address.
     pub fn certificate(&self, name: &str) -> Certificate {
         self.certificate_of(name, &PKCS_ECDSA_P256_SHA256, 2020, 2100)

@@ -168,6 +168,38 @@ fn an_authority_that_is_not_trusted_is_refused_and_the_variable_is_named() {
 }
 
 #[test]
+fn a_certificate_that_is_from_nobody_else_is_trusted_only_if_it_is_in_the_variable() {
+    let _watchdog = Watchdog::of_the_test();
+    let authority = Authority::new();
+    let (certificate, pem) = authority.self_signed("127.0.0.1");
+    let redis = Redis::start_tls(&certificate, &[]);
+    says(&refused(&redis.tls_url(), ""), &["not trusted", "KEYVALUE_TLS_CA"]);
+    says(&refused(&redis.tls_url(), authority.pem()), &["not trusted", "KEYVALUE_TLS_CA"]);
+    connect(&redis.tls_url(), &pem, &[]).open("b").unwrap().set("a", b"1").unwrap();
+}
+
+#[test]
+fn the_server_is_told_why_it_is_not_trusted() {
+    let _watchdog = Watchdog::of_the_test();
+    let authority = Authority::new();
+    let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &["--tls-protocols", "TLSv1.2"]);
+    let proxy = Proxy::start(redis.tls_port());
+    proxy.sent();
+    refused(&format!("rediss://127.0.0.1:{}", proxy.port()), "");
+    // RFC 5246, section 7.2: an alert (21) of two bytes, fatal (2), unknown_ca (48).
+    wait_until("the alert arrives", || proxy.sent().ends_with(&[21, 3, 3, 0, 2, 2, 48]));
+}
+
+#[test]
+fn a_server_with_nothing_newer_than_tls_1_1_is_refused_with_what_it_should_offer() {
+    let _watchdog = Watchdog::of_the_test();
+    let authority = Authority::new();
+    let old = ["--tls-protocols", "TLSv1.1", "--tls-ciphers", "DEFAULT:@SECLEVEL=0"];
+    let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &old);
+    says(&refused(&redis.tls_url(), authority.pem()), &["neither TLS 1.3 nor TLS 1.2"]);
+}
+
+#[test]
 fn a_certificate_is_valid_only_in_its_time() {
     let _watchdog = Watchdog::of_the_test();
     let authority = Authority::new();
