@@ -274,3 +274,48 @@ impl<N: Network> Drop for Passing<'_, N> {
         self.0.wake_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Bounds, Decoder};
+    use futures_util::future::{Either, select};
+    use kvfuse_servers::waiting::{TokioClock, TokioNetwork, runtime};
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    const REQUEST: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
+
+    /// A call that is tried again may have less time left than those that are already on its new connection.
+    #[test]
+    fn a_call_ends_at_its_own_deadline_whoever_reads_and_whatever_was_read_before() {
+        for sends in [&b""[..], b">2\r\n+pubsub\r\n+nothing\r\n"] {
+            let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let server = std::thread::spawn(move || {
+                let (mut connection, _) = listener.accept().unwrap();
+                connection.read_exact(&mut vec![0; 2 * REQUEST.len()]).unwrap();
+                connection.write_all(sends).unwrap();
+                // Until the client has gone.
+                let _ = connection.read(&mut [0]);
+            });
+            runtime().block_on(async {
+                let clock = TokioClock;
+                let (soon, later) = (clock.now() + Duration::from_millis(300), clock.now() + Duration::from_secs(300));
+                let (input, output) = TokioNetwork::default().connect("127.0.0.1", port, later).await.unwrap();
+                let decoder = Decoder::new(Bounds::default());
+                let link =
+                    Link { input, output, decoder, last_deadline: later, watches: false, holds: None, server: None };
+                let pipe = Pipe::<TokioNetwork>::new(link);
+                let request = Request::of(&[b"GET", b"a"]);
+                assert_eq!(request.bytes(), REQUEST);
+                let first = pin!(pipe.exchange(&clock, &request, later));
+                let second = pin!(pipe.exchange(&clock, &request, soon));
+                let Either::Right((ended, _)) = select(first, second).await else { panic!("the later one ended") };
+                assert!(matches!(ended, Err(Failure::Lost { fault, .. }) if fault.cause == Cause::TimedOut));
+                assert!(clock.now() < later);
+            });
+            server.join().unwrap();
+        }
+    }
+}

@@ -298,26 +298,50 @@ fn a_server_that_takes_no_more_bytes_ends_each_call_and_what_was_not_sent_never_
 fn a_call_ends_at_its_own_deadline_while_later_ones_wait_for_theirs() {
     let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&[]);
-    let (bucket, network) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "400")]);
+    let (bucket, network) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "2000")]);
     runtime().block_on(async {
         bucket.set("a", b"1").await.unwrap();
         redis.freeze();
-        let early = bucket.get("a");
-        let late = async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            bucket.get("a").await
-        };
-        let thaw = async {
-            // The first one has ended when the second one's reply comes.
-            tokio::time::sleep(Duration::from_millis(450)).await;
+        let early = async {
+            let early = bucket.get("a").await;
             redis.thaw();
+            early
         };
-        let ((early, late), ()) = tokio::join!(async { tokio::join!(early, late) }, thaw);
+        let (early, late) = tokio::join!(early, later(bucket.get("a")));
         assert_eq!(early.unwrap_err().kind(), Kind::Timeout);
         assert_eq!(late.unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(network.connects.get(), 1);
         assert_eq!(bucket.get("a").await.unwrap().as_deref(), Some(&b"1"[..]));
         assert_eq!(network.connects.get(), 2, "a server that let one call wait for too long gets a new connection");
+    });
+}
+
+/// A call that has a second left when one that begins now has none.
+async fn later<T>(call: impl Future<Output = T>) -> T {
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    call.await
+}
+
+#[test]
+fn what_was_half_sent_when_its_time_was_over_is_not_sent_to_its_end_by_later_calls() {
+    let _watchdog = Watchdog::of_the_test();
+    let redis = Redis::start(&[]);
+    let (bucket, _) = bucket_at(redis.port(), &[("KEYVALUE_TIMEOUT_MS", "2000")]);
+    let large = vec![b'x'; 32 << 20];
+    runtime().block_on(async {
+        bucket.set("first", b"").await.unwrap();
+        redis.freeze();
+        let early = async {
+            let early = bucket.set("large", &large).await;
+            redis.thaw();
+            early
+        };
+        let (early, late) = tokio::join!(early, later(bucket.set("late", b"1")));
+        // Not unknown: a part of a request does nothing.
+        assert_eq!(early.unwrap_err().kind(), Kind::Timeout);
+        late.unwrap();
+        assert_eq!(bucket.get("late").await.unwrap().as_deref(), Some(&b"1"[..]));
+        assert!(!bucket.exists("large").await.unwrap());
     });
 }
 

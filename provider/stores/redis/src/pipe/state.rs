@@ -241,8 +241,8 @@ impl State {
         self.has_to_stop
     }
 
-    /// Ends the calls whose time has passed, once nobody is sending one of them. A server that has not answered one of them gets no new ones; one that has not even
-    /// taken a whole request gets nothing more.
+    /// Ends the calls whose time has passed, once nobody is sending one of them. A server that has not even taken a whole
+    /// request gets nothing more.
     pub fn expire(&mut self, now: Moment) {
         let late: Vec<Rc<Call>> = self.live_calls().filter(|call| call.deadline <= now).cloned().collect();
         let is_on_its_way = |call: &Rc<Call>| call.start.get().is_some_and(|start| start >= self.accepted);
@@ -257,7 +257,6 @@ impl State {
             if call.start.get().is_none() {
                 self.take_back(&call);
             } else {
-                self.is_retired = true;
                 is_stuck |= !maybe_done;
             }
             finish(&mut self.live, &call, Err(Failure::Lost { maybe_done, fault: Fault::timed_out() }));
