@@ -155,6 +155,7 @@ lint: toolchain ## formatting and lints, guests included
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport kvfuse-explorer) \
 	  --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
+	@tools/cargo-wasm.sh clippy --quiet --package kvfuse --no-default-features --target wasm32-wasip2 -- --deny warnings
 
 # ---- generations and conformance ----
 # What the tests of the generations fuse and run. The service in tests/golem/ is built as people did in 2024-01: a
@@ -226,17 +227,25 @@ package: providers conformance-guests ## make the packages for a registry, and c
 	$(call say,packages)
 	$(call packages)
 
+# The page to try kvfuse, as static files. kvfuse runs on it as a component, and the demo with its files in the browser.
+PAGE := $(CARGO_TARGET_DIR)/page
+.PHONY: page
+page: build ## the page to try kvfuse: target/page, which any server of files can serve (needs Node)
+	$(call say,the page: $(PAGE))
+	@tools/cargo-wasm.sh build --package kvfuse --no-default-features --target wasm32-wasip2 --profile guest
+	@tools/page.sh $(PAGE)
+
 # What a release publishes. BINARY names another program than the one that make kvfuse builds.
 DIST := dist
 BINARY :=
 PROGRAM = $(or $(BINARY),$(CARGO_TARGET_DIR)/release/kvfuse)
 .PHONY: dist test-dist release
-dist: $(if $(BINARY),,kvfuse) providers conformance-guests ## what a release publishes, into dist/: wheel, npm packages, archives, crates (needs Python and Node)
+dist: $(if $(BINARY),,kvfuse) providers conformance-guests page ## what a release publishes, into dist/: wheel, npm packages, archives, crates (needs Python and Node)
 	@tools/languages.sh --node-provider
 	$(call say,crates)
 	$(call packages,--no-verify)
 	$(call say,$(DIST))
-	@python3 packaging/make.py $(DIST) --binary $(PROGRAM) --crates $(PACKAGES) kvfuse-components
+	@python3 packaging/make.py $(DIST) --binary $(PROGRAM) --page $(PAGE) --crates $(PACKAGES) kvfuse-components
 
 # The second time in another time zone, and with the components transpiled once more.
 test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each package in it installed by itself and used
@@ -246,6 +255,7 @@ test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each packag
 	@diff $(DIST)/SHA256SUMS $(CARGO_TARGET_DIR)/dist-again/SHA256SUMS
 	$(call say,each package installed)
 	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B -m unittest --verbose
+	@KVFUSE_PAGE=$(abspath $(DIST))/page cargo test $(NATIVE) --test try_page -- --ignored
 
 release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (DRY_RUN=1 changes nothing)
 	@python3 packaging/release.py $(if $(DRY_RUN),--dry-run) "$(VERSION)"
@@ -254,6 +264,15 @@ release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (
 screenshots: providers servers ## the pictures of kvfuse explore in the documentation, taken by its tests
 	$(call say,pictures of kvfuse explore)
 	@KVFUSE_SCREENSHOTS=docs cargo test $(TESTED) --test explore_page --test explore_use -- --include-ignored
+
+.PHONY: runtimes test-runtimes
+runtimes: ## fetch the runtimes that the tests run fused components on (needs Python and Node)
+	@tools/runtimes.sh
+
+# Not part of `make test`, except for what needs not be fetched.
+test-runtimes: build servers consumers conformance-guests runtimes page ## a command and a handler on every runtime; writes the README's table
+	$(call say,every runtime)
+	@KVFUSE_RUNTIMES_TABLE=1 cargo test $(NATIVE) --test runtimes --test try_page -- --include-ignored
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)

@@ -79,6 +79,13 @@ def published(options):
     name, content = npm.components(wasm, about, options.transpiled, shim_tree, shims, number, documents, when)
     yield f"npm/{name}", content
 
+    if not (options.page / "kvfuse.js").is_file():
+        raise Problem(f"no page in {options.page}; make page makes it")
+    for path in options.page.rglob("*"):
+        if path.is_file():
+            yield f"page/{path.relative_to(options.page)}", path.read_bytes()
+    yield "page/LICENSES-THIRD-PARTY.txt", third_party
+
     for name in options.crates:
         file = f"{name}-{number}.crate"
         yield f"crates/{file}", (options.packaged / file).read_bytes()
@@ -94,6 +101,7 @@ def main():
     parser.add_argument("--crates", nargs="*", default=[], help="the names of the crates there")
     parser.add_argument("--node-modules", type=Path, default=ROOT / ".tools/node-packages/node_modules")
     parser.add_argument("--transpiled", type=Path, default=ROOT / ".tools/node-provider")
+    parser.add_argument("--page", type=Path, default=target / "page", help="where make page leaves it")
     options = parser.parse_args()
     try:
         files = dict(published(options))

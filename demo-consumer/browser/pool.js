@@ -12,6 +12,8 @@ const HEADER = 2 * COPY;
 // What precedes the name in a copy: checksum, number, kind, length of the name.
 const FIXED = 4 + 8 + 1 + 2;
 export const LONGEST_NAME = COPY - FIXED;
+// Milliseconds in which the lock and the files have to be free: those of a page that was reloaded are freed by and by.
+const PATIENCE = 2000;
 const FREE = 0;
 export const FILE = 1;
 export const DIRECTORY = 2;
@@ -110,14 +112,12 @@ export class Pool {
     const pool = new Pool();
     await new Promise((granted, refused) => {
       const held = new Promise((release) => (pool.#release = release));
-      const asked = navigator.locks.request(`kvfuse ${folder}`, { ifAvailable: true }, (lock) => {
-        if (!lock) {
-          throw new Error(`"${folder}" is open in another tab of this site: close that one, or use another name`);
-        }
-        granted();
-        return held;
+      const request = { signal: AbortSignal.timeout(PATIENCE) };
+      const locked = () => (granted(), held);
+      navigator.locks.request(`kvfuse ${folder}`, request, locked).catch((error) => {
+        const taken = `"${folder}" is open in another tab of this site: close that one, or use another name`;
+        refused(error.name === "TimeoutError" ? new Error(taken) : error);
       });
-      asked.catch(refused);
     });
     try {
       const root = await navigator.storage.getDirectory();
@@ -136,7 +136,15 @@ export class Pool {
 
   async #add(name) {
     const file = await this.#folder.getFileHandle(name, { create: true });
-    this.#slots.push(new Slot(await file.createSyncAccessHandle()));
+    for (const end = performance.now() + PATIENCE; ; ) {
+      try {
+        this.#slots.push(new Slot(await file.createSyncAccessHandle()));
+        return;
+      } catch (error) {
+        if (error.name !== "NoModificationAllowedError" || performance.now() > end) throw error;
+        await new Promise((later) => setTimeout(later, 20));
+      }
+    }
   }
 
   // Of several files with one name, the last one that got it is it.

@@ -30,12 +30,15 @@ pub enum Command {
     /// List the stores: what each one needs, and which generations of wasi:keyvalue it supports.
     Stores(Stores),
     /// Show what the files of the store `files` contain, and whether they are damaged. Changes nothing.
+    #[cfg(not(target_family = "wasm"))]
     Stat(Stat),
     /// Copy everything that can be read of a damaged directory of the store `files` to a new one. Changes nothing in
     /// the damaged one.
+    #[cfg(not(target_family = "wasm"))]
     Repair(Repair),
     /// Upgrade a directory of the store `files` to the current format, in place. The first write to each part does the
     /// same; this does it at once.
+    #[cfg(not(target_family = "wasm"))]
     Upgrade(Upgrade),
     #[command(flatten)]
     Data(data::Data),
@@ -106,6 +109,7 @@ pub struct Stores {
     pub json: bool,
 }
 
+#[cfg(not(target_family = "wasm"))]
 #[derive(Args)]
 pub struct Stat {
     /// The store's directory, as it was granted to the component.

@@ -17,6 +17,9 @@
 //! | [`run`] | the embedded wasmtime |
 //! | [`kv`] | reading, writing and moving a store's data |
 //! | [`refusal`] | the errors that users see |
+//!
+//! For wasm, without the feature `run`, it is the program behind the page to try it: it fuses and inspects, and has no commands for
+//! the directory of a store.
 
 mod catalogue;
 mod choice;
@@ -48,8 +51,11 @@ fn main() -> ExitCode {
         Command::Inspect(options) => commands::inspect::inspect(&options),
         Command::Run(options) => commands::run::run(&options),
         Command::Stores(options) => commands::stores::stores(&options),
+        #[cfg(not(target_family = "wasm"))]
         Command::Stat(options) => commands::stat::stat(&options),
+        #[cfg(not(target_family = "wasm"))]
         Command::Repair(options) => commands::repair::repair(&options),
+        #[cfg(not(target_family = "wasm"))]
         Command::Upgrade(options) => commands::upgrade::upgrade(&options),
         Command::Data(options) => commands::data::data(&options),
         Command::Completions { shell } => {

@@ -7,6 +7,7 @@ use std::path::Path;
 pub mod code {
     pub const REFUSED: u8 = 1;
     pub const FILES: u8 = 3;
+    #[cfg(not(target_family = "wasm"))]
     pub const DAMAGED: u8 = 4;
     #[cfg(feature = "run")]
     pub const NO_KEY: u8 = 5;

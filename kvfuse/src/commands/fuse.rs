@@ -75,22 +75,33 @@ pub fn write(output: &Path, bytes: &[u8]) -> Result<()> {
         )
         .err();
     }
-    // Atomically: readers see the old file or the new one, never half of it. After an error the temporary file is
-    // removed; if this process is killed it stays, with a name that says where it comes from.
-    let mut file = temporary().tempfile_in(folder).map_err(failed)?;
-    std::io::Write::write_all(&mut file, bytes).map_err(failed)?;
+    replace(&target, folder, bytes).map_err(failed)
+}
+
+/// Writes a file at once: readers see the old one or the new one, never half of it. After an error the temporary file is
+/// removed; if this process is killed it stays, with a name that says where it comes from.
+#[cfg(not(target_family = "wasm"))]
+fn replace(target: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = temporary().tempfile_in(folder)?;
+    std::io::Write::write_all(&mut file, bytes)?;
     // A temporary file is private; what a build makes is as readable as the umask says.
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
         let probe = temporary().permissions(std::fs::Permissions::from_mode(0o666)).tempfile_in(folder);
-        let mode = probe.and_then(|probe| probe.as_file().metadata()).map_err(failed)?.permissions();
-        file.as_file().set_permissions(mode).map_err(failed)?;
+        let mode = probe.and_then(|probe| probe.as_file().metadata())?.permissions();
+        file.as_file().set_permissions(mode)?;
     }
-    file.persist(&target).map_err(|e| failed(e.error))?;
-    Ok(())
+    file.persist(target).map(drop).map_err(|e| e.error)
 }
 
+/// In the page's memory nobody else reads it.
+#[cfg(target_family = "wasm")]
+fn replace(target: &Path, _: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::write(target, bytes)
+}
+
+#[cfg(not(target_family = "wasm"))]
 fn temporary() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".kvfuse-").suffix(".tmp");

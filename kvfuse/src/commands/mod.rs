@@ -3,12 +3,17 @@
 pub mod data;
 pub mod fuse;
 pub mod inspect;
+#[cfg(not(target_family = "wasm"))]
 pub mod progress;
+#[cfg(not(target_family = "wasm"))]
 pub mod repair;
 pub mod run;
+#[cfg(not(target_family = "wasm"))]
 pub mod stat;
+#[cfg(not(target_family = "wasm"))]
 pub mod store;
 pub mod stores;
+#[cfg(not(target_family = "wasm"))]
 pub mod upgrade;
 
 use crate::refusal::{Refusal, Result, code};

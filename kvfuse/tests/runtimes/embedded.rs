@@ -61,10 +61,6 @@ impl Runtime for Rust {
         let mut command = Command::new(std::env::current_exe().unwrap());
         place.folder.run(command.env(EMBEDDED, "1").envs(place.variables()).args(arguments))
     }
-
-    fn serve<'a>(&self, _: &'a Place) -> Box<dyn Fn(&str) -> u32 + 'a> {
-        unreachable!("nothing serves it")
-    }
 }
 
 pub struct Python;
@@ -88,10 +84,6 @@ impl Runtime for Python {
         place.folder.write("embed.py", program("python"));
         let mut command = Command::new(tool(&format!("wasmtime-py-{}/bin/python", self.version())));
         place.folder.run(command.arg("embed.py").args(arguments).envs(place.variables()))
-    }
-
-    fn serve<'a>(&self, _: &'a Place) -> Box<dyn Fn(&str) -> u32 + 'a> {
-        unreachable!("nothing serves it")
     }
 }
 

@@ -42,7 +42,7 @@ fn readme() -> (String, [usize; 2]) {
 
 pub fn check(rows: &[Arc<dyn Runtime>]) -> Result<(), String> {
     let (text, [begin, end]) = readme();
-    let (is, expected) = (&text[begin..end], table(rows));
+    let (is, expected) = (text.get(begin..end).unwrap(), table(rows));
     let message = || format!("it has\n{is}and should have\n{expected}make test-runtimes writes it");
     (is == expected).then_some(()).ok_or_else(message)
 }

@@ -201,6 +201,11 @@ impl Browser {
         self.request("window", json!({ "handle": window }));
     }
 
+    /// Closes the window.
+    pub fn close(&self) {
+        ureq::delete(format!("{}/window", self.session)).call().unwrap();
+    }
+
     #[track_caller]
     fn get(&self, command: &str) -> Value {
         let answer = ureq::get(format!("{}/{command}", self.session)).call().unwrap();
