@@ -264,7 +264,7 @@ impl<C: Connection> Connection for TlsConnection<C> {
             }
             session.take(&bytes)?;
             session.advance(&[])?;
-            // What answers the server's own messages, such as a change of keys.
+            // What answers the server's own messages, such as the request for a new handshake in TLS 1.2.
             if !session.out.is_empty() {
                 let sent = self.below.write(&session.out, deadline);
                 session.out.clear();

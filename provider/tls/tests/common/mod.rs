@@ -52,18 +52,8 @@ impl Host {
     /// With this harm to the byte with this number.
     pub fn wire(&self, at: usize, harm: Harm) -> Wire {
         let server = ServerConnection::new(self.config.clone()).unwrap();
-        let state = State {
-            server,
-            at,
-            harm,
-            sent: 0,
-            ended: false,
-            in_record: 0,
-            left: 0,
-            hit: None,
-            heard: Vec::new(),
-            got: 0,
-        };
+        let state =
+            State { server, at, harm, sent: 0, ended: false, in_record: 0, left: 0, hit: None, heard: Vec::new() };
         Wire(Rc::new(RefCell::new(state)))
     }
 
@@ -110,8 +100,6 @@ pub struct State {
     pub hit: Option<usize>,
     /// What the server has decrypted.
     pub heard: Vec<u8>,
-    /// How many bytes it got.
-    pub got: usize,
 }
 
 impl State {
@@ -153,7 +141,6 @@ impl Network for Wire {
 impl Connection for Wire {
     fn write(&mut self, mut bytes: &[u8], _: Moment) -> Result<(), WriteFault> {
         let state = &mut *self.0.borrow_mut();
-        state.got += bytes.len();
         while !bytes.is_empty() && state.server.read_tls(&mut bytes).is_ok_and(|count| count > 0) {
             // If it fails, what it then sends is an alert.
             let _ = state.server.process_new_packets();
