@@ -22,8 +22,7 @@ fn longest(host: &Host) -> usize {
     let run = || {
         let wire = host.wire(0, Harm::None);
         assert_eq!(host.echo(&wire, &text()).as_ref(), Ok(&text()));
-        let sent = wire.0.borrow().sent;
-        sent
+        wire.0.borrow().sent
     };
     (0..10).map(|_| run()).max().unwrap()
 }
