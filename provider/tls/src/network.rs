@@ -162,7 +162,8 @@ impl Session {
         }
         self.take(bytes)?;
         self.advance(&[])?;
-        // What answers the server's own messages, such as a change of keys, goes along with the next data.
+        // What answers the server's own messages, such as the request for a new handshake in TLS 1.2, goes
+        // along with the next data.
         match self.out.len() > MESSAGES {
             true => Err(Fault::new(Cause::TooLarge, "the server sends messages of TLS without an end, and no data")),
             false => Ok(()),
@@ -301,6 +302,22 @@ impl<I: Input> Input for TlsInput<I> {
     }
 }
 
+/// A piece on its way. Its last byte is counted once all of it was accepted, however the write ends.
+struct Piece<'a> {
+    length: usize,
+    gone: &'a mut usize,
+    is_open: &'a mut bool,
+    sent: &'a mut usize,
+}
+
+impl Drop for Piece<'_> {
+    fn drop(&mut self) {
+        if *self.gone >= self.length && std::mem::take(self.is_open) {
+            *self.sent += 1;
+        }
+    }
+}
+
 impl<O: Output> Output for TlsOutput<O> {
     /// A record that arrives in part is not decrypted: what has not been sent to its end has not been received. A piece that
     /// is encrypted cannot be taken back, so it counts as sent at once, but for its last byte. That one counts when the host
@@ -308,9 +325,10 @@ impl<O: Output> Output for TlsOutput<O> {
     async fn write(&mut self, bytes: &[u8], sent: &mut usize, deadline: Moment) -> Result<(), Fault> {
         let Some(session) = &self.session else { return self.below.write(bytes, sent, deadline).await };
         loop {
-            self.below.write(&self.going, &mut self.gone, deadline).await?;
-            if std::mem::take(&mut self.is_open) {
-                *sent += 1;
+            if self.is_open {
+                let Self { below, going, gone, is_open, .. } = self;
+                let piece = Piece { length: going.len(), gone, is_open, sent };
+                below.write(going, piece.gone, deadline).await?;
             }
             let rest = bytes.get(*sent..).unwrap_or_default();
             if rest.is_empty() {

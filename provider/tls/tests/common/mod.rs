@@ -53,18 +53,8 @@ impl Host {
     /// With this harm to the byte with this number.
     pub fn wire(&self, at: usize, harm: Harm) -> Wire {
         let server = ServerConnection::new(self.config.clone()).unwrap();
-        let state = State {
-            server,
-            at,
-            harm,
-            sent: 0,
-            ended: false,
-            in_record: 0,
-            left: 0,
-            hit: None,
-            heard: Vec::new(),
-            got: 0,
-        };
+        let state =
+            State { server, at, harm, sent: 0, ended: false, in_record: 0, left: 0, hit: None, heard: Vec::new() };
         Wire(Rc::new(RefCell::new(state)))
     }
 
@@ -111,8 +101,6 @@ pub struct State {
     pub hit: Option<usize>,
     /// What the server has decrypted.
     pub heard: Vec<u8>,
-    /// How many bytes it got.
-    pub got: usize,
 }
 
 impl State {
@@ -157,7 +145,6 @@ impl Output for Wire {
     async fn write(&mut self, bytes: &[u8], sent: &mut usize, _: Moment) -> Result<(), Fault> {
         let mut bytes = &bytes[std::mem::replace(sent, bytes.len())..];
         let state = &mut *self.0.borrow_mut();
-        state.got += bytes.len();
         while !bytes.is_empty() && state.server.read_tls(&mut bytes).is_ok_and(|count| count > 0) {
             // If it fails, what it then sends is an alert.
             let _ = state.server.process_new_packets();
