@@ -22,12 +22,15 @@ use std::time::Duration;
 #[derive(Clone, Default)]
 struct Slow(Rc<SlowState>);
 
+/// A moment, and the value from then on.
+type State = (u64, Vec<u8>);
+
 #[derive(Default)]
 struct SlowState {
     clock: FakeClock,
     random: Cell<u64>,
     /// The states of each key with the moments at which they began. Before the first one it is absent.
-    history: RefCell<HashMap<String, Vec<(u64, Vec<u8>)>>>,
+    history: RefCell<HashMap<String, Vec<State>>>,
 }
 
 impl SlowState {

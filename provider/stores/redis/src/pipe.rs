@@ -289,7 +289,8 @@ mod tests {
     /// A call that is tried again may have less time left than those that are already on its new connection.
     #[test]
     fn a_call_ends_at_its_own_deadline_whoever_reads_and_whatever_was_read_before() {
-        for sends in [&b""[..], b">2\r\n+pubsub\r\n+nothing\r\n"] {
+        let push = &b">2\r\n+pubsub\r\n+nothing\r\n"[..];
+        for (sends, soon_reads) in [(&b""[..], false), (push, false), (push, true)] {
             let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
             let server = std::thread::spawn(move || {
@@ -309,9 +310,14 @@ mod tests {
                 let pipe = Pipe::<TokioNetwork>::new(link);
                 let request = Request::of(&[b"GET", b"a"]);
                 assert_eq!(request.bytes(), REQUEST);
-                let first = pin!(pipe.exchange(&clock, &request, later));
-                let second = pin!(pipe.exchange(&clock, &request, soon));
-                let Either::Right((ended, _)) = select(first, second).await else { panic!("the later one ended") };
+                let deadlines = if soon_reads { [soon, later] } else { [later, soon] };
+                let [first, second] = deadlines.map(|deadline| Box::pin(pipe.exchange(&clock, &request, deadline)));
+                // Only one has ended, because the server never answers.
+                let (ended, is_first) = match select(first, second).await {
+                    Either::Left((ended, _)) => (ended, true),
+                    Either::Right((ended, _)) => (ended, false),
+                };
+                assert_eq!(is_first, soon_reads);
                 assert!(matches!(ended, Err(Failure::Lost { fault, .. }) if fault.cause == Cause::TimedOut));
                 assert!(clock.now() < later);
             });
