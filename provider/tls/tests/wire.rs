@@ -39,7 +39,7 @@ fn a_byte_that_changed_on_the_way_is_found_out_wherever_it_is() {
         let host = Host::new(version);
         let mut found = 0;
         for at in 0..longest(&host) {
-            for bits in [1 << (at % 8), 0xff] {
+            for bits in [1, 1 << (at % 8), 0xff] {
                 let wire = host.wire(at, Harm::Flip(bits));
                 match host.echo(&wire, &text()) {
                     Ok(echoed) => {
