@@ -5,6 +5,7 @@
 
 mod support;
 
+use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
 use std::process::{Child, Command, Stdio};
@@ -89,6 +90,33 @@ fn what_an_app_writes_during_the_copy_and_after_it_arrives_deletions_included() 
     assert!(copied && out.contains("changes followed"), "{out}\n{err}");
     assert!(!err.contains("missing"), "{err}");
     folder.kvfuse(&["copy", "--from", "files:data", "--to", &redis.url(), "--verify"]).ok();
+}
+
+#[test]
+fn what_is_written_to_a_table_of_dynamodb_arrives_deletions_included() {
+    let folder = Folder::new();
+    let (dynamodb, redis) = (DynamoDb::streaming("NEW_IMAGE"), Redis::start(&[]));
+    let at = format!("dynamodb:{}", dynamodb.endpoint());
+    let keys = ["AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=any"];
+    let with = |option: &'static str| keys.iter().flat_map(move |setting| [option, setting]);
+    let kv = |words: &[&str]| {
+        let settings: Vec<&str> = with("--env").collect();
+        folder.kvfuse(&[&["kv", "--store", &at], words, &settings].concat()).ok()
+    };
+    kv(&["put", "gone", "1"]);
+    kv(&["put", "kept", "1"]);
+    let words = ["--from", &at, "--bucket", "default", "--to", &redis.url()];
+    let following = Following::start(&folder, &words.into_iter().chain(with("--from-env")).collect::<Vec<_>>());
+    let get = |key: &str| redis.command(&["GET", &format!("default:{key}")]);
+    until(|| get("gone") == "1" && get("kept") == "1");
+    kv(&["delete", "gone"]);
+    kv(&["incr", "kept"]);
+    kv(&["put", "new", "1"]);
+    until(|| get("new") == "1" && get("kept") == "2");
+    assert_eq!(redis.command(&["EXISTS", "default:gone"]).trim_start_matches(':').trim(), "0");
+    let (code, out, err) = following.end();
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("3 changes followed") && !err.contains("missing"), "{out}\n{err}");
 }
 
 #[test]

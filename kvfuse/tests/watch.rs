@@ -5,7 +5,9 @@
 
 mod support;
 
+use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::proxy::Proxy;
 use kvfuse_servers::redis::Redis;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -109,12 +111,14 @@ fn until(mut condition: impl FnMut() -> bool) {
 }
 
 /// What holds on every store. `positions`: whether it has them.
-fn watched(store: &str, positions: bool) {
+fn watched(store: &str, place: &str, positions: bool) {
     let folder = Folder::new();
-    let kv = |words: &[&str]| folder.kvfuse(&[&["kv", "--store", store], words].concat()).ok();
+    let [at, _] = places(store, place);
+    let kv = |words: &[&str]| kv(&folder, &at, words);
+    let at: Vec<&str> = std::iter::once("kv").chain(at.iter().map(String::as_str)).collect();
     kv(&["put", "before", "0"]);
-    let words = ["kv", "watch", "--store", store, "--json", "--from", "beginning", "--prefix"];
-    let watch = Running::start(&folder, &[&words[..], &[""]].concat());
+    let words = ["watch", "--json", "--from", "beginning", "--prefix", ""];
+    let watch = Running::start(&folder, &[&at[..], &words].concat());
     let mut position = String::new();
     assert_eq!(watch.change(&mut position), json!({ "set": "before", "value": "0" }));
     kv(&["put", "k", "1"]);
@@ -139,7 +143,7 @@ fn watched(store: &str, positions: bool) {
     kv(&["put", "long", &"x".repeat(1000)]);
     kv(&["delete", "before"]);
     let watch =
-        |from: &str, limit: &str| folder.kvfuse(&["kv", "watch", "--store", store, "--from", from, "--limit", limit]);
+        |from: &str, limit: &str| folder.kvfuse(&[&at[..], &["watch", "--from", from, "--limit", limit]].concat());
     if positions {
         // The position that it ends with is before what was cut off.
         let ran = watch(&position, "1");
@@ -157,24 +161,44 @@ fn watched(store: &str, positions: bool) {
         assert_eq!(ran.code, Some(1));
         assert!(ran.stderr.contains("no log of changes"), "{}", ran.stderr);
     }
-    refused(&folder, &["kv", "watch", "--store", store, "--from", "nonsense"], 1, "watch");
+    refused(&folder, &[&at[..], &["watch", "--from", "nonsense"]].concat(), 1, "watch");
 }
 
 #[test]
 fn changes_of_files_are_printed_until_ctrl_c() {
-    watched("files:data", true);
+    watched("files", "", true);
 }
 
 #[test]
 fn changes_in_redis_are_printed_until_ctrl_c() {
     let redis = Redis::start(&[]);
-    watched(&redis.url(), false);
+    watched("redis", &redis.url(), false);
 }
 
 #[test]
 fn changes_in_etcd_are_printed_until_ctrl_c() {
     let etcd = Etcd::start(1, &[]);
-    watched(&format!("etcd:{}", etcd.endpoints()), true);
+    watched("etcd", &etcd.endpoints(), true);
+}
+
+#[test]
+fn changes_in_dynamodb_are_printed_until_ctrl_c() {
+    let dynamodb = DynamoDb::streaming("NEW_IMAGE");
+    watched("dynamodb", &dynamodb.endpoint(), true);
+}
+
+#[test]
+fn the_stream_of_a_table_is_reached_at_an_endpoint_of_its_own() {
+    let folder = Folder::new();
+    let dynamodb = DynamoDb::streaming("NEW_IMAGE");
+    let proxy = Proxy::start(dynamodb.port());
+    proxy.sent();
+    let [mut at, _] = places("dynamodb", &dynamodb.endpoint());
+    let streams = format!("KEYVALUE_DYNAMODB_STREAMS_ENDPOINT=http://127.0.0.1:{}", proxy.port());
+    at.extend(["--env".to_string(), streams]);
+    kv(&folder, &at, &["put", "k", "1"]);
+    assert_eq!(kv(&folder, &at, &["watch", "--from", "beginning", "--limit", "1"]), "set\tk\t1\n");
+    assert!(String::from_utf8_lossy(&proxy.sent()).contains("DynamoDBStreams_20120810"));
 }
 
 #[test]
@@ -210,9 +234,8 @@ fn a_reader_that_leaves_ends_it_and_a_server_that_leaves_does_not() {
 }
 
 /// What the consumer was called for, in order.
-fn seen(folder: &Folder, store: &str) -> Vec<String> {
-    let ran = folder.kvfuse(&["kv", "bulk-get", "--store", store, "--bucket", "seen"]);
-    let pairs = ran.ok();
+fn seen(folder: &Folder, at: &[String]) -> Vec<String> {
+    let pairs = kv(folder, at, &["bulk-get", "--bucket", "seen"]);
     let pairs = pairs.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut seen: Vec<(String, String)> = pairs
         .map(|pair| (pair["key"].as_str().unwrap().to_string(), pair["value"].as_str().unwrap().to_string()))
@@ -222,26 +245,40 @@ fn seen(folder: &Folder, store: &str) -> Vec<String> {
     seen.into_iter().map(|(_, what)| what).collect()
 }
 
-/// The store as `kvfuse kv` takes it, and how `kvfuse run` gets it.
-fn places(store: &str, place: &str) -> [String; 2] {
-    match store {
-        "redis" => [place.to_string(), format!("KEYVALUE_REDIS_URL={place}")],
-        "etcd" => [format!("etcd:{place}"), format!("KEYVALUE_ETCD_ENDPOINTS={place}")],
-        _ => ["files:data".to_string(), "NONE=".to_string()],
+/// The options by which `kvfuse kv` gets the store, and those by which `kvfuse run` does.
+fn places(store: &str, place: &str) -> [Vec<String>; 2] {
+    let (named, variable) = match store {
+        "redis" => (place.to_string(), format!("KEYVALUE_REDIS_URL={place}")),
+        "etcd" => (format!("etcd:{place}"), format!("KEYVALUE_ETCD_ENDPOINTS={place}")),
+        "dynamodb" => (format!("dynamodb:{place}"), format!("KEYVALUE_DYNAMODB_ENDPOINT={place}")),
+        _ => ("files:data".to_string(), "NONE=".to_string()),
+    };
+    let mut options = [["--store".to_string(), named].to_vec(), ["--env".to_string(), variable].to_vec()];
+    if store == "dynamodb" {
+        for setting in ["AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY=any"] {
+            options.iter_mut().for_each(|words| words.extend(["--env".to_string(), setting.to_string()]));
+        }
     }
+    options
+}
+
+fn kv(folder: &Folder, at: &[String], words: &[&str]) -> String {
+    let at: Vec<&str> = at.iter().map(String::as_str).collect();
+    folder.kvfuse(&[&["kv"], &at[..], words].concat()).ok()
 }
 
 /// Fuses a consumer of a generation, runs it, and looks what it is called for.
 fn called(generation: &str, store: &str, place: &str) {
     let folder = Folder::new();
-    let [named, variable] = places(store, place);
-    let kv = |words: &[&str]| folder.kvfuse(&[&["kv", "--store", &named, "--bucket", "jobs"], words].concat()).ok();
+    let [named, settings] = places(store, place);
+    let kv = |words: &[&str]| kv(&folder, &named, &[words, &["--bucket", "jobs"]].concat());
     kv(&["put", "old", "0"]);
     let name = format!("watching{generation}");
     folder.write("app.wasm", consumer(&name));
     let said = folder.kvfuse(&["fuse", "app.wasm", "--store", store, "--watch", "jobs/new/"]).ok();
     assert!(said.contains("a command of"), "{said}");
-    let start = || Running::start(&folder, &["run", "app.fused.wasm", "--env", &variable]);
+    let run: Vec<&str> = ["run", "app.fused.wasm"].into_iter().chain(settings.iter().map(String::as_str)).collect();
+    let start = || Running::start(&folder, &run);
     let words = |what: &str| match generation {
         "_v0_1" => what.replace("one", "of 3").replace("two", "of 3"),
         _ => what.to_string(),
@@ -250,7 +287,7 @@ fn called(generation: &str, store: &str, place: &str) {
     // It is at work once it has noticed something.
     until(|| {
         kv(&["incr", "new/ready"]);
-        folder.kvfuse(&["kv", "exists", "count", "--store", &named, "--bucket", "seen"]).code == Some(0)
+        !seen(&folder, &named).is_empty()
     });
     kv(&["put", "new/a", "one"]);
     kv(&["put", "other", "no"]);
@@ -309,24 +346,31 @@ fn a_consumer_is_called_for_each_change_in_etcd_also_for_those_while_it_did_not_
 }
 
 #[test]
+fn a_consumer_is_called_for_each_change_in_dynamodb_also_for_those_while_it_did_not_run() {
+    let dynamodb = DynamoDb::streaming("NEW_IMAGE");
+    called("", "dynamodb", &dynamodb.endpoint());
+}
+
+#[test]
 fn a_consumer_that_traps_is_called_again_for_what_it_trapped_at() {
     let folder = Folder::new();
     folder.write("app.wasm", consumer("watching"));
-    let kv = |words: &[&str]| folder.kvfuse(&[&["kv", "--store", "files:data"], words].concat()).ok();
+    let [files, _] = places("files", "");
+    let kv = |words: &[&str]| kv(&folder, &files, words);
     kv(&["put", "k", "0", "--bucket", "jobs"]);
     folder.kvfuse(&["fuse", "app.wasm", "--watch", "jobs", "--quiet"]).ok();
     let runner = Running::start(&folder, &["run", "app.fused.wasm"]);
     until(|| {
         kv(&["incr", "k", "--bucket", "jobs"]);
-        !seen(&folder, "files:data").is_empty()
+        !seen(&folder, &files).is_empty()
     });
     kv(&["put", "bad", "trap", "--bucket", "jobs"]);
     kv(&["put", "next", "1", "--bucket", "jobs"]);
     runner.says("it is called again");
     runner.says("it is called again");
     kv(&["put", "helped", "", "--bucket", "control"]);
-    until(|| seen(&folder, "files:data").contains(&"set next 1".to_string()));
-    let seen = seen(&folder, "files:data");
+    until(|| seen(&folder, &files).contains(&"set next 1".to_string()));
+    let seen = seen(&folder, &files);
     assert!(seen.iter().filter(|what| *what == "set bad trap").count() >= 3, "{seen:?}");
     let at = |what: &str| seen.iter().position(|seen| seen == what).unwrap();
     assert!(at("set bad trap") < at("set next 1"));
@@ -337,10 +381,10 @@ fn the_server_killed_under_a_consumer_is_waited_for() {
     let folder = Folder::new();
     folder.write("app.wasm", consumer("watching"));
     let mut etcd = Etcd::start(1, &[]);
-    let [named, variable] = places("etcd", &etcd.endpoints());
-    let put = |key: &str| folder.kvfuse(&["kv", "put", key, "1", "--store", &named, "--bucket", "jobs"]).ok();
+    let [named, settings] = places("etcd", &etcd.endpoints());
+    let put = |key: &str| kv(&folder, &named, &["put", key, "1", "--bucket", "jobs"]);
     folder.kvfuse(&["fuse", "app.wasm", "--store", "etcd", "--watch", "jobs", "--quiet"]).ok();
-    let runner = Running::start(&folder, &["run", "app.fused.wasm", "--env", &variable]);
+    let runner = Running::start(&folder, &["run", "app.fused.wasm", &settings[0], &settings[1]]);
     until(|| {
         put("ready");
         !seen(&folder, &named).is_empty()
