@@ -255,7 +255,7 @@ test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each packag
 	@diff $(DIST)/SHA256SUMS $(CARGO_TARGET_DIR)/dist-again/SHA256SUMS
 	$(call say,each package installed)
 	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B -m unittest --verbose
-	@KVFUSE_PAGE=$(abspath $(DIST))/page cargo test $(NATIVE) --test try_page -- --ignored
+	@KVFUSE_PAGE=$(abspath $(DIST))/page cargo test $(TESTED) --test try_page -- --ignored
 
 release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (DRY_RUN=1 changes nothing)
 	@python3 packaging/release.py $(if $(DRY_RUN),--dry-run) "$(VERSION)"
@@ -272,7 +272,7 @@ runtimes: ## fetch the runtimes that the tests run fused components on (needs Py
 # Not part of `make test`, except for what needs not be fetched.
 test-runtimes: build servers consumers conformance-guests runtimes page ## a command and a handler on every runtime; writes the README's table
 	$(call say,every runtime)
-	@KVFUSE_RUNTIMES_TABLE=1 cargo test $(NATIVE) --test runtimes --test try_page -- --include-ignored
+	@KVFUSE_RUNTIMES_TABLE=1 cargo test $(TESTED) --test runtimes --test try_page -- --include-ignored
 
 languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)
