@@ -5,6 +5,7 @@ use rcgen::{
     PKCS_ECDSA_P256_SHA256, SignatureAlgorithm, date_time_ymd,
 };
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 /// An authority of its own. Its files are removed when it is dropped.
@@ -12,7 +13,7 @@ pub struct Authority {
     folder: TempDir,
     issuer: Issuer<'static, KeyPair>,
     pem: String,
-    made: std::cell::Cell<usize>,
+    made: AtomicUsize,
 }
 
 /// The files of a server's certificate and its key.
@@ -36,7 +37,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let pem = params.self_signed(&key).unwrap().pem();
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, issuer: Issuer::new(params, key), pem, made: std::cell::Cell::new(0) }
+        Self { folder, issuer: Issuer::new(params, key), pem, made: AtomicUsize::new(0) }
     }
 
     /// Its own certificate, in PEM.
@@ -76,7 +77,7 @@ impl Authority {
     }
 
     fn put(&self, certificate: String, key: &KeyPair) -> Certificate {
-        let number = self.made.replace(self.made.get() + 1);
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
         let write = |what: &str, text: String| {
             let path = self.folder.path().join(format!("{number}.{what}.pem"));
             std::fs::write(&path, text).unwrap();
