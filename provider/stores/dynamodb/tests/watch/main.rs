@@ -45,7 +45,11 @@ fn missed(watch: &mut dyn Watch, says: &str, count: usize) -> Vec<Change> {
 #[track_caller]
 fn wait_for(watch: &mut dyn Watch, count: usize) -> (Vec<Change>, String) {
     let (mut changes, mut position) = (Vec::new(), String::new());
-    while changes.len() < count {
+    for answers in 0.. {
+        if changes.len() >= count {
+            break;
+        }
+        assert!(answers < 1000, "{} of {count} changes have come", changes.len());
         let more = watch.next(PATIENCE).unwrap();
         assert_eq!(more.missed, None);
         changes.extend(more.changes);
