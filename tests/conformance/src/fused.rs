@@ -95,9 +95,7 @@ impl Fused {
         let third = exports.iter().any(|name| name.starts_with("wasi:cli/run@0.3."));
         let mut linker = Linker::new(&engine);
         p2::add_to_linker_async(&mut linker)?;
-        if third {
-            p3::add_to_linker(&mut linker)?;
-        }
+        p3::add_to_linker(&mut linker)?;
         if grants.contains(&Grant::Http) {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
         }
