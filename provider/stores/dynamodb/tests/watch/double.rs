@@ -8,6 +8,7 @@ use kvfuse_servers::settings;
 use kvfuse_transport::clock::{Clock, Moment};
 use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Streaming};
 use serde_json::{Value, json};
+use sha2::Digest;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -301,12 +302,28 @@ impl Table {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A long key is a beginning and a hash, and an attribute.
+fn sort_key(key: &str) -> String {
+    match key.get(..940) {
+        Some(beginning) => format!("k{beginning}{}", hex(&sha2::Sha256::digest(key))),
+        None => format!("k{key}"),
+    }
+}
+
 fn item(key: &str, value: &str) -> Value {
-    json!({ "pk": { "S": BUCKET }, "sk": { "S": format!("k{key}") }, "num": { "N": value } })
+    let mut item = json!({ "pk": { "S": BUCKET }, "sk": { "S": sort_key(key) }, "num": { "N": value } });
+    if key.len() > 940 {
+        item["key"] = json!({ "S": key });
+    }
+    item
 }
 
 fn shown(record: &Record) -> Value {
-    let keys = json!({ "pk": { "S": record.partition }, "sk": { "S": format!("k{}", record.key) } });
+    let keys = json!({ "pk": { "S": record.partition }, "sk": { "S": sort_key(&record.key) } });
     let mut change = json!({ "SequenceNumber": record.sequence, "Keys": keys,
         "ApproximateCreationDateTime": record.second });
     match &record.value {

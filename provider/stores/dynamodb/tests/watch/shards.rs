@@ -22,6 +22,21 @@ fn quiet(watch: &mut dyn Watch) {
     assert_eq!((next.changes, next.missed), (vec![], None));
 }
 
+/// Of a long key, the sort key has only the beginning, which is not all of a long prefix.
+#[test]
+fn a_prefix_is_that_of_the_whole_key_however_long_it_is() {
+    let double = Double::new();
+    let begins = "x".repeat(1000);
+    let prefix = format!("{begins}a");
+    let mut watch = double.bucket(&[]).watch(&prefix, From::Now).unwrap();
+    let right = format!("{prefix}b");
+    for key in [format!("{begins}b"), right.clone(), begins] {
+        double.set(&key, "1");
+    }
+    assert_eq!(wait_for(&mut *watch, 1).0, [set(&right, b"1")]);
+    quiet(&mut *watch);
+}
+
 #[test]
 fn a_parent_is_read_to_its_end_before_its_children() {
     let double = Double::new();
