@@ -167,12 +167,14 @@ impl State {
         self.accepted = self.taken.saturating_sub(unsent as u64);
     }
 
-    /// Nobody sends any more, and this is left.
+    /// Nobody sends any more, and this is left of what was taken. Who has taken nothing leaves what was there.
     pub fn end_write(&mut self, rest: Vec<u8>) {
         if self.is_sending {
             self.accepted_but(rest.len());
         }
-        self.rest = rest;
+        if !rest.is_empty() {
+            self.rest = rest;
+        }
     }
 
     /// A call begins to read. Returns when it has to look at the time.
