@@ -146,8 +146,6 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
             (self.cluster, self.complete) = (header.cluster_id, header.revision.0);
             self.begin_again(OTHER);
         }
-        // The changes after it will be sent again.
-        self.events.retain(|(revision, _)| *revision <= self.complete);
         (self.line, self.searched) = (Vec::new(), 0);
         let mut end = [self.bucket.base.as_bytes(), self.prefix.as_bytes()].concat();
         let key = Bytes(end.clone());

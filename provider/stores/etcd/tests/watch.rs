@@ -122,11 +122,48 @@ fn a_compacted_revision_and_another_cluster_are_told_and_everything_follows() {
 
     let other = OwnEtcd::start(1, &[], &[]);
     let bucket = other.open("b").unwrap();
-    bucket.set_many(&[("a", b"1"), ("b", b"2")]).unwrap();
+    // Its revisions go further than the position, so only its name tells.
+    for _ in 0..20 {
+        bucket.set_many(&[("a", b"1"), ("b", b"2")]).unwrap();
+    }
     told(bucket.watch("", From::Position(&position)).unwrap(), "another etcd cluster");
     for wrong in ["", "7", "x.7", "-1.7", "007.7", "new"] {
         let error = bucket.watch("", From::Position(wrong)).err().unwrap();
         assert_eq!(error.kind(), Kind::InvalidArgument, "{wrong}");
+    }
+}
+
+#[test]
+fn another_cluster_in_the_place_of_the_watched_one_is_told_whether_it_is_ahead_or_behind() {
+    for writes in [1, 40] {
+        let mut etcd = OwnEtcd::start(1, &[], &[]);
+        let other = OwnEtcd::start(1, &[], &[]);
+        etcd.open("b").unwrap().set("gone", b"1").unwrap();
+        for n in 0..writes {
+            other.open("b").unwrap().set(&format!("{n}"), b"v").unwrap();
+        }
+        let both = format!("{},{}", etcd.server.endpoints(), other.server.endpoints());
+        let bucket = connect(&both, &[("KEYVALUE_TIMEOUT_MS", "20000")]).open("b").unwrap();
+        let mut watch = bucket.watch("", From::Now).unwrap();
+        for n in 0..9 {
+            etcd.open("b").unwrap().set("gone", format!("{n}").as_bytes()).unwrap();
+        }
+        wait_for(&mut *watch, 9);
+        etcd.server.kill(0);
+        let mut first = loop {
+            match watch.next(PATIENCE) {
+                Ok(next) if next.changes.is_empty() && next.missed.is_none() => {}
+                Ok(next) => break next,
+                Err(error) => assert!(matches!(error.kind(), Kind::Unavailable | Kind::Timeout), "{error}"),
+            }
+        };
+        assert!(first.missed.unwrap().contains("another etcd cluster"));
+        while first.changes.len() < writes {
+            first.changes.extend(watch.next(PATIENCE).unwrap().changes);
+        }
+        assert!(first.changes.iter().all(|change| change.key() != "gone"));
+        other.open("b").unwrap().set("next", b"v").unwrap();
+        assert_eq!(wait_for(&mut *watch, 1).0, [set("next", b"v")]);
     }
 }
 
@@ -169,9 +206,13 @@ fn the_beginning_is_everything_and_then_what_changes() {
     bucket.delete("p/a").unwrap();
     bucket.set("q", b"4").unwrap();
     bucket.set("p/c", b"5").unwrap();
-    let (changes, _) = wait_for(&mut *watch, 4);
+    let (mut changes, part) = wait_for(&mut *watch, 1);
+    changes.extend(wait_for(&mut *watch, 3).0);
     // The listing was made after they had changed, and their changes come again.
     assert_eq!(changes, [set("p/b", b"2"), set("p/c", b"5"), delete("p/a"), set("p/c", b"5")]);
+    // Behind the position of a part of everything comes all that there was.
+    let mut again = bucket.watch("p/", From::Position(&part)).unwrap();
+    assert_eq!(wait_for(&mut *again, 4).0, [set("p/a", b"1"), set("p/b", b"2"), delete("p/a"), set("p/c", b"5")]);
 }
 
 #[test]
