@@ -5,7 +5,7 @@ use crate::cli::Chosen;
 use crate::form::Wanted;
 use crate::needs::quote;
 use crate::refusal::{Refusal, Result};
-use crate::table::{Role, STORES, Store};
+use crate::table::{STORES, Store};
 use kvfuse_compose::Memories;
 use kvfuse_core::settings::label_prefix;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -141,17 +141,19 @@ impl Chosen {
 /// The name of the store for the URL in the variables of this one, of which those for a label count first.
 fn by_url<'a>(name: &'a str, prefix: &str, env: &[String]) -> &'a str {
     let Some(store) = STORES.iter().find(|store| store.name == name) else { return name };
-    let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
-    let value = |name: String| {
-        let given = env.iter().rev().find_map(|text| match text.split_once('=') {
-            Some((given, value)) => (given == name).then(|| value.to_string()),
-            None => None,
-        });
-        given.or_else(|| std::env::var(name).ok()).filter(|value| !value.is_empty())
-    };
-    let url = endpoint.and_then(|known| value(format!("{prefix}{}", known.name)).or_else(|| value(known.name.into())));
-    let scheme = url.as_deref().and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.map_or(name, |scheme| store.for_scheme(&scheme).name)
+    let value = |name: &str| variable(env, name).filter(|value| !value.is_empty());
+    let url =
+        store.endpoint().and_then(|known| value(&format!("{prefix}{}", known.name)).or_else(|| value(known.name)));
+    url.map_or(name, |url| store.for_url(&url).name)
+}
+
+/// The value of a variable, given as `NAME=VALUE` or `NAME`, of which the last counts, or in the environment.
+pub fn variable(env: &[String], name: &str) -> Option<String> {
+    let given = env.iter().rev().find_map(|text| match text.split_once('=') {
+        Some((given, value)) => (given == name).then(|| value.to_string()),
+        None => (text == name).then(|| std::env::var(name).ok()).flatten(),
+    });
+    given.or_else(|| std::env::var(name).ok())
 }
 
 fn once(known: &[(String, &'static Store)], name: &str, option: &str, what: &str) -> Result<()> {

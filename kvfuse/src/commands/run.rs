@@ -17,6 +17,7 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 
 fn prepare(options: &Run) -> Result<ExitCode> {
     let mut subject = Subject::read(&options.component)?;
+    let chosen = options.chosen.by_urls(&options.env);
     if let Some(target) = &options.watch {
         // The result of fusing is a command.
         if subject.keyvalue().is_empty() {
@@ -24,14 +25,14 @@ fn prepare(options: &Run) -> Result<ExitCode> {
                 .note("it imports no key-value interface; one that was fused with --watch is run without it")
                 .err();
         }
-        let plan = Plan::new(&subject, &options.chosen.by_urls(&options.env).choice()?)?.watching(&subject, target)?;
+        let plan = Plan::new(&subject, &chosen.choice()?)?.watching(&subject, target)?;
         subject = Subject::new(&options.component, plan.fuse(&subject, Wanted::Composed)?.0)?;
     }
     check(options, &subject)?;
     // A component that is not fused yet is fused in memory.
     let plan = match subject.keyvalue().is_empty() {
         true => None,
-        false => Some(Plan::new(&subject, &options.chosen.by_urls(&options.env).choice()?)?),
+        false => Some(Plan::new(&subject, &chosen.choice()?)?),
     };
     let imports = match &plan {
         Some(plan) => plan.imports_after(&subject),

@@ -1,7 +1,8 @@
 //! Where a store is, as given on the command line: `files:./data`, `redis://127.0.0.1:6379`, or only its name.
 
+use crate::choice::variable;
 use crate::refusal::{Refusal, Result};
-use crate::table::{COMMON, Grant, Role, STORES, Store};
+use crate::table::{COMMON, Grant, STORES, Store};
 use kvfuse_core::store::{CACHE, POSITIONS};
 use kvfuse_core::{Limits, Settings};
 use kvfuse_transport::address::Address;
@@ -37,8 +38,7 @@ impl Place {
         settings.extend(env.iter().cloned());
         let mut data = data.to_path_buf();
         if let Some(place) = place {
-            let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
-            match endpoint {
+            match store.endpoint() {
                 _ if place.is_empty() => {
                     return Refusal::new(option, format!("{text:?} has no place after the colon")).err();
                 }
@@ -56,10 +56,8 @@ impl Place {
         }
         let mut place = Self { store, env: settings, data, title: String::new() };
         // And so does the scheme of a URL that a variable has.
-        let endpoint = store.variables.iter().find(|variable| variable.role == Role::Endpoint);
-        let url = endpoint.and_then(|variable| place.variable(variable.name)).unwrap_or_default();
-        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
-        place.store = store.for_scheme(&scheme);
+        let url = store.endpoint().and_then(|endpoint| place.variable(endpoint.name)).unwrap_or_default();
+        place.store = store.for_url(&url);
         place.title = place.shown();
         Ok(place)
     }
@@ -80,11 +78,7 @@ impl Place {
 
     /// The value that a variable of the store has.
     fn variable(&self, name: &str) -> Option<String> {
-        let given = self.env.iter().rev().find_map(|text| match text.split_once('=') {
-            Some((given, value)) => (given == name).then(|| value.to_string()),
-            None => (text == name).then(|| std::env::var(name).ok()).flatten(),
-        });
-        given.or_else(|| std::env::var(name).ok())
+        variable(&self.env, name)
     }
 
     /// The limits that apply to every store.
@@ -99,7 +93,7 @@ impl Place {
         if self.keeps_files() {
             return format!("{name}:{}", self.data.display());
         }
-        let endpoint = self.store.variables.iter().find(|variable| variable.role == Role::Endpoint);
+        let endpoint = self.store.endpoint();
         let addresses = endpoint.and_then(|variable| self.variable(variable.name));
         let addresses = addresses.and_then(|text| Address::parse_list(&text).ok()).unwrap_or_default();
         let hosts: Vec<_> = addresses

@@ -1,10 +1,31 @@
-//! Functions that several generations use.
+//! What several generations use.
 
+use crate::{Provider, WaitingProvider};
 use kvfuse_core::{Bucket, Error, Kind, Result, Swap, counter};
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
+
+/// An open bucket, where a generation has no more to keep.
+pub struct Opened<P>(pub Rc<dyn Bucket>, PhantomData<P>);
+
+impl<P: Provider> Opened<P> {
+    pub fn open(identifier: &str) -> Result<Self> {
+        P::with_store(|store| Ok(Self(store.open(identifier)?, PhantomData)))
+    }
+}
+
+/// An open bucket whose calls wait beside each other.
+pub struct WaitingOpened<P: WaitingProvider>(pub Rc<P::Bucket>);
+
+impl<P: WaitingProvider> WaitingOpened<P> {
+    pub fn open(identifier: &str) -> Result<Self> {
+        P::open(identifier).map(|bucket| Self(Rc::new(bucket)))
+    }
+}
 
 pub fn strs(keys: &[String]) -> Vec<&str> {
     keys.iter().map(String::as_str).collect()

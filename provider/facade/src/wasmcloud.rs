@@ -4,16 +4,8 @@
 //!
 //! Most cases of the error carry no text. A program gets the case, and a person the reason, on standard error.
 
-use crate::{Provider, WaitingProvider};
+use crate::Provider;
 use kvfuse_core::{Error, Kind, Snapshot};
-use std::marker::PhantomData;
-use std::rc::Rc;
-
-/// An open bucket.
-pub struct Bucket<P>(pub Rc<dyn kvfuse_core::Bucket>, pub PhantomData<P>);
-
-/// An open bucket whose calls wait beside each other.
-pub struct WaitingBucket<P: WaitingProvider>(pub Rc<P::Bucket>);
 
 /// Says what a case without text would keep to itself. What has a case of its own because a program can ask for it without
 /// knowing, such as a bucket that is not there, needs no explanation.
@@ -117,21 +109,13 @@ pub mod waiting {
 #[macro_export]
 macro_rules! wasmcloud {
     ($types:ident, $package:literal) => {
-        use $crate::wasmcloud::{Bucket, plain as operations};
+        use $crate::{shared::Opened as Bucket, wasmcloud::plain as operations};
         $crate::wasmcloud!($types, $package, Provider, plain, kvfuse_core::Bucket,);
-
-        fn bucket_of<P: $crate::Provider>(identifier: &str) -> kvfuse_core::Result<Bucket<P>> {
-            P::with_store(|store| Ok(Bucket(store.open(identifier)?, PhantomData)))
-        }
     };
     ($types:ident, $package:literal, waiting) => {
         use kvfuse_core::AsyncBucket as _;
-        use $crate::wasmcloud::{WaitingBucket as Bucket, waiting as operations};
+        use $crate::{shared::WaitingOpened as Bucket, wasmcloud::waiting as operations};
         $crate::wasmcloud!($types, $package, WaitingProvider, settled, kvfuse_core::AsyncBucket, async, await);
-
-        fn bucket_of<P: $crate::WaitingProvider>(identifier: &str) -> kvfuse_core::Result<Bucket<P>> {
-            P::open(identifier).map(|bucket| Bucket(std::rc::Rc::new(bucket)))
-        }
     };
     ($types:ident, $package:literal, $provider:ident, $whole:ident, $contract:path, $($async:ident, $await:ident)?) => {
         use $crate::wasmcloud::Swapped;
@@ -152,7 +136,7 @@ macro_rules! wasmcloud {
         }
 
         $($async)? fn opened<P: $crate::$provider>(identifier: String) -> Result<$types::Bucket, $types::Error> {
-            $crate::$whole!(bucket_of::<P>(&identifier).map($types::Bucket::new).map_err(failed::<P>))
+            $crate::$whole!(Bucket::<P>::open(&identifier).map($types::Bucket::new).map_err(failed::<P>))
         }
 
         impl<P: $crate::$provider> $types::GuestBucket for Bucket<P> {

@@ -86,18 +86,24 @@ impl Store {
         self.extends.is_none()
     }
 
-    /// The store that a URL with this scheme is for: this one, or one that extends it.
+    /// The variable that says where it is, if it is somewhere.
+    pub fn endpoint(&self) -> Option<&'static Variable> {
+        self.variables.iter().find(|variable| variable.role == Role::Endpoint)
+    }
+
+    /// The store that a URL in its [`endpoint`](Self::endpoint) is for: this one, or one that extends it.
     ///
     /// ```
     /// use kvfuse_table::STORES;
     ///
     /// let redis = STORES.iter().find(|store| store.name == "redis").unwrap();
-    /// assert_eq!(redis.for_scheme("rediss").name, "redis-tls");
-    /// assert_eq!(redis.for_scheme("redis").name, "redis");
+    /// assert_eq!(redis.for_url("REDISS://cache").name, "redis-tls");
+    /// assert_eq!(redis.for_url("redis://cache").name, "redis");
     /// ```
-    pub fn for_scheme(&'static self, scheme: &str) -> &'static Self {
+    pub fn for_url(&'static self, url: &str) -> &'static Self {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).unwrap_or_default();
         let takes = |store: &&Store| {
-            store.extends.is_some_and(|extends| extends.store == self.name && extends.schemes.contains(&scheme))
+            store.extends.is_some_and(|extends| extends.store == self.name && extends.schemes.contains(&&*scheme))
         };
         STORES.iter().find(takes).unwrap_or(self)
     }

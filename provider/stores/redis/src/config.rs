@@ -38,7 +38,11 @@ const EXAMPLE: &str = "redis://127.0.0.1:6379/0";
 /// Whether the URL of the server asks for TLS.
 pub fn asks_for_tls(settings: &Settings) -> bool {
     let address = settings.get(URL).and_then(|url| Address::parse(url).ok());
-    address.is_some_and(|address| matches!(address.scheme.as_deref(), Some("rediss" | "valkeys")))
+    address.and_then(|address| address.scheme).is_some_and(|scheme| is_tls(&scheme))
+}
+
+fn is_tls(scheme: &str) -> bool {
+    matches!(scheme, "rediss" | "valkeys")
 }
 
 impl Config {
@@ -92,8 +96,8 @@ impl Config {
         let address = Address::parse(url).map_err(|invalid| wrong(&invalid.to_string()))?;
         match address.scheme.as_deref() {
             Some("redis" | "valkey") => {}
-            Some("rediss" | "valkeys") if encrypts => {}
-            Some(scheme @ ("rediss" | "valkeys")) => return Err(no_tls(scheme)),
+            Some(scheme) if is_tls(scheme) && encrypts => {}
+            Some(scheme) if is_tls(scheme) => return Err(no_tls(scheme)),
             Some(_) => return Err(wrong("has a scheme other than redis and valkey")),
             None => return Err(wrong("has no scheme")),
         }

@@ -93,7 +93,7 @@ impl<N: Network> Link<N> {
     pub async fn tell(&mut self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
         let mut sent = 0;
         if let Err(fault) = self.output.write(request.bytes(), &mut sent, deadline).await {
-            return Err(Failure::Lost { maybe_done: request.may_be_done(sent), fault });
+            return Err(Failure::Lost { maybe_done: request.size().may_be_done(sent as u64), fault });
         }
         let replies = self.replies(request.commands(), deadline).await;
         answered(replies.map_err(|fault| Failure::Lost { maybe_done: true, fault })?)

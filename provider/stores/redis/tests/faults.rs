@@ -3,12 +3,9 @@
 
 mod common;
 
-use common::{NativeStore, OwnRedis, connect};
+use common::{NativeStore, OwnRedis, connect, faults};
 use kvfuse_core::{Kind, Store};
-use kvfuse_servers::faults::{
-    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, killed_under_load,
-    replies_byte_by_byte,
-};
+use kvfuse_servers::faults::killed_under_load;
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::redis::Redis;
@@ -23,20 +20,7 @@ fn hash(port: u16, time_limit: &str) -> NativeStore {
     connect(&format!("redis://127.0.0.1:{port}"), &variables)
 }
 
-#[test]
-fn a_connection_closed_at_any_byte_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, prefix);
-}
-
-#[test]
-fn a_connection_closed_at_any_byte_of_the_handshake_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, false, prefix);
-}
-
-#[test]
-fn a_connection_closed_at_any_byte_is_reported_truthfully_in_the_hash_layout() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, hash);
-}
+faults!(prefix, hash);
 
 #[test]
 fn a_connection_closed_at_any_byte_is_reported_truthfully_without_scripts() {
@@ -44,33 +28,8 @@ fn a_connection_closed_at_any_byte_is_reported_truthfully_without_scripts() {
 }
 
 #[test]
-fn nonsense_at_any_byte_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, true, prefix);
-}
-
-#[test]
 fn nonsense_at_any_byte_of_the_handshake_is_reported_truthfully() {
     every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, false, prefix);
-}
-
-#[test]
-fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, prefix);
-}
-
-#[test]
-fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
-    a_server_that_never_stops_sending(Redis::start(&[]).port(), Fault::PUSHES, prefix);
-}
-
-#[test]
-fn replies_that_arrive_byte_by_byte_are_read() {
-    replies_byte_by_byte(Redis::start(&[]).port(), prefix);
-}
-
-#[test]
-fn a_missing_server_is_unavailable() {
-    a_missing_server(prefix);
 }
 
 #[test]

@@ -3,11 +3,8 @@
 
 mod common;
 
-use common::{WaitingStore, connect_waiting};
+use common::{WaitingStore, connect_waiting, faults};
 use kvfuse_core::{Bucket, Result, Store};
-use kvfuse_servers::faults::{
-    a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
-};
 use kvfuse_servers::proxy::Fault;
 use kvfuse_servers::redis::Redis;
 use kvfuse_servers::waiting::Blocking;
@@ -60,45 +57,7 @@ mod hash_layout {
     kvfuse_suite::all_cases_but_two!(|| super::Own::start(&[], &[("KEYVALUE_REDIS_LAYOUT", "hash")]));
 }
 
-#[test]
-fn a_connection_closed_at_any_byte_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, prefix);
-}
-
-#[test]
-fn a_connection_closed_at_any_byte_of_the_handshake_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, false, prefix);
-}
-
-#[test]
-fn a_connection_closed_at_any_byte_is_reported_truthfully_in_the_hash_layout() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, hash);
-}
-
-#[test]
-fn nonsense_at_any_byte_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, true, prefix);
-}
-
-#[test]
-fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
-    every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, prefix);
-}
-
-#[test]
-fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
-    a_server_that_never_stops_sending(Redis::start(&[]).port(), Fault::PUSHES, prefix);
-}
-
-#[test]
-fn replies_that_arrive_byte_by_byte_are_read() {
-    replies_byte_by_byte(Redis::start(&[]).port(), prefix);
-}
-
-#[test]
-fn a_missing_server_is_unavailable() {
-    a_missing_server(prefix);
-}
+faults!(prefix, hash);
 
 #[test]
 fn the_store_reconnects_to_a_restarted_server_without_an_error() {

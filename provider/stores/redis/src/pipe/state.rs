@@ -3,7 +3,7 @@
 
 use crate::error::Failure;
 use crate::link::{decode, more_replies};
-use crate::protocol::{Decoder, Reply, Request};
+use crate::protocol::{Decoder, Reply, Request, Size};
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
 use std::cell::{Cell, RefCell};
@@ -38,8 +38,7 @@ pub struct State {
 
 /// One request on its way.
 pub struct Call {
-    bytes: usize,
-    commands: usize,
+    size: Size,
     deadline: Moment,
     /// Where its request begins in all that is sent; `None` as long as nobody has begun to send it.
     start: Cell<Option<u64>>,
@@ -121,8 +120,7 @@ impl State {
             return Err(Failure::not_done(Fault::closed()));
         }
         let call = Rc::new(Call {
-            bytes: request.bytes().len(),
-            commands: request.commands(),
+            size: request.size(),
             deadline,
             start: Cell::new(None),
             arrived: Cell::new(0),
@@ -154,7 +152,7 @@ impl State {
         }
         for call in self.queued.drain(..) {
             call.start.set(Some(self.taken));
-            self.taken = self.taken.saturating_add(call.bytes as u64);
+            self.taken = self.taken.saturating_add(call.size.bytes as u64);
             self.flying.push_back(call);
         }
         self.is_sending = !batch.is_empty();
@@ -234,9 +232,7 @@ impl State {
     /// Whether the server may carry out a call if nothing more is sent.
     fn may_be_done(&self, call: &Call) -> bool {
         let Some(start) = call.start.get() else { return false };
-        let sent = self.accepted.saturating_sub(start);
-        let is_sent = sent >= call.bytes as u64;
-        is_sent || self.is_sending || (call.commands > 1 && sent > 0)
+        self.is_sending || call.size.may_be_done(self.accepted.saturating_sub(start))
     }
 
     pub fn has_to_stop(&self) -> bool {
@@ -293,11 +289,11 @@ impl State {
         let mut before = 0usize;
         for (number, other) in self.queued.iter().enumerate() {
             if Rc::ptr_eq(other, call) {
-                self.outgoing.drain(before..before.saturating_add(call.bytes).min(self.outgoing.len()));
+                self.outgoing.drain(before..before.saturating_add(call.size.bytes).min(self.outgoing.len()));
                 self.queued.remove(number);
                 return;
             }
-            before = before.saturating_add(other.bytes);
+            before = before.saturating_add(other.size.bytes);
         }
     }
 }
@@ -309,7 +305,7 @@ fn arrived(flying: &mut VecDeque<Rc<Call>>, live: &mut usize, reply: Reply) -> R
         call.replies.borrow_mut().push(reply);
     }
     call.arrived.set(call.arrived.get().saturating_add(1));
-    if call.arrived.get() >= call.commands
+    if call.arrived.get() >= call.size.commands
         && let Some(call) = flying.pop_front()
     {
         let replies = call.replies.take();

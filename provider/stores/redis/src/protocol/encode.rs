@@ -79,10 +79,23 @@ impl Request {
         self.commands == 0
     }
 
-    /// Whether the server may have carried out any of it once it has this many of its bytes. It carries out a command when the
-    /// last byte has arrived.
-    pub fn may_be_done(&self, sent: usize) -> bool {
-        sent >= self.bytes.len() || (self.commands > 1 && sent > 0)
+    pub fn size(&self) -> Size {
+        Size { bytes: self.bytes.len(), commands: self.commands }
+    }
+}
+
+/// How long a request is.
+#[derive(Clone, Copy)]
+pub struct Size {
+    pub bytes: usize,
+    pub commands: usize,
+}
+
+impl Size {
+    /// Whether the server may have carried out any of the request once it has this many of its bytes. It carries out a command
+    /// when the last byte has arrived.
+    pub fn may_be_done(self, sent: u64) -> bool {
+        sent >= self.bytes as u64 || (self.commands > 1 && sent > 0)
     }
 }
 

@@ -66,3 +66,56 @@ impl Store for OwnRedis {
         self.store.create_body()
     }
 }
+
+/// The faults that a store has to report truthfully in either world. `$prefix` and `$hash` make a store of the layout from a port
+/// and a time limit.
+#[allow(unused_macros, reason = "each test file uses a part")]
+macro_rules! faults {
+    ($prefix:path, $hash:path) => {
+        use kvfuse_servers::faults::{
+            a_missing_server, a_server_that_never_stops_sending, every_fault_at_every_byte, replies_byte_by_byte,
+        };
+
+        #[test]
+        fn a_connection_closed_at_any_byte_is_reported_truthfully() {
+            every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, $prefix);
+        }
+
+        #[test]
+        fn a_connection_closed_at_any_byte_of_the_handshake_is_reported_truthfully() {
+            every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, false, $prefix);
+        }
+
+        #[test]
+        fn a_connection_closed_at_any_byte_is_reported_truthfully_in_the_hash_layout() {
+            every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Close, true, $hash);
+        }
+
+        #[test]
+        fn nonsense_at_any_byte_is_reported_truthfully() {
+            every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Nonsense, true, $prefix);
+        }
+
+        #[test]
+        fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
+            every_fault_at_every_byte(Redis::start(&[]).port(), Fault::Hang, true, $prefix);
+        }
+
+        #[test]
+        fn a_server_that_never_stops_sending_costs_the_time_limit_and_no_more() {
+            a_server_that_never_stops_sending(Redis::start(&[]).port(), Fault::PUSHES, $prefix);
+        }
+
+        #[test]
+        fn replies_that_arrive_byte_by_byte_are_read() {
+            replies_byte_by_byte(Redis::start(&[]).port(), $prefix);
+        }
+
+        #[test]
+        fn a_missing_server_is_unavailable() {
+            a_missing_server($prefix);
+        }
+    };
+}
+#[allow(unused_imports, reason = "each test file uses a part")]
+pub(crate) use faults;
