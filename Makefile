@@ -12,7 +12,8 @@ WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
 LEAN_GUESTS := kvfuse-artefacts kvfuse-runner keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
-XTASK := cargo run --quiet --package xtask --
+# Made by the target `xtask`.
+XTASK := $(CARGO_TARGET_DIR)/debug/xtask
 # The native packages are always built as one set: for a part of it cargo would choose other features of the same
 # dependencies, and compile the runtime once more.
 NATIVE := --workspace $(addprefix --exclude ,$(LEAN_GUESTS) $(WASI_GUESTS))
@@ -36,7 +37,7 @@ run: build ## build, fuse and run the demo on the folder data/ (the default)
 build: components/kv_demo.fused.wasm
 
 .PHONY: fused-component
-fused-component: build ## build the provider and the demo, fuse them, show the result
+fused-component: build providers ## build the provider and the demo, fuse them, show the result
 	$(call say,what the fused component is)
 	@$(KVFUSE) inspect --verbose components/kv_demo.fused.wasm
 
@@ -47,36 +48,45 @@ toolchain:
 
 # Cargo and xtask know what is up to date; make only orders the steps.
 
+# With the features that the tests have, so that they compile nothing of it again.
+.PHONY: xtask
+xtask:
+	@cargo build $(TESTED) --bin xtask
+
 # The provider components: what provider/table lists, compiled side by side.
-.PHONY: providers generate
+ARTEFACTS := build --package kvfuse-artefacts --package kvfuse-runner --target wasm32-unknown-unknown --profile guest
+.PHONY: providers generate components/keyvalue.wasm
+components/keyvalue.wasm: toolchain generate
+	$(call say,the provider: components/keyvalue.wasm)
+	@tools/cargo-wasm.sh $(ARTEFACTS) --example keyvalue
+	@$(XTASK) providers $(LEAN)/examples components keyvalue
+
 providers: toolchain generate ## the provider components, of every store, and the explorer
 	$(call say,the providers)
-	@tools/cargo-wasm.sh build --package kvfuse-artefacts --package kvfuse-runner --examples \
-	  --target wasm32-unknown-unknown --profile guest
+	@tools/cargo-wasm.sh $(ARTEFACTS) --examples
 	@$(XTASK) providers $(LEAN)/examples components
 	$(call say,the explorer: components/explorer.wasm)
 	@tools/cargo-wasm.sh build --package kvfuse-explorer --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) componentize $(LEAN)/kvfuse_explorer.wasm components/explorer.wasm explorer \
 	  "A page in the browser that shows and edits any wasi:keyvalue store"
 
-generate: ## write what provider/table determines in the source: artefacts, lists of modules, the README's tables
-	@cargo build --package xtask
+generate: xtask ## write what provider/table determines in the source: artefacts, lists of modules, the README's tables
 	@$(XTASK) generate
 
 .PHONY: components/kv_demo.wasm components/kv_demo.fused.wasm
-components/kv_demo.wasm: toolchain
+components/kv_demo.wasm: toolchain xtask
 	$(call say,the consumer: components/kv_demo.wasm)
 	@tools/cargo-wasm.sh build --package kv_demo --target wasm32-wasip2 --profile guest
 	@$(XTASK) componentize $(WASI)/kv_demo.wasm $@ kv_demo "A guided tour of wasi:keyvalue, and a small tool for any store"
 
-components/kv_demo.fused.wasm: providers components/kv_demo.wasm
+components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
 .PHONY: test test-full native
-test: build servers test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
+test: providers build servers test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
 	$(call say,tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(TESTED)
+	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED)
 
 test-full: lint test-long test-languages ## what CI runs after `make test`: lints, the long tests, consumers in other languages, a soak
 	$(call say,what is refused when it is to be published)
@@ -86,11 +96,11 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 
 # The tests that `make test` leaves out.
 .PHONY: test-long
-test-long: build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
+test-long: providers build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
-	@WASMTIME=$$(tools/wasmtime.sh) cargo test $(TESTED) --test conformance --test mutants --test slow --test explore_use \
-	  --test explore_live -- --ignored
-	@cargo test $(NATIVE) --lib --bins
+	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test together \
+	  --test explore_use --test explore_live -- --ignored
+	@$(XTASK) test $(NATIVE) --lib --bins --
 
 native:
 	@cargo build $(TESTED)
@@ -183,7 +193,7 @@ fuzz-flat: providers components/kv_demo.wasm ## random components made flat: FUS
 # The runner embeds what is in components/conformance/.
 CONFORMANCE_GUESTS := $(basename $(notdir $(wildcard tests/conformance/guests/examples/*.rs)))
 .PHONY: conformance conformance-check conformance-guests
-conformance-guests: toolchain
+conformance-guests: toolchain xtask
 	$(call say,the guests of the conformance suite)
 	@tools/cargo-wasm.sh build --package kvfuse-conformance-guests --examples --target wasm32-unknown-unknown --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_mutant --target wasm32-unknown-unknown --profile guest
@@ -230,7 +240,7 @@ package: providers conformance-guests ## make the packages for a registry, and c
 # The page to try kvfuse, as static files. kvfuse runs on it as a component, and the demo with its files in the browser.
 PAGE := $(CARGO_TARGET_DIR)/page
 .PHONY: page
-page: build ## the page to try kvfuse: target/page, which any server of files can serve (needs Node)
+page: providers build ## the page to try kvfuse: target/page, which any server of files can serve (needs Node)
 	$(call say,the page: $(PAGE))
 	@tools/cargo-wasm.sh build --package kvfuse --no-default-features --target wasm32-wasip2 --profile guest
 	@tools/page.sh $(PAGE)
@@ -270,11 +280,11 @@ runtimes: ## fetch the runtimes that the tests run fused components on (needs Py
 	@tools/runtimes.sh
 
 # Not part of `make test`, except for what needs not be fetched.
-test-runtimes: build servers consumers conformance-guests runtimes page ## a command and a handler on every runtime; writes the README's table
+test-runtimes: providers build servers consumers conformance-guests runtimes page ## a command and a handler on every runtime; writes the README's table
 	$(call say,every runtime)
 	@KVFUSE_RUNTIMES_TABLE=1 cargo test $(TESTED) --test runtimes --test try_page -- --include-ignored
 
-languages: build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
+languages: providers build ## consumers in Python, JavaScript and C, and the Rust demo on Node (fetches their toolchains)
 	$(call say,consumers in other languages)
 	@tools/languages.sh
 
@@ -283,7 +293,7 @@ languages: build ## consumers in Python, JavaScript and C, and the Rust demo on 
 test-languages: languages ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
 	@WASMTIME=$$(tools/wasmtime.sh) WASMTIME_OLDEST=$$(tools/wasmtime.sh --oldest) \
-	  cargo test $(TESTED) --test languages --test engines -- --ignored
+	  $(XTASK) test $(TESTED) --test languages --test engines -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -36,7 +36,7 @@ need node "Node.js 20 or newer, with npm: apt-get install npm"
 need npm "it comes with Node.js: apt-get install npm"
 [[ ${1:-} =~ ^--(node-packages|zig)$ ]] || [ -e "$root/components/keyvalue.wasm" ] || die "the providers are not built" "make build"
 mkdir -p "$root/components" "$tools"
-xtask() { (cd "$root" && cargo run --quiet --package xtask -- "$@"); }
+xtask() { "${CARGO_TARGET_DIR:-$root/target}/debug/xtask" "$@"; }
 # What each of them depends on besides its source: the interfaces, and the options in this script.
 wit=("$demo"/wit/world.wit "$demo"/wit/deps/*/*.wit "$root/tools/languages.sh")
 

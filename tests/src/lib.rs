@@ -26,7 +26,7 @@ pub fn root() -> PathBuf {
 /// A component that `make` has built, by the name of its file without the extension.
 pub fn component(name: &str) -> Result<Vec<u8>> {
     let path = root().join("components").join(format!("{name}.wasm"));
-    std::fs::read(&path).with_context(|| format!("{} is missing; make build makes it", path.display()))
+    std::fs::read(&path).with_context(|| format!("{} is missing; make providers build makes it", path.display()))
 }
 
 /// A guest of the tests, by its name.

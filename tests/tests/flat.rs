@@ -41,7 +41,7 @@ const GENERATIONS: [(&str, &str); 10] = [
 
 /// How many programs of a kind are run for each generation; a soak sets more.
 fn programs() -> u64 {
-    std::env::var("FLAT_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+    std::env::var("FLAT_PROGRAMS").ok().and_then(|text| text.parse().ok()).unwrap_or(8)
 }
 
 fn first_seed() -> u64 {

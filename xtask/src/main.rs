@@ -1,17 +1,20 @@
 //! The build steps that cargo alone cannot do; `make` calls them.
 
 mod generate;
+mod test;
 
 use anyhow::{Context, Result, bail};
 use kvfuse_compose::{About, Allowed, componentize, compose};
+use kvfuse_table::Artefact;
 use std::io::Write;
 use std::path::Path;
 
 const USAGE: &str = "usage:
   xtask generate [--check]                               what provider/table determines in the source
-  xtask providers MODULES COMPONENTS                     every provider component, from the modules in a folder
+  xtask providers MODULES COMPONENTS [ARTEFACT]          every provider component, from the modules in a folder, or one
   xtask componentize CORE.wasm OUT.wasm NAME DESCRIPTION any other component
-  xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm     the two in one, as `wasm-tools compose` does it";
+  xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm     the two in one, as `wasm-tools compose` does it
+  xtask test ARGUMENTS…                                  what `cargo test ARGUMENTS…` does, several programs at a time";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -20,10 +23,12 @@ fn main() -> Result<()> {
         ["generate"] => generate::generate(&root(), false),
         ["generate", "--check"] => generate::generate(&root(), true),
         ["providers", modules, components] => providers(modules, components),
+        ["providers", modules, components, artefact] => provider(modules, components, artefact),
         ["componentize", core, out, name, description] => component(core, out, name, description, None),
         ["compose", consumer, provider, out] => {
             unless_fresh(&[consumer, provider], out, || Ok(compose(&read(consumer)?, &read(provider)?)?))
         }
+        ["test", arguments @ ..] => test::test(arguments),
         _ => bail!(USAGE),
     }
 }
@@ -36,12 +41,7 @@ fn root() -> std::path::PathBuf {
 fn providers(modules: &str, components: &str) -> Result<()> {
     let mut files = Vec::new();
     for artefact in kvfuse_table::shipped() {
-        let name = artefact.name();
-        // Cargo writes the file of a library with the name of its crate.
-        let core = format!("{modules}/{}.wasm", name.replace('-', "_"));
-        let out = format!("{components}/{name}.wasm");
-        let imports = Allowed::parse(&artefact.imports().join("\n"));
-        component(&core, &out, &name, &artefact.about(), Some(&imports))?;
+        artefact_of(modules, components, &artefact)?;
         files.push(artefact.file());
     }
     for runner in kvfuse_table::RUNNERS {
@@ -57,6 +57,20 @@ fn providers(modules: &str, components: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Makes one artefact, by its name.
+fn provider(modules: &str, components: &str, name: &str) -> Result<()> {
+    let artefact = kvfuse_table::shipped().find(|artefact| artefact.name() == name);
+    artefact_of(modules, components, &artefact.with_context(|| format!("provider/table lists no artefact {name:?}"))?)
+}
+
+fn artefact_of(modules: &str, components: &str, artefact: &Artefact) -> Result<()> {
+    let name = artefact.name();
+    // Cargo writes the file of a library with the name of its crate.
+    let core = format!("{modules}/{}.wasm", name.replace('-', "_"));
+    let imports = Allowed::parse(&artefact.imports().join("\n"));
+    component(&core, &format!("{components}/{}", artefact.file()), &name, &artefact.about(), Some(&imports))
 }
 
 /// Makes the component `out` of a core module.

@@ -2,7 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::http::StdHttp;
-use crate::process::{Process, free_port, program, wait_until};
+use crate::process::{Process, data_folder, free_port, program, wait_until};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::{HttpClient, Request, Scheme};
 use std::net::TcpStream;
@@ -39,12 +39,7 @@ impl Etcd {
 
     fn start_with(members: usize, arguments: &[&str], scheme: &'static str) -> Self {
         let members = (0..members)
-            .map(|_| Member {
-                folder: tempfile::tempdir().unwrap(),
-                client: free_port(),
-                peer: free_port(),
-                process: None,
-            })
+            .map(|_| Member { folder: data_folder(), client: free_port(), peer: free_port(), process: None })
             .collect();
         let arguments = arguments.iter().map(|argument| argument.to_string()).collect();
         let mut etcd = Self { members, arguments, scheme, token: String::new() };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Where the repository's tools store what they fetch, unless `KVFUSE_TOOLS` is set.
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.tools");
@@ -58,6 +59,16 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "timed out after 30 s: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A folder for the data of a server that flushes every write: in memory where there is room, because the tests kill processes
+/// and never cut the power.
+pub fn data_folder() -> TempDir {
+    const MEMORY: &str = "/dev/shm";
+    const ROOM: u64 = 1 << 30;
+    let room = rustix::fs::statvfs(MEMORY).map_or(0, |disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    let folder = if room < ROOM { tempfile::tempdir() } else { tempfile::tempdir_in(MEMORY) };
+    folder.expect("a folder for temporary files")
 }
 
 /// A running server, killed when dropped. Its output goes to `log` in its folder.

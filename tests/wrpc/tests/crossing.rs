@@ -30,7 +30,7 @@ impl Served {
             .spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("a pipe")?).read_line(&mut line)?;
-        let port = line.trim().parse().with_context(|| format!("the server said {line:?}; make build makes its component"))?;
+        let port = line.trim().parse().with_context(|| format!("the server said {line:?}; make providers makes its component"))?;
         Ok(Self { process, port })
     }
 }
