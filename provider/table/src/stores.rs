@@ -284,7 +284,7 @@ pub const STORES: &[Store] = &[
         about: "an etcd cluster",
         artefact: "keyvalue-etcd",
         imports: &["wasi:http/types@0.2.12", "wasi:http/outgoing-handler@0.2.12"],
-        waiting: None,
+        waiting: HTTP_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_ETCD_ENDPOINTS",
@@ -358,6 +358,10 @@ pub const STORES: &[Store] = &[
 /// What Redis waits on where calls wait beside each other.
 const REDIS_WAITING: Option<&[&str]> =
     Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:sockets/types@0.3.0", "wasi:sockets/ip-name-lookup@0.3.0"]);
+
+/// What a store over HTTP waits on there.
+const HTTP_WAITING: Option<&[&str]> =
+    Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:http/types@0.3.0", "wasi:http/client@0.3.0"]);
 
 const REDIS_USERNAME: Variable = setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app");
 const REDIS_PASSWORD: Variable = secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL");
