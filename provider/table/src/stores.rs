@@ -337,6 +337,18 @@ pub const STORES: &[Store] = &[
             secret("AWS_ACCESS_KEY_ID", "the access key"),
             secret("AWS_SECRET_ACCESS_KEY", "its secret"),
             secret("AWS_SESSION_TOKEN", "its session token, if it is temporary"),
+            secret("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "what gives out access keys in a container, as a path"),
+            beside(
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "what gives out access keys in a container, as a URL",
+                "http://169.254.170.23/v1/credentials",
+            ),
+            secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "what a container says to it"),
+            beside(
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "what gives out access keys on an instance of EC2 that has a role",
+                "http://169.254.169.254",
+            ),
             setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
             PREFIX,
             TIMEOUT,

@@ -63,8 +63,21 @@ pub enum Scheme {
     Https,
 }
 
-/// A `POST` request. The stores need no other method.
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// To read.
+    Get,
+    /// To carry out a call.
+    Post,
+    /// To put something in a place.
+    Put,
+}
+
+/// A request.
 pub struct Request<'a> {
+    /// What it asks for.
+    pub method: Method,
     /// How to connect.
     pub scheme: Scheme,
     /// `host` or `host:port`, without user information.

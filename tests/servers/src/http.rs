@@ -6,7 +6,7 @@ use kvfuse_core::waiting::ready;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::http::{
-    AsyncHttpClient, HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end,
+    AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, Scheme, Streaming, read_to_end,
 };
 use kvfuse_transport::sockets::{Input, Network, Output};
 
@@ -93,7 +93,12 @@ async fn send<N: Network>(
     let connecting = network.connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline));
     let (input, mut output) = connecting.await.map_err(unsent)?;
     let mut head = format!(
-        "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        "{} {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        },
         request.path,
         request.authority,
         request.body.len()

@@ -7,7 +7,7 @@ use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{AsyncHttpClient, HttpClient, HttpFault, Pieces, Request, Response, read_to_end};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, read_to_end};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -222,6 +222,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
         let share = self.share(call.deadline);
         let deadline = if call.repeat == Repeat::Freely { share } else { call.deadline };
         let request = Request {
+            method: Method::Post,
             scheme: endpoint.scheme,
             authority: &endpoint.authority,
             path: call.path,

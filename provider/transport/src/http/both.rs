@@ -21,6 +21,20 @@ pub fn rejected(what: &str) -> Fault {
     Fault::new(Cause::Other, format!("the host rejected the {what}"))
 }
 
+/// The function `method` for the methods of one version of the interface.
+macro_rules! methods {
+    ($method:ident) => {
+        fn method(request: &Request<'_>) -> $method {
+            match request.method {
+                super::Method::Get => $method::Get,
+                super::Method::Post => $method::Post,
+                super::Method::Put => $method::Put,
+            }
+        }
+    };
+}
+pub(super) use methods;
+
 /// The function `fault` for the errors of one version of the interface: they have the same names in both.
 macro_rules! faults {
     ($code:ident) => {

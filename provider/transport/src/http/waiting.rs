@@ -54,7 +54,7 @@ fn outgoing(request: &Request<'_>, now: Moment, deadline: Moment) -> Result<(typ
         Scheme::Http => WasiScheme::Http,
         Scheme::Https => WasiScheme::Https,
     };
-    outgoing.set_method(&Method::Post).map_err(|()| rejected("method"))?;
+    outgoing.set_method(&method(request)).map_err(|()| rejected("method"))?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
     outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
     outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
@@ -112,3 +112,4 @@ async fn answer(outgoing: types::Request, max: usize, deadline: Moment) -> Resul
 }
 
 super::both::faults!(ErrorCode);
+super::both::methods!(Method);

@@ -54,7 +54,7 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
         Scheme::Http => WasiScheme::Http,
         Scheme::Https => WasiScheme::Https,
     };
-    outgoing.set_method(&Method::Post).map_err(|()| rejected("method"))?;
+    outgoing.set_method(&method(request)).map_err(|()| rejected("method"))?;
     outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
     outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
     outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
@@ -178,3 +178,4 @@ fn stream_fault(error: StreamError) -> Fault {
 }
 
 super::both::faults!(ErrorCode);
+super::both::methods!(Method);
