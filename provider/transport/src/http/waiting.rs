@@ -10,7 +10,7 @@ use crate::waiting::http::types::{self, ErrorCode, Fields, Method, RequestOption
 use crate::waiting::{wit_future, wit_stream};
 use futures_util::future::{Either, select};
 use std::pin::pin;
-use wit_bindgen::{StreamResult, StreamWriter};
+use wit_bindgen::{FutureReader, StreamResult, StreamWriter};
 
 /// How many bytes of a response to make room for: few at first, and many once as many have arrived.
 const FIRST_PIECE: usize = 4 << 10;
@@ -27,7 +27,7 @@ impl AsyncHttpClient for WaitingHttp {
         if now >= deadline {
             return Err(unsent(Fault::timed_out()));
         }
-        let (outgoing, body) = outgoing(request, now, deadline).map_err(unsent)?;
+        let Outgoing { request: outgoing, body, exchange: _kept } = outgoing(request, now, deadline).map_err(unsent)?;
         // A response may arrive before everything is written, and says more than a failed write.
         let exchange = async {
             let writing = pin!(write(body, request.body));
@@ -41,15 +41,22 @@ impl AsyncHttpClient for WaitingHttp {
     }
 }
 
-/// The request, and where its body is written.
-fn outgoing(request: &Request<'_>, now: Moment, deadline: Moment) -> Result<(types::Request, StreamWriter<u8>), Fault> {
+/// A request, and what belongs to its exchange.
+struct Outgoing {
+    request: types::Request,
+    body: StreamWriter<u8>,
+    /// Why the request could not be sent, which is told in place of the response as well. wasmtime closes the connection when this
+    /// is dropped, and what is left of the response is lost without an error.
+    exchange: FutureReader<Result<(), ErrorCode>>,
+}
+
+fn outgoing(request: &Request<'_>, now: Moment, deadline: Moment) -> Result<Outgoing, Fault> {
     let headers = Fields::from_list(&headers(request)).map_err(|_| rejected("headers"))?;
     let (body, contents) = wit_stream::new();
     // A writer that is dropped gives this: there are no trailers.
     let (_, trailers) = wit_future::new(|| Ok(None));
-    // Why a request could not be sent is told in place of its response.
     let options = options(request, now, deadline);
-    let (outgoing, _sent) = types::Request::new(headers, Some(contents), trailers, Some(options));
+    let (outgoing, exchange) = types::Request::new(headers, Some(contents), trailers, Some(options));
     let scheme = match request.scheme {
         Scheme::Http => WasiScheme::Http,
         Scheme::Https => WasiScheme::Https,
@@ -58,7 +65,7 @@ fn outgoing(request: &Request<'_>, now: Moment, deadline: Moment) -> Result<(typ
     outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
     outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
     outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
-    Ok((outgoing, body))
+    Ok(Outgoing { request: outgoing, body, exchange })
 }
 
 /// The same limits for the host, so that it gives up as well. A host without such limits rejects them, which is harmless.
@@ -86,7 +93,8 @@ async fn answer(outgoing: types::Request, max: usize, deadline: Moment) -> Resul
     let sent = |fault| HttpFault { sent: true, fault };
     let response = send(outgoing).await.map_err(|code| fault(&code))?;
     let status = response.get_status_code();
-    let (_, read) = wit_future::new(|| Ok(()));
+    // Dropped when the body was read, or is given up.
+    let (_reading, read) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = types::Response::consume_body(response, read);
     let (mut body, mut piece) = (Vec::new(), FIRST_PIECE);
     loop {
