@@ -117,6 +117,10 @@ fn a_handler_for_wasmcloud_2_is_served_on_etcd() {
     // One at a time: where all write one key, etcd's transactions fail each other until the time is over.
     let server = Server::start(&folder, &["--store", "etcd", "--env", &endpoints, "web.wasm"]);
     assert_eq!([server.count(), server.count(), server.count()], [1, 2, 3]);
+
+    folder.kvfuse(&["fuse", "--store", "etcd", "web.wasm"]).ok();
+    let server = Server::wasmtime(&folder, "web.fused.wasm", &[], &[("KEYVALUE_ETCD_ENDPOINTS", &etcd.endpoints())]);
+    assert_eq!([server.count(), server.count(), server.count()], [4, 5, 6]);
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_compose::Interfaces;
+use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::watchdog::Watchdog;
 use kvfuse_tests::lean::{Instance, example};
-use kvfuse_tests::{Command, Program, component};
+use kvfuse_tests::{Command, Program, command_line, component};
 use wac_graph::{CompositionGraph, EncodeOptions, types::Package};
 use wasmtime::component::Val;
 
@@ -53,6 +55,29 @@ fn wac_and_wasm_compose_make_components_that_behave_alike() -> Result<()> {
     }
     let keys = |outcome: &kvfuse_tests::Outcome| sorted(outcome.text().lines().map(str::to_string).collect());
     assert_eq!(keys(&ours[2]), keys(&plugged[2]));
+    Ok(())
+}
+
+#[test]
+fn a_provider_whose_calls_wait_is_plugged_in_beside_what_its_consumer_imports_of_the_same_interfaces() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
+    // A handler: it imports the types of wasi:http of WASI 0.3 as well, as the provider does for etcd.
+    let handler = example("visitors_wasmcloud")?;
+    for provider in ["keyvalue-redis-async", "keyvalue-etcd-async"] {
+        let ours = Interfaces::of(&kvfuse_compose::compose(&handler, &component(provider)?)?)?;
+        let plugged = Interfaces::of(&wac_plug(handler.clone(), component(provider)?)?)?;
+        assert_eq!(interfaces(ours.imports), interfaces(plugged.imports), "{provider}");
+        assert_eq!(sorted(ours.exports), sorted(plugged.exports), "{provider}");
+    }
+    let etcd = Etcd::start(1, &[]);
+    let folder = tempfile::tempdir()?;
+    let fused = folder.path().join("fused.wasm");
+    std::fs::write(&fused, wac_plug(example("many_wasmcloud")?, component("keyvalue-etcd-async")?)?)?;
+    let mut command = command_line()?;
+    command.args(["run", "-S", "http", "--env", &format!("KEYVALUE_ETCD_ENDPOINTS={}", etcd.endpoints())]);
+    let output = command.arg(&fused).args(["get", "64", "64"]).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.trim().parse::<u64>().is_ok(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

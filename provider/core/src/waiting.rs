@@ -4,9 +4,10 @@
 //! the transport, so that every future is ready when it is first polled: [`at_once`] makes a [`Bucket`](crate::Bucket)'s
 //! method of it. In the asynchronous one a future waits, and others go on meanwhile.
 
-use crate::{Error, Kind, Page, Result, Snapshot, Swap, Version};
+use crate::{Body, Bucket, Error, Kind, Page, Result, Snapshot, Store, Swap, Version};
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -75,6 +76,44 @@ pub trait AsyncBucket {
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> impl Future<Output = Result<()>>;
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>>;
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> impl Future<Output = Result<()>>;
+}
+
+/// A store in both worlds: one for what must not wait, and one whose calls wait beside each other. Both have to see the same data.
+pub struct Both<P, W> {
+    /// Behind the synchronous interfaces.
+    pub plain: P,
+    /// Behind the asynchronous ones.
+    pub waiting: W,
+}
+
+impl<P: Store, W> Store for Both<P, W> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        self.plain.open(bucket)
+    }
+
+    fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
+        self.plain.space(bucket)
+    }
+
+    fn open_cache(&self) -> Result<Rc<dyn Bucket>> {
+        self.plain.open_cache()
+    }
+
+    fn open_positions(&self) -> Result<Rc<dyn Bucket>> {
+        self.plain.open_positions()
+    }
+
+    fn create_body(&self) -> Result<Box<dyn Body>> {
+        self.plain.create_body()
+    }
+}
+
+impl<P, W: AsyncStore> AsyncStore for Both<P, W> {
+    type Bucket = W::Bucket;
+
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
+        self.waiting.open_async(bucket)
+    }
 }
 
 #[cfg(test)]

@@ -284,7 +284,7 @@ pub const STORES: &[Store] = &[
         about: "an etcd cluster",
         artefact: "keyvalue-etcd",
         imports: &["wasi:http/types@0.2.12", "wasi:http/outgoing-handler@0.2.12"],
-        waiting: None,
+        waiting: HTTP_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_ETCD_ENDPOINTS",
@@ -337,6 +337,18 @@ pub const STORES: &[Store] = &[
             secret("AWS_ACCESS_KEY_ID", "the access key"),
             secret("AWS_SECRET_ACCESS_KEY", "its secret"),
             secret("AWS_SESSION_TOKEN", "its session token, if it is temporary"),
+            secret("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "what gives out access keys in a container, as a path"),
+            beside(
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "what gives out access keys in a container, as a URL",
+                "http://169.254.170.23/v1/credentials",
+            ),
+            secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "what a container says to it"),
+            beside(
+                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+                "what gives out access keys on an instance of EC2 that has a role",
+                "http://169.254.169.254",
+            ),
             setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
             PREFIX,
             TIMEOUT,
@@ -358,6 +370,10 @@ pub const STORES: &[Store] = &[
 /// What Redis waits on where calls wait beside each other.
 const REDIS_WAITING: Option<&[&str]> =
     Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:sockets/types@0.3.0", "wasi:sockets/ip-name-lookup@0.3.0"]);
+
+/// What a store over HTTP waits on there.
+const HTTP_WAITING: Option<&[&str]> =
+    Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:http/types@0.3.0", "wasi:http/client@0.3.0"]);
 
 const REDIS_USERNAME: Variable = setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app");
 const REDIS_PASSWORD: Variable = secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL");

@@ -2,12 +2,17 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 #[cfg(target_arch = "wasm32")]
+mod both;
+#[cfg(target_arch = "wasm32")]
+mod waiting;
+#[cfg(target_arch = "wasm32")]
 mod wasi;
 #[cfg(target_arch = "wasm32")]
-pub use wasi::WasiHttp;
+pub use {waiting::WaitingHttp, wasi::WasiHttp};
 
 use crate::clock::Moment;
 use crate::fault::{Cause, Fault};
+use std::future::Future;
 
 /// An HTTP client. On WASI: `wasi:http/outgoing-handler`.
 pub trait HttpClient {
@@ -22,6 +27,23 @@ pub trait HttpClient {
     /// # Errors
     /// [`HttpFault`], after the deadline at the latest.
     fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault>;
+}
+
+/// An HTTP client whose waits let others go on, if its world has others. Every [`HttpClient`] is one, and waits inside the call.
+/// On WASI 0.3: `wasi:http/client`.
+pub trait AsyncHttpClient {
+    /// Sends a request and waits for the complete response, whatever its status. If it is dropped, the connection closes, and the
+    /// request may or may not have been sent.
+    ///
+    /// # Errors
+    /// [`HttpFault`], after the deadline at the latest.
+    fn exchange(&self, request: &Request<'_>, deadline: Moment) -> impl Future<Output = Result<Response, HttpFault>>;
+}
+
+impl<H: HttpClient> AsyncHttpClient for H {
+    async fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
+        HttpClient::exchange(self, request, deadline)
+    }
 }
 
 /// A response whose body is still arriving.
@@ -41,8 +63,21 @@ pub enum Scheme {
     Https,
 }
 
-/// A `POST` request. The stores need no other method.
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// To read.
+    Get,
+    /// To carry out a call.
+    Post,
+    /// To put something in a place.
+    Put,
+}
+
+/// A request.
 pub struct Request<'a> {
+    /// What it asks for.
+    pub method: Method,
     /// How to connect.
     pub scheme: Scheme,
     /// `host` or `host:port`, without user information.
@@ -96,14 +131,12 @@ pub fn read_to_end(pieces: &mut (impl Pieces + ?Sized), max: usize, deadline: Mo
     let mut bytes = Vec::new();
     while let Some(piece) = pieces.next()? {
         if bytes.len().saturating_add(piece.len()) > max {
-            return Err(Fault::new(Cause::TooLarge, "the answer is larger than the limit"));
+            return Err(larger());
         }
         if bytes.is_empty() {
             bytes = piece;
         } else {
-            // A larger buffer than is needed for now, or else one that is just large enough.
-            let reserved = bytes.try_reserve(piece.len()).or_else(|_| bytes.try_reserve_exact(piece.len()));
-            reserved.map_err(|_| Fault::new(Cause::TooLarge, "the answer does not fit into memory"))?;
+            reserve(&mut bytes, piece.len())?;
             bytes.extend_from_slice(&piece);
         }
         if !pieces.wait(deadline) {
@@ -111,6 +144,17 @@ pub fn read_to_end(pieces: &mut (impl Pieces + ?Sized), max: usize, deadline: Mo
         }
     }
     Ok(bytes)
+}
+
+/// Makes room for so many bytes more.
+fn reserve(bytes: &mut Vec<u8>, more: usize) -> Result<(), Fault> {
+    // A larger buffer than is needed for now, or else one that is just large enough.
+    let reserved = bytes.try_reserve(more).or_else(|_| bytes.try_reserve_exact(more));
+    reserved.map_err(|_| Fault::new(Cause::TooLarge, "the answer does not fit into memory"))
+}
+
+fn larger() -> Fault {
+    Fault::new(Cause::TooLarge, "the answer is larger than the limit")
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //! streams that its generation of the interface passes to consumers.
 //!
 //! Each transport is a port (a small trait whose types build on any target) and its implementation on WASI 0.2, which
-//! only builds for wasm. Sockets and clocks have one on WASI 0.3 as well, where calls wait beside each other. Stores only know the port, so their tests run natively: against a simulated directory, or
-//! against real servers.
+//! only builds for wasm. Sockets, HTTP and clocks have one on WASI 0.3 as well, where calls wait beside each other. Stores
+//! only know the port, so their tests run natively: against a simulated directory, or against real servers.
 //!
 //! | module | what it contains |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | `environment` | the settings; on `wasi:cli/environment` |
 //! | [`fault`] | why a request to a server can fail |
 //! | [`files`] | directories and files; on `wasi:filesystem`, and natively, read-only |
-//! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler` |
+//! | [`http`] | HTTP requests; on `wasi:http/outgoing-handler`, and on `wasi:http/client` of WASI 0.3 |
 //! | `last_words` | the reason of a trap; on `wasi:cli/stderr` |
 //! | `random` | unpredictable bytes; on `wasi:random` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |

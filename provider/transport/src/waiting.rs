@@ -3,4 +3,5 @@
 wit_bindgen::generate!({ path: "wit", world: "kvfuse:waiting/transports", generate_all });
 
 pub use wasi::clocks::monotonic_clock;
+pub use wasi::http;
 pub use wasi::sockets::{ip_name_lookup, types};

@@ -98,6 +98,7 @@ impl Fused {
         p3::add_to_linker(&mut linker)?;
         if grants.contains(&Grant::Http) {
             wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+            wasmtime_wasi_http::p3::add_to_linker(&mut linker)?;
         }
         let environment = environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let (component, grants) = (Component::new(&engine, fused)?, grants.clone());

@@ -4,7 +4,7 @@ use crate::clock::SystemClock;
 use crate::http::StdHttp;
 use crate::process::{Process, emulator, free_port, program, wait_until};
 use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::{HttpClient, Request, Scheme};
+use kvfuse_transport::http::{HttpClient, Method, Request, Scheme};
 use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -159,6 +159,7 @@ impl DynamoDb {
             headers.push(("x-amz-target", &target));
         }
         let request = Request {
+            method: Method::Post,
             scheme: Scheme::Http,
             authority: &format!("127.0.0.1:{}", self.port),
             path: "/",

@@ -4,7 +4,7 @@ use crate::clock::SystemClock;
 use crate::http::StdHttp;
 use crate::process::{Process, data_folder, free_port, program, wait_until};
 use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::{HttpClient, Request, Scheme};
+use kvfuse_transport::http::{HttpClient, Method, Request, Scheme};
 use std::net::TcpStream;
 use std::path::Path;
 use std::time::Duration;
@@ -154,6 +154,7 @@ impl Etcd {
         let deadline = SystemClock.now() + Duration::from_secs(5);
         let headers = [("authorization", token)];
         let request = Request {
+            method: Method::Post,
             scheme: Scheme::Http,
             authority: &format!("127.0.0.1:{}", self.members[member].client),
             path,

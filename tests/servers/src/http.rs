@@ -1,11 +1,17 @@
-//! The HTTP port on `std::net`: HTTP/1.1 with one connection for each request, as in wasmtime.
+//! The HTTP port on `std::net`, and on tokio where calls wait: HTTP/1.1 with one connection for each request, as in wasmtime.
 
 use crate::net::{StdInput, StdNetwork};
+use crate::waiting::TokioNetwork;
 use kvfuse_core::waiting::ready;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
-use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
-use kvfuse_transport::sockets::{Network, Output};
+use kvfuse_transport::http::{
+    AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, Scheme, Streaming, read_to_end,
+};
+use kvfuse_transport::sockets::{Input, Network, Output};
+
+/// How much larger than its body an answer may be: the head counts as well, and so does what marks the chunks.
+const HEAD: usize = 64 << 10;
 
 /// Counts requests in `network`.
 #[derive(Clone, Default)]
@@ -17,8 +23,7 @@ impl HttpClient for StdHttp {
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
         let sent = |fault| HttpFault { sent: true, fault };
         let connection = self.send(request, deadline)?;
-        // The head counts as well, and so does what marks the chunks.
-        let max = request.max_answer.saturating_add(64 << 10);
+        let max = request.max_answer.saturating_add(HEAD);
         let answer = read_to_end(&mut Arriving(connection), max, deadline).map_err(sent)?;
         parse(&answer).map_err(sent)
     }
@@ -45,28 +50,67 @@ impl HttpClient for StdHttp {
 
 impl StdHttp {
     fn send(&self, request: &Request<'_>, deadline: Moment) -> Result<StdInput, HttpFault> {
-        let unsent = |fault| HttpFault { sent: false, fault };
-        if request.scheme == Scheme::Https {
-            return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
-        }
-        let (host, port) = request.authority.rsplit_once(':').unwrap_or((request.authority, "80"));
-        let connecting = self.network.connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline));
-        let (input, mut output) = ready(connecting).unwrap().map_err(unsent)?;
-        let mut head = format!(
-            "POST {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
-            request.path,
-            request.authority,
-            request.body.len()
-        );
-        for (name, value) in request.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        let message = [head.as_bytes(), b"\r\n", request.body].concat();
-        let mut sent = 0;
-        let written = ready(output.write(&message, &mut sent, deadline)).unwrap();
-        written.map_err(|fault| HttpFault { sent: sent == message.len(), fault })?;
-        Ok(input)
+        ready(send(&self.network, request, deadline)).expect("it does not wait").map(|(input, _)| input)
     }
+}
+
+/// The same where calls wait beside each other.
+#[derive(Clone, Default)]
+pub struct TokioHttp {
+    pub network: TokioNetwork,
+}
+
+impl AsyncHttpClient for TokioHttp {
+    async fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault> {
+        let sent = |fault| HttpFault { sent: true, fault };
+        // The output is kept: without it, the connection is closed for one half, as if its client had gone.
+        let (mut input, _output) = send(&self.network, request, deadline).await?;
+        let mut answer = Vec::new();
+        loop {
+            let piece = input.read(deadline).await.map_err(sent)?;
+            if piece.is_empty() {
+                return parse(&answer).map_err(sent);
+            }
+            answer.extend(piece);
+            if answer.len() > request.max_answer.saturating_add(HEAD) {
+                return Err(sent(Fault::new(Cause::TooLarge, "the answer is larger than the limit")));
+            }
+        }
+    }
+}
+
+/// Connects, and sends a request.
+async fn send<N: Network>(
+    network: &N,
+    request: &Request<'_>,
+    deadline: Moment,
+) -> Result<(N::Input, N::Output), HttpFault> {
+    let unsent = |fault| HttpFault { sent: false, fault };
+    if request.scheme == Scheme::Https {
+        return Err(unsent(Fault::new(Cause::Tls, "this test client has no TLS")));
+    }
+    let (host, port) = request.authority.rsplit_once(':').unwrap_or((request.authority, "80"));
+    let connecting = network.connect(host, port.parse().unwrap(), request.connect_deadline.min(deadline));
+    let (input, mut output) = connecting.await.map_err(unsent)?;
+    let mut head = format!(
+        "{} {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
+        match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        },
+        request.path,
+        request.authority,
+        request.body.len()
+    );
+    for (name, value) in request.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let message = [head.as_bytes(), b"\r\n", request.body].concat();
+    let mut sent = 0;
+    let written = output.write(&message, &mut sent, deadline).await;
+    written.map_err(|fault| HttpFault { sent: sent == message.len(), fault })?;
+    Ok((input, output))
 }
 
 /// A body as it arrives.

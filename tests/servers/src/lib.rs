@@ -5,6 +5,8 @@
 //! | [`clock`], [`net`], [`http`] | the transport's ports on `std`, counting round trips |
 //! | [`process`] | server programs: finding them, starting them on free loopback ports in their own folders, killing them |
 //! | [`waiting`] | the ports where calls wait beside each other, on tokio |
+//! | [`at_once`] | what holds of many calls at once, whichever store they are of |
+//! | [`gateway`] | a stand-in for etcd that answers when a test says so |
 //! | [`redis`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
 //! | [`certificates`] | certificates for them, and their authority |
 //! | [`all`] | all of them, and the variables that name them |
@@ -18,11 +20,13 @@
 
 pub mod all;
 pub mod allocated;
+pub mod at_once;
 pub mod certificates;
 pub mod clock;
 pub mod dynamodb;
 pub mod etcd;
 pub mod faults;
+pub mod gateway;
 pub mod http;
 pub mod net;
 pub mod process;

@@ -2,6 +2,8 @@
 
 use crate::clock::{SystemClock, left};
 use crate::net::fault;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Snapshot, Store, Swap, Version};
 use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
 use kvfuse_transport::fault::{Cause, Fault};
@@ -120,7 +122,7 @@ impl Output for TokioOutput {
 }
 
 /// A future that is dropped after it was polled so many times; `None` says that it was.
-pub struct Polled<F>(pub Pin<Box<F>>, pub usize);
+pub struct Polled<F: ?Sized>(pub Pin<Box<F>>, pub usize);
 
 impl<F: Future> Polled<F> {
     pub fn times(times: usize, future: F) -> Self {
@@ -128,7 +130,7 @@ impl<F: Future> Polled<F> {
     }
 }
 
-impl<F: Future> Future for Polled<F> {
+impl<F: Future + ?Sized> Future for Polled<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -141,6 +143,14 @@ impl<F: Future> Future for Polled<F> {
             polled => polled.map(Some),
         }
     }
+}
+
+/// The outcomes of many futures at once. Each has a waker of its own, so that one that is not woken is never polled again.
+pub async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let numbered = futures.into_iter().enumerate().map(|(number, future)| async move { (number, future.await) });
+    let mut done: Vec<_> = numbered.collect::<FuturesUnordered<_>>().collect().await;
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, output)| output).collect()
 }
 
 /// A runtime of one thread.

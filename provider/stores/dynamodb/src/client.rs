@@ -1,15 +1,18 @@
 //! Requests to DynamoDB: signed, how often, and for how long.
 
+use crate::calendar;
 use crate::config::Config;
+use crate::credentials::{Credentials, Keys};
 use crate::error::{self, Failure, Lapse, Meaning};
 use crate::protocol::{self, Item};
 use crate::sign::{self, Scope};
 use kvfuse_core::{Error, Kind};
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response};
+use kvfuse_transport::http::{HttpClient, HttpFault, Method, Request, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The largest answer about one item or a page of keys, in bytes. A page is made of 1 MB of items, in which each character
@@ -20,6 +23,7 @@ pub const MAX_BATCH: usize = 32 << 20;
 
 pub struct Client<H, C> {
     pub config: Config,
+    keys: Keys,
     http: H,
     pub clock: C,
     since_1970: fn() -> Duration,
@@ -91,7 +95,7 @@ impl<T: Into<Failure>> From<T> for Over {
 
 impl<H: HttpClient, C: Clock> Client<H, C> {
     pub fn new(config: Config, http: H, clock: C, since_1970: fn() -> Duration) -> Self {
-        Self { config, http, clock, since_1970 }
+        Self { keys: Keys::new(config.credentials.clone()), config, http, clock, since_1970 }
     }
 
     pub fn deadline(&self) -> Moment {
@@ -147,22 +151,26 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         let config = &self.config;
         let server = config.of(call.api);
         // Each attempt has a time of its own: a signature is valid for some minutes.
-        let timestamp = sign::timestamp((self.since_1970)());
+        let now = (self.since_1970)();
+        let keys =
+            self.keys.current(&self.http, &self.clock, now, call.deadline).map_err(|error| Step::Over(error.into()))?;
+        let timestamp = calendar::timestamp(now);
         let target = format!("{}.{}", call.api.name(), call.operation);
         let mut headers = vec![
             ("content-type", "application/x-amz-json-1.0"),
             ("host", server.authority.as_str()),
             ("x-amz-date", timestamp.as_str()),
         ];
-        headers.extend(config.credentials.token.as_deref().map(|token| ("x-amz-security-token", token)));
+        headers.extend(keys.token.as_deref().map(|token| ("x-amz-security-token", token)));
         headers.push(("x-amz-target", target.as_str()));
         let scope = Scope { region: &config.region, service: "dynamodb", timestamp: &timestamp };
-        let signature = sign::authorization(&headers, body, &scope, &config.credentials)
+        let signature = sign::authorization(&headers, body, &scope, &keys)
             .map_err(|_| Step::Over(Error::invalid("the secret access key cannot sign requests").into()))?;
         // The client adds that one itself.
         headers.retain(|(name, _)| *name != "host");
         headers.push(("authorization", &signature));
         let request = Request {
+            method: Method::Post,
             scheme: server.scheme,
             authority: &server.authority,
             path: "/",
@@ -177,7 +185,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
                 None if call.repeat == Repeat::Never => Err(self.uncertain(call, "its answer is not one of DynamoDB")),
                 None => Err(Step::Over(error::not_dynamodb(server).into())),
             },
-            Ok(response) => self.refused(call, &response),
+            Ok(response) => self.refused(call, &keys, &response),
             Err(failed) => Err(self.failed(call, &failed)),
         }
     }
@@ -205,8 +213,10 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The consequence of an error answer.
-    fn refused<T>(&self, call: &Call<'_>, response: &Response) -> Result<Answer<T>, Step> {
-        match error::meaning(&self.config, call.api, response.status, protocol::refusal(&response.body)) {
+    fn refused<T>(&self, call: &Call<'_>, keys: &Rc<Credentials>, response: &Response) -> Result<Answer<T>, Step> {
+        match error::meaning(&self.config, keys, call.api, response.status, protocol::refusal(&response.body)) {
+            Meaning::Expired(error) if self.keys.expired(keys) => Err(Step::Again(error)),
+            Meaning::Expired(error) => Err(Step::Over(error.into())),
             Meaning::NotMet(item) => Ok(Answer::NotMet(item)),
             Meaning::Refused(error) => Err(Step::Over(error.into())),
             Meaning::Busy(why) => Err(Step::Again(error::unavailable(self.config.of(call.api), &why))),

@@ -2,6 +2,7 @@
 
 use crate::client::Api;
 use crate::config::{Config, Server};
+use crate::credentials::Credentials;
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
 pub use kvfuse_transport::fault::Failure;
@@ -12,6 +13,8 @@ use kvfuse_transport::fault::{Cause, Fault};
 pub enum Meaning {
     /// A retry does not help.
     Refused(Error),
+    /// Nothing was done, because the access key has expired. With another one, a retry may succeed.
+    Expired(Error),
     /// The condition of a write is not met, by this item or by none.
     NotMet(Option<Item>),
     /// Nothing was done, and a retry may succeed.
@@ -34,7 +37,7 @@ pub enum Lapse {
 }
 
 /// Errors are recognized by the names of their exceptions, which the API reference lists.
-pub fn meaning(config: &Config, api: Api, status: u16, refusal: Refusal) -> Meaning {
+pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refusal: Refusal) -> Meaning {
     let server = config.of(api);
     let refused = |kind, message: String| Meaning::Refused(Error::new(kind, message));
     match refusal.name() {
@@ -59,10 +62,10 @@ pub fn meaning(config: &Config, api: Api, status: u16, refusal: Refusal) -> Mean
         "ItemCollectionSizeLimitExceededException" => {
             refused(Kind::QuotaExceeded, "the bucket has reached DynamoDB's limit for one partition key (10 GB)".into())
         }
-        "ExpiredTokenException" | "ExpiredToken" => refused(
+        "ExpiredTokenException" | "ExpiredToken" => Meaning::Expired(Error::new(
             Kind::Unavailable,
-            "the temporary credentials for DynamoDB have expired; restart with new ones".into(),
-        ),
+            "the temporary credentials for DynamoDB have expired; restart with new ones",
+        )),
         // The message tells a wrong clock from a wrong key, and may repeat the request, so it is not passed on.
         "InvalidSignatureException" if ["expired", "not yet current"].iter().any(|w| refusal.message.contains(w)) => {
             refused(
@@ -100,7 +103,7 @@ pub fn meaning(config: &Config, api: Api, status: u16, refusal: Refusal) -> Mean
         }
         "UnknownOperationException" => Meaning::Refused(not_dynamodb(server)),
         "ValidationException" | "SerializationException" => {
-            refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(config, &refusal.message)))
+            refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(keys, &refusal.message)))
         }
         "" if matches!(status, 401 | 403) => refused(
             Kind::AccessDenied,
@@ -108,13 +111,12 @@ pub fn meaning(config: &Config, api: Api, status: u16, refusal: Refusal) -> Mean
         ),
         "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
-        name => Meaning::Uncertain(shown(config, name)),
+        name => Meaning::Uncertain(shown(keys, name)),
     }
 }
 
 /// A text of the server's on one line of limited length, unless it has a credential in it.
-fn shown(config: &Config, text: &str) -> String {
-    let keys = &config.credentials;
+fn shown(keys: &Credentials, text: &str) -> String {
     let secrets = [Some(&keys.id), Some(&keys.secret), keys.token.as_ref()];
     if secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str())) {
         return "(hidden, because it repeats a credential)".into();
@@ -204,7 +206,8 @@ mod tests {
         ]);
         let refusal = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{name}","message":"{message}"}}"#);
         let config = Config::from_settings(&settings).unwrap();
-        meaning(&config, api, status, crate::protocol::refusal(refusal.as_bytes()))
+        let crate::credentials::Source::Given(keys) = &config.credentials else { panic!("they are set") };
+        meaning(&config, keys, api, status, crate::protocol::refusal(refusal.as_bytes()))
     }
 
     #[test]
@@ -222,7 +225,6 @@ mod tests {
             ("UnrecognizedClientException", "", Kind::AccessDenied),
             ("InvalidSignatureException", "does not match", Kind::AccessDenied),
             ("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", Kind::Unavailable),
-            ("ExpiredTokenException", "", Kind::Unavailable),
             ("AccessDeniedException", "", Kind::AccessDenied),
             ("ResourceNotFoundException", "", Kind::Unavailable),
             ("ValidationException", "Item size has exceeded the maximum allowed size", Kind::InvalidArgument),
@@ -232,6 +234,9 @@ mod tests {
             let Meaning::Refused(error) = of(400, name, message) else { panic!("{name}") };
             assert_eq!(error.kind(), kind, "{name}");
         }
+        assert!(
+            matches!(of(400, "ExpiredTokenException", ""), Meaning::Expired(error) if error.kind() == Kind::Unavailable)
+        );
     }
 
     #[test]

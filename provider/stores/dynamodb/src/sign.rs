@@ -4,18 +4,17 @@
 //! requests of this store need: `POST /`, without a query.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::config::Credentials;
+use crate::credentials::Credentials;
 use hmac::digest::InvalidLength;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
-use std::time::Duration;
 
 /// What a signature is valid for, beside the request.
 pub struct Scope<'a> {
     pub region: &'a str,
     pub service: &'a str,
-    /// As [`timestamp`] writes it; it has to be a signed header as well.
+    /// As [`timestamp`](crate::calendar::timestamp) writes it; it has to be a signed header as well.
     pub timestamp: &'a str,
 }
 
@@ -61,24 +60,6 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// A time since 1970 as `20150830T123600Z`.
-#[allow(clippy::arithmetic_side_effects, reason = "no step can overflow: the days fit into 48 bits")]
-pub fn timestamp(since_1970: Duration) -> String {
-    let seconds = since_1970.as_secs();
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // The civil calendar in eras of 400 years of 146,097 days, which begin on the first of March of the year 0.
-    let day = days + 719_468;
-    let (era, day) = (day / 146_097, day % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
-    let year = year + era * 400;
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}{month:02}{date:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 #[cfg(test)]
@@ -131,20 +112,5 @@ mod tests {
                 "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead"
             )
         );
-    }
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        // From the test suite, and from the calendar: leap days, and the years 2000 and 2100, of which only one has one.
-        for (seconds, text) in [
-            (0, "19700101T000000Z"),
-            (951_782_400, "20000229T000000Z"),
-            (1_440_938_160, "20150830T123600Z"),
-            (1_709_251_199, "20240229T235959Z"),
-            (4_107_542_400, "21000301T000000Z"),
-            (4_107_542_399, "21000228T235959Z"),
-        ] {
-            assert_eq!(timestamp(Duration::from_secs(seconds)), text);
-        }
     }
 }

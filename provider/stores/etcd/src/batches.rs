@@ -6,25 +6,25 @@ use crate::error;
 use crate::protocol::{self, DeleteRange, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::EtcdBucket;
 use kvfuse_core::Result;
-use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::AsyncClock;
+use kvfuse_transport::http::AsyncHttpClient;
 use std::collections::HashSet;
 
 /// The size of keys and values, in bytes, after which a transaction ends: below etcd's --max-request-bytes (1.5 MiB),
 /// with room for the encoding. A larger operation is sent by itself, and the server decides.
 const BYTES: usize = 1 << 20;
 
-impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
-    pub fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.find_all(keys, false, |found| found.map(|found| found.value.0))
+impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
+    pub(crate) async fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.find_all(keys, false, |found| found.map(|found| found.value.0)).await
     }
 
     /// The lease of each key; 0 for one that has none, or does not exist.
-    pub fn leases(&self, keys: &[&str]) -> Result<Vec<Number>> {
-        self.find_all(keys, true, |found| found.map_or(Number(0), |found| found.lease))
+    pub(crate) async fn leases(&self, keys: &[&str]) -> Result<Vec<Number>> {
+        self.find_all(keys, true, |found| found.map_or(Number(0), |found| found.lease)).await
     }
 
-    fn find_all<T>(&self, keys: &[&str], keys_only: bool, of: impl Fn(Option<KeyValue>) -> T) -> Result<Vec<T>> {
+    async fn find_all<T>(&self, keys: &[&str], keys_only: bool, of: impl Fn(Option<KeyValue>) -> T) -> Result<Vec<T>> {
         let mut values = Vec::with_capacity(keys.len());
         let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
@@ -41,11 +41,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 );
                 before.checked_add(count) == Some(values.len())
             },
-        )?;
+        )
+        .await?;
         Ok(values)
     }
 
-    pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+    pub(crate) async fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         // etcd rejects a transaction that puts a key twice. The last pair counts.
         let mut seen = HashSet::new();
         let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
@@ -58,9 +59,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
             |(key, value), lease| Operation::Put(Put { key: self.key(key), value: (*value).into(), lease }),
             |_, _| true,
         )
+        .await
     }
 
-    pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
+    pub(crate) async fn delete_all(&self, keys: &[&str]) -> Result<()> {
         let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
             keys,
@@ -69,11 +71,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
             |key, _| Operation::DeleteRange(DeleteRange { key: self.key(key) }),
             |_, _| true,
         )
+        .await
     }
 
     /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each
     /// answer and the number of operations in it, and returns whether the answer was complete.
-    fn in_parts<T>(
+    async fn in_parts<T>(
         &self,
         items: &[T],
         size: impl Fn(&T) -> usize,
@@ -90,25 +93,27 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 let success = part.iter().map(|item| operation(item, lease)).collect();
                 protocol::encode(&Txn { success, ..Txn::default() })
             };
-            let answer = match repeat {
-                Repeat::Never => shared.write(protocol::TXN, deadline, body)?,
+            let (answer, from) = match repeat {
+                Repeat::Never => shared.write(protocol::TXN, deadline, body).await?,
                 Repeat::Freely => {
                     let body = body(Number(0));
                     let call = Call { path: protocol::TXN, body: &body, repeat, max_answer: MAX_ANSWER, deadline };
-                    shared.client.answer(&call)?
+                    shared.client.answer(&call).await?
                 }
             };
             match answer {
                 Answer::Done(done) => {
                     if !take(done, part.len()) {
-                        return Err(error::not_etcd(shared.client.authority()));
+                        return Err(error::not_etcd(from));
                     }
                     rest = after;
                 }
-                // The server has a lower limit, and nothing was done.
-                Answer::TooManyOperations if part.len() > 1 => shared.max_operations.set(part.len() / 2),
+                // The server has a lower limit, and nothing was done. Another call may know a lower one already.
+                Answer::TooManyOperations if part.len() > 1 => {
+                    shared.max_operations.set(shared.max_operations.get().min(part.len() / 2));
+                }
                 Answer::TooLarge => return Err(too_large()),
-                _ => return Err(error::not_etcd(shared.client.authority())),
+                _ => return Err(error::not_etcd(from)),
             }
         }
         Ok(())

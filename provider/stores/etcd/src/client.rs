@@ -3,13 +3,15 @@
 use crate::config::{Config, Login};
 use crate::error::{self, Failure, Meaning};
 use crate::protocol::{self, Authenticate, Authenticated};
+use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Result};
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, read_to_end};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, read_to_end};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 /// The largest answer to accept, in bytes, unless a call has another limit.
 pub const MAX_ANSWER: usize = 512 << 20;
@@ -20,7 +22,9 @@ pub struct Client<H, C> {
     pub clock: C,
     /// The member to ask, as an index into the endpoints: the one that answered last.
     member: Cell<usize>,
-    token: RefCell<Option<String>>,
+    token: RefCell<Option<Rc<str>>>,
+    /// The turn to log in.
+    logging_in: Mutex<()>,
     /// Whether the cluster has answered that authentication is not enabled.
     no_logins: Cell<bool>,
 }
@@ -52,8 +56,8 @@ pub enum Answer<T> {
     TooLarge,
 }
 
-/// How a call is sent.
-type Send<'a, T> = &'a dyn Fn(&Request<'_>, Moment) -> Result<Got<T>, HttpFault>;
+/// An answer, and the address of the member that gave it.
+pub type Answered<'a, T> = (Answer<T>, &'a str);
 
 /// The outcome of a request.
 enum Got<T> {
@@ -84,46 +88,43 @@ impl Call<'_> {
     }
 }
 
-impl<H: HttpClient, C: Clock> Client<H, C> {
+impl<H, C> Client<H, C> {
     pub fn new(config: Config, http: H, clock: C) -> Self {
-        Self { config, http, clock, member: Cell::new(0), token: RefCell::new(None), no_logins: Cell::new(false) }
-    }
-
-    pub fn deadline(&self) -> Moment {
-        self.clock.now() + self.config.time_limit
-    }
-
-    /// The member asked last, for messages.
-    pub fn authority(&self) -> &str {
-        self.config.endpoints.get(self.member.get()).map_or("", |endpoint| &endpoint.authority)
-    }
-
-    /// Carries out a call that cannot be answered by a refusal in [`Answer`].
-    pub fn call<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize, repeat: Repeat) -> Result<T> {
-        let body = protocol::encode(request);
-        let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline: self.deadline() };
-        match self.answer(&call)? {
-            Answer::Done(answer) => Ok(answer),
-            _ => Err(error::unavailable(self.authority(), "unexpected refusal")),
+        Self {
+            config,
+            http,
+            clock,
+            member: Cell::new(0),
+            token: RefCell::default(),
+            logging_in: Mutex::default(),
+            no_logins: Cell::new(false),
         }
     }
 
-    /// Carries out a call, with retries until its deadline.
-    pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
-        self.decoded(
-            call,
-            self.attempt(call, &|| self.token(call.deadline), &|request, until| self.whole(request, until))?,
-        )
+    /// The address of a member.
+    fn authority(&self, member: usize) -> &str {
+        self.config.endpoints.get(member).map_or("", |endpoint| &endpoint.authority)
     }
 
-    fn whole(&self, request: &Request<'_>, deadline: Moment) -> Result<Got<Vec<u8>>, HttpFault> {
-        let response = self.http.exchange(request, deadline)?;
-        Ok(if response.status == 200 { Got::Done(response.body) } else { Got::Refused(response) })
+    /// The member that the next call asks first, and its address.
+    pub fn current(&self) -> (usize, &str) {
+        (self.member.get(), self.authority(self.member.get()))
     }
 
-    /// Carries out a call whose answer is a stream, with retries until its deadline.
-    pub fn stream(&self, call: &Call<'_>) -> Result<Box<dyn Pieces>, Failure> {
-        let begin = |request: &Request<'_>, until| {
+    /// The member after one that does not answer. The next calls ask it first as well, unless others have found that out before.
+    pub fn after(&self, member: usize) -> usize {
+        let next = (member + 1) % self.config.endpoints.len().max(1);
+        if self.member.get() == member {
+            self.member.set(next);
+        }
+        next
+    }
+}
+
+impl<H: HttpClient, C: AsyncClock> Client<H, C> {
+    /// Carries out a call whose answer is a stream, with retries until its deadline. Waits inside the call.
+    pub async fn stream(&self, call: &Call<'_>) -> Result<Box<dyn Pieces>, Failure> {
+        let begin = async |request: &Request<'_>, until: Moment| {
             let mut streaming = self.http.stream(request, until)?;
             if streaming.status == 200 {
                 return Ok(Got::Done(streaming.body));
@@ -132,67 +133,86 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             let body = body.map_err(|fault| HttpFault { sent: true, fault })?;
             Ok(Got::Refused(Response { status: streaming.status, body }))
         };
-        match self.attempt(call, &|| self.token(call.deadline), &begin)? {
-            Answer::Done(pieces) => Ok(pieces),
-            _ => Err(Failure::Failed(error::not_etcd(self.authority()))),
+        match self.attempt(call, true, begin).await? {
+            (Answer::Done(pieces), _) => Ok(pieces),
+            (_, from) => Err(Failure::Failed(error::not_etcd(from))),
+        }
+    }
+}
+
+impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
+    pub fn deadline(&self) -> Moment {
+        self.clock.now() + self.config.time_limit
+    }
+
+    /// Carries out a call that cannot be answered by a refusal in [`Answer`].
+    pub async fn call<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize, repeat: Repeat) -> Result<T> {
+        let body = protocol::encode(request);
+        let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline: self.deadline() };
+        match self.answer(&call).await? {
+            (Answer::Done(answer), _) => Ok(answer),
+            (_, from) => Err(error::unavailable(from, "unexpected refusal")),
         }
     }
 
-    /// Switches to the next member: the one that answered last no longer answers.
-    pub fn next_member(&self) {
-        self.member.set((self.member.get() + 1) % self.config.endpoints.len().max(1));
+    /// Carries out a call, with retries until its deadline.
+    pub async fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answered<'_, T>, Failure> {
+        decoded(call, self.whole(call, true).await?)
     }
 
-    fn decoded<T: DeserializeOwned>(&self, call: &Call<'_>, answer: Answer<Vec<u8>>) -> Result<Answer<T>, Failure> {
-        match answer {
-            Answer::Done(body) => match protocol::decode(&body) {
-                Some(answer) => Ok(Answer::Done(answer)),
-                None if call.repeat == Repeat::Never => {
-                    Err(Failure::Unknown(error::unknown(self.authority(), "its answer is not one of etcd")))
-                }
-                None => Err(Failure::Failed(error::not_etcd(self.authority()))),
-            },
-            Answer::NewLease => Ok(Answer::NewLease),
-            Answer::Compacted => Ok(Answer::Compacted),
-            Answer::TooManyOperations => Ok(Answer::TooManyOperations),
-            Answer::TooLarge => Ok(Answer::TooLarge),
-        }
+    async fn whole(&self, call: &Call<'_>, logs_in: bool) -> Result<Answered<'_, Vec<u8>>, Failure> {
+        let exchange = async |request: &Request<'_>, until: Moment| {
+            let response = self.http.exchange(request, until).await?;
+            Ok(if response.status == 200 { Got::Done(response.body) } else { Got::Refused(response) })
+        };
+        self.attempt(call, logs_in, exchange).await
     }
 
-    /// Attempts a call until the deadline, asking all members in turn. `token` is called before each attempt.
-    fn attempt<T>(
+    /// Attempts a call until the deadline, asking all members in turn, with a login if there is one and the call is not one.
+    async fn attempt<T>(
         &self,
         call: &Call<'_>,
-        token: &dyn Fn() -> Result<Option<String>>,
-        send: Send<'_, T>,
-    ) -> Result<Answer<T>, Failure> {
+        logs_in: bool,
+        send: impl AsyncFn(&Request<'_>, Moment) -> Result<Got<T>, HttpFault>,
+    ) -> Result<Answered<'_, T>, Failure> {
         let members = self.config.endpoints.len().max(1);
         let mut backoff = Backoff::new(self.clock.now().0);
-        let mut failed = 0;
+        let (mut next, mut failed) = (None, 0);
         loop {
-            let token = token().map_err(Failure::Failed)?;
-            let (next_member, last) = match self.exchange(call, token.as_deref(), send) {
-                Ok(answer) => return Ok(answer),
+            let token = if logs_in { self.token(call.deadline).await.map_err(Failure::Failed)? } else { None };
+            // Others ask meanwhile, and each asks all members in turn.
+            let member = next.take().unwrap_or(self.member.get());
+            let (next_member, last) = match self.exchange(call, member, token.as_deref(), &send).await {
+                Ok(answer) => {
+                    self.member.set(member);
+                    return Ok((answer, self.authority(member)));
+                }
                 Err(Step::Over(failure)) => return Err(failure),
                 Err(Step::Again { next_member, last }) => (next_member, last),
             };
             if next_member {
-                self.next_member();
+                next = Some(self.after(member));
                 failed += 1;
                 // All members are asked before there is a pause.
                 if failed % members != 0 && self.clock.now() < call.deadline {
                     continue;
                 }
             }
-            if !backoff.wait(&self.clock, call.deadline) {
+            if !backoff.wait_async(&self.clock, call.deadline).await {
                 return Err(Failure::Failed(last));
             }
         }
     }
 
-    /// One attempt, with the member that answered last.
-    fn exchange<T>(&self, call: &Call<'_>, token: Option<&str>, send: Send<'_, T>) -> Result<Answer<T>, Step> {
-        let member = self.config.endpoints.get(self.member.get()).or(self.config.endpoints.first());
+    /// One attempt, with one member.
+    async fn exchange<T>(
+        &self,
+        call: &Call<'_>,
+        member: usize,
+        token: Option<&str>,
+        send: &impl AsyncFn(&Request<'_>, Moment) -> Result<Got<T>, HttpFault>,
+    ) -> Result<Answer<T>, Step> {
+        let member = self.config.endpoints.get(member).or(self.config.endpoints.first());
         let Some(endpoint) = member else {
             return Err(Step::Over(Failure::Failed(Error::invalid("no etcd endpoint is configured"))));
         };
@@ -202,6 +222,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
         let share = self.share(call.deadline);
         let deadline = if call.repeat == Repeat::Freely { share } else { call.deadline };
         let request = Request {
+            method: Method::Post,
             scheme: endpoint.scheme,
             authority: &endpoint.authority,
             path: call.path,
@@ -210,9 +231,9 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             connect_deadline: share,
             max_answer: call.max_answer,
         };
-        match send(&request, deadline) {
+        match send(&request, deadline).await {
             Ok(Got::Done(answer)) => Ok(Answer::Done(answer)),
-            Ok(Got::Refused(response)) => self.refused(call, &endpoint.authority, &response),
+            Ok(Got::Refused(response)) => self.refused(call, &endpoint.authority, token, &response),
             Err(failed) => self.failed(call, &endpoint.authority, &failed),
         }
     }
@@ -234,7 +255,13 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The consequence of an error answer.
-    fn refused<T>(&self, call: &Call<'_>, authority: &str, response: &Response) -> Result<Answer<T>, Step> {
+    fn refused<T>(
+        &self,
+        call: &Call<'_>,
+        authority: &str,
+        token: Option<&str>,
+        response: &Response,
+    ) -> Result<Answer<T>, Step> {
         let refusal = protocol::refusal(&response.body);
         match error::meaning(response.status, &refusal) {
             Meaning::Refused(error) => Err(Step::Over(Failure::Failed(error))),
@@ -242,7 +269,8 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             Meaning::Compacted => Ok(Answer::Compacted),
             Meaning::TooManyOperations => Ok(Answer::TooManyOperations),
             Meaning::NewToken => {
-                *self.token.borrow_mut() = None;
+                // Another call may have a new one already.
+                self.token.borrow_mut().take_if(|kept| Some(&**kept) == token);
                 let last = error::unavailable(authority, "it rejects the token that it issued");
                 Err(Step::Again { next_member: false, last })
             }
@@ -259,34 +287,63 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The token to send, if a login is configured and the cluster has authentication enabled. It is kept until etcd
-    /// rejects it.
-    fn token(&self, deadline: Moment) -> Result<Option<String>> {
+    /// rejects it. Who finds none logs in, and the others wait for that.
+    async fn token(&self, deadline: Moment) -> Result<Option<Rc<str>>> {
         let Some(login) = &self.config.login else { return Ok(None) };
-        if self.no_logins.get() {
-            return Ok(None);
+        if let Some(known) = self.known_token() {
+            return Ok(known);
         }
-        if let Some(token) = self.token.borrow().clone() {
-            return Ok(Some(token));
+        let turn = before(&self.clock, deadline, self.logging_in.lock()).await;
+        let _turn = turn.ok_or_else(|| error::timed_out(&self.config, self.current().1))?;
+        if let Some(known) = self.known_token() {
+            return Ok(known);
         }
-        let token = self.log_in(login, deadline)?;
+        // In a box, because it is a call of its own inside a call.
+        let token: Option<Rc<str>> = Box::pin(self.log_in(login, deadline)).await?.map(Rc::from);
         self.no_logins.set(token.is_none());
         self.token.borrow_mut().clone_from(&token);
         Ok(token)
     }
 
+    /// The token, or that none is needed, if either is known.
+    fn known_token(&self) -> Option<Option<Rc<str>>> {
+        if self.no_logins.get() {
+            return Some(None);
+        }
+        self.token.borrow().clone().map(Some)
+    }
+
     /// `None` if authentication is not enabled in the cluster.
-    fn log_in(&self, login: &Login, deadline: Moment) -> Result<Option<String>> {
+    async fn log_in(&self, login: &Login, deadline: Moment) -> Result<Option<String>> {
         let body = protocol::encode(&Authenticate { name: &login.user, password: &login.password });
         let call =
             Call { path: protocol::AUTHENTICATE, body: &body, repeat: Repeat::Freely, max_answer: 1 << 20, deadline };
-        let whole = |request: &Request<'_>, until| self.whole(request, until);
-        match self.attempt(&call, &|| Ok(None), &whole).and_then(|answer| self.decoded::<Authenticated>(&call, answer))
-        {
-            Ok(Answer::Done(answer)) => Ok(Some(answer.token)),
-            Ok(_) => Err(error::not_etcd(self.authority())),
+        match self.whole(&call, false).await.and_then(|answer| decoded::<Authenticated>(&call, answer)) {
+            Ok((Answer::Done(answer), _)) => Ok(Some(answer.token)),
+            Ok((_, from)) => Err(error::not_etcd(from)),
             // As in etcd's own clients, a login is only used where logins are enabled.
             Err(Failure::Failed(error)) if error.message().contains("authentication is not enabled") => Ok(None),
             Err(failure) => Err(failure.into()),
         }
     }
+}
+
+fn decoded<'a, T: DeserializeOwned>(
+    call: &Call<'_>,
+    (answer, from): Answered<'a, Vec<u8>>,
+) -> Result<Answered<'a, T>, Failure> {
+    let answer = match answer {
+        Answer::Done(body) => match protocol::decode(&body) {
+            Some(answer) => Answer::Done(answer),
+            None if call.repeat == Repeat::Never => {
+                return Err(Failure::Unknown(error::unknown(from, "its answer is not one of etcd")));
+            }
+            None => return Err(Failure::Failed(error::not_etcd(from))),
+        },
+        Answer::NewLease => Answer::NewLease,
+        Answer::Compacted => Answer::Compacted,
+        Answer::TooManyOperations => Answer::TooManyOperations,
+        Answer::TooLarge => Answer::TooLarge,
+    };
+    Ok((answer, from))
 }

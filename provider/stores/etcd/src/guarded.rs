@@ -11,8 +11,8 @@ use crate::error::{self, Failure};
 use crate::protocol::{self, Compare, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::{EtcdBucket, snapshot};
 use kvfuse_core::{Error, Kind, Result, Snapshot, Swap, Version, counter};
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
+use kvfuse_transport::http::AsyncHttpClient;
 
 enum Guarded {
     Done,
@@ -20,19 +20,19 @@ enum Guarded {
     Conflict(Option<KeyValue>),
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
-    pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let client = &self.shared.client;
         let deadline = client.deadline();
         let mut backoff = Backoff::new(client.clock.now().0);
-        let mut before = self.read(key)?;
+        let mut before = self.read(key).await?;
         loop {
             let sum = counter::add(before.as_ref().map(|found| found.value.0.as_slice()), delta, floor)?;
             let revision = before.as_ref().map_or(Number(0), |found| found.mod_revision);
-            match self.put_if(key, revision, &counter::format(sum), before.as_ref(), None, deadline)? {
+            match self.put_if(key, revision, &counter::format(sum), before.as_ref(), None, deadline).await? {
                 Guarded::Done => return Ok(sum),
                 // Someone else was first. The pause keeps many writers from blocking each other.
-                Guarded::Conflict(now) if backoff.wait(&client.clock, deadline) => before = now,
+                Guarded::Conflict(now) if backoff.wait_async(&client.clock, deadline).await => before = now,
                 Guarded::Conflict(_) => {
                     return Err(Error::new(
                         Kind::Timeout,
@@ -44,7 +44,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         }
     }
 
-    pub fn swap_guarded(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    pub(crate) async fn swap_guarded(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         let revision = match expected {
             Version::Absent => Some(0),
             Version::Number(revision) => i64::try_from(*revision).ok(),
@@ -53,24 +53,30 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         let now = match revision {
             Some(revision) => {
                 let deadline = self.shared.client.deadline();
-                match self.put_if(key, Number(revision), value, None, None, deadline)? {
+                match self.put_if(key, Number(revision), value, None, None, deadline).await? {
                     Guarded::Done => return Ok(Swap::Done),
                     Guarded::Conflict(now) => now,
                 }
             }
-            None => self.read(key)?,
+            None => self.read(key).await?,
         };
         Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?))
     }
 
     /// Whether the key did not exist and was written.
-    pub fn put_if_absent(&self, key: &str, value: &[u8], lease: Option<Number>, deadline: Moment) -> Result<bool> {
-        Ok(matches!(self.put_if(key, Number(0), value, None, lease, deadline)?, Guarded::Done))
+    pub(crate) async fn put_if_absent(
+        &self,
+        key: &str,
+        value: &[u8],
+        lease: Option<Number>,
+        deadline: Moment,
+    ) -> Result<bool> {
+        Ok(matches!(self.put_if(key, Number(0), value, None, lease, deadline).await?, Guarded::Done))
     }
 
     /// Writes a value if the key was last modified at `revision` (0: if it does not exist). `before` is its state at
     /// that revision, if the caller knows it. Without a `lease` of its own it gets that of all keys, if they have one.
-    fn put_if(
+    async fn put_if(
         &self,
         key: &str,
         revision: Number,
@@ -82,7 +88,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         let mut lost: Option<Error> = None;
         let mut backoff = Backoff::new(self.shared.client.clock.now().0);
         loop {
-            match self.try_put_if(key, revision, value, lease, deadline) {
+            match self.try_put_if(key, revision, value, lease, deadline).await {
                 Ok(Guarded::Done) => return Ok(Guarded::Done),
                 Ok(Guarded::Conflict(now)) => {
                     return match lost {
@@ -92,7 +98,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
                 Err(Failure::Unknown(error)) => {
-                    if !backoff.wait(&self.shared.client.clock, deadline) {
+                    if !backoff.wait_async(&self.shared.client.clock, deadline).await {
                         return Err(error);
                     }
                     lost = Some(error);
@@ -101,7 +107,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         }
     }
 
-    fn try_put_if(
+    async fn try_put_if(
         &self,
         key: &str,
         revision: Number,
@@ -117,22 +123,22 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 failure: vec![Operation::Range(Range { key: self.key(key), ..Range::default() })],
             })
         };
-        let done = match lease {
-            None => shared.write::<TxnDone>(protocol::TXN, deadline, request)?,
+        let (done, from) = match lease {
+            None => shared.write::<TxnDone>(protocol::TXN, deadline, request).await?,
             Some(lease) => {
                 let body = request(lease);
                 let (path, repeat) = (protocol::TXN, Repeat::Never);
-                match client.answer(&Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline })? {
+                match client.answer(&Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline }).await? {
                     // It ended before the key was written.
-                    Answer::NewLease => {
-                        return Err(Failure::Failed(error::timed_out(&client.config, client.authority())));
+                    (Answer::NewLease, from) => {
+                        return Err(Failure::Failed(error::timed_out(&client.config, from)));
                     }
                     answer => answer,
                 }
             }
         };
         let Answer::Done(done) = done else {
-            return Err(Failure::Failed(error::not_etcd(client.authority())));
+            return Err(Failure::Failed(error::not_etcd(from)));
         };
         if done.succeeded {
             return Ok(Guarded::Done);
@@ -141,7 +147,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         match ranged {
             Some(ranged) => Ok(Guarded::Conflict(ranged.kvs.into_iter().next())),
             // An answer without `succeeded` means that nothing was written.
-            None => Err(Failure::Failed(error::not_etcd(client.authority()))),
+            None => Err(Failure::Failed(error::not_etcd(from))),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A store in etcd, over its JSON gateway: one HTTP request for each call.
+//! A store in etcd, over its JSON gateway: one HTTP request for each call. Where the HTTP client waits, so do calls, beside each
+//! other.
 //!
 //! | file | what it contains |
 //! |---|---|
@@ -29,7 +30,7 @@ mod store;
 pub mod wasi;
 mod watch;
 
-pub use store::EtcdStore;
+pub use store::{EtcdBucket, EtcdStore};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

@@ -14,8 +14,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Page, Result};
-use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::AsyncClock;
+use kvfuse_transport::http::AsyncHttpClient;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
@@ -54,9 +54,9 @@ impl Position {
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     /// Only the range of the prefix is asked for. A cursor belongs to the bucket and the prefix.
-    pub fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+    pub(crate) async fn page(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
         let begin = format!("{}{prefix}", self.base);
         let position = match cursor {
             None => None,
@@ -74,45 +74,43 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
         range.key = Bytes(from.clone());
         let mut limit = PAGE_KEYS;
         let deadline = self.shared.client.deadline();
-        let ranged: Ranged = loop {
+        let (ranged, member): (Ranged, &str) = loop {
             range.limit = Number(i64::try_from(limit).unwrap_or(1));
             let body = protocol::encode(&range);
             let call =
                 Call { path: protocol::RANGE, body: &body, repeat: Repeat::Freely, max_answer: MAX_ANSWER, deadline };
-            match self.shared.client.answer(&call)? {
-                Answer::Done(ranged) => break ranged,
-                Answer::Compacted if range.revision != Number(0) => range.revision = Number(0),
-                Answer::TooLarge if limit > 1 => limit = (limit / 32).max(1),
-                _ => return Err(error::not_etcd(self.shared.client.authority())),
+            match self.shared.client.answer(&call).await? {
+                (Answer::Done(ranged), member) => break (ranged, member),
+                (Answer::Compacted, _) if range.revision != Number(0) => range.revision = Number(0),
+                (Answer::TooLarge, _) if limit > 1 => limit = (limit / 32).max(1),
+                (_, member) => return Err(error::not_etcd(member)),
             }
         };
         let mut revision = range.revision;
         if revision == Number(0) {
             revision = ranged.header.as_ref().map_or(revision, |header| header.revision);
         }
-        self.page_of(ranged, revision, &begin, &from)
+        self.page_of(ranged, revision, &begin, &from).ok_or_else(|| error::not_etcd(member))
     }
 
     /// The page that an answer holds, whose keys have to begin at `from`. That each is larger than the one before is what
-    /// makes a listing end.
-    fn page_of(&self, ranged: Ranged, revision: Number, begin: &str, from: &[u8]) -> Result<Page> {
+    /// makes a listing end. `None` for an answer that etcd does not give.
+    fn page_of(&self, ranged: Ranged, revision: Number, begin: &str, from: &[u8]) -> Option<Page> {
         let mut keys = ranged.kvs.iter().map(|found| found.key.0.as_slice());
         let in_order = keys.clone().is_sorted_by(|one, next| one < next);
         // An empty answer has nothing to continue from.
         let begins = keys.next().map_or(!ranged.more, |first| first >= from);
         if !in_order || !begins {
-            return Err(error::not_etcd(self.shared.client.authority()));
+            return None;
         }
         let mut page = Page::default();
         let mut bytes = 0;
         let mut found = ranged.kvs.into_iter().peekable();
         while let Some(next) = found.next() {
             if !next.key.0.starts_with(begin.as_bytes()) {
-                return Err(error::not_etcd(self.shared.client.authority()));
+                return None;
             }
-            let Some(last) = next.key.0.strip_prefix(self.base.as_bytes()) else {
-                return Err(error::not_etcd(self.shared.client.authority()));
-            };
+            let last = next.key.0.strip_prefix(self.base.as_bytes())?;
             bytes = usize::saturating_add(bytes, last.len());
             // Keys that are not UTF-8 belong to other users of the cluster: no caller can have written them.
             page.keys.extend(std::str::from_utf8(last).map(str::to_string));
@@ -122,7 +120,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
                 break;
             }
         }
-        Ok(page)
+        Some(page)
     }
 }
 

@@ -1,13 +1,17 @@
 //! The store and its buckets.
 
-use crate::client::{Answer, Call, Client, MAX_ANSWER, Repeat};
+use crate::client::{Answer, Answered, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::Config;
 use crate::error::{self, Failure};
 use crate::protocol::{self, Bytes, DeleteRange, Grant, Granted, KeyValue, Number, Put, Range, Ranged, Written};
 use crate::watch::EtcdWatch;
-use kvfuse_core::{Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::HttpClient;
+use futures_util::lock::Mutex;
+use kvfuse_core::waiting::at_once;
+use kvfuse_core::{
+    AsyncBucket, AsyncStore, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch, watch,
+};
+use kvfuse_transport::clock::{AsyncClock, Moment, before};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,6 +25,8 @@ pub struct EtcdStore<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     lease: Cell<Option<Lease>>,
+    /// The turn to get another one.
+    granting: Mutex<()>,
     /// The most operations that a transaction may have, as far as is known.
     pub max_operations: Cell<usize>,
 }
@@ -32,7 +38,7 @@ struct Lease {
     until: Moment,
 }
 
-impl<H: HttpClient, C: Clock> EtcdStore<H, C> {
+impl<H, C> EtcdStore<H, C> {
     /// A store with these settings, which `docs/etcd.md` lists.
     ///
     /// # Errors
@@ -41,15 +47,28 @@ impl<H: HttpClient, C: Clock> EtcdStore<H, C> {
     pub fn new(settings: &Settings, http: H, clock: C) -> Result<Self> {
         let client = Client::new(Config::from_settings(settings)?, http, clock);
         // The default of etcd's --max-txn-ops is 128.
-        let shared = Shared { client, lease: Cell::new(None), max_operations: Cell::new(128) };
+        let (lease, granting, max_operations) = (Cell::new(None), Mutex::default(), Cell::new(128));
+        let shared = Shared { client, lease, granting, max_operations };
         Ok(Self { shared: Rc::new(shared) })
+    }
+
+    fn bucket(&self, name: &str) -> EtcdBucket<H, C> {
+        let base = format!("{}{}/", self.shared.client.config.prefix, escaped(name));
+        EtcdBucket { shared: self.shared.clone(), base }
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Store for EtcdStore<H, C> {
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> Store for EtcdStore<H, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
-        let base = format!("{}{}/", self.shared.client.config.prefix, escaped(bucket));
-        Ok(Rc::new(EtcdBucket { shared: self.shared.clone(), base }))
+        Ok(Rc::new(self.bucket(bucket)))
+    }
+}
+
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncStore for EtcdStore<H, C> {
+    type Bucket = EtcdBucket<H, C>;
+
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
+        Ok(self.bucket(bucket))
     }
 }
 
@@ -58,23 +77,34 @@ fn escaped(bucket: &str) -> String {
     bucket.replace('%', "%25").replace('/', "%2F")
 }
 
-pub(crate) struct EtcdBucket<H, C> {
-    pub shared: Rc<Shared<H, C>>,
+/// One of its buckets.
+pub struct EtcdBucket<H, C> {
+    pub(crate) shared: Rc<Shared<H, C>>,
     /// The prefix of its etcd keys: the configured prefix, its name, `/`.
-    pub base: String,
+    pub(crate) base: String,
 }
 
-impl<H: HttpClient, C: Clock> Shared<H, C> {
+impl<H, C> Clone for EtcdBucket<H, C> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone(), base: self.base.clone() }
+    }
+}
+
+impl<H: AsyncHttpClient, C: AsyncClock> Shared<H, C> {
     /// The lease for a key that is written now; 0 if keys live forever. The keys written within a tenth of a lifetime
-    /// share a lease, which lives that much longer, so a key lives for its lifetime and at most a tenth more.
-    pub fn lease(&self, deadline: Moment) -> Result<Number> {
+    /// share a lease, which lives that much longer, so a key lives for its lifetime and at most a tenth more. Who finds none
+    /// gets one, and the others wait for that.
+    async fn lease(&self, deadline: Moment) -> Result<Number> {
         let Some(life) = self.client.config.life else { return Ok(Number(0)) };
-        let now = self.client.clock.now();
-        if let Some(lease) = self.lease.get()
-            && now < lease.until
-        {
-            return Ok(lease.id);
+        if let Some(id) = self.current_lease() {
+            return Ok(id);
         }
+        let turn = before(&self.client.clock, deadline, self.granting.lock()).await;
+        let _turn = turn.ok_or_else(|| error::timed_out(&self.client.config, self.client.current().1))?;
+        if let Some(id) = self.current_lease() {
+            return Ok(id);
+        }
+        let now = self.client.clock.now();
         let shared_for = life / 10;
         // Leases are granted in whole seconds. One more makes up for the time that granting takes.
         let seconds = (life + shared_for).as_secs() + 1;
@@ -87,127 +117,195 @@ impl<H: HttpClient, C: Clock> Shared<H, C> {
             max_answer: MAX_ANSWER,
             deadline,
         };
-        let Answer::Done(Granted { id }) = self.client.answer(&call)? else {
-            return Err(error::not_etcd(self.client.authority()));
+        let id = match self.client.answer(&call).await? {
+            (Answer::Done(Granted { id }), _) => id,
+            (_, from) => return Err(error::not_etcd(from)),
         };
         self.lease.set(Some(Lease { id, until: now + shared_for.max(Duration::from_millis(100)) }));
         Ok(id)
     }
 
-    pub fn forget_lease(&self) {
-        self.lease.set(None);
+    fn current_lease(&self) -> Option<Number> {
+        let now = self.client.clock.now();
+        self.lease.get().filter(|lease| now < lease.until).map(|lease| lease.id)
     }
 
     /// Carries out a write that may need a lease, which `request` puts into its body. If the lease no longer exists,
     /// nothing was written, and the write is retried with a new one.
-    pub fn write<T: serde::de::DeserializeOwned>(
+    pub async fn write<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
         deadline: Moment,
         request: impl Fn(Number) -> Vec<u8>,
-    ) -> Result<Answer<T>, Failure> {
+    ) -> Result<Answered<'_, T>, Failure> {
         loop {
-            let lease = self.lease(deadline).map_err(Failure::Failed)?;
+            let lease = self.lease(deadline).await.map_err(Failure::Failed)?;
             let body = request(lease);
             let call = Call { path, body: &body, repeat: Repeat::Never, max_answer: MAX_ANSWER, deadline };
-            match self.client.answer(&call)? {
-                Answer::NewLease if self.client.clock.now() < deadline => self.forget_lease(),
-                Answer::NewLease => {
-                    let error = error::timed_out(&self.client.config, self.client.authority());
-                    return Err(Failure::Failed(error));
+            match self.client.answer(&call).await? {
+                // Another call may have a new one already.
+                (Answer::NewLease, _) if self.client.clock.now() < deadline => {
+                    self.lease.set(self.lease.get().filter(|kept| kept.id != lease));
                 }
-                answer => return Ok(answer),
+                (Answer::NewLease, from) => return Err(Failure::Failed(error::timed_out(&self.client.config, from))),
+                answered => return Ok(answered),
             }
         }
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> EtcdBucket<H, C> {
-    pub fn key(&self, key: &str) -> Bytes {
+impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
+    pub(crate) fn key(&self, key: &str) -> Bytes {
         Bytes([self.base.as_bytes(), key.as_bytes()].concat())
     }
 
     /// A key with its history, if it exists.
-    pub fn read(&self, key: &str) -> Result<Option<KeyValue>> {
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<KeyValue>> {
         let range = Range { key: self.key(key), ..Range::default() };
-        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely)?;
+        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely).await?;
         Ok(ranged.kvs.into_iter().next())
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for EtcdBucket<H, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.read(key)?.map(|found| found.value.0))
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.read(key).await?.map(|found| found.value.0))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+    async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         let put = |lease| protocol::encode(&Put { key: self.key(key), value: value.into(), lease });
         let deadline = self.shared.client.deadline();
-        match self.shared.write::<Written>(protocol::PUT, deadline, put)? {
-            Answer::Done(_) => Ok(()),
-            _ => Err(error::not_etcd(self.shared.client.authority())),
+        match self.shared.write::<Written>(protocol::PUT, deadline, put).await? {
+            (Answer::Done(_), _) => Ok(()),
+            (_, from) => Err(error::not_etcd(from)),
         }
     }
 
-    fn delete(&self, key: &str) -> Result<()> {
+    async fn delete(&self, key: &str) -> Result<()> {
         let delete = DeleteRange { key: self.key(key) };
-        self.shared.client.call::<Written>(protocol::DELETE_RANGE, &delete, Repeat::Never)?;
+        self.shared.client.call::<Written>(protocol::DELETE_RANGE, &delete, Repeat::Never).await?;
         Ok(())
     }
 
-    fn exists(&self, key: &str) -> Result<bool> {
+    async fn exists(&self, key: &str) -> Result<bool> {
         let range = Range { key: self.key(key), count_only: true, ..Range::default() };
-        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely)?;
+        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely).await?;
         Ok(ranged.count > Number(0))
     }
 
+    async fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor).await
+    }
+
+    async fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor).await
+    }
+
+    async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor).await
+    }
+
+    async fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        self.read(key).await?.map_or(Ok(Snapshot::ABSENT), snapshot)
+    }
+
+    async fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        self.swap_guarded(key, expected, value).await
+    }
+
+    async fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        self.create_for(key, value, lifetime).await
+    }
+
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_all(keys).await
+    }
+
+    async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.write_all(pairs).await
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.delete_all(keys).await
+    }
+
+    async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.set_for(key, value, lifetime).await
+    }
+}
+
+/// The same where nothing waits.
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> Bucket for EtcdBucket<H, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        at_once(AsyncBucket::get(self, key))
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        at_once(AsyncBucket::set(self, key, value))
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        at_once(AsyncBucket::delete(self, key))
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        at_once(AsyncBucket::exists(self, key))
+    }
+
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page("", cursor)
+        at_once(self.page("", cursor))
     }
 
     fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        self.page(prefix, cursor)
+        at_once(self.page(prefix, cursor))
     }
 
     fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor)
+        at_once(self.add(key, delta, floor))
     }
 
     fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        self.read(key)?.map_or(Ok(Snapshot::ABSENT), snapshot)
+        at_once(AsyncBucket::snapshot(self, key))
     }
 
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
-        self.swap_guarded(key, expected, value)
+        at_once(self.swap_guarded(key, expected, value))
     }
 
     fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
-        self.create_for(key, value, lifetime)
+        at_once(self.create_for(key, value, lifetime))
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.read_all(keys)
+        at_once(self.read_all(keys))
     }
 
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        self.write_all(pairs)
+        at_once(self.write_all(pairs))
     }
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        self.delete_all(keys)
+        at_once(self.delete_all(keys))
     }
 
     fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
-        let bucket = Self { shared: self.shared.clone(), base: self.base.clone() };
-        Ok(Box::new(EtcdWatch::new(bucket, prefix, from)?))
+        Ok(Box::new(EtcdWatch::new(self.clone(), prefix, from)?))
     }
 
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        self.set_for(key, value, lifetime)
+        at_once(self.set_for(key, value, lifetime))
     }
 
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
-        self.left(keys)
+        at_once(self.left(keys))
     }
 }
 

@@ -12,3 +12,22 @@ pub type Store = EtcdStore<WasiHttp, WasiClock>;
 pub fn store(settings: &Settings) -> Result<Store> {
     EtcdStore::new(settings, WasiHttp::default(), WasiClock)
 }
+
+pub mod waiting {
+    //! The store in both worlds: over the HTTP of WASI 0.2 for what must not wait, and over that of 0.3. Each logs in by itself.
+
+    use crate::EtcdStore;
+    use kvfuse_core::waiting::Both;
+    use kvfuse_core::{Result, Settings};
+    use kvfuse_transport::clock::WaitingClock;
+    use kvfuse_transport::http::WaitingHttp;
+
+    /// The store with the ports that WASI implements.
+    pub type Store = Both<super::Store, EtcdStore<WaitingHttp, WaitingClock>>;
+
+    /// The store that an instance's settings describe.
+    pub fn store(settings: &Settings) -> Result<Store> {
+        let waiting = EtcdStore::new(settings, WaitingHttp, WaitingClock)?;
+        Ok(Both { plain: super::store(settings)?, waiting })
+    }
+}

@@ -7,9 +7,10 @@ use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
 use crate::protocol::{self, Bytes, KeyValue, Number, Range};
 use crate::store::EtcdBucket;
+use kvfuse_core::waiting::at_once;
 use kvfuse_core::watch::{Everything, From, MOST_BYTES, MOST_CHANGES};
 use kvfuse_core::{Change, Changes, Error, Result, Watch};
-use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::http::{HttpClient, Pieces};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ pub struct EtcdWatch<H, C> {
     missed: Option<String>,
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> EtcdWatch<H, C> {
     pub fn new(bucket: EtcdBucket<H, C>, prefix: &str, from: From<'_>) -> Result<Self> {
         let header = anchor(&bucket)?;
         let mut watch = Self {
@@ -169,7 +170,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
-        Ok(client.stream(&call)?)
+        at_once(async { Ok(client.stream(&call).await?) })
     }
 
     /// The next line of the stream; `None` if there was none before the deadline.
@@ -212,15 +213,15 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
                 return Ok(true);
             }
         }
-        let client = &self.bucket.shared.client;
-        let authority = client.authority().to_string();
+        let (member, authority) = self.bucket.shared.client.current();
+        let authority = authority.to_string();
         let line = match self.line(deadline) {
             Ok(Some(line)) => line,
             Ok(None) => return Ok(false),
             Err(fault) => {
                 self.stream = None;
                 let client = &self.bucket.shared.client;
-                client.next_member();
+                client.after(member);
                 return Err(error::unreachable(&client.config, &authority, &fault));
             }
         };
@@ -298,7 +299,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> EtcdWatch<H, C> {
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Watch for EtcdWatch<H, C> {
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> Watch for EtcdWatch<H, C> {
     fn next(&mut self, patience: Duration) -> Result<Changes> {
         let deadline = self.bucket.shared.client.clock.now() + patience;
         loop {
@@ -323,7 +324,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Watch for EtcdWatch<H, C> {
 }
 
 /// The cluster and its revision.
-fn anchor<H: HttpClient + 'static, C: Clock + 'static>(bucket: &EtcdBucket<H, C>) -> Result<Header> {
+fn anchor<H: HttpClient + 'static, C: AsyncClock + 'static>(bucket: &EtcdBucket<H, C>) -> Result<Header> {
     let range =
         Range { key: Bytes(bucket.base.clone().into_bytes()), limit: Number(1), keys_only: true, ..Range::default() };
     let body = protocol::encode(&range);
@@ -335,10 +336,12 @@ fn anchor<H: HttpClient + 'static, C: Clock + 'static>(bucket: &EtcdBucket<H, C>
         max_answer: MAX_ANSWER,
         deadline: client.deadline(),
     };
-    match client.answer::<Anchored>(&call)? {
-        Answer::Done(anchored) => Ok(anchored.header),
-        _ => Err(error::not_etcd(client.authority())),
-    }
+    at_once(async {
+        match client.answer::<Anchored>(&call).await? {
+            (Answer::Done(anchored), _) => Ok(anchored.header),
+            (_, from) => Err(error::not_etcd(from)),
+        }
+    })
 }
 
 fn parse(text: &str) -> Option<(i64, Cluster)> {

@@ -51,7 +51,7 @@ pub mod wasi {
         //! The store in both worlds, as that of `kvfuse-redis`.
 
         use kvfuse_core::{Result, Settings};
-        use kvfuse_redis::wasi::waiting::Both;
+        use kvfuse_redis::wasi::waiting::{Both, over};
         use kvfuse_tls::Tls;
         use kvfuse_transport::sockets::{WaitingNetwork, WasiNetwork};
 
@@ -61,7 +61,7 @@ pub mod wasi {
         /// The store that an instance's settings describe.
         pub fn store(settings: &Settings) -> Result<Store> {
             let trust = crate::trust(settings)?;
-            Both::new(settings, Tls::new(WasiNetwork::default(), trust.clone()), Tls::new(WaitingNetwork, trust))
+            over(settings, Tls::new(WasiNetwork::default(), trust.clone()), Tls::new(WaitingNetwork, trust))
         }
     }
 }

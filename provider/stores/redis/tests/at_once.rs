@@ -4,15 +4,13 @@
 mod common;
 
 use common::connect_waiting;
-use futures_util::StreamExt;
-use futures_util::future::join_all;
-use futures_util::stream::FuturesUnordered;
-use kvfuse_core::{AsyncBucket, AsyncStore, Kind, Swap};
+use kvfuse_core::{AsyncBucket, AsyncStore, Kind};
 use kvfuse_redis::RedisBucket;
+use kvfuse_servers::at_once;
 use kvfuse_servers::process::wait_until;
-use kvfuse_servers::proxy::{Direction, Fault, Proxy};
+use kvfuse_servers::proxy::Proxy;
 use kvfuse_servers::redis::Redis;
-use kvfuse_servers::waiting::{Polled, TokioClock, TokioNetwork, runtime};
+use kvfuse_servers::waiting::{Polled, TokioClock, TokioNetwork, all, runtime};
 use kvfuse_servers::watchdog::Watchdog;
 use std::future::Future;
 use std::time::Duration;
@@ -24,14 +22,6 @@ fn bucket_at(port: u16, variables: &[(&str, &str)]) -> (Bucket, TokioNetwork) {
     let network = TokioNetwork::default();
     let store = connect_waiting(&format!("redis://127.0.0.1:{port}"), variables, network.clone());
     (store.open_async("b").unwrap(), network)
-}
-
-/// Each future has a waker of its own, so that one that is not woken is never polled again.
-async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
-    let numbered = futures.into_iter().enumerate().map(|(number, future)| async move { (number, future.await) });
-    let mut done: Vec<_> = numbered.collect::<FuturesUnordered<_>>().collect().await;
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, output)| output).collect()
 }
 
 #[test]
@@ -76,21 +66,7 @@ fn each_call_gets_its_own_answer_however_slowly_and_unevenly_they_arrive() {
     let (bucket, network) = bucket_at(proxy.port(), &[("KEYVALUE_TIMEOUT_MS", "60000")]);
     // Writes that take several steps as well.
     network.piece.set(Some(7));
-    runtime().block_on(async {
-        let calls = (0..32).map(async |number: usize| {
-            let (key, value) = (format!("{number}"), vec![number as u8; number * 37]);
-            bucket.set(&key, &value).await.unwrap();
-            assert_eq!(
-                bucket.get_many(&[&key, "absent", &key]).await.unwrap(),
-                [Some(value.clone()), None, Some(value)]
-            );
-            assert_eq!(bucket.increment(&format!("counter {number}"), number as i64, 0).await, Ok(number as i64));
-            assert!(bucket.exists(&key).await.unwrap());
-            bucket.delete(&key).await.unwrap();
-            assert_eq!(bucket.get(&key).await.unwrap(), None);
-        });
-        all(calls).await;
-    });
+    runtime().block_on(at_once::each_gets_its_own_answer(&bucket));
     assert_eq!(network.connects.get(), 1);
 }
 
@@ -103,22 +79,7 @@ fn a_call_that_is_dropped_at_any_await_harms_no_other() {
     network.piece.set(Some(10));
     runtime().block_on(async {
         bucket.set("first", b"").await.unwrap();
-        // Whichever of the calls is dropped: one that sends, that reads, or that waits for those.
-        for victim in 0..4 {
-            for polls in 0..40 {
-                let calls = (0..4).map(async |number: usize| {
-                    let key = format!("{victim} {polls} {number}");
-                    if number == victim {
-                        let dropped = Polled::times(polls, bucket.set(&key, &[b'x'; 100])).await;
-                        assert!(dropped.is_none_or(|done| done.is_ok()));
-                    } else {
-                        assert_eq!(bucket.increment(&key, 7, i64::MIN).await, Ok(7), "{key}");
-                        assert_eq!(bucket.get(&key).await.unwrap().as_deref(), Some(&b"7"[..]), "{key}");
-                    }
-                });
-                all(calls).await;
-            }
-        }
+        at_once::a_dropped_call_harms_no_other(&bucket).await;
     });
     assert_eq!(network.connects.get(), 1, "no connection was given up");
 }
@@ -129,16 +90,7 @@ fn calls_that_are_all_dropped_leave_a_store_that_works() {
     let redis = Redis::start(&[]);
     let (bucket, network) = bucket_at(redis.port(), &[]);
     network.piece.set(Some(10));
-    runtime().block_on(async {
-        for polls in 0..30 {
-            let calls = (0..3).map(async |number| {
-                let key = format!("{polls} {number}");
-                Polled::times(polls, async { bucket.set(&key, &[b'x'; 100]).await }).await.is_some()
-            });
-            all(calls).await;
-            assert_eq!(bucket.increment("counter", 1, i64::MIN).await, Ok(polls as i64 + 1));
-        }
-    });
+    runtime().block_on(at_once::calls_that_are_all_dropped_leave_a_store_that_works(&bucket));
 }
 
 #[test]
@@ -165,36 +117,7 @@ fn a_connection_that_is_cut_at_any_byte_ends_each_call_by_its_own_rule() {
     let proxy = Proxy::start(redis.port());
     let (bucket, _) = bucket_at(proxy.port(), &[]);
     let (direct, _) = bucket_at(redis.port(), &[]);
-    runtime().block_on(async {
-        bucket.set("read", b"value").await.unwrap();
-        let mut unknown = 0;
-        for (round, direction) in [Direction::Request, Direction::Reply].iter().cycle().take(60).enumerate() {
-            proxy.plan(*direction, Fault::Close, round * 11);
-            let calls = (0..64).map(async |number| {
-                if number % 2 == 0 {
-                    // Tried again, whatever happened.
-                    assert_eq!(bucket.get("read").await.unwrap().as_deref(), Some(&b"value"[..]));
-                    return None;
-                }
-                let key = format!("{round} {number}");
-                let outcome = bucket.increment(&key, 1, i64::MIN).await;
-                Some((key, outcome))
-            });
-            for (key, outcome) in all(calls).await.into_iter().flatten() {
-                let now = direct.get(&key).await.unwrap();
-                match outcome {
-                    Ok(sum) => assert_eq!((sum, now.as_deref()), (1, Some(&b"1"[..])), "{key}"),
-                    Err(error) => {
-                        assert_eq!(error.kind(), Kind::OutcomeUnknown, "{key}: {error}");
-                        assert!(now.is_none_or(|now| now == b"1"), "{key}");
-                        unknown += 1;
-                    }
-                }
-            }
-            proxy.clear();
-        }
-        assert!(unknown > 0, "the connection was cut under writes");
-    });
+    runtime().block_on(at_once::cut_at_any_byte(&bucket, &proxy, 11, &direct));
 }
 
 #[test]
@@ -202,39 +125,7 @@ fn counters_are_exact_but_for_unknown_outcomes_when_the_server_is_killed_under_s
     let _watchdog = Watchdog::of_the_test();
     let mut redis = Redis::start(&[]);
     let port = redis.port();
-    let (stop, reached) = (std::sync::atomic::AtomicBool::new(false), std::sync::atomic::AtomicI64::new(0));
-    use std::sync::atomic::Ordering::Relaxed;
-    let (known, unknown) = std::thread::scope(|scope| {
-        let worker = scope.spawn(|| {
-            let (bucket, _) = bucket_at(port, &[]);
-            let calls = (0..64).map(async |_| {
-                let (mut known, mut unknown) = (0, 0);
-                while !stop.load(Relaxed) {
-                    match bucket.increment("counter", 1, i64::MIN).await {
-                        Ok(sum) => {
-                            reached.fetch_max(sum, Relaxed);
-                            known += 1;
-                        }
-                        Err(error) => {
-                            assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
-                            unknown += 1;
-                        }
-                    }
-                }
-                (known, unknown)
-            });
-            let counts = runtime().block_on(all(calls));
-            counts.into_iter().fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
-        });
-        for target in [2000, 4000, 6000] {
-            wait_until("the load goes on", || reached.load(Relaxed) >= target);
-            redis.restart();
-        }
-        stop.store(true, Relaxed);
-        worker.join().unwrap()
-    });
-    let value = redis.command(&["GET", "b:counter"]).parse::<i64>().unwrap();
-    assert!(known <= value && value <= known + unknown, "{known} known, {unknown} unknown, and the counter is {value}");
+    at_once::killed_under_sixty_four_calls(1, 2000, || bucket_at(port, &[]).0, || redis.restart());
 }
 
 #[test]
@@ -354,33 +245,7 @@ fn swaps_and_transactions_of_one_instance_lose_no_update_while_others_write() {
         for layout in ["prefix", "hash"] {
             let variables = [("KEYVALUE_REDIS_LAYOUT", layout), ("KEYVALUE_TIMEOUT_MS", "60000")];
             let (bucket, _) = bucket_at(redis.port(), &variables);
-            runtime().block_on(async {
-                bucket.set("swapped", b"0").await.unwrap();
-                let calls = (0..24).map(async |number: usize| {
-                    for turn in 0..5 {
-                        match number % 3 {
-                            0 => add_one(&bucket).await,
-                            1 => drop(bucket.increment("counter", 1, 0).await.unwrap()),
-                            _ => bucket.set(&format!("{number}"), turn.to_string().as_bytes()).await.unwrap(),
-                        }
-                    }
-                });
-                all(calls).await;
-                assert_eq!(bucket.get("swapped").await.unwrap().as_deref(), Some(&b"40"[..]), "{layout}");
-                assert_eq!(bucket.get("counter").await.unwrap().as_deref(), Some(&b"40"[..]), "{layout}");
-                assert_eq!(bucket.get("2").await.unwrap().as_deref(), Some(&b"4"[..]), "{layout}");
-            });
-        }
-    }
-}
-
-async fn add_one(bucket: &Bucket) {
-    let mut seen = bucket.snapshot("swapped").await.unwrap();
-    loop {
-        let number: usize = String::from_utf8(seen.value.unwrap()).unwrap().parse().unwrap();
-        match bucket.swap("swapped", &seen.version, (number + 1).to_string().as_bytes()).await.unwrap() {
-            Swap::Done => return,
-            Swap::Conflict(now) => seen = now,
+            runtime().block_on(at_once::swaps_and_increments_lose_no_update(&bucket));
         }
     }
 }
@@ -390,22 +255,7 @@ fn a_swap_or_a_listing_that_is_dropped_at_any_await_harms_no_other() {
     let _watchdog = Watchdog::of_the_test();
     let redis = Redis::start(&["--rename-command", "EVAL", ""]);
     let (bucket, _) = bucket_at(redis.port(), &[]);
-    runtime().block_on(async {
-        bucket.set("swapped", b"0").await.unwrap();
-        for polls in 0..12 {
-            let others = join_all([bucket.increment("counter", 1, 0), bucket.increment("counter", 1, 0)]);
-            let dropped = async {
-                let _ = Polled::times(polls, add_one(&bucket)).await;
-                let _ = Polled::times(polls, bucket.list(None)).await;
-                let _ = Polled::times(polls, bucket.increment("other", 1, 0)).await;
-            };
-            let (others, ()) = tokio::join!(others, dropped);
-            assert!(others.into_iter().all(|sum| sum.is_ok()));
-            assert!(bucket.list(None).await.unwrap().keys.contains(&"swapped".to_string()));
-        }
-        assert_eq!(bucket.get("counter").await.unwrap().as_deref(), Some(&b"24"[..]));
-        add_one(&bucket).await;
-    });
+    runtime().block_on(at_once::a_dropped_swap_or_listing_harms_no_other(&bucket));
 }
 
 /// Calls that own what they are made of.

@@ -1,6 +1,7 @@
 //! `wasi:http/outgoing-handler`.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::both::{headers, nanoseconds, rejected};
 use super::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
@@ -47,19 +48,16 @@ impl HttpClient for WasiHttp {
 }
 
 fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
-    let mut headers: Vec<(String, Vec<u8>)> =
-        request.headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    headers.push(("content-length".to_string(), request.body.len().to_string().into_bytes()));
-    let wrong = |what: &str| Fault::new(Cause::Other, format!("the host rejected the {what}"));
-    let outgoing = OutgoingRequest::new(Fields::from_list(&headers).map_err(|_| wrong("headers"))?);
+    let headers = Fields::from_list(&headers(request)).map_err(|_| rejected("headers"))?;
+    let outgoing = OutgoingRequest::new(headers);
     let scheme = match request.scheme {
         Scheme::Http => WasiScheme::Http,
         Scheme::Https => WasiScheme::Https,
     };
-    outgoing.set_method(&Method::Post).map_err(|()| wrong("method"))?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| wrong("scheme"))?;
-    outgoing.set_authority(Some(request.authority)).map_err(|()| wrong("address"))?;
-    outgoing.set_path_with_query(Some(request.path)).map_err(|()| wrong("path"))?;
+    outgoing.set_method(&method(request)).map_err(|()| rejected("method"))?;
+    outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
+    outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
+    outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
     Ok(outgoing)
 }
 
@@ -67,7 +65,7 @@ fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
 /// harmless.
 fn options(request: &Request<'_>, deadline: Moment, pause: Duration) -> RequestOptions {
     let now = Moment(monotonic_clock::now());
-    let nanoseconds = |until: Moment| Some(u64::try_from(until.since(now).as_nanos()).unwrap_or(u64::MAX).max(1));
+    let nanoseconds = |until| Some(nanoseconds(now, until));
     let options = RequestOptions::new();
     let _ = options.set_connect_timeout(nanoseconds(request.connect_deadline));
     let _ = options.set_first_byte_timeout(nanoseconds(deadline));
@@ -179,37 +177,5 @@ fn stream_fault(error: StreamError) -> Fault {
     }
 }
 
-/// Converts an error of the host. Unless the error rules it out, the request may have been sent.
-fn fault(code: &ErrorCode) -> HttpFault {
-    let (sent, cause, text) = match code {
-        ErrorCode::DnsTimeout => (false, Cause::Unreachable, "name resolution is temporarily unavailable"),
-        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            (false, Cause::NameUnknown, "the name cannot be resolved")
-        }
-        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => {
-            (false, Cause::Unreachable, "no route to the server")
-        }
-        ErrorCode::DestinationIpProhibited | ErrorCode::HttpRequestDenied => (false, Cause::Denied, "request denied"),
-        ErrorCode::ConnectionRefused => (false, Cause::Refused, "connection refused"),
-        ErrorCode::ConnectionTimeout => (false, Cause::TimedOut, "no connection within the time limit"),
-        ErrorCode::ConnectionLimitReached => (false, Cause::Other, "the host has run out of connections"),
-        // wasmtime returns this for every cause; its log has the reason.
-        ErrorCode::TlsProtocolError => (false, Cause::Tls, "the TLS handshake failed"),
-        ErrorCode::TlsCertificateError => (false, Cause::Tls, "the certificate is not trusted"),
-        ErrorCode::TlsAlertReceived(_) => (false, Cause::Tls, "the server aborted the TLS handshake"),
-        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
-            (true, Cause::TimedOut, "no answer within the time limit")
-        }
-        ErrorCode::ConnectionTerminated | ErrorCode::HttpResponseIncomplete => {
-            (true, Cause::Closed, "the server closed the connection")
-        }
-        // Either a server that closed the connection in the middle of its answer, as a restarted one does, or one that
-        // does not speak HTTP. The host does not say which, and only the first may succeed later.
-        ErrorCode::HttpProtocolError => {
-            (true, Cause::Closed, "the answer was cut off, or the server does not speak HTTP")
-        }
-        ErrorCode::HttpResponseBodySize(_) => (true, Cause::TooLarge, "the answer is larger than the host accepts"),
-        _ => (true, Cause::Other, "the host's HTTP client failed"),
-    };
-    HttpFault { sent, fault: Fault::new(cause, text) }
-}
+super::both::faults!(ErrorCode);
+super::both::methods!(Method);

@@ -13,8 +13,10 @@
 //! | [`work`] | what they do |
 //! | [`fuzz`] | directories that this store did not write |
 //! | [`history`], `check` | whether the answers they got are possible |
+//! | [`at_once`] | calls of many tasks at once to a store that waits, and their history |
 //! | [`golden`] | directories that each format version wrote |
 
+pub mod at_once;
 mod check;
 mod data;
 pub mod director;

@@ -1,0 +1,254 @@
+//! The access key: from the settings, or temporary ones that a service beside the program gives out and that are renewed before
+//! they expire.
+//!
+//! Sources: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>,
+//! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::calendar;
+use crate::config::{Server, plain};
+use kvfuse_core::{Error, Kind};
+use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::http::{HttpClient, Method, Request, Response};
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// An access key. Its `Debug` hides everything.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    pub id: String,
+    pub secret: String,
+    /// Of temporary credentials.
+    pub token: Option<String>,
+}
+
+/// Where the access key comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The settings.
+    Given(Rc<Credentials>),
+    /// The agent of a container, which answers one request.
+    Container(Agent),
+    /// The metadata service of an instance, in its second version.
+    Instance(Server),
+}
+
+/// The agent of a container. Its `Debug` hides the path and the token, which are as good as the access key.
+#[derive(Clone)]
+pub struct Agent {
+    pub server: Server,
+    pub path: String,
+    pub token: Option<String>,
+}
+
+/// How long before they expire credentials are renewed. New ones are there at least five minutes before the old ones expire.
+const BEFORE: Duration = Duration::from_secs(5 * 60);
+/// How long the old ones are used, if they are valid, before a renewal that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(30);
+/// The largest answer, in bytes. A session token has a few thousand.
+const MAX_ANSWER: usize = 64 << 10;
+/// How long the token for a metadata service lives, in seconds. It serves for one renewal.
+const TOKEN_LIFE: &str = "60";
+const TOKEN: &str = "x-aws-ec2-metadata-token";
+const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// The access key of an instance of the store.
+pub struct Keys {
+    source: Source,
+    held: RefCell<Option<Held>>,
+}
+
+struct Held {
+    credentials: Rc<Credentials>,
+    /// As the time since 1970; `None` if they do not expire.
+    expires: Option<Duration>,
+    /// When to ask for new ones.
+    renewed: Option<Duration>,
+}
+
+impl Held {
+    fn is_valid(&self, now: Duration) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+/// An answer with credentials.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Issued {
+    /// Only a metadata service has it.
+    code: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    token: Option<String>,
+    expiration: Option<String>,
+}
+
+impl Keys {
+    pub fn new(source: Source) -> Self {
+        Self { source, held: RefCell::new(None) }
+    }
+
+    /// The access key to sign with. `now` is the time since 1970.
+    ///
+    /// # Errors
+    /// If there is none that is valid, and none could be had before the deadline.
+    pub fn current<H: HttpClient, C: Clock>(
+        &self,
+        http: &H,
+        clock: &C,
+        now: Duration,
+        deadline: Moment,
+    ) -> Result<Rc<Credentials>, Error> {
+        if let Source::Given(credentials) = &self.source {
+            return Ok(credentials.clone());
+        }
+        if let Some(held) = &*self.held.borrow()
+            && held.renewed.is_none_or(|renewed| now < renewed)
+        {
+            return Ok(held.credentials.clone());
+        }
+        let issued = self.issue(&Asking { http, clock, deadline });
+        let mut held = self.held.borrow_mut();
+        match (issued, &mut *held) {
+            (Ok((credentials, expires)), held) => {
+                let renewed = expires.map(|expires| expires.saturating_sub(BEFORE).max(now.saturating_add(PAUSE)));
+                *held = Some(Held { credentials: credentials.clone(), expires, renewed });
+                Ok(credentials)
+            }
+            (Err(_), Some(old)) if old.is_valid(now) => {
+                old.renewed = Some(now.saturating_add(PAUSE));
+                Ok(old.credentials.clone())
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    /// Gives up credentials that the service called expired. Returns whether others can be had.
+    pub fn expired(&self, credentials: &Rc<Credentials>) -> bool {
+        let mut held = self.held.borrow_mut();
+        let is_held = held.as_ref().is_some_and(|held| Rc::ptr_eq(&held.credentials, credentials));
+        if is_held {
+            *held = None;
+        }
+        is_held
+    }
+
+    fn issue<H: HttpClient, C: Clock>(
+        &self,
+        asking: &Asking<'_, H, C>,
+    ) -> Result<(Rc<Credentials>, Option<Duration>), Error> {
+        match &self.source {
+            Source::Given(credentials) => Ok((credentials.clone(), None)),
+            Source::Container(Agent { server, path, token }) => {
+                let headers: Vec<_> = token.iter().map(|token| ("authorization", token.as_str())).collect();
+                let answer = asking.answer(server, Method::Get, path, &headers)?;
+                issued(server, &answer)
+            }
+            Source::Instance(server) => {
+                let life = [("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE)];
+                let token = asking.text(server, Method::Put, "/latest/api/token", &life)?;
+                let token = [(TOKEN, token.as_str())];
+                let roles = asking.text(server, Method::Get, ROLES, &token)?;
+                let role = roles.lines().next().unwrap_or_default();
+                let answer = asking.answer(server, Method::Get, &format!("{ROLES}{role}"), &token)?;
+                issued(server, &answer)
+            }
+        }
+    }
+}
+
+/// How to ask for credentials.
+struct Asking<'a, H, C> {
+    http: &'a H,
+    clock: &'a C,
+    deadline: Moment,
+}
+
+impl<H: HttpClient, C: Clock> Asking<'_, H, C> {
+    /// The answer to a request, which is repeated until the deadline where that may help.
+    fn answer(&self, server: &Server, method: Method, path: &str, headers: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+        let request = Request {
+            method,
+            scheme: server.scheme,
+            authority: &server.authority,
+            path,
+            headers,
+            body: b"",
+            connect_deadline: self.deadline,
+            max_answer: MAX_ANSWER,
+        };
+        let mut backoff = Backoff::new(self.clock.now().0);
+        loop {
+            let last = match self.http.exchange(&request, self.deadline) {
+                Ok(Response { status: 200, body }) => return Ok(body),
+                Ok(Response { status, .. }) if status < 500 && status != 429 => return Err(refused(server, status)),
+                Ok(Response { status, .. }) => failed(server, &format!("HTTP status {status}")),
+                Err(failure) => failed(server, &failure.fault.to_string()),
+            };
+            if !backoff.wait(self.clock, self.deadline) {
+                return Err(last);
+            }
+        }
+    }
+
+    /// The same for an answer that becomes a part of the next request.
+    fn text(&self, server: &Server, method: Method, path: &str, headers: &[(&str, &str)]) -> Result<String, Error> {
+        let text = String::from_utf8(self.answer(server, method, path, headers)?).unwrap_or_default();
+        let text = text.trim();
+        // Roles are separated by lines.
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b'\n') {
+            return Err(not_credentials(server));
+        }
+        Ok(text.to_string())
+    }
+}
+
+/// The credentials in an answer, and when they expire.
+fn issued(server: &Server, answer: &[u8]) -> Result<(Rc<Credentials>, Option<Duration>), Error> {
+    let issued: Issued = serde_json::from_slice(answer).map_err(|_| not_credentials(server))?;
+    let fine = issued.code.is_none_or(|code| code == "Success");
+    let text = |text: Option<String>| text.filter(|text| !text.is_empty() && plain(server.setting, text).is_ok());
+    let (Some(id), Some(secret), true) = (text(issued.access_key_id), text(issued.secret_access_key), fine) else {
+        return Err(not_credentials(server));
+    };
+    let expires = match issued.expiration {
+        Some(time) => Some(calendar::since_1970(&time).ok_or_else(|| not_credentials(server))?),
+        None => None,
+    };
+    Ok((Rc::new(Credentials { id, secret, token: text(issued.token) }), expires))
+}
+
+fn about(server: &Server, what: &str) -> String {
+    format!("no credentials for DynamoDB: the service at {}, which {} names, {what}", server.authority, server.setting)
+}
+
+fn failed(server: &Server, why: &str) -> Error {
+    Error::new(Kind::Unavailable, about(server, &format!("did not give any ({why})")))
+}
+
+fn refused(server: &Server, status: u16) -> Error {
+    Error::new(
+        Kind::Unavailable,
+        about(server, &format!("refused with HTTP status {status}; 404 means that nothing here has a role")),
+    )
+}
+
+fn not_credentials(server: &Server) -> Error {
+    Error::new(Kind::Unavailable, about(server, "did not answer with credentials"))
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(hidden)")
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("server", &self.server).finish_non_exhaustive()
+    }
+}
