@@ -6,11 +6,13 @@ use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
+use crate::ids::Ids;
+use crate::inside::Inside;
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
-use crate::record::{FileValue, Key, MAX_KEY, Op, Piece};
+use crate::record::{FileValue, Key, MAX_KEY, NEVER, Op, Piece, Plan, Seal};
 use crate::run::Appender;
-use crate::segment::Sent;
+use crate::segment::{PROBE, Segment, Sent};
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
 use crate::{anchor, index, policy, value};
@@ -71,7 +73,11 @@ impl<'a> Name<'a> {
 /// What to do with a key.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
-    Set(&'a [u8]),
+    /// `end` is when it ends, in milliseconds since 1970, or [`NEVER`].
+    Set {
+        value: &'a [u8],
+        end: u64,
+    },
     Delete,
     Increment {
         delta: i64,
@@ -81,6 +87,7 @@ pub enum Change<'a> {
     Swap {
         expected: u64,
         value: &'a [u8],
+        end: u64,
     },
     /// Sets to what a file has, which is moved to be the value's.
     Place(&'a RefCell<Moving>),
@@ -89,7 +96,7 @@ pub enum Change<'a> {
 impl Change<'_> {
     fn value(&self) -> Option<&[u8]> {
         match self {
-            Self::Set(value) | Self::Swap { value, .. } => Some(value),
+            Self::Set { value, .. } | Self::Swap { value, .. } => Some(value),
             Self::Delete | Self::Increment { .. } | Self::Place(_) => None,
         }
     }
@@ -109,10 +116,15 @@ impl Change<'_> {
         matches!(self, Self::Increment { .. } | Self::Swap { .. })
     }
 
+    /// Whether its value has a lifetime.
+    fn ends(&self) -> bool {
+        matches!(self, Self::Set { end, .. } | Self::Swap { end, .. } if *end != NEVER)
+    }
+
     /// Approximately how many bytes it takes in a record.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
-        name.id().len() + value + 23
+        name.id().len() + value + if self.ends() { 31 } else { 23 }
     }
 }
 
@@ -129,6 +141,17 @@ struct Files {
 /// Changes that go into one record.
 type Group<'a, 'b> = &'a [(Name<'b>, Change<'b>)];
 
+/// The key of a change, as its record has it.
+fn record_key<'a>(name: &Name<'a>, files: Option<&Files>, far: ValueName) -> Key<'a> {
+    match name.digest {
+        None => Key::Whole(name.text.as_bytes()),
+        Some(digest) => {
+            let file = files.and_then(|files| files.key).unwrap_or(far);
+            Key::Far { digest, length: name.text.len() as u32, file }
+        }
+    }
+}
+
 /// Puts a change into a record. `far` stands for the file of a key that is deleted: a delete keeps no key.
 fn encode<'a>(
     record: &mut Encoder<'a>,
@@ -137,13 +160,7 @@ fn encode<'a>(
     files: Option<&'a Files>,
     far: ValueName,
 ) -> Op<'a> {
-    let key = match name.digest {
-        None => Key::Whole(name.text.as_bytes()),
-        Some(digest) => {
-            let file = files.and_then(|files| files.key).unwrap_or(far);
-            Key::Far { digest, length: name.text.len() as u32, file }
-        }
-    };
+    let key = record_key(name, files, far);
     let content = |bytes| match files {
         Some(Files { value: Some(file), .. }) => Content::File(*file),
         Some(Files { pieces: Some(pieces), .. }) => Content::Pieces(pieces),
@@ -151,12 +168,12 @@ fn encode<'a>(
     };
     match *change {
         Change::Place(_) => {
-            record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File))
+            record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File), NEVER)
         }
-        Change::Set(value) => record.set(key, content(value)),
+        Change::Set { value, end } => record.set(key, content(value), end),
         Change::Delete => record.delete(key),
         Change::Increment { delta, floor } => record.increment(key, delta, floor),
-        Change::Swap { expected, value } => record.swap(key, expected, content(value)),
+        Change::Swap { expected, value, end } => record.swap(key, expected, content(value), end),
     }
 }
 
@@ -166,8 +183,9 @@ impl<D: Directory> Tree<D> {
         let change = [(name, change)];
         for _ in 0..TRIES {
             let node = self.seek(name.hash, Access::Write)?.unwrap_or(Node::ROOT);
-            if let Some(outcome) = self.write_to(node, &[&change])?.pop().flatten() {
-                return Ok(outcome);
+            match self.write_to(node, &[&change])?.pop().flatten() {
+                None | Some(Outcome::Late) => {}
+                Some(outcome) => return Ok(outcome),
             }
         }
         Err(Error::new(Kind::Unavailable, "other writers kept getting ahead; nothing was changed, try again"))
@@ -227,6 +245,11 @@ impl<D: Directory> Tree<D> {
             self.sync_directory()?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
+        }
+        if !self.lifetimes && groups.iter().copied().flatten().any(|(_, change)| change.ends()) {
+            // Versions that know no lifetimes refuse the bucket from here on.
+            self.opening(|tree| anchor::note_lifetimes(&tree.directory))?;
+            self.lifetimes = true;
         }
         let mut files = Vec::new();
         let result =
@@ -300,8 +323,13 @@ impl<D: Directory> Tree<D> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(Appended::nothing(groups)) };
         let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
         // So that their outcome is known as soon as they are read back.
-        for (name, _) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
+        for (name, change) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
             segment.warm(name, 0)?;
+            // The version may be one that only another instance has read, and have ended since.
+            if matches!(change, Change::Swap { expected, .. } if ![0, segment.state(name).0].contains(expected)) {
+                segment.catch_up(&self.keys, PROBE)?;
+                segment.warm(name, 0)?;
+            }
         }
         let mut sent = Vec::with_capacity(groups.len());
         let mut result = Ok(());
@@ -310,13 +338,15 @@ impl<D: Directory> Tree<D> {
             let id = self.ids.next(&self.directory);
             let room = group.iter().map(|(name, change)| change.size(name, config.blob)).sum();
             let mut record = Encoder::write(&checks, id, seen, config.small, room);
-            let ops = group
-                .iter()
-                .map(|(name, change)| {
-                    let key_file = ValueName { node, generation, id };
-                    (name.hash, encode(&mut record, name, change, files.next(), key_file))
-                })
-                .collect();
+            let mut ops = Vec::with_capacity(group.len());
+            for (name, change) in group.iter() {
+                let (key_file, files) = (ValueName { node, generation, id }, files.next());
+                let (version, end) = if change.asks() { segment.state(name) } else { (0, NEVER) };
+                if self.directory.is_over(end) {
+                    ops.push((name.hash, record.ended(record_key(name, files, key_file), version)));
+                }
+                ops.push((name.hash, encode(&mut record, name, change, files, key_file)));
+            }
             let (frame, blobs) = record.finish();
             result = segment.file.append(&frame);
             let complete = !group.iter().any(|(_, change)| change.is_in_pieces(config.blob));
@@ -345,6 +375,16 @@ impl<D: Directory> Tree<D> {
                 let decided = segment.warm(name, *version).map_err(|error| unknown(&error))?;
                 let lost = || unknown(&segment.damaged("a record that was written to it cannot be found again"));
                 *outcome = Some(decided.ok_or_else(lost)?);
+            }
+        }
+        for (group, outcome) in groups.iter().zip(&mut outcomes) {
+            let met = match (&outcome, group.last()) {
+                (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
+                | (Some(Outcome::Conflict), Some((name, Change::Swap { expected: 0, .. }))) => segment.state(name).1,
+                _ => NEVER,
+            };
+            if self.directory.is_over(met) {
+                *outcome = Some(Outcome::Late);
             }
         }
         if let Some(broken) = broken {
@@ -378,11 +418,23 @@ impl<D: Directory> Tree<D> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
         if segment.sealed().is_none() {
             let Some(plan) = policy::due(segment, &self.config) else { return Ok(()) };
-            let id = self.ids.next(&self.directory);
-            segment.seal(&self.keys, id, plan)?;
+            let seal = new_seal(&self.directory, &self.ids, self.lifetimes, segment, plan);
+            segment.seal(&self.keys, seal)?;
         }
         if segment.sealed().is_some() { self.go_on(node) } else { Ok(()) }
     }
+}
+
+/// A seal for a segment. It has a time if the bucket is known to have lifetimes.
+pub fn new_seal<D: Directory>(
+    directory: &Inside<D>,
+    ids: &Ids,
+    lifetimes: bool,
+    segment: &Segment<D::File>,
+    plan: Plan,
+) -> Seal {
+    let time = if lifetimes || segment.has_lifetimes() { directory.time() } else { 0 };
+    Seal { id: ids.next(directory), plan, time }
 }
 
 /// The outcomes of appended records.

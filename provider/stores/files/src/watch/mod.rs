@@ -296,8 +296,10 @@ impl<D: Directory> State<D> {
                 return Ok(None);
             }
             let (version, id) = (one.version, one.id);
-            let found = Found { version, value: one.value.clone().unwrap_or(Stored::Bytes(Vec::new())) };
-            let (item, deleted) = (Item { place: one.place, key: one.key.clone(), found }, one.value.is_none());
+            let deleted = one.value.is_none() || tree.directory.is_over(one.end);
+            let value = one.value.clone().unwrap_or(Stored::Bytes(Vec::new()));
+            let found = Found { version, value, end: one.end };
+            let item = Item { place: one.place, key: one.key.clone(), found };
             let segment = &*segment;
             let missed = out.add(tree, segment, item, deleted)?;
             if missed {
