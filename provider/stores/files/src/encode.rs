@@ -45,7 +45,8 @@ impl<'a> Encoder<'a> {
         out.finish()
     }
 
-    /// The frame of a base whose pages were appended. `about` says how large it is, and whether pairs have lifetimes.
+    /// The frame of a base whose pages were appended. `about` says how large it is, and whether values in the
+    /// segment may have lifetimes.
     pub fn base(checks: &Checks, run: &RunAt<'_>, follows: u64, next: u64, about: (Totals, bool)) -> Vec<u8> {
         let mut out = Encoder::new(checks, 3, 0, 64 + run.room());
         let (totals, lifetimes) = about;

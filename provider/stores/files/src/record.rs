@@ -4,7 +4,7 @@
 //! |---|---|
 //! | write | `1`, id 8, seen, then operations to the end |
 //! | pages | `2`, run 8, number of the first page 4, length of each page 2; the pages are the blobs |
-//! | base | `3`, format 2 (3, or 4 if some of its pairs have lifetimes), run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
+//! | base | `3`, format 2 (3, or 4 if values in the segment may have lifetimes), run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
 //! | index | `4`, run 8, seen, offset of the base 4, bytes of the base 4, dead file bytes 8, dead files: count 2 and names, directory, a last page |
 //! | blob | `5`, id 8, check 8; the value, or a piece of one, is the blob |
 //! | seal | `6`, id 8, seen, plan 1 (`0` compact, `1` split), or 2 more than that and a time 8 |
@@ -25,7 +25,8 @@ pub use crate::part::{Directory, FileValue, Key, NEVER, Piece, Seen, Value};
 
 /// The format that this code writes. It reads format 2 as well: see [`v2`](crate::v2).
 pub const FORMAT: u16 = 3;
-/// The format of anchors and bases from where on there are lifetimes. Everything else is as in [`FORMAT`].
+/// The format of a segment whose values may have lifetimes, and of an anchor that says that there are such segments.
+/// Everything else is as in [`FORMAT`].
 pub const LIFETIMES: u16 = 4;
 /// Versions are below this; in pairs, it says that an end follows.
 pub const ENDS: u64 = 1 << 63;
@@ -89,7 +90,8 @@ pub enum Plan {
 pub struct Seal {
     pub id: u64,
     pub plan: Plan,
-    /// What had ended by then, in milliseconds since 1970, is not in what follows. 0 if there are no lifetimes.
+    /// In milliseconds since 1970: what had ended by then is not in what follows. Values there may have lifetimes, unless
+    /// this is 0.
     pub time: u64,
 }
 
@@ -103,7 +105,7 @@ pub struct Base<'a> {
     /// The version that the first operation after it gets.
     pub next: u64,
     pub totals: Totals,
-    /// Whether some pairs have lifetimes.
+    /// Whether values in the segment may have lifetimes.
     pub lifetimes: bool,
     pub directory: Directory<'a>,
 }

@@ -24,7 +24,7 @@ use crate::hash::Keys;
 use crate::item::{Item, Stored, is_over};
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::NodeState;
-use crate::record::{NEVER, Piece, Plan, Seal, Seen, Totals};
+use crate::record::{Piece, Plan, Seal, Seen, Totals};
 use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
 use crate::sweep::Sweep;
@@ -130,7 +130,7 @@ impl<D: Directory> Tree<D> {
                     let Some(mut new) = self.make(node, next, Some(&mut old), &mut files)? else { return Ok(()) };
                     if new.poisoned {
                         if new.sealed().is_none() {
-                            let seal = new_seal(&self.directory, &self.ids, self.lifetimes, &new, Plan::Compact);
+                            let seal = new_seal(&self.directory, &self.ids, Plan::Compact, new.has_lifetimes());
                             new.seal(&self.keys, seal)?;
                         }
                         between = Some(new);
@@ -255,11 +255,12 @@ impl<D: Directory> Tree<D> {
             Some(old) if !self.config.has(Flaw::VersionReused) => old.segment.next_version(),
             _ => 1,
         };
+        let lifetimes = old.as_ref().is_some_and(|old| old.seal.time != 0);
         let mut pages = old.as_ref().map_or(1, |old| pages_for(pairs_bytes(old.segment, new.node), PAGE));
         loop {
             let id = self.ids.next(&self.directory);
             match self.write_pages(new, old.as_deref_mut(), (begun, id, pages), files) {
-                Ok((written, position, about)) => {
+                Ok((written, position, totals)) => {
                     let position = if new.is_waiting() { position } else { 0 };
                     if !self.config.has(Flaw::SuccessorNotSynced) {
                         new.file.sync().map_err(|error| {
@@ -268,7 +269,7 @@ impl<D: Directory> Tree<D> {
                         })?;
                     }
                     let seen = Seen { position: position as u32, version: next as u32 };
-                    let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, about);
+                    let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, (totals, lifetimes));
                     // The next read shows whether it is there, or another one is.
                     return new.file.append(&frame).map_err(|error| new.failed(error));
                 }
@@ -286,14 +287,14 @@ impl<D: Directory> Tree<D> {
         old: Option<&mut Old<'_, D::File>>,
         (begun, id, pages): (u64, u64, u32),
         files: &mut Files,
-    ) -> Result<(run::Written, u64, (Totals, bool)), Trouble> {
+    ) -> Result<(run::Written, u64, Totals), Trouble> {
         let name = new.name();
         let to = Appender { file: &new.file, name: &name, position: begun, others: None };
         let mut writer = Writer::new(to, &new.checks, id, new.node, pages);
         if self.config.has(Flaw::LargeAppends) {
             writer.most = usize::MAX;
         }
-        let (mut totals, mut lifetimes) = (Totals::default(), false);
+        let mut totals = Totals::default();
         if let Some(old) = old {
             for slice in old.segment.slice_of(new.node.first())..=old.segment.slice_of(new.node.last()) {
                 let items = old.slice(&self.keys, slice, files)?;
@@ -304,14 +305,13 @@ impl<D: Directory> Tree<D> {
                     let pair = |out: &mut Vec<u8>| encode::pair(out, about, item.key.borrow(), content);
                     writer.add(item.place, pair)?;
                     add(&mut totals, item);
-                    lifetimes |= item.found.end != NEVER;
                     files.keep(item);
                 }
             }
             files.dead.extend(old.segment.dead());
         }
         let (written, position) = writer.finish()?;
-        Ok((written, position, (totals, lifetimes)))
+        Ok((written, position, totals))
     }
 
     /// Copies a value that lies outside the pages.

@@ -8,11 +8,11 @@ use crate::frame::OVERHEAD;
 use crate::heap::same;
 use crate::ids::Ids;
 use crate::inside::Inside;
-use crate::item::Outcome;
+use crate::item::{Outcome, is_over};
 use crate::name::{Node, ValueName};
 use crate::record::{FileValue, Key, MAX_KEY, NEVER, Op, Piece, Plan, Seal};
 use crate::run::Appender;
-use crate::segment::{PROBE, Segment, Sent};
+use crate::segment::{PROBE, Sent};
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
 use crate::{anchor, index, policy, value};
@@ -233,7 +233,7 @@ impl<D: Directory> Tree<D> {
         if let Some(hole) = segment.hole {
             return Err(segment.broken(hole));
         }
-        let generation = segment.generation;
+        let (generation, lifetimes) = (segment.generation, segment.has_lifetimes());
         if segment.old.is_some() || segment.ended || segment.poisoned {
             // Nothing more is written there: its successor is made first.
             self.renew(node)?;
@@ -246,10 +246,10 @@ impl<D: Directory> Tree<D> {
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
         }
-        if !self.lifetimes && groups.iter().copied().flatten().any(|(_, change)| change.ends()) {
-            // Versions that know no lifetimes refuse the bucket from here on.
-            self.opening(|tree| anchor::note_lifetimes(&tree.directory))?;
-            self.lifetimes = true;
+        if !lifetimes && groups.iter().copied().flatten().any(|(_, change)| change.ends()) {
+            // Nobody appends to the segment who does not know that there are lifetimes: its successor says so.
+            self.admit_lifetimes(node)?;
+            return Ok(vec![None; groups.len()]);
         }
         let mut files = Vec::new();
         let result =
@@ -322,11 +322,14 @@ impl<D: Directory> Tree<D> {
         let mut files = files.iter();
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(Appended::nothing(groups)) };
         let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
+        let lifetimes = segment.has_lifetimes();
+        let began = if lifetimes { self.directory.time() } else { 0 };
         // So that their outcome is known as soon as they are read back.
         for (name, change) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
             segment.warm(name, 0)?;
             // The version may be one that only another instance has read, and have ended since.
-            if matches!(change, Change::Swap { expected, .. } if ![0, segment.state(name).0].contains(expected)) {
+            let swaps = |expected: &u64| *expected != 0 && *expected != segment.state(name).0;
+            if lifetimes && matches!(change, Change::Swap { expected, .. } if swaps(expected)) {
                 segment.catch_up(&self.keys, PROBE)?;
                 segment.warm(name, 0)?;
             }
@@ -341,8 +344,8 @@ impl<D: Directory> Tree<D> {
             let mut ops = Vec::with_capacity(group.len());
             for (name, change) in group.iter() {
                 let (key_file, files) = (ValueName { node, generation, id }, files.next());
-                let (version, end) = if change.asks() { segment.state(name) } else { (0, NEVER) };
-                if self.directory.is_over(end) {
+                let (version, end) = if lifetimes && change.asks() { segment.state(name) } else { (0, NEVER) };
+                if is_over(end, began) {
                     ops.push((name.hash, record.ended(record_key(name, files, key_file), version)));
                 }
                 ops.push((name.hash, encode(&mut record, name, change, files, key_file)));
@@ -377,14 +380,18 @@ impl<D: Directory> Tree<D> {
                 *outcome = Some(decided.ok_or_else(lost)?);
             }
         }
-        for (group, outcome) in groups.iter().zip(&mut outcomes) {
-            let met = match (&outcome, group.last()) {
-                (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
-                | (Some(Outcome::Conflict), Some((name, Change::Swap { expected: 0, .. }))) => segment.state(name).1,
-                _ => NEVER,
-            };
-            if self.directory.is_over(met) {
-                *outcome = Some(Outcome::Late);
+        if lifetimes {
+            for (group, outcome) in groups.iter().zip(&mut outcomes) {
+                let met = match (&outcome, group.last()) {
+                    (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
+                    | (Some(Outcome::Conflict), Some((name, Change::Swap { expected: 0, .. }))) => {
+                        segment.state(name).1
+                    }
+                    _ => NEVER,
+                };
+                if is_over(met, began) {
+                    *outcome = Some(Outcome::Late);
+                }
             }
         }
         if let Some(broken) = broken {
@@ -415,26 +422,35 @@ impl<D: Directory> Tree<D> {
 
     /// Seals a segment, if that is due, and goes on to its successor.
     pub fn renew(&mut self, node: Node) -> Result<()> {
+        let Some(segment) = self.segments.get(&node) else { return Ok(()) };
+        let plan = policy::due(segment, &self.config);
+        self.seal(node, plan, segment.has_lifetimes())
+    }
+
+    /// Goes on to a successor whose values may have lifetimes. Versions that know none refuse the bucket from here on.
+    fn admit_lifetimes(&mut self, node: Node) -> Result<()> {
+        if !self.lifetimes {
+            self.opening(|tree| anchor::note_lifetimes(&tree.directory))?;
+            self.lifetimes = true;
+        }
+        self.seal(node, Some(Plan::Compact), true)
+    }
+
+    /// Seals a segment, unless it is sealed, if there is a plan for what follows, and goes on to its successor.
+    fn seal(&mut self, node: Node, plan: Option<Plan>, lifetimes: bool) -> Result<()> {
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
         if segment.sealed().is_none() {
-            let Some(plan) = policy::due(segment, &self.config) else { return Ok(()) };
-            let seal = new_seal(&self.directory, &self.ids, self.lifetimes, segment, plan);
+            let Some(plan) = plan else { return Ok(()) };
+            let seal = new_seal(&self.directory, &self.ids, plan, lifetimes);
             segment.seal(&self.keys, seal)?;
         }
         if segment.sealed().is_some() { self.go_on(node) } else { Ok(()) }
     }
 }
 
-/// A seal for a segment. It has a time if the bucket is known to have lifetimes.
-pub fn new_seal<D: Directory>(
-    directory: &Inside<D>,
-    ids: &Ids,
-    lifetimes: bool,
-    segment: &Segment<D::File>,
-    plan: Plan,
-) -> Seal {
-    let time = if lifetimes || segment.has_lifetimes() { directory.time() } else { 0 };
-    Seal { id: ids.next(directory), plan, time }
+/// A seal. `lifetimes` says whether values in what follows may have lifetimes.
+pub fn new_seal<D: Directory>(directory: &Inside<D>, ids: &Ids, plan: Plan, lifetimes: bool) -> Seal {
+    Seal { id: ids.next(directory), plan, time: if lifetimes { directory.time().max(1) } else { 0 } }
 }
 
 /// The outcomes of appended records.

@@ -47,7 +47,7 @@ pub enum Phase {
 pub struct BaseAt {
     pub run: Run,
     pub totals: Totals,
-    /// Whether some of its pairs have lifetimes.
+    /// Whether values in the segment may have lifetimes.
     pub lifetimes: bool,
     pub next: u64,
     /// Where its record is, and how long it is.
@@ -216,9 +216,9 @@ impl<F: File> Segment<F> {
         self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
     }
 
-    /// Whether something that was read of it has a lifetime.
+    /// Whether its values may have lifetimes.
     pub fn has_lifetimes(&self) -> bool {
-        self.tail.has_ends() || self.base.as_ref().is_some_and(|base| base.lifetimes)
+        self.base.as_ref().is_some_and(|base| base.lifetimes)
     }
 
     /// Appends a seal, and reads on. If it is torn, the segment is not sealed.

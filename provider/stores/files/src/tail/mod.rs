@@ -142,11 +142,6 @@ impl Tail {
         self.open > 0
     }
 
-    /// Whether some of its values have lifetimes.
-    pub fn has_ends(&self) -> bool {
-        !self.ends.is_empty()
-    }
-
     /// The number of keys that it has entries for.
     pub fn keys(&self) -> usize {
         self.entries.len()
