@@ -1,10 +1,12 @@
 //! Values with lifetimes: one or two instances, and a clock that moves when the test says so.
 
-use kvfuse_core::{Bucket, Snapshot, Store, Swap, Version};
+use kvfuse_core::watch::From;
+use kvfuse_core::{Bucket, Change, Snapshot, Store, Swap, Version, Watch};
 use kvfuse_files::{Config, Durability, FileStore, survey};
 use kvfuse_files_sim::disk::Disk;
-use kvfuse_files_sim::plain::Plain;
+use kvfuse_files_sim::plain::{Plain, mix};
 use kvfuse_files_sim::steps::list;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -222,4 +224,108 @@ fn a_clock_that_is_set_back_brings_back_at_most_what_was_not_compacted_and_damag
     }
     let root = Rc::new(disk.root(Plain::new(3)));
     assert!(survey::verify(&root, "b-bucket").unwrap().damage.is_empty());
+}
+
+/// What a watch delivers until there is nothing more, its last position, and whether it missed something.
+fn drain(watch: &mut dyn Watch) -> (Vec<Change>, String, bool) {
+    let (mut all, mut missed) = (Vec::new(), false);
+    loop {
+        let more = watch.next(Duration::ZERO).unwrap();
+        missed |= more.missed.is_some();
+        if more.changes.is_empty() {
+            return (all, more.position.unwrap(), missed);
+        }
+        all.extend(more.changes);
+    }
+}
+
+fn deleted(key: &str) -> Change {
+    Change::Delete { key: key.into() }
+}
+
+#[test]
+fn a_watch_delivers_the_end_of_what_it_delivered_and_of_what_was_there_when_it_began() {
+    let disk = Disk::default();
+    let bucket = open(&disk, 1, small());
+    bucket.set("lasting", b"1").unwrap();
+    bucket.set_expiring("long ago", b"1", ms(1)).unwrap();
+    disk.pass(ms(2));
+    bucket.set_expiring("ends", b"1", ms(10)).unwrap();
+    bucket.set_expiring("goes on", b"1", ms(10)).unwrap();
+    let mut beginning = open(&disk, 2, small()).watch("", From::Beginning).unwrap();
+    let mut now = open(&disk, 3, small()).watch("", From::Now).unwrap();
+    let mut ends = open(&disk, 4, small()).watch("en", From::Now).unwrap();
+    let (changes, position, _) = drain(&mut *beginning);
+    assert_eq!(changes.len(), 3, "{changes:?}");
+    assert!(drain(&mut *now).0.is_empty() && drain(&mut *ends).0.is_empty());
+    bucket.set("goes on", b"2").unwrap();
+    bucket.set_expiring("later", b"1", ms(20)).unwrap();
+    assert_eq!((drain(&mut *beginning).0.len(), drain(&mut *now).0.len()), (2, 2));
+    disk.pass(ms(11));
+    for watch in [&mut beginning, &mut now, &mut ends] {
+        assert_eq!(drain(&mut **watch).0, [deleted("ends")]);
+        assert!(drain(&mut **watch).0.is_empty());
+    }
+    // Another instance goes on where the first one was.
+    let mut again = open(&disk, 5, small()).watch("", From::Position(&position)).unwrap();
+    let (changes, _, missed) = drain(&mut *again);
+    assert!(changes.contains(&deleted("ends")) && !missed, "{changes:?}");
+    disk.pass(ms(10));
+    for watch in [&mut beginning, &mut now, &mut again] {
+        assert_eq!(drain(&mut **watch).0, [deleted("later")]);
+    }
+    // What ended is compacted away before anybody goes on from there.
+    (0..3000).for_each(|n| bucket.set("lasting", format!("{n:0>100}").as_bytes()).unwrap());
+    assert!(drain(&mut *open(&disk, 6, small()).watch("", From::Position(&position)).unwrap()).2);
+}
+
+#[test]
+fn who_applies_every_change_of_a_watch_has_what_is_there_whatever_ends() {
+    for seed in 0..40 {
+        let disk = Disk::default();
+        let (bucket, reader) = (open(&disk, seed, small()), open(&disk, seed + 1000, small()));
+        let mut state = seed;
+        let mut draw = |n: u64| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            mix(state) % n
+        };
+        let mut copy = BTreeMap::new();
+        let mut watch = reader.watch("", From::Beginning).unwrap();
+        for _ in 0..400 {
+            let key = if draw(20) == 0 { long() } else { format!("key {}", draw(30)) };
+            let value = format!("{:0>1$}", draw(1000), draw(300) as usize);
+            match draw(6) {
+                0 => bucket.set(&key, value.as_bytes()).unwrap(),
+                1 => bucket.delete(&key).unwrap(),
+                2 => drop(bucket.create(&key, value.as_bytes(), Some(ms(draw(40)))).unwrap()),
+                3 => drop(bucket.increment(&key, 1, i64::MIN)),
+                _ => bucket.set_expiring(&key, value.as_bytes(), ms(draw(60))).unwrap(),
+            }
+            if draw(4) == 0 {
+                disk.pass(ms(draw(20)));
+            }
+            if draw(10) > 0 {
+                continue;
+            }
+            let (changes, position, missed) = drain(&mut *watch);
+            for change in changes {
+                match change {
+                    Change::Set { key, value } => drop(copy.insert(key, value)),
+                    Change::Delete { key } => drop(copy.remove(&key)),
+                }
+            }
+            if missed {
+                copy.retain(|key, _| bucket.exists(key).unwrap());
+            }
+            let there: BTreeMap<_, _> = list(&*bucket)
+                .unwrap()
+                .into_iter()
+                .map(|key| (key.clone(), bucket.get(&key).unwrap().unwrap()))
+                .collect();
+            assert!(copy == there, "{seed}: {:?} {:?}", copy.keys(), there.keys());
+            if draw(3) == 0 {
+                watch = open(&disk, draw(1 << 40), small()).watch("", From::Position(&position)).unwrap();
+            }
+        }
+    }
 }
