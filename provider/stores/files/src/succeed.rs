@@ -22,6 +22,7 @@ use crate::flaw::Flaw;
 use crate::frame::MAX_FRAME;
 use crate::hash::Keys;
 use crate::item::{Item, Stored, is_over};
+use crate::maintain::new_seal;
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::NodeState;
 use crate::record::{Piece, Plan, Seal, Seen, Totals};
@@ -29,7 +30,6 @@ use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
 use crate::sweep::Sweep;
 use crate::tree::Tree;
-use crate::write::new_seal;
 use crate::{anchor, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
@@ -52,8 +52,8 @@ struct Old<'a, F> {
 }
 
 impl<F: File> Old<'_, F> {
-    /// The pairs of a slice that go on, in order of places. What had ended when the segment was sealed does not: by that
-    /// time, and not by the clock of the one who makes the successor, or two could make different ones.
+    /// The pairs of a slice that go on, in order of places. What had ended when the segment was sealed does not: by the
+    /// clocks of two who make the successor, two different ones could come of it.
     fn slice(&mut self, keys: &Keys, slice: u32, files: &mut Files) -> Result<Vec<Item>> {
         let slice = self.segment.slice(keys, slice, &mut self.sweep)?;
         files.dead.extend(slice.dead);

@@ -6,16 +6,14 @@ use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
-use crate::ids::Ids;
-use crate::inside::Inside;
 use crate::item::{Outcome, is_over};
 use crate::name::{Node, ValueName};
-use crate::record::{FileValue, Key, MAX_KEY, NEVER, Op, Piece, Plan, Seal};
+use crate::record::{FileValue, Key, MAX_KEY, NEVER, Op, Piece};
 use crate::run::Appender;
 use crate::segment::{PROBE, Sent};
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
-use crate::{anchor, index, policy, value};
+use crate::{anchor, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
@@ -328,8 +326,8 @@ impl<D: Directory> Tree<D> {
         for (name, change) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
             segment.warm(name, 0)?;
             // The version may be one that only another instance has read, and have ended since.
-            let swaps = |expected: &u64| *expected != 0 && *expected != segment.state(name).0;
-            if lifetimes && matches!(change, Change::Swap { expected, .. } if swaps(expected)) {
+            let unread = |expected: &u64| *expected != 0 && *expected != segment.state(name).0;
+            if lifetimes && matches!(change, Change::Swap { expected, .. } if unread(expected)) {
                 segment.catch_up(&self.keys, PROBE)?;
                 segment.warm(name, 0)?;
             }
@@ -380,7 +378,7 @@ impl<D: Directory> Tree<D> {
                 *outcome = Some(decided.ok_or_else(lost)?);
             }
         }
-        if lifetimes {
+        if lifetimes && !config.has(Flaw::LateCounts) {
             for (group, outcome) in groups.iter().zip(&mut outcomes) {
                 let met = match (&outcome, group.last()) {
                     (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
@@ -405,52 +403,6 @@ impl<D: Directory> Tree<D> {
         }
         Ok(Appended { outcomes, result })
     }
-
-    /// Seals a segment that has grown past its limit, and goes on to its successor; or writes an index. The change that
-    /// led here is already done, so a failure here is left to the next one.
-    fn maintain(&mut self, node: Node) {
-        let (open, share) = (self.segments.len(), self.share());
-        let Some(segment) = self.segments.get_mut(&node) else { return };
-        if segment.sealed().is_some() || policy::due(segment, &self.config).is_some() {
-            let _ = self.renew(node);
-        } else if index::due(segment, &self.config, open, share) {
-            let before = segment.tail.memory();
-            let _ = index::write(segment, &self.keys, self.ids.next(&self.directory));
-            self.tails = self.tails.saturating_sub(before.saturating_sub(segment.tail.memory()));
-        }
-    }
-
-    /// Seals a segment, if that is due, and goes on to its successor.
-    pub fn renew(&mut self, node: Node) -> Result<()> {
-        let Some(segment) = self.segments.get(&node) else { return Ok(()) };
-        let plan = policy::due(segment, &self.config);
-        self.seal(node, plan, segment.has_lifetimes())
-    }
-
-    /// Goes on to a successor whose values may have lifetimes. Versions that know none refuse the bucket from here on.
-    fn admit_lifetimes(&mut self, node: Node) -> Result<()> {
-        if !self.lifetimes {
-            self.opening(|tree| anchor::note_lifetimes(&tree.directory))?;
-            self.lifetimes = true;
-        }
-        self.seal(node, Some(Plan::Compact), true)
-    }
-
-    /// Seals a segment, unless it is sealed, if there is a plan for what follows, and goes on to its successor.
-    fn seal(&mut self, node: Node, plan: Option<Plan>, lifetimes: bool) -> Result<()> {
-        let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
-        if segment.sealed().is_none() {
-            let Some(plan) = plan else { return Ok(()) };
-            let seal = new_seal(&self.directory, &self.ids, plan, lifetimes);
-            segment.seal(&self.keys, seal)?;
-        }
-        if segment.sealed().is_some() { self.go_on(node) } else { Ok(()) }
-    }
-}
-
-/// A seal. `lifetimes` says whether values in what follows may have lifetimes.
-pub fn new_seal<D: Directory>(directory: &Inside<D>, ids: &Ids, plan: Plan, lifetimes: bool) -> Seal {
-    Seal { id: ids.next(directory), plan, time: if lifetimes { directory.time().max(1) } else { 0 } }
 }
 
 /// The outcomes of appended records.
