@@ -234,7 +234,7 @@ fn a_format_of_the_future_is_refused_with_its_number() {
         "\
 error: this version of kvfuse does not know the format of this store
   --> data/b-default
-   = note: the bucket was written in format 7 of this store, and this version knows formats 2 and 3; use the version \
+   = note: the bucket was written in format 7 of this store, and this version knows formats 2 to 4; use the version \
 that wrote it
    = help: use the version of kvfuse whose provider wrote it
 ",

@@ -411,7 +411,14 @@ fn what_cannot_be_called_or_watched_is_refused() {
     let redis = Redis::start(&[]);
     refused(&folder, &["kv", "watch", "--store", &redis.url(), "--env", hash], 1, "layout `hash`");
     std::fs::create_dir(folder.path("data")).unwrap();
-    refused(&folder, &["kv", "put", "k", "v", "--ttl", "5"], 1, "does not support lifetimes");
+    refused(
+        &folder,
+        &["kv", "put", "k", "v", "--ttl", "5", "--store", &redis.url(), "--env", hash],
+        1,
+        "layout `hash`",
+    );
+    folder.kvfuse(&["kv", "put", "k", "v", "--ttl", "1"]).ok();
+    until(|| folder.kvfuse(&["kv", "exists", "k"]).code != Some(0));
     folder.kvfuse(&["kv", "put", "k", "v", "--ttl", "1000", "--store", &redis.url()]).ok();
     let left: u64 = redis.command(&["TTL", "default:k"]).trim_start_matches(':').parse().unwrap();
     assert!((900..=1000).contains(&left));

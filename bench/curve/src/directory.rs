@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// How often each function of the port was called.
 pub type Calls = Rc<RefCell<BTreeMap<&'static str, u64>>>;
@@ -69,6 +70,10 @@ impl Directory for Real {
 
     fn random(&self) -> u64 {
         self.count("random").random()
+    }
+
+    fn now(&self) -> Duration {
+        self.count("now").now()
     }
 }
 

@@ -85,8 +85,7 @@ pub enum Keys {
         /// Read the value from a file; - is standard input.
         #[arg(short, long, value_name = "FILE", conflicts_with = "value", value_hint = ValueHint::FilePath)]
         file: Option<PathBuf>,
-        /// Delete the key after this many seconds, unless it is set again before. Only in stores with lifetimes: redis,
-        /// etcd.
+        /// Delete the key after this many seconds, unless it is set again before.
         #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
         ttl: Option<u64>,
     },

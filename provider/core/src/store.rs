@@ -101,6 +101,12 @@ fn no_lifetimes() -> Error {
 /// Batches are not atomic: others may observe part of a batch, and a batch that fails may have been carried out in
 /// part.
 ///
+/// **Lifetimes.** A key whose lifetime has ended is absent for every operation, as if it had been deleted at that moment:
+/// an increment starts anew, and a version from before conflicts. Every set of a key replaces its lifetime, in a batch or
+/// by a swap as well: without one, the key lives until it is deleted. An increment keeps what is left, unless the
+/// documentation of a store says otherwise. Only the engine's clock counts, or that of the machine. A swap that expects a
+/// value which ends while the swap is on its way may take place.
+///
 /// **Errors.** After any error other than [`OutcomeUnknown`](crate::Kind::OutcomeUnknown), a single-key operation did
 /// not happen. A store only retries what it knows did not happen. Every method can return
 /// [`Unavailable`](crate::Kind::Unavailable), [`Timeout`](crate::Kind::Timeout), [`Damaged`](crate::Kind::Damaged) and

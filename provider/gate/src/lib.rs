@@ -29,7 +29,7 @@ use guarded::Guarded;
 use kvfuse_core::store::CACHE;
 use kvfuse_core::{Body, Bucket, Error, Kind, Limits, Result, Settings, Store, error::quoted};
 use kvfuse_memory::MemoryStore;
-use kvfuse_transport::clock::Clock;
+use kvfuse_transport::clock::{Clock, Moment};
 use names::Names;
 use recent::Recent;
 use std::rc::Rc;
@@ -53,14 +53,17 @@ pub struct Gate<S> {
 }
 
 impl<S: Store> Gate<S> {
-    /// Puts the checks that the settings ask for in front of a store. Only bounded staleness reads the clock.
+    /// Puts the checks that the settings ask for in front of a store. Only bounded staleness and lifetimes in `:memory:`
+    /// read the clock.
     pub fn new(settings: &Settings, store: Result<S>, clock: impl Clock + 'static) -> Self {
-        let (recent, policy) = match Recent::from_settings(settings, clock) {
+        let clock = Rc::new(clock);
+        let (recent, policy) = match Recent::from_settings(settings, clock.clone()) {
             Ok(recent) => (recent, Limits::from_settings(settings)),
             Err(error) => (None, Err(error)),
         };
         let policy = policy.map(|limits| (Names::from_settings(settings), limits));
-        Self { store, memory: MemoryStore::default(), policy, recent }
+        let memory = MemoryStore::with_clock(move || clock.now().since(Moment(0)));
+        Self { store, memory, policy, recent }
     }
 }
 

@@ -24,6 +24,8 @@ pub mod counters;
 #[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod keys;
 #[allow(missing_docs, reason = "the names of the cases are sentences")]
+pub mod lifetimes;
+#[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod listing;
 #[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod single;
@@ -86,6 +88,19 @@ macro_rules! cases_of_small_values {
     };
 }
 
+/// Makes a `#[test]` of every case about lifetimes of keys, for a store that has them. The cases take real time.
+#[macro_export]
+macro_rules! lifetimes {
+    ($make:expr) => {
+        $crate::cases! { $make;
+            lifetimes: a_key_with_a_lifetime_is_there_until_its_end_and_then_absent,
+                the_remaining_lifetime_is_told_of_those_that_have_one, what_is_set_after_an_end_begins_anew,
+                a_version_from_before_an_end_conflicts_after_it, a_set_a_batch_and_a_swap_end_a_lifetime,
+                an_increment_keeps_the_lifetime, what_is_created_may_have_a_lifetime;
+        }
+    };
+}
+
 /// Makes a `#[test]` of each case named, grouped by its module:
 /// `cases! { make; single: buckets_are_separate; }`.
 #[macro_export]
@@ -128,5 +143,12 @@ struct Readme;
 
 #[cfg(test)]
 mod memory {
-    crate::contract!(kvfuse_memory::MemoryStore::default);
+    use kvfuse_memory::MemoryStore;
+    use std::time::Instant;
+
+    crate::contract!(MemoryStore::default);
+    crate::lifetimes!(|| {
+        let begin = Instant::now();
+        MemoryStore::with_clock(move || begin.elapsed())
+    });
 }

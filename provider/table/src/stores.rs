@@ -205,7 +205,7 @@ pub const STORES: &[Store] = &[
             setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "16M"),
         ],
         largest: None,
-        lifetimes: false,
+        lifetimes: true,
         extends: None,
         tested_with: &[],
     },

@@ -13,6 +13,7 @@ use std::cell::RefCell;
 use std::future::Future;
 use std::ops::Add;
 use std::pin::pin;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// A moment on the monotonic clock of one instance, in nanoseconds since an arbitrary fixed moment.
@@ -43,6 +44,16 @@ pub trait Clock {
     fn now(&self) -> Moment;
     /// Waits until `moment`; returns immediately if it has passed.
     fn sleep_until(&self, moment: Moment);
+}
+
+impl<C: Clock + ?Sized> Clock for Rc<C> {
+    fn now(&self) -> Moment {
+        (**self).now()
+    }
+
+    fn sleep_until(&self, moment: Moment) {
+        (**self).sleep_until(moment);
+    }
 }
 
 /// A monotonic clock whose waits let others go on, if its world has others. Every [`Clock`] is one, and waits inside the call.

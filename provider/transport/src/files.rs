@@ -7,12 +7,14 @@
 //! | [`File::append`] | `descriptor.append-via-stream`, then one write |
 //! | [`File::write`] | `descriptor.write` |
 //! | [`File::sync`], [`Directory::sync`] | `descriptor.sync-data`, `descriptor.sync` |
+//! | [`Directory::now`] | `wasi:clocks/wall-clock` |
 //!
 //! Stores are generic over these traits, so they run natively against a simulated directory. `native` is a read-only
 //! directory of this machine, for tools.
 
 use std::any::Any;
 use std::fmt;
+use std::time::Duration;
 
 pub mod grant;
 #[cfg(not(target_arch = "wasm32"))]
@@ -132,6 +134,9 @@ pub trait Directory: Sized + 'static {
 
     /// Unpredictable random bits.
     fn random(&self) -> u64;
+
+    /// The time since 1970 by the wall clock that all who share the directory go by: that of the machine.
+    fn now(&self) -> Duration;
 }
 
 /// An open file. It has no current position.

@@ -13,7 +13,7 @@ thread_local! {
     static BEFORE: RefCell<HashMap<String, Vec<u8>>> = RefCell::default();
     static DELETED: RefCell<BTreeSet<String>> = RefCell::default();
     static LISTED: Cell<bool> = const { Cell::new(false) };
-    /// When keys end, in milliseconds: the file store has no lifetimes, so the mutant has its own.
+    /// When keys end, in milliseconds: the mutants break lifetimes, so they have their own.
     static ENDS: RefCell<HashMap<String, u64>> = RefCell::default();
 }
 

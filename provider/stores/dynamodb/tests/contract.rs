@@ -33,6 +33,7 @@ mod dynalite {
     }
 
     kvfuse_suite::cases_of_small_values!(store);
+    kvfuse_suite::lifetimes!(store);
     kvfuse_suite::cases! { store;
         single: buckets_are_separate;
         swaps: a_value_that_went_away_and_came_back_is_another_version;

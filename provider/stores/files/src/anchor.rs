@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0  8  "kvfuse\0L"
-//!  8  2  format
+//!  8  2  format: 2 or 3, or 4 to note that there are lifetimes
 //! 10  1  stage: 0, or 1 once the bucket has a first segment, or 2 for a node that has split,
 //!        or 3 for one that says nothing about what survives
 //! 11  1  depth of that node, otherwise 0
@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::flaw::Flaw;
 use crate::hash::Keys;
 use crate::name::{ANCHOR, Node};
-use crate::record::FORMAT;
+use crate::record::{FORMAT, LIFETIMES};
 use crate::room::Shared;
 use crate::segment::damaged;
 use crate::v2;
@@ -39,8 +39,12 @@ const AGAIN: u8 = 3;
 const ATTEMPTS: usize = 4;
 
 fn encode(random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
+    encode_in(FORMAT, random, stage, depth)
+}
+
+fn encode_in(format: u16, random: &[u8; 16], stage: u8, depth: u8) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
-    out.extend_from_slice(&FORMAT.to_le_bytes());
+    out.extend_from_slice(&format.to_le_bytes());
     out.extend_from_slice(&[stage, depth, 0, 0, 0, 0]);
     out.extend_from_slice(random);
     let sum = SipHasher13::new_with_keys(0, 0).hash(&out);
@@ -56,6 +60,8 @@ pub struct Anchor {
     pub persisted: bool,
     /// Whether the bucket is known to have a first segment.
     pub begun: bool,
+    /// Whether values in the bucket may have lifetimes.
+    pub lifetimes: bool,
     /// Whether the file has another anchor, which does not count.
     contested: bool,
     /// Nodes that are known to have split, with the seals that their children follow.
@@ -65,19 +71,19 @@ pub struct Anchor {
 /// The first anchor in a file's bytes.
 fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
     let mut first: Option<Anchor> = None;
-    let mut splits = Vec::new();
+    let (mut splits, mut lifetimes) = (Vec::new(), false);
     for candidate in bytes.windows(SIZE).filter(|candidate| candidate.starts_with(&MAGIC)) {
         let Some((checked, sum)) = candidate.split_at_checked(CHECKED) else { continue };
         if SipHasher13::new_with_keys(0, 0).hash(checked).to_le_bytes() != *sum {
             continue;
         }
         let format = checked.get(8..10).and_then(|n| n.try_into().ok()).map_or(0, u16::from_le_bytes);
-        if format != FORMAT && format != v2::record::FORMAT {
+        if ![v2::record::FORMAT, FORMAT, LIFETIMES].contains(&format) {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!(
-                    "the bucket was written in format {format} of this store, and this version knows formats 2 and \
-                     {FORMAT}; use the version that wrote it"
+                    "the bucket was written in format {format} of this store, and this version knows formats 2 to \
+                     {LIFETIMES}; use the version that wrote it"
                 ),
             ));
         }
@@ -86,11 +92,13 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
             splits.extend(split(checked));
             continue;
         }
+        lifetimes |= format == LIFETIMES;
         let begun = checked.get(10) == Some(&1);
         match &mut first {
             None => {
                 let keys = Keys::new(&random);
-                first = Some(Anchor { keys, random, persisted: begun, begun, contested: false, splits: Vec::new() });
+                let (contested, splits) = (false, Vec::new());
+                first = Some(Anchor { keys, random, persisted: begun, begun, lifetimes, contested, splits });
             }
             Some(first) if first.random == random => {
                 first.persisted |= checked.get(10) != Some(&AGAIN);
@@ -99,7 +107,7 @@ fn find(bytes: &[u8]) -> Result<Option<Anchor>> {
             Some(first) => first.contested = true,
         }
     }
-    Ok(first.map(|first| Anchor { splits, ..first }))
+    Ok(first.map(|first| Anchor { splits, lifetimes, ..first }))
 }
 
 /// The node and the seal of a record of stage 2.
@@ -176,12 +184,21 @@ pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
 
 /// Notes that the bucket has a first segment, which survives a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
+    note(directory, FORMAT, |anchor| anchor.begun)
+}
+
+/// Notes that values in the bucket may have lifetimes, before the first one does. The bucket has a first segment.
+pub fn note_lifetimes<D: Directory>(directory: &D) -> Result<()> {
+    note(directory, LIFETIMES, |anchor| anchor.begun && anchor.lifetimes)
+}
+
+fn note<D: Directory>(directory: &D, format: u16, noted: impl Fn(&Anchor) -> bool) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
         // Even if it is there: its writer's sync may have failed, and then it will never be durable.
-        file.append(&encode(&anchor.random, 1, 0)).map_err(failed)?;
-        if find(&all(&file)?)?.is_some_and(|anchor| anchor.begun) {
+        file.append(&encode_in(format, &anchor.random, 1, 0)).map_err(failed)?;
+        if find(&all(&file)?)?.is_some_and(|anchor| noted(&anchor)) {
             return file.sync().map_err(failed);
         }
     }

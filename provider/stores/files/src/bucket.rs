@@ -9,6 +9,7 @@ use crate::ids::Ids;
 use crate::inside::Inside;
 use crate::item::Outcome;
 use crate::name::bucket_directory;
+use crate::record::NEVER;
 use crate::room::{Room, Slot};
 use crate::tree::Tree;
 use crate::watch::FileWatch;
@@ -16,6 +17,7 @@ use crate::write::{Change, Name};
 use kvfuse_core::{Body, BodyReader, Bucket, Error, Kind, Page, Result, Snapshot, Swap, Version, Watch, watch};
 use kvfuse_transport::files::{Directory, FileError};
 use std::rc::Rc;
+use std::time::Duration;
 
 pub struct FileBucket<D: Directory> {
     root: Rc<D>,
@@ -93,12 +95,26 @@ impl<D: Directory> FileBucket<D> {
     }
 
     /// Makes changes of several keys; of those of one key, in the order given.
-    fn change_many<'a>(&self, changes: impl Iterator<Item = (&'a str, Change<'a>)>) -> Result<()> {
+    pub fn change_many<'a>(&self, changes: impl Iterator<Item = (&'a str, Change<'a>)>) -> Result<()> {
         self.writing(|tree| {
             let mut sorted: Vec<_> = changes.map(|(key, change)| (Name::new(tree, key), change)).collect();
             sorted.sort_by_key(|(name, _)| name.hash);
             tree.write_sorted(&sorted)
         })
+    }
+
+    /// When a value ends that begins to live now.
+    fn end_of(&self, lifetime: Duration) -> u64 {
+        Inside::new(self.root.clone(), self.name.clone()).end_of(lifetime)
+    }
+
+    /// Makes a swap, and returns whether it took place.
+    fn exchange(&self, key: &str, swap: Change<'_>) -> Result<bool> {
+        match self.change(key, swap)? {
+            Outcome::Done => Ok(true),
+            Outcome::Conflict => Ok(false),
+            Outcome::Counter(_) | Outcome::Refused(_) | Outcome::Open(_) | Outcome::Late => Err(unexpected()),
+        }
     }
 
     fn get(&self, key: &str) -> Result<Option<(Vec<u8>, u64)>> {
@@ -116,7 +132,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
     }
 
     fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.change(key, Change::Set(value)).map(drop)
+        self.change(key, Change::Set { value, end: NEVER }).map(drop)
     }
 
     fn delete(&self, key: &str) -> Result<()> {
@@ -127,7 +143,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
     }
 
     fn exists(&self, key: &str) -> Result<bool> {
-        Ok(self.reading(|tree| tree.version(Name::new(tree, key)))?.is_some_and(|version| version != 0))
+        Ok(self.reading(|tree| tree.end(Name::new(tree, key)))?.flatten().is_some())
     }
 
     fn list(&self, cursor: Option<&str>) -> Result<Page> {
@@ -138,7 +154,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
         match self.change(key, Change::Increment { delta, floor })? {
             Outcome::Counter(sum) => Ok(sum),
             Outcome::Refused(error) => Err(error),
-            Outcome::Done | Outcome::Conflict | Outcome::Open(_) => Err(unexpected()),
+            Outcome::Done | Outcome::Conflict | Outcome::Open(_) | Outcome::Late => Err(unexpected()),
         }
     }
 
@@ -156,11 +172,15 @@ impl<D: Directory> Bucket for FileBucket<D> {
             // No version of this store.
             _ => return Ok(Swap::Conflict(self.snapshot(key)?)),
         };
-        match self.change(key, Change::Swap { expected, value })? {
-            Outcome::Done => Ok(Swap::Done),
-            Outcome::Conflict => Ok(Swap::Conflict(self.snapshot(key)?)),
-            Outcome::Counter(_) | Outcome::Refused(_) | Outcome::Open(_) => Err(unexpected()),
+        match self.exchange(key, Change::Swap { expected, value, end: NEVER })? {
+            true => Ok(Swap::Done),
+            false => Ok(Swap::Conflict(self.snapshot(key)?)),
         }
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        let end = lifetime.map_or(NEVER, |lifetime| self.end_of(lifetime));
+        self.exchange(key, Change::Swap { expected: 0, value, end })
     }
 
     fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
@@ -172,7 +192,7 @@ impl<D: Directory> Bucket for FileBucket<D> {
     }
 
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        self.change_many(pairs.iter().map(|(key, value)| (*key, Change::Set(value))))
+        self.change_many(pairs.iter().map(|(key, value)| (*key, Change::Set { value, end: NEVER })))
     }
 
     fn delete_many(&self, keys: &[&str]) -> Result<()> {
@@ -192,9 +212,26 @@ impl<D: Directory> Bucket for FileBucket<D> {
     fn get_body(&self, key: &str) -> Result<Option<BodyReader>> {
         Ok(self.reading(|tree| tree.get_body(Name::new(tree, key)))?.flatten())
     }
+
     fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
         let (root, ids, room) = (self.root.clone(), self.ids.clone(), self.room.clone());
         let bucket = Self::in_directory(root, &self.name, self.config, ids, room);
         Ok(Box::new(FileWatch::new(bucket, prefix, from)?))
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        let end = self.end_of(lifetime);
+        self.change(key, Change::Set { value, end }).map(drop)
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let ends = self.reading(|tree| {
+            keys.iter().map(|key| tree.end(Name::new(tree, key))).collect::<Result<Vec<Option<u64>>>>()
+        })?;
+        let Some(ends) = ends else { return Ok(vec![None; keys.len()]) };
+        let left = |end: Option<u64>| {
+            end.filter(|end| *end != NEVER).map(|end| Duration::from_millis(end).saturating_sub(self.root.now()))
+        };
+        Ok(ends.into_iter().map(left).collect())
     }
 }

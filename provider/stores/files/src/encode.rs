@@ -3,7 +3,9 @@
 use crate::frame::{self, HEADER, OVERHEAD};
 use crate::hash::Checks;
 use crate::name::ValueName;
-use crate::record::{FAR_KEY, FORMAT, FileValue, Key, Op, Piece, Plan, Seen, TAG_SHIFT, Totals, Value};
+use crate::record::{
+    ENDS, FAR_KEY, FORMAT, FileValue, Key, LIFETIMES, NEVER, Op, Piece, Plan, Seal, Seen, TAG_SHIFT, Totals, Value,
+};
 
 /// Builds a frame: the head in place after its header, the blobs by reference until the end.
 pub struct Encoder<'a> {
@@ -43,10 +45,13 @@ impl<'a> Encoder<'a> {
         out.finish()
     }
 
-    /// The frame of a base whose pages were appended.
-    pub fn base(checks: &Checks, run: &RunAt<'_>, follows: u64, next: u64, totals: Totals) -> Vec<u8> {
+    /// The frame of a base whose pages were appended. `about` says how large it is, and whether values in the
+    /// segment may have lifetimes.
+    pub fn base(checks: &Checks, run: &RunAt<'_>, follows: u64, next: u64, about: (Totals, bool)) -> Vec<u8> {
         let mut out = Encoder::new(checks, 3, 0, 64 + run.room());
-        out.frame.extend_from_slice(&FORMAT.to_le_bytes());
+        let (totals, lifetimes) = about;
+        let format = if lifetimes { LIFETIMES } else { FORMAT };
+        out.frame.extend_from_slice(&format.to_le_bytes());
         out.u64(run.id);
         out.seen(run.seen);
         [follows, next, totals.keys, totals.bytes, totals.file_bytes].iter().for_each(|n| out.u64(*n));
@@ -87,11 +92,17 @@ impl<'a> Encoder<'a> {
     }
 
     /// The frame of a seal.
-    pub fn seal(checks: &Checks, id: u64, seen: Seen, plan: Plan) -> Vec<u8> {
-        let mut out = Encoder::new(checks, 6, 0, 18);
-        out.u64(id);
+    pub fn seal(checks: &Checks, seen: Seen, seal: Seal) -> Vec<u8> {
+        let mut out = Encoder::new(checks, 6, 0, 26);
+        out.u64(seal.id);
         out.seen(seen);
-        out.frame.push(u8::from(plan == Plan::Split));
+        let plan = u8::from(seal.plan == Plan::Split);
+        if seal.time == 0 {
+            out.frame.push(plan);
+        } else {
+            out.frame.push(plan + 2);
+            out.u64(seal.time);
+        }
         out.finish().0
     }
 
@@ -151,10 +162,17 @@ impl<'a> Encoder<'a> {
     // Each gives the operation as a reader of the frame decodes it, except that pieces are left out: a value in pieces
     // is never compared with what was sent.
 
-    pub fn set(&mut self, key: Key<'a>, value: Content<'a>) -> Op<'a> {
-        self.frame.push(1);
+    pub fn set(&mut self, key: Key<'a>, value: Content<'a>, end: u64) -> Op<'a> {
+        self.frame.push(if end == NEVER { 1 } else { 5 });
         put_key(&mut self.frame, key);
-        Op::Set { key, value: self.content(value) }
+        self.end(end);
+        Op::Set { key, value: self.content(value), end }
+    }
+
+    fn end(&mut self, end: u64) {
+        if end != NEVER {
+            self.u64(end);
+        }
     }
 
     pub fn delete(&mut self, key: Key<'a>) -> Op<'a> {
@@ -171,11 +189,19 @@ impl<'a> Encoder<'a> {
         Op::Increment { key, delta, floor }
     }
 
-    pub fn swap(&mut self, key: Key<'a>, expected: u64, value: Content<'a>) -> Op<'a> {
-        self.frame.push(4);
+    pub fn swap(&mut self, key: Key<'a>, expected: u64, value: Content<'a>, end: u64) -> Op<'a> {
+        self.frame.push(if end == NEVER { 4 } else { 7 });
         put_key(&mut self.frame, key);
         self.u64(expected);
-        Op::Swap { key, expected, value: self.content(value) }
+        self.end(end);
+        Op::Swap { key, expected, value: self.content(value), end }
+    }
+
+    pub fn ended(&mut self, key: Key<'a>, version: u64) -> Op<'a> {
+        self.frame.push(6);
+        put_key(&mut self.frame, key);
+        self.u64(version);
+        Op::End { key, version }
     }
 }
 
@@ -258,8 +284,13 @@ fn put_content<'a>(out: &mut Vec<u8>, content: Content<'a>) -> Value<'a> {
 }
 
 /// Appends a pair of a base to a page.
-pub fn pair(out: &mut Vec<u8>, version: u64, key: Key<'_>, content: Content<'_>) {
-    put_u64(out, version);
+pub fn pair(out: &mut Vec<u8>, (version, end): (u64, u64), key: Key<'_>, content: Content<'_>) {
+    if end == NEVER {
+        put_u64(out, version);
+    } else {
+        put_u64(out, version | ENDS);
+        put_u64(out, end);
+    }
     put_key(out, key);
     put_content(out, content);
 }

@@ -53,4 +53,6 @@ pub enum Flaw {
     LargeAppends,
     /// A record names a value that came as a stream before the value's move to the bucket would survive a power cut.
     BodyMoveNotSynced,
+    /// An increment or a creation that met a value whose time was over counts.
+    LateCounts,
 }

@@ -252,7 +252,7 @@ mod tests {
     use crate::encode::{Content, Encoder};
     use crate::hash::Keys;
     use crate::name::Node;
-    use crate::record::{Key, Seen};
+    use crate::record::{Key, NEVER, Seen};
 
     fn checks() -> Checks {
         Keys::new(&[7; 16]).checks(b'S', Node::ROOT, 0)
@@ -261,7 +261,7 @@ mod tests {
     fn record(id: u64, value: &[u8]) -> Vec<u8> {
         let checks = checks();
         let mut record = Encoder::write(&checks, id, Seen::default(), 4096, 64);
-        record.set(Key::Whole(b"key"), Content::Bytes(value));
+        record.set(Key::Whole(b"key"), Content::Bytes(value), NEVER);
         record.finish().0
     }
 

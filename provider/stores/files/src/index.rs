@@ -120,8 +120,10 @@ fn marks_since<F: File>(segment: &mut Segment<F>, from: u64) -> Vec<Mark> {
     let mark = |change: crate::tail::Change<'_>| {
         let (source, what) = match change.known {
             Known::Gone(source) => (source, What::Gone),
-            Known::Value(_, value, source) if source.counted => (source, What::Counter(value.counter()?)),
-            Known::Value(_, _, source) => (source, What::Value),
+            Known::Value { value, source, end, .. } if source.counted => {
+                (source, What::Counter { sum: value.counter()?, end })
+            }
+            Known::Value { source, .. } => (source, What::Value),
             Known::Nothing | Known::Open => return None,
         };
         let (at, ordinal) = (source.at?, source.ordinal);

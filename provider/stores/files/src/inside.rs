@@ -1,7 +1,9 @@
 //! A bucket's directory, accessed through the store's, so that a first read need not open it and no descriptor is kept.
 
+use crate::record::NEVER;
 use kvfuse_transport::files::{Directory, Open, Result};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A directory below another one, by its path.
 pub struct Inside<D> {
@@ -10,6 +12,22 @@ pub struct Inside<D> {
 }
 
 impl<D: Directory> Inside<D> {
+    /// Milliseconds since 1970.
+    pub fn time(&self) -> u64 {
+        u64::try_from(self.root.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether what ends then has ended. Only what ends takes a look at the clock.
+    pub fn is_over(&self, end: u64) -> bool {
+        end != NEVER && end <= self.time()
+    }
+
+    /// When something ends that begins now. Rounded up: it may not end early.
+    pub fn end_of(&self, lifetime: Duration) -> u64 {
+        let end = self.root.now().saturating_add(lifetime).as_nanos().div_ceil(1_000_000);
+        u64::try_from(end).unwrap_or(u64::MAX).max(NEVER + 1)
+    }
+
     pub fn new(root: Rc<D>, path: Rc<str>) -> Self {
         Self { root, path }
     }
@@ -53,5 +71,9 @@ impl<D: Directory> Directory for Inside<D> {
 
     fn random(&self) -> u64 {
         self.root.random()
+    }
+
+    fn now(&self) -> Duration {
+        self.root.now()
     }
 }

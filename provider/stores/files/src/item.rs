@@ -1,7 +1,8 @@
 //! The content of a segment as other modules see it: values, entries, and the outcomes of operations.
 
 use crate::encode::Content;
-use crate::record::{FileValue, Key, Piece, Value};
+use crate::name::ValueName;
+use crate::record::{FileValue, Key, NEVER, Piece, Value};
 use kvfuse_core::Error;
 
 /// A value, or where it is.
@@ -50,13 +51,20 @@ impl Stored {
 pub struct Found {
     pub version: u64,
     pub value: Stored,
+    /// When it ends, in milliseconds since 1970, or [`NEVER`](crate::record::NEVER).
+    pub end: u64,
+}
+
+/// Whether what ends then has ended at a time.
+pub fn is_over(end: u64, time: u64) -> bool {
+    end != NEVER && end <= time
 }
 
 /// A key, as entries have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedKey {
     Whole(Vec<u8>),
-    Far { digest: [u8; 16], length: u32, file: crate::name::ValueName },
+    Far { digest: [u8; 16], length: u32, file: ValueName },
 }
 
 impl OwnedKey {
@@ -86,6 +94,19 @@ pub struct Item {
 }
 
 impl Item {
+    /// The files that it names: that of its key, and that of its value.
+    pub fn files(&self) -> impl Iterator<Item = ValueName> + use<> {
+        let key = match self.key {
+            OwnedKey::Far { file, .. } => Some(file),
+            OwnedKey::Whole(_) => None,
+        };
+        let value = match self.found.value {
+            Stored::File(file) => Some(file.name),
+            Stored::Bytes(_) | Stored::Pieces(_) => None,
+        };
+        key.into_iter().chain(value)
+    }
+
     /// Whether this is the pair of a key with that place.
     pub fn is(&self, key: &Key<'_>) -> bool {
         let own = self.key.borrow();
@@ -102,6 +123,9 @@ pub enum Outcome {
     Conflict,
     /// An increment that changed nothing.
     Refused(Error),
+    /// It met a value whose time was over, which its writer had not read before: it had no effect that anyone sees, and
+    /// is made again.
+    Late,
     /// It depends on the index or the base, which were not read. The operation has this version.
     Open(u64),
 }

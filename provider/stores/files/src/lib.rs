@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`store`], `bucket` | the contract |
 //! | `read`, `write` | the operations |
+//! | `maintain` | sealing and indexing, on the way |
 //! | `tree` | from a key to its segment |
 //! | `room`, `cache` | the memory and open files that all trees of an instance share |
 //! | `succeed` | from a sealed segment to its successor |
@@ -70,6 +71,7 @@ mod index;
 mod inside;
 mod item;
 mod lookup;
+mod maintain;
 mod name;
 mod nodelog;
 mod part;

@@ -8,7 +8,7 @@ use crate::frame::{self, Read};
 use crate::hash::Keys;
 use crate::item::{Found, Item, Outcome, OwnedKey, Stored};
 use crate::name::ValueName;
-use crate::record::{self, Key, Op, Piece, Record};
+use crate::record::{self, Key, NEVER, Op, Piece, Record};
 use crate::run::{self, Mark, Marks, Pairs, Run, What, content, first_of, page_of};
 use crate::segment::{CHUNK, Segment};
 use crate::sweep::Sweep;
@@ -32,8 +32,8 @@ impl<F: File> Segment<F> {
             return Ok(old.get(name.hash, name.id(), name.is_far()));
         }
         match self.tail.get(name.hash, name.id(), name.is_far()) {
-            Known::Value(version, value, source) => {
-                let found = Found { version, value: value.to_stored() };
+            Known::Value { version, value, source, end } => {
+                let found = Found { version, value: value.to_stored(), end };
                 self.certain(source).map(|()| Some(found))
             }
             Known::Gone(source) => self.certain(source).map(|()| None),
@@ -45,6 +45,14 @@ impl<F: File> Segment<F> {
                     _ => self.find(name),
                 }
             }
+        }
+    }
+
+    /// The version and the end of what a key has, as far as the tail knows.
+    pub fn state(&self, name: &Name<'_>) -> (u64, u64) {
+        match self.tail.get(name.hash, name.id(), name.is_far()) {
+            Known::Value { version, end, .. } => (version, end),
+            Known::Nothing | Known::Open | Known::Gone(_) => (0, NEVER),
         }
     }
 
@@ -105,7 +113,7 @@ impl<F: File> Segment<F> {
         for pair in Pairs::new(content(&page)) {
             let pair = pair.ok_or_else(|| self.damaged("a page of it cannot be read"))?;
             if is(&pair.key) {
-                return Ok(Some(Found { version: pair.version, value: Stored::new(pair.value, 0) }));
+                return Ok(Some(Found { version: pair.version, value: Stored::new(pair.value, 0), end: pair.end }));
             }
         }
         Ok(None)
@@ -140,11 +148,13 @@ impl<F: File> Segment<F> {
         let op = ops.flatten().nth(usize::from(mark.ordinal)).ok_or_else(gone)?;
         let value = match (mark.what, op) {
             (What::Gone, _) => None,
-            (What::Counter(n), _) => Some(Stored::Bytes(kvfuse_core::counter::format(n))),
-            (What::Value, Op::Set { value, .. } | Op::Swap { value, .. }) => Some(Stored::new(value, blobs)),
+            (What::Counter { sum, end }, _) => Some((Stored::Bytes(kvfuse_core::counter::format(sum)), end)),
+            (What::Value, Op::Set { value, end, .. } | Op::Swap { value, end, .. }) => {
+                Some((Stored::new(value, blobs), end))
+            }
             (What::Value, _) => return Err(gone()),
         };
-        Ok(take(op.key(), value.map(|value| Found { version: mark.version, value })))
+        Ok(take(op.key(), value.map(|(value, end)| Found { version: mark.version, value, end })))
     }
 
     fn record_at(&self, at: u32) -> Result<Vec<u8>> {
@@ -226,7 +236,7 @@ impl<F: File> Segment<F> {
         if let Some(base) = &self.base {
             for pair in Pairs::new(self.swept(&base.run, slice, sweep)?) {
                 let pair = pair.ok_or_else(|| self.damaged("a page of it cannot be read"))?;
-                let found = Found { version: pair.version, value: Stored::new(pair.value, 0) };
+                let found = Found { version: pair.version, value: Stored::new(pair.value, 0), end: pair.end };
                 items.push(Item { place: keys.place(pair.key.id()), key: pair.key.into(), found });
             }
         }
@@ -240,8 +250,8 @@ impl<F: File> Segment<F> {
         slice.merge_added();
         for change in self.tail.sorted(from..=to) {
             let found = match change.known {
-                Known::Value(version, value, source) if source.at.is_some() => {
-                    Some(Found { version, value: value.to_stored() })
+                Known::Value { version, value, source, end } if source.at.is_some() => {
+                    Some(Found { version, value: value.to_stored(), end })
                 }
                 Known::Gone(source) if source.at.is_some() => None,
                 // It was only looked up below.

@@ -93,12 +93,17 @@ pub enum Value<'a> {
     Pieces(Pieces<'a>),
 }
 
+/// When values without a lifetime end: never.
+pub const NEVER: u64 = 0;
+
 /// A key with its value in a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'a> {
     pub version: u64,
     pub key: Key<'a>,
     pub value: Value<'a>,
+    /// When it ends, in milliseconds since 1970, or [`NEVER`].
+    pub end: u64,
 }
 
 /// How far the writer of a record had read the file when it wrote, so that a record that vanishes later is noticed.
@@ -210,6 +215,11 @@ impl<'a> Bytes<'a> {
             }
             _ => None,
         }
+    }
+
+    /// When a value ends, where a record says so only of values that do.
+    pub fn end(&mut self) -> Option<u64> {
+        self.u64().filter(|end| *end != NEVER)
     }
 
     pub fn directory(&mut self) -> Option<Directory<'a>> {

@@ -19,7 +19,9 @@ impl<D: Directory> Tree<D> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)? else { return Ok(None) };
+            let Some(found) = segment.find(&name)?.filter(|found| !self.directory.is_over(found.end)) else {
+                return Ok(None);
+            };
             let version = found.version;
             return Ok(Some((
                 match found.value {
@@ -48,7 +50,9 @@ impl<D: Directory> Tree<D> {
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)? else { return Ok(None) };
+            let Some(found) = segment.find(&name)?.filter(|found| !self.directory.is_over(found.end)) else {
+                return Ok(None);
+            };
             let version = found.version;
             return match found.value {
                 Stored::Bytes(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes))).map(Some),
@@ -115,12 +119,12 @@ impl<D: Directory> Tree<D> {
         Ok(BodyReader { size, stream: stream? })
     }
 
-    /// The version of a key, 0 if it has no value.
-    pub fn version(&mut self, name: Name<'_>) -> Result<u64> {
+    /// When a key's value ends; `None` if it has none.
+    pub fn end(&mut self, name: Name<'_>) -> Result<Option<u64>> {
         for _ in 0..TRIES {
-            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(0) };
+            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            return Ok(segment.find(&name)?.map_or(0, |found| found.version));
+            return Ok(segment.find(&name)?.map(|found| found.end).filter(|end| !self.directory.is_over(*end)));
         }
         Err(unstable())
     }
@@ -148,7 +152,8 @@ impl<D: Directory> Tree<D> {
             let last = segment.last_of(slice).min(part.last());
             let items = segment.slice(&self.keys, slice, &mut sweep)?.items;
             let mut previous = None;
-            for item in items.iter().filter(|item| item.place >= from && item.place <= last) {
+            let live = |item: &&Item| !self.directory.is_over(item.found.end);
+            for item in items.iter().filter(|item| item.place >= from && item.place <= last).filter(live) {
                 let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
                 if full && previous != Some(item.place) {
                     page.cursor = Some(previous.unwrap_or(from.saturating_sub(1)).to_string());

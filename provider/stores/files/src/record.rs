@@ -4,14 +4,14 @@
 //! |---|---|
 //! | write | `1`, id 8, seen, then operations to the end |
 //! | pages | `2`, run 8, number of the first page 4, length of each page 2; the pages are the blobs |
-//! | base | `3`, format 2, run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
+//! | base | `3`, format 2 (3, or 4 if values in the segment may have lifetimes), run 8, seen, id of the seal it follows 8, next version 8, keys 8, bytes 8, file bytes 8, directory |
 //! | index | `4`, run 8, seen, offset of the base 4, bytes of the base 4, dead file bytes 8, dead files: count 2 and names, directory, a last page |
 //! | blob | `5`, id 8, check 8; the value, or a piece of one, is the blob |
-//! | seal | `6`, id 8, seen, plan 1 (`0` compact, `1` split) |
+//! | seal | `6`, id 8, seen, plan 1 (`0` compact, `1` split), or 2 more than that and a time 8 |
 //!
 //! | part of a write | bytes |
 //! |---|---|
-//! | operation | `1` set: key, value · `2` delete: key · `3` increment: key, delta 8, floor 8 · `4` swap: key, expected version 8, value |
+//! | operation | `1` set: key, value · `2` delete: key · `3` increment: key, delta 8, floor 8 · `4` swap: key, expected version 8, value · `5` set with a lifetime: key, end 8, value · `6` end: key, version 8 · `7` swap with a lifetime: key, expected version 8, end 8, value |
 //!
 //! What these are made of is in [`part`](crate::part).
 #![deny(clippy::arithmetic_side_effects)]
@@ -21,10 +21,15 @@ use crate::name::ValueName;
 use crate::run;
 
 pub(crate) use crate::part::{Bytes, FAR_KEY, TAG_SHIFT};
-pub use crate::part::{Directory, FileValue, Key, Piece, Seen, Value};
+pub use crate::part::{Directory, FileValue, Key, NEVER, Piece, Seen, Value};
 
 /// The format that this code writes. It reads format 2 as well: see [`v2`](crate::v2).
 pub const FORMAT: u16 = 3;
+/// The format of a segment whose values may have lifetimes, and of an anchor that says that there are such segments.
+/// Everything else is as in [`FORMAT`].
+pub const LIFETIMES: u16 = 4;
+/// Versions are below this; in pairs, it says that an end follows.
+pub const ENDS: u64 = 1 << 63;
 /// Longest key that is kept in records, in bytes.
 pub const MAX_KEY: usize = 4096;
 
@@ -33,6 +38,8 @@ pub enum Op<'a> {
     Set {
         key: Key<'a>,
         value: Value<'a>,
+        /// When it ends, in milliseconds since 1970, or [`NEVER`].
+        end: u64,
     },
     Delete {
         key: Key<'a>,
@@ -47,13 +54,24 @@ pub enum Op<'a> {
         key: Key<'a>,
         expected: u64,
         value: Value<'a>,
+        /// As of a set.
+        end: u64,
+    },
+    /// Deletes a key if it still has this version: its time was over.
+    End {
+        key: Key<'a>,
+        version: u64,
     },
 }
 
 impl<'a> Op<'a> {
     pub fn key(&self) -> &Key<'a> {
         match self {
-            Self::Set { key, .. } | Self::Delete { key } | Self::Increment { key, .. } | Self::Swap { key, .. } => key,
+            Self::Set { key, .. }
+            | Self::Delete { key }
+            | Self::Increment { key, .. }
+            | Self::Swap { key, .. }
+            | Self::End { key, .. } => key,
         }
     }
 }
@@ -72,6 +90,9 @@ pub enum Plan {
 pub struct Seal {
     pub id: u64,
     pub plan: Plan,
+    /// In milliseconds since 1970: what had ended by then is not in what follows. Values there may have lifetimes, unless
+    /// this is 0.
+    pub time: u64,
 }
 
 /// The state that a segment begins with: its pages were appended before.
@@ -84,6 +105,8 @@ pub struct Base<'a> {
     /// The version that the first operation after it gets.
     pub next: u64,
     pub totals: Totals,
+    /// Whether values in the segment may have lifetimes.
+    pub lifetimes: bool,
     pub directory: Directory<'a>,
 }
 
@@ -195,10 +218,22 @@ impl<'a> Ops<'a> {
     fn op(&mut self) -> Option<Op<'a>> {
         let Self { bytes, blob } = self;
         match bytes.u8()? {
-            1 => Some(Op::Set { key: bytes.key()?, value: bytes.value(blob)? }),
+            1 => Some(Op::Set { key: bytes.key()?, value: bytes.value(blob)?, end: NEVER }),
             2 => Some(Op::Delete { key: bytes.key()? }),
             3 => Some(Op::Increment { key: bytes.key()?, delta: bytes.i64()?, floor: bytes.i64()? }),
-            4 => Some(Op::Swap { key: bytes.key()?, expected: bytes.u64()?, value: bytes.value(blob)? }),
+            4 => {
+                let (key, expected) = (bytes.key()?, bytes.u64()?);
+                Some(Op::Swap { key, expected, value: bytes.value(blob)?, end: NEVER })
+            }
+            5 => {
+                let (key, end) = (bytes.key()?, bytes.end()?);
+                Some(Op::Set { key, value: bytes.value(blob)?, end })
+            }
+            6 => Some(Op::End { key: bytes.key()?, version: bytes.u64()? }),
+            7 => {
+                let (key, expected, end) = (bytes.key()?, bytes.u64()?, bytes.end()?);
+                Some(Op::Swap { key, expected, value: bytes.value(blob)?, end })
+            }
             _ => None,
         }
     }
@@ -227,14 +262,15 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         }
         3 => {
             let format = bytes.u16()?;
-            if format != FORMAT {
+            if format != FORMAT && format != LIFETIMES {
                 return Some(Record::Foreign(format));
             }
             let (run, seen, follows, next) = (bytes.u64()?, bytes.seen()?, bytes.u64()?, bytes.u64()?);
             let totals = Totals { keys: bytes.u64()?, bytes: bytes.u64()?, file_bytes: bytes.u64()? };
             let directory = bytes.directory()?;
-            let whole = bytes.0.is_empty() && blobs.is_empty() && next > 0;
-            whole.then_some(Record::Base(Base { run, seen, follows, next, totals, directory }))
+            let whole = bytes.0.is_empty() && blobs.is_empty() && next > 0 && next < ENDS;
+            let lifetimes = format == LIFETIMES;
+            whole.then_some(Record::Base(Base { run, seen, follows, next, totals, lifetimes, directory }))
         }
         4 => {
             let (run, seen, next) = (bytes.u64()?, bytes.seen()?, bytes.u64()?);
@@ -243,7 +279,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
             let dead = bytes.take(count.checked_mul(25)?)?;
             let directory = bytes.directory()?;
             let index = Index { run, seen, next, base, dead_file_bytes, dead, directory, last: bytes.0 };
-            (blobs.is_empty() && next > 0).then_some(Record::Index(index))
+            (blobs.is_empty() && next > 0 && next < ENDS).then_some(Record::Index(index))
         }
         5 => {
             let (_, check) = (bytes.u64()?, bytes.u64()?);
@@ -251,12 +287,14 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
         }
         6 => {
             let (id, seen) = (bytes.u64()?, bytes.seen()?);
-            let plan = match bytes.u8()? {
-                0 => Plan::Compact,
-                1 => Plan::Split,
+            let (plan, time) = match bytes.u8()? {
+                0 => (Plan::Compact, 0),
+                1 => (Plan::Split, 0),
+                2 => (Plan::Compact, bytes.end()?),
+                3 => (Plan::Split, bytes.end()?),
                 _ => return None,
             };
-            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal { seal: Seal { id, plan }, seen })
+            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal { seal: Seal { id, plan, time }, seen })
         }
         _ => None,
     }

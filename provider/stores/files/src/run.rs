@@ -8,7 +8,7 @@
 //! ```text
 //! page:   check 8, entries to its end
 //! mark:   place 8, version 8, offset of the frame 4, which of its operations 2, what 1: 0 value, 1 none,
-//!         2 counter: value 8
+//!         2 counter: value 8, 3 counter with a lifetime: value 8, end 8
 //! ```
 
 use crate::encode::{Encoder, RunAt};
@@ -17,7 +17,8 @@ use crate::frame::{MAX_FRAME, OVERHEAD};
 use crate::hash::Checks;
 use crate::heap::same;
 use crate::name::Node;
-use crate::part::{Bytes, Directory, Key, Pair, Seen};
+use crate::part::{Bytes, Directory, Key, NEVER, Pair, Seen};
+use crate::record::ENDS;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::File;
 
@@ -27,8 +28,9 @@ const CHECK: usize = 8;
 const MAX_PART: usize = MAX_FRAME - OVERHEAD - 16;
 /// Bytes of a mark; those of counters are longer.
 pub const MARK: usize = 23;
-/// The last of these bytes, in a counter's.
+/// The last of these bytes, in a counter's, and in that of one with a lifetime.
 const COUNTER: u8 = 2;
+const ENDING_COUNTER: u8 = 3;
 /// The most pages of a run: its directory has to fit into one frame.
 pub const MAX_PAGES: u32 = 16 << 10;
 /// Attempts at a frame, each undone by a host that cuts appends.
@@ -125,7 +127,9 @@ impl<'a> Pairs<'a> {
 
     fn pair(&mut self) -> Option<Pair<'a>> {
         let bytes = &mut self.0;
-        Some(Pair { version: bytes.u64()?, key: bytes.key()?, value: bytes.value(&mut 0)? })
+        let version = bytes.u64()?;
+        let end = if version & ENDS == 0 { NEVER } else { bytes.end()? };
+        Some(Pair { version: version & !ENDS, key: bytes.key()?, value: bytes.value(&mut 0)?, end })
     }
 }
 
@@ -160,7 +164,11 @@ pub enum What {
     /// The operation has the value.
     Value,
     Gone,
-    Counter(i64),
+    Counter {
+        sum: i64,
+        /// When it ends, or [`NEVER`].
+        end: u64,
+    },
 }
 
 impl Mark {
@@ -172,9 +180,12 @@ impl Mark {
         match self.what {
             What::Value => out.push(0),
             What::Gone => out.push(1),
-            What::Counter(n) => {
-                out.push(COUNTER);
-                out.extend_from_slice(&n.to_le_bytes());
+            What::Counter { sum, end } => {
+                out.push(if end == NEVER { COUNTER } else { ENDING_COUNTER });
+                out.extend_from_slice(&sum.to_le_bytes());
+                if end != NEVER {
+                    out.extend_from_slice(&end.to_le_bytes());
+                }
             }
         }
     }
@@ -193,7 +204,11 @@ impl<'a> Marks<'a> {
         while let Some((mark, rest)) = content.split_first_chunk::<MARK>()
             && mark.first_chunk().is_some_and(|there| u64::from_le_bytes(*there) < place)
         {
-            let more = if mark.last() == Some(&COUNTER) { size_of::<i64>() } else { 0 };
+            let more = match mark.last() {
+                Some(&COUNTER) => size_of::<i64>(),
+                Some(&ENDING_COUNTER) => 2 * size_of::<i64>(),
+                _ => 0,
+            };
             content = rest.get(more..).unwrap_or_default();
         }
         Self::new(content).take_while(move |mark| mark.place == place)
@@ -209,7 +224,8 @@ impl Iterator for Marks<'_> {
         let what = match bytes.u8()? {
             0 => What::Value,
             1 => What::Gone,
-            COUNTER => What::Counter(bytes.i64()?),
+            COUNTER => What::Counter { sum: bytes.i64()?, end: NEVER },
+            ENDING_COUNTER => What::Counter { sum: bytes.i64()?, end: bytes.end()? },
             _ => return None,
         };
         Some(Mark { place, version, at, ordinal, what })

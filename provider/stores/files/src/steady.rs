@@ -6,6 +6,7 @@ use kvfuse_transport::files::{Directory, FileError, Open, Result};
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A directory that remembers its failed syncs.
 pub struct Steady<D> {
@@ -67,5 +68,9 @@ impl<D: Directory> Directory for Steady<D> {
 
     fn random(&self) -> u64 {
         self.directory.random()
+    }
+
+    fn now(&self) -> Duration {
+        self.directory.now()
     }
 }

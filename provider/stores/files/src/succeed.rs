@@ -20,10 +20,12 @@ use crate::encode::{self, Content, Encoder};
 use crate::error::failed;
 use crate::flaw::Flaw;
 use crate::frame::MAX_FRAME;
-use crate::item::{Item, Stored};
+use crate::hash::Keys;
+use crate::item::{Item, Stored, is_over};
+use crate::maintain::new_seal;
 use crate::name::{MAX_DEPTH, Node, ValueName};
 use crate::nodelog::NodeState;
-use crate::record::{Key, Piece, Plan, Seen, Totals};
+use crate::record::{Piece, Plan, Seal, Seen, Totals};
 use crate::run::{self, Appender, MAX_PAGES, Trouble, Writer, pages_for};
 use crate::segment::Segment;
 use crate::sweep::Sweep;
@@ -45,8 +47,21 @@ const ATTEMPTS: usize = 4;
 /// A sealed segment that another one follows.
 struct Old<'a, F> {
     segment: &'a mut Segment<F>,
-    seal: u64,
+    seal: Seal,
     sweep: Sweep,
+}
+
+impl<F: File> Old<'_, F> {
+    /// The pairs of a slice that go on, in order of places. What had ended when the segment was sealed does not: by the
+    /// clocks of two who make the successor, two different ones could come of it.
+    fn slice(&mut self, keys: &Keys, slice: u32, files: &mut Files) -> Result<Vec<Item>> {
+        let slice = self.segment.slice(keys, slice, &mut self.sweep)?;
+        files.dead.extend(slice.dead);
+        let (over, live): (Vec<_>, Vec<_>) =
+            slice.items.into_iter().partition(|item| is_over(item.found.end, self.seal.time));
+        files.dead.extend(over.iter().flat_map(Item::files));
+        Ok(live)
+    }
 }
 
 /// The files that only a sealed segment named, and those that its live pairs name.
@@ -58,12 +73,7 @@ struct Files {
 
 impl Files {
     fn keep(&mut self, item: &Item) {
-        if let Key::Far { file, .. } = item.key.borrow() {
-            self.live.insert(file);
-        }
-        if let Stored::File(file) = item.found.value {
-            self.live.insert(file.name);
-        }
+        self.live.extend(item.files());
     }
 }
 
@@ -116,11 +126,12 @@ impl<D: Directory> Tree<D> {
             match seal.plan {
                 Plan::Compact => {
                     let next = generation.saturating_add(1);
-                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(&self.config) };
+                    let mut old = Old { segment: old, seal, sweep: Sweep::whole(&self.config) };
                     let Some(mut new) = self.make(node, next, Some(&mut old), &mut files)? else { return Ok(()) };
                     if new.poisoned {
                         if new.sealed().is_none() {
-                            new.seal(&self.keys, self.ids.next(&self.directory), Plan::Compact)?;
+                            let seal = new_seal(&self.directory, &self.ids, Plan::Compact, new.has_lifetimes());
+                            new.seal(&self.keys, seal)?;
                         }
                         between = Some(new);
                         continue;
@@ -128,7 +139,7 @@ impl<D: Directory> Tree<D> {
                     break (vec![new], NodeState { split: false, generation: next, seal: seal.id });
                 }
                 Plan::Split => {
-                    let mut old = Old { segment: old, seal: seal.id, sweep: Sweep::whole(&self.config) };
+                    let mut old = Old { segment: old, seal, sweep: Sweep::whole(&self.config) };
                     let made = self.make_children(&mut old, &mut files)?;
                     break (made, NodeState { split: true, generation, seal: seal.id });
                 }
@@ -202,7 +213,7 @@ impl<D: Directory> Tree<D> {
             let _ = self.directory.unlink(&name);
             return Ok(None);
         }
-        let follows = old.as_ref().map_or(0, |old| old.seal);
+        let follows = old.as_ref().map_or(0, |old| old.seal.id);
         let about = (self.shared.clone(), self.config);
         let mut segment = Segment::new(file, &self.keys, (node, generation, follows), true, about);
         let mut noted = false;
@@ -244,6 +255,7 @@ impl<D: Directory> Tree<D> {
             Some(old) if !self.config.has(Flaw::VersionReused) => old.segment.next_version(),
             _ => 1,
         };
+        let lifetimes = old.as_ref().is_some_and(|old| old.seal.time != 0);
         let mut pages = old.as_ref().map_or(1, |old| pages_for(pairs_bytes(old.segment, new.node), PAGE));
         loop {
             let id = self.ids.next(&self.directory);
@@ -257,7 +269,7 @@ impl<D: Directory> Tree<D> {
                         })?;
                     }
                     let seen = Seen { position: position as u32, version: next as u32 };
-                    let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, totals);
+                    let frame = Encoder::base(&new.checks, &written.at(seen), new.follows, next, (totals, lifetimes));
                     // The next read shows whether it is there, or another one is.
                     return new.file.append(&frame).map_err(|error| new.failed(error));
                 }
@@ -283,20 +295,20 @@ impl<D: Directory> Tree<D> {
             writer.most = usize::MAX;
         }
         let mut totals = Totals::default();
-        if let Some(Old { segment: old, sweep, .. }) = old {
-            for slice in old.slice_of(new.node.first())..=old.slice_of(new.node.last()) {
-                let slice = old.slice(&self.keys, slice, sweep)?;
-                files.dead.extend(slice.dead);
-                for item in slice.items.iter().filter(|item| new.node.covers(item.place)) {
-                    let moved = self.move_pieces(old, &mut writer.to, new, item)?;
+        if let Some(old) = old {
+            for slice in old.segment.slice_of(new.node.first())..=old.segment.slice_of(new.node.last()) {
+                let items = old.slice(&self.keys, slice, files)?;
+                for item in items.iter().filter(|item| new.node.covers(item.place)) {
+                    let moved = self.move_pieces(old.segment, &mut writer.to, new, item)?;
                     let content = moved.as_deref().map_or(item.found.value.content(), Content::Pieces);
-                    let pair = |out: &mut Vec<u8>| encode::pair(out, item.found.version, item.key.borrow(), content);
+                    let about = (item.found.version, item.found.end);
+                    let pair = |out: &mut Vec<u8>| encode::pair(out, about, item.key.borrow(), content);
                     writer.add(item.place, pair)?;
                     add(&mut totals, item);
                     files.keep(item);
                 }
             }
-            files.dead.extend(old.dead());
+            files.dead.extend(old.segment.dead());
         }
         let (written, position) = writer.finish()?;
         Ok((written, position, totals))
@@ -316,12 +328,9 @@ impl<D: Directory> Tree<D> {
 
     /// Notes which files a part of a sealed segment names, and which it replaced.
     fn note(&self, old: &mut Old<'_, D::File>, node: Node, files: &mut Files) -> Result<()> {
-        let Old { segment: old, sweep, .. } = old;
-        files.dead.extend(old.dead());
-        for slice in old.slice_of(node.first())..=old.slice_of(node.last()) {
-            let slice = old.slice(&self.keys, slice, sweep)?;
-            files.dead.extend(slice.dead);
-            slice.items.iter().for_each(|item| files.keep(item));
+        files.dead.extend(old.segment.dead());
+        for slice in old.segment.slice_of(node.first())..=old.segment.slice_of(node.last()) {
+            old.slice(&self.keys, slice, files)?.iter().for_each(|item| files.keep(item));
         }
         Ok(())
     }

@@ -6,14 +6,14 @@ use crate::error::unknown;
 use crate::flaw::Flaw;
 use crate::frame::OVERHEAD;
 use crate::heap::same;
-use crate::item::Outcome;
+use crate::item::{Outcome, is_over};
 use crate::name::{Node, ValueName};
-use crate::record::{FileValue, Key, MAX_KEY, Op, Piece};
+use crate::record::{FileValue, Key, MAX_KEY, NEVER, Op, Piece};
 use crate::run::Appender;
-use crate::segment::Sent;
+use crate::segment::{PROBE, Sent};
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
-use crate::{anchor, index, policy, value};
+use crate::{anchor, value};
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
@@ -71,7 +71,11 @@ impl<'a> Name<'a> {
 /// What to do with a key.
 #[derive(Clone, Copy)]
 pub enum Change<'a> {
-    Set(&'a [u8]),
+    /// `end` is when it ends, in milliseconds since 1970, or [`NEVER`].
+    Set {
+        value: &'a [u8],
+        end: u64,
+    },
     Delete,
     Increment {
         delta: i64,
@@ -81,6 +85,7 @@ pub enum Change<'a> {
     Swap {
         expected: u64,
         value: &'a [u8],
+        end: u64,
     },
     /// Sets to what a file has, which is moved to be the value's.
     Place(&'a RefCell<Moving>),
@@ -89,7 +94,7 @@ pub enum Change<'a> {
 impl Change<'_> {
     fn value(&self) -> Option<&[u8]> {
         match self {
-            Self::Set(value) | Self::Swap { value, .. } => Some(value),
+            Self::Set { value, .. } | Self::Swap { value, .. } => Some(value),
             Self::Delete | Self::Increment { .. } | Self::Place(_) => None,
         }
     }
@@ -109,10 +114,15 @@ impl Change<'_> {
         matches!(self, Self::Increment { .. } | Self::Swap { .. })
     }
 
+    /// Whether its value has a lifetime.
+    fn ends(&self) -> bool {
+        matches!(self, Self::Set { end, .. } | Self::Swap { end, .. } if *end != NEVER)
+    }
+
     /// Approximately how many bytes it takes in a record.
     fn size(&self, name: &Name<'_>, blob: usize) -> usize {
         let value = self.value().map_or(0, |value| if value.len() > blob { 46 } else { value.len() });
-        name.id().len() + value + 23
+        name.id().len() + value + if self.ends() { 31 } else { 23 }
     }
 }
 
@@ -129,6 +139,17 @@ struct Files {
 /// Changes that go into one record.
 type Group<'a, 'b> = &'a [(Name<'b>, Change<'b>)];
 
+/// The key of a change, as its record has it.
+fn record_key<'a>(name: &Name<'a>, files: Option<&Files>, far: ValueName) -> Key<'a> {
+    match name.digest {
+        None => Key::Whole(name.text.as_bytes()),
+        Some(digest) => {
+            let file = files.and_then(|files| files.key).unwrap_or(far);
+            Key::Far { digest, length: name.text.len() as u32, file }
+        }
+    }
+}
+
 /// Puts a change into a record. `far` stands for the file of a key that is deleted: a delete keeps no key.
 fn encode<'a>(
     record: &mut Encoder<'a>,
@@ -137,13 +158,7 @@ fn encode<'a>(
     files: Option<&'a Files>,
     far: ValueName,
 ) -> Op<'a> {
-    let key = match name.digest {
-        None => Key::Whole(name.text.as_bytes()),
-        Some(digest) => {
-            let file = files.and_then(|files| files.key).unwrap_or(far);
-            Key::Far { digest, length: name.text.len() as u32, file }
-        }
-    };
+    let key = record_key(name, files, far);
     let content = |bytes| match files {
         Some(Files { value: Some(file), .. }) => Content::File(*file),
         Some(Files { pieces: Some(pieces), .. }) => Content::Pieces(pieces),
@@ -151,12 +166,12 @@ fn encode<'a>(
     };
     match *change {
         Change::Place(_) => {
-            record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File))
+            record.set(key, files.and_then(|files| files.placed).map_or(Content::Bytes(&[]), Content::File), NEVER)
         }
-        Change::Set(value) => record.set(key, content(value)),
+        Change::Set { value, end } => record.set(key, content(value), end),
         Change::Delete => record.delete(key),
         Change::Increment { delta, floor } => record.increment(key, delta, floor),
-        Change::Swap { expected, value } => record.swap(key, expected, content(value)),
+        Change::Swap { expected, value, end } => record.swap(key, expected, content(value), end),
     }
 }
 
@@ -166,8 +181,9 @@ impl<D: Directory> Tree<D> {
         let change = [(name, change)];
         for _ in 0..TRIES {
             let node = self.seek(name.hash, Access::Write)?.unwrap_or(Node::ROOT);
-            if let Some(outcome) = self.write_to(node, &[&change])?.pop().flatten() {
-                return Ok(outcome);
+            match self.write_to(node, &[&change])?.pop().flatten() {
+                None | Some(Outcome::Late) => {}
+                Some(outcome) => return Ok(outcome),
             }
         }
         Err(Error::new(Kind::Unavailable, "other writers kept getting ahead; nothing was changed, try again"))
@@ -215,7 +231,7 @@ impl<D: Directory> Tree<D> {
         if let Some(hole) = segment.hole {
             return Err(segment.broken(hole));
         }
-        let generation = segment.generation;
+        let (generation, lifetimes) = (segment.generation, segment.has_lifetimes());
         if segment.old.is_some() || segment.ended || segment.poisoned {
             // Nothing more is written there: its successor is made first.
             self.renew(node)?;
@@ -227,6 +243,11 @@ impl<D: Directory> Tree<D> {
             self.sync_directory()?;
             self.opening(|tree| anchor::begun(&tree.directory))?;
             self.begun = true;
+        }
+        if !lifetimes && groups.iter().copied().flatten().any(|(_, change)| change.ends()) {
+            // Nobody appends to the segment who does not know that there are lifetimes: its successor says so.
+            self.admit_lifetimes(node)?;
+            return Ok(vec![None; groups.len()]);
         }
         let mut files = Vec::new();
         let result =
@@ -299,9 +320,17 @@ impl<D: Directory> Tree<D> {
         let mut files = files.iter();
         let Some(segment) = self.segments.get_mut(&node) else { return Ok(Appended::nothing(groups)) };
         let (generation, config, checks) = (segment.generation, self.config, segment.checks.clone());
+        let lifetimes = segment.has_lifetimes();
+        let began = if lifetimes { self.directory.time() } else { 0 };
         // So that their outcome is known as soon as they are read back.
-        for (name, _) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
+        for (name, change) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
             segment.warm(name, 0)?;
+            // The version may be one that only another instance has read, and have ended since.
+            let unread = |expected: &u64| *expected != 0 && *expected != segment.state(name).0;
+            if lifetimes && matches!(change, Change::Swap { expected, .. } if unread(expected)) {
+                segment.catch_up(&self.keys, PROBE)?;
+                segment.warm(name, 0)?;
+            }
         }
         let mut sent = Vec::with_capacity(groups.len());
         let mut result = Ok(());
@@ -310,13 +339,15 @@ impl<D: Directory> Tree<D> {
             let id = self.ids.next(&self.directory);
             let room = group.iter().map(|(name, change)| change.size(name, config.blob)).sum();
             let mut record = Encoder::write(&checks, id, seen, config.small, room);
-            let ops = group
-                .iter()
-                .map(|(name, change)| {
-                    let key_file = ValueName { node, generation, id };
-                    (name.hash, encode(&mut record, name, change, files.next(), key_file))
-                })
-                .collect();
+            let mut ops = Vec::with_capacity(group.len());
+            for (name, change) in group.iter() {
+                let (key_file, files) = (ValueName { node, generation, id }, files.next());
+                let (version, end) = if lifetimes && change.asks() { segment.state(name) } else { (0, NEVER) };
+                if is_over(end, began) {
+                    ops.push((name.hash, record.ended(record_key(name, files, key_file), version)));
+                }
+                ops.push((name.hash, encode(&mut record, name, change, files, key_file)));
+            }
             let (frame, blobs) = record.finish();
             result = segment.file.append(&frame);
             let complete = !group.iter().any(|(_, change)| change.is_in_pieces(config.blob));
@@ -347,6 +378,20 @@ impl<D: Directory> Tree<D> {
                 *outcome = Some(decided.ok_or_else(lost)?);
             }
         }
+        if lifetimes && !config.has(Flaw::LateCounts) {
+            for (group, outcome) in groups.iter().zip(&mut outcomes) {
+                let met = match (&outcome, group.last()) {
+                    (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
+                    | (Some(Outcome::Conflict), Some((name, Change::Swap { expected: 0, .. }))) => {
+                        segment.state(name).1
+                    }
+                    _ => NEVER,
+                };
+                if is_over(met, began) {
+                    *outcome = Some(Outcome::Late);
+                }
+            }
+        }
         if let Some(broken) = broken {
             return Err(if outcomes.iter().any(Option::is_some) { unknown(&broken) } else { broken });
         }
@@ -357,31 +402,6 @@ impl<D: Directory> Tree<D> {
             self.persist(node).map_err(|error| unknown(&error))?;
         }
         Ok(Appended { outcomes, result })
-    }
-
-    /// Seals a segment that has grown past its limit, and goes on to its successor; or writes an index. The change that
-    /// led here is already done, so a failure here is left to the next one.
-    fn maintain(&mut self, node: Node) {
-        let (open, share) = (self.segments.len(), self.share());
-        let Some(segment) = self.segments.get_mut(&node) else { return };
-        if segment.sealed().is_some() || policy::due(segment, &self.config).is_some() {
-            let _ = self.renew(node);
-        } else if index::due(segment, &self.config, open, share) {
-            let before = segment.tail.memory();
-            let _ = index::write(segment, &self.keys, self.ids.next(&self.directory));
-            self.tails = self.tails.saturating_sub(before.saturating_sub(segment.tail.memory()));
-        }
-    }
-
-    /// Seals a segment, if that is due, and goes on to its successor.
-    pub fn renew(&mut self, node: Node) -> Result<()> {
-        let Some(segment) = self.segments.get_mut(&node) else { return Ok(()) };
-        if segment.sealed().is_none() {
-            let Some(plan) = policy::due(segment, &self.config) else { return Ok(()) };
-            let id = self.ids.next(&self.directory);
-            segment.seal(&self.keys, id, plan)?;
-        }
-        if segment.sealed().is_some() { self.go_on(node) } else { Ok(()) }
     }
 }
 

@@ -15,6 +15,7 @@ mod prefix_layout {
     use super::OwnRedis;
 
     kvfuse_suite::contract!(|| OwnRedis::start(&[], &[]));
+    kvfuse_suite::lifetimes!(|| OwnRedis::start(&[], &[]));
 }
 
 mod prefix_layout_without_scripts_over_resp2 {

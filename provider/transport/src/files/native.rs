@@ -11,6 +11,7 @@ use super::{Directory, File, FileError, Open, Result};
 use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A read-only directory.
 pub struct Native(PathBuf);
@@ -103,6 +104,10 @@ impl Directory for Native {
     /// Only writers need random numbers.
     fn random(&self) -> u64 {
         0
+    }
+
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 

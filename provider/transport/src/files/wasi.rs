@@ -4,6 +4,8 @@ use super::{Directory, File, FileError, Open, Result, grant};
 use kvfuse_core::{Error, Kind, Settings};
 use std::any::Any;
 use std::cell::RefCell;
+use std::time::Duration;
+use wasip2::clocks::wall_clock;
 use wasip2::filesystem::preopens::get_directories;
 use wasip2::filesystem::types::{Descriptor, DescriptorFlags, ErrorCode, OpenFlags, PathFlags, filesystem_error_code};
 use wasip2::io::streams::{OutputStream, StreamError};
@@ -119,6 +121,11 @@ impl Directory for WasiDirectory {
 
     fn random(&self) -> u64 {
         get_random_u64()
+    }
+
+    fn now(&self) -> Duration {
+        let now = wall_clock::now();
+        Duration::from_secs(now.seconds).saturating_add(Duration::from_nanos(now.nanoseconds.into()))
     }
 }
 

@@ -12,6 +12,10 @@ pub struct State {
     pub value: Option<Vec<u8>>,
     version: Option<u64>,
     highest: u64,
+    /// When the value ends; 0 if it does not.
+    end: u64,
+    /// The version of the value that ended, and when, until the next write.
+    ended: Option<(u64, u64)>,
 }
 
 impl State {
@@ -20,12 +24,26 @@ impl State {
     }
 
     fn write(&mut self, value: Option<Vec<u8>>) {
-        self.value = value;
-        self.version = None;
+        self.write_until(value, 0);
+    }
+
+    fn write_until(&mut self, value: Option<Vec<u8>>, end: u64) {
+        (self.value, self.end) = (value, end);
+        (self.version, self.ended) = (None, None);
+    }
+
+    /// The state after the end of its value.
+    fn after(&self) -> Self {
+        let ended = self.version.map(|version| (version, self.end));
+        Self { value: None, version: None, end: 0, ended, ..self.clone() }
     }
 
     /// The next state; `None` if the answer is impossible.
-    fn step(&self, ask: &Ask, tell: Option<&Tell>) -> Option<Self> {
+    fn step(&self, ask: &Ask, asked: u64, tell: Option<&Tell>) -> Option<Self> {
+        if self.end != 0 && self.end <= asked {
+            // It ended before.
+            return None;
+        }
         let mut next = self.clone();
         let right = match (ask, tell) {
             (Ask::Get, Some(Tell::Value(value))) => *value == self.value,
@@ -53,7 +71,7 @@ impl State {
                 };
                 let after = before.and_then(|before| before.checked_add(*delta));
                 if let Some(after) = after {
-                    next.write(Some(after.to_string().into_bytes()));
+                    next.write_until(Some(after.to_string().into_bytes()), self.end);
                 }
                 match tell {
                     None => true,
@@ -67,15 +85,28 @@ impl State {
                     None => self.value.is_none(),
                     Some(_) => self.value.is_some() && self.version == *expected,
                 };
-                if holds {
+                // The one who swaps looks at the clock before.
+                let late = self.ended.is_some_and(|(ended, end)| Some(ended) == *expected && asked < end);
+                if holds || late && tell.is_none_or(|tell| *tell == Tell::Done) {
                     next.write(Some(value.clone()));
                 }
                 match tell {
                     None => true,
-                    Some(Tell::Done) => holds,
+                    Some(Tell::Done) => holds || late,
                     Some(Tell::Conflict) => !holds,
                     _ => false,
                 }
+            }
+            (Ask::SetFor(value, end), None | Some(Tell::Done)) => {
+                next.write_until(Some(value.clone()), *end);
+                true
+            }
+            (Ask::Create(value, end), tell) => {
+                let holds = self.value.is_none();
+                if holds {
+                    next.write_until(Some(value.clone()), end.unwrap_or(0));
+                }
+                matches!(tell, None | Some(Tell::There(_))) && tell.is_none_or(|tell| *tell == Tell::There(holds))
             }
             _ => false,
         };
@@ -107,7 +138,9 @@ const UNDECIDED: usize = 1 << 20;
 /// is given. `None` if the search was given up.
 pub fn linearizable(events: &[&Event], start: &State, through: Option<Option<&Vec<u8>>>) -> Option<bool> {
     let words = events.len().div_ceil(64);
-    let passes = |state: &State| through.is_none_or(|value| value == state.value.as_ref());
+    // What was lost may have ended before anybody looked.
+    let passes =
+        |state: &State| through.is_none_or(|value| value == state.value.as_ref() || value.is_none() && state.end != 0);
     let mut seen: HashSet<(Vec<u64>, State, bool)> = HashSet::new();
     // Depth first: what has taken effect so far, the state it led to, and whether it has passed through the value.
     let mut stack = vec![(vec![0u64; words], start.clone(), passes(start))];
@@ -129,9 +162,17 @@ pub fn linearizable(events: &[&Event], start: &State, through: Option<Option<&Ve
         let (told, untold): (Vec<_>, Vec<_>) = candidates.partition(|index| events[*index].told.is_some());
         let stands = |at: &usize| !untold.iter().take(*at).any(|other| events[*other].ask == events[untold[*at]].ask);
         let untold: Vec<_> = (0..untold.len()).filter(stands).map(|at| untold[at]).collect();
+        if state.end != 0 && bound.is_none_or(|bound| state.end < bound) {
+            let next = state.after();
+            let passed = passed || passes(&next);
+            if seen.insert((done.clone(), next.clone(), passed)) {
+                stack.push((done.clone(), next, passed));
+            }
+        }
         for index in untold.into_iter().chain(told.into_iter().rev()) {
             let event = events[index];
-            let Some(next) = state.step(&event.ask, event.told.as_ref().map(|(_, tell)| tell)) else { continue };
+            let tell = event.told.as_ref().map(|(_, tell)| tell);
+            let Some(next) = state.step(&event.ask, event.asked, tell) else { continue };
             let mut done = done.clone();
             done[index / 64] |= 1 << (index % 64);
             let passed = passed || passes(&next);

@@ -9,9 +9,10 @@ use crate::data::{Choose, Data};
 use crate::director::Director;
 use crate::open::{SimDirectory, restart_count};
 use kvfuse_transport::files::{FileError, Result};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 pub(crate) type Index = usize;
 
@@ -66,14 +67,17 @@ pub(crate) enum Node {
     Directory(Entries),
 }
 
-/// What is on the disk. Shared by all instances.
+/// What the clock of a new disk's machine shows: not a whole number of milliseconds.
+const BEGIN: Duration = Duration::new(1_000_000_000, 300_000);
+
+/// What is on the disk, and the clock of the machine. Shared by all instances.
 #[derive(Clone)]
-pub struct Disk(Rc<RefCell<Vec<Node>>>);
+pub struct Disk(Rc<RefCell<Vec<Node>>>, Rc<Cell<Duration>>);
 
 impl Default for Disk {
     fn default() -> Self {
         restart_count();
-        Self(Rc::new(RefCell::new(vec![Node::Directory(Entries::default())])))
+        Self(Rc::new(RefCell::new(vec![Node::Directory(Entries::default())])), Rc::new(Cell::new(BEGIN)))
     }
 }
 
@@ -83,6 +87,21 @@ impl Disk {
         SimDirectory::new(self.clone(), 0, director)
     }
 
+    /// The time since 1970 on the machine's clock, which stands still unless it is moved.
+    pub fn now(&self) -> Duration {
+        self.1.get()
+    }
+
+    /// Moves the clock on.
+    pub fn pass(&self, time: Duration) {
+        self.set_clock(self.now() + time);
+    }
+
+    /// Sets the clock.
+    pub fn set_clock(&self, now: Duration) {
+        self.1.set(now);
+    }
+
     /// How many directories and files instances have open.
     pub fn open(&self) -> usize {
         Rc::strong_count(&self.0) - 1
@@ -90,7 +109,7 @@ impl Disk {
 
     /// A copy that shares nothing.
     pub fn fork(&self) -> Self {
-        Self(Rc::new(RefCell::new(self.0.borrow().clone())))
+        Self(Rc::new(RefCell::new(self.0.borrow().clone())), Rc::new(self.1.as_ref().clone()))
     }
 
     /// All files, with their paths.

@@ -15,6 +15,10 @@ pub enum Ask {
     Increment(i64),
     /// With a version seen, `None` for absent.
     Swap(Option<u64>, Vec<u8>),
+    /// With when it ends: in milliseconds on the machine's clock and, for the checker, on that of the history.
+    SetFor(Vec<u8>, u64),
+    /// Set if absent, with when it ends if it does.
+    Create(Vec<u8>, Option<u64>),
 }
 
 /// The answer to a call.
@@ -46,6 +50,8 @@ pub struct History {
     pub initial: BTreeMap<String, Vec<u8>>,
     pub events: Vec<Event>,
     pub clock: u64,
+    /// When the machine's clock moved, and the milliseconds it showed from then on.
+    pub passed: Vec<(u64, u64)>,
 }
 
 impl History {
@@ -58,6 +64,28 @@ impl History {
     pub fn tell(&mut self, event: usize, tell: Tell) {
         self.clock += 1;
         self.events[event].told = Some((self.clock, tell));
+    }
+
+    /// The machine's clock has moved.
+    pub fn pass(&mut self, milliseconds: u64) {
+        self.clock += 1;
+        self.passed.push((self.clock, milliseconds));
+    }
+
+    /// When the machine's clock reached a time.
+    fn reached(&self, milliseconds: u64) -> u64 {
+        let moves = self.passed.iter().find(|(_, now)| *now >= milliseconds);
+        moves.map_or(u64::MAX, |(clock, _)| *clock)
+    }
+
+    /// The event as the checker takes it.
+    fn timed(&self, event: &Event) -> Event {
+        let mut event = event.clone();
+        match &mut event.ask {
+            Ask::SetFor(_, end) | Ask::Create(_, Some(end)) => *end = self.reached(*end),
+            _ => {}
+        }
+        event
     }
 
     /// Takes an operation back that is known not to have happened.
@@ -105,10 +133,15 @@ impl History {
         }
         for (key, events) in keys {
             let start = State::new(self.initial.get(key).cloned());
-            let right = |after| linearizable(&events, &start, after);
+            let timed: Vec<_> = events.iter().map(|event| self.timed(event)).collect();
+            let right = |after| linearizable(&timed.iter().collect::<Vec<_>>(), &start, after);
             let lines = || events.iter().map(|event| event.to_string()).collect::<Vec<_>>().join("\n");
             let begin = start.value.as_deref().map(text);
-            let told = |what: &str| Err(format!("{what} {key:.30?}, which began with {begin:?}:\n{}", lines()));
+            let told = |what: &str| {
+                let passed =
+                    if self.passed.is_empty() { String::new() } else { format!("\n  the clock: {:?}", self.passed) };
+                Err(format!("{what} {key:.30?}, which began with {begin:?}:\n{}{passed}", lines()))
+            };
             match right(None) {
                 None => undecided += 1,
                 Some(false) => return told("no order explains what happened to the key"),
@@ -136,6 +169,8 @@ impl fmt::Display for Event {
         let ask = match &self.ask {
             Ask::Set(value) => format!("Set({})", text(value)),
             Ask::Swap(expected, value) => format!("Swap({expected:?}, {})", text(value)),
+            Ask::SetFor(value, end) => format!("SetFor({}, until {end})", text(value)),
+            Ask::Create(value, end) => format!("Create({}, until {end:?})", text(value)),
             other => format!("{other:?}"),
         };
         let (until, told) = match &self.told {
@@ -249,6 +284,50 @@ mod tests {
         assert!(!check_lost(Some("a"), &set, None) && !check_lost(Some("a"), &[], None));
         assert!(check_lost(Some("a"), &[(Ask::Delete, None)], None));
         assert!(!check_lost(None, &set, Some("c")));
+    }
+
+    #[test]
+    fn a_value_is_there_until_its_end_and_not_from_then_on() {
+        let check = |events: &[(u64, Ask, u64, Option<Tell>)]| {
+            let events = events.iter().map(|(asked, ask, at, tell)| Event {
+                instance: 0,
+                key: String::new(),
+                ask: ask.clone(),
+                asked: *asked,
+                told: tell.clone().map(|tell| (*at, tell)),
+            });
+            // At 10, the machine's clock went on to 500.
+            History { events: events.collect(), passed: vec![(10, 500)], ..History::default() }.check().is_ok()
+        };
+        let (done, nothing) = (Some(Tell::Done), Some(Tell::Value(None)));
+        let set = |end| (1, Ask::SetFor("5".into(), end), 2, done.clone());
+        for (end, asked, told, there, gone) in
+            [(500, 3, 4, true, false), (500, 3, 12, true, true), (400, 11, 12, false, true), (501, 11, 12, true, false)]
+        {
+            assert_eq!(check(&[set(end), (asked, Ask::Get, told, value("5"))]), there, "{end} {asked} {told}");
+            assert_eq!(check(&[set(end), (asked, Ask::Get, told, nothing.clone())]), gone, "{end} {asked} {told}");
+        }
+        // It does not come back, and what is set without an end has none.
+        let read = |asked, tell: &Option<Tell>| (asked, Ask::Get, 20, tell.clone());
+        assert!(check(&[set(500), read(3, &nothing), read(4, &value("5"))]));
+        assert!(!check(&[set(500), (3, Ask::Get, 12, nothing.clone()), (13, Ask::Get, 14, value("5"))]));
+        assert!(check(&[set(500), (3, Ask::Set("6".into()), 4, done.clone()), read(11, &value("6"))]));
+        // An increment keeps the end, or begins anew after it.
+        let one = |asked, told, number| (asked, Ask::Increment(1), told, Some(Tell::Number(number)));
+        assert!(check(&[set(500), one(3, 4, 6), read(11, &nothing)]));
+        assert!(!check(&[set(500), one(3, 4, 6), read(11, &value("6"))]));
+        assert!(check(&[set(500), one(11, 12, 1), (13, Ask::Get, 14, value("1"))]));
+        assert!(!check(&[set(500), one(11, 12, 6)]));
+        // What ended can be created, once.
+        let create = |asked, told, there| (asked, Ask::Create("7".into(), None), told, Some(Tell::There(there)));
+        assert!(check(&[set(500), create(3, 4, false), create(11, 12, true), create(13, 14, false)]));
+        assert!(!check(&[set(500), create(3, 4, true)]) && !check(&[set(500), create(11, 12, false)]));
+        // A swap that began before the end of what it expects may take place after it.
+        let seen = (3, Ask::Snapshot, 4, Some(Tell::Seen(Some(("5".into(), 1)))));
+        let swap = |asked| (asked, Ask::Swap(Some(1), "8".into()), 15, done.clone());
+        let gone = (11, Ask::Get, 12, nothing.clone());
+        assert!(check(&[set(500), seen.clone(), swap(5), gone.clone(), (16, Ask::Get, 17, value("8"))]));
+        assert!(!check(&[set(500), seen, swap(13), gone]));
     }
 
     #[test]

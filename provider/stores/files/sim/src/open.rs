@@ -9,6 +9,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The failed syncs of files and directories that an instance has seen. As on Linux, a failure is reported once: by the
 /// next sync of one who had nothing to do with it, and not again.
@@ -140,6 +141,10 @@ impl Directory for SimDirectory {
 
     fn random(&self) -> u64 {
         self.director.random()
+    }
+
+    fn now(&self) -> Duration {
+        self.disk.now()
     }
 }
 

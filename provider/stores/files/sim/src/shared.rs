@@ -46,6 +46,8 @@ pub struct Faults {
     pub pieces: bool,
     /// Values also pass as streams.
     pub bodies: bool,
+    /// Values also have lifetimes, and the clock moves.
+    pub lifetimes: bool,
 }
 
 impl Faults {
@@ -56,6 +58,7 @@ impl Faults {
         lost_pages: true,
         pieces: true,
         bodies: true,
+        lifetimes: true,
     };
 
     pub const NONE: Self = Self {
@@ -65,6 +68,7 @@ impl Faults {
         lost_pages: false,
         pieces: false,
         bodies: false,
+        lifetimes: false,
     };
 
     /// What the store withstands as it is.
@@ -83,6 +87,7 @@ impl Faults {
                 "lost_pages" => faults.lost_pages = true,
                 "pieces" => faults.pieces = true,
                 "bodies" => faults.bodies = true,
+                "lifetimes" => faults.lifetimes = true,
                 _ => return None,
             }
         }
@@ -139,6 +144,7 @@ pub struct Counts {
     pub faults: usize,
     pub dropped: usize,
     pub bodies: usize,
+    pub lifetimes: usize,
     pub power_cuts: usize,
     pub segments: usize,
     /// Keys of which it was not found out whether an order explains them.
@@ -155,6 +161,7 @@ impl Counts {
         self.faults += other.faults;
         self.dropped += other.dropped;
         self.bodies += other.bodies;
+        self.lifetimes += other.lifetimes;
         self.power_cuts += other.power_cuts;
         self.segments += other.segments;
         self.undecided += other.undecided;

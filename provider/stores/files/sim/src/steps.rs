@@ -9,11 +9,13 @@ use kvfuse_files::{Config, FileStore};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A bucket that was opened, with its store.
 pub struct Opened {
     store: FileStore<SimDirectory>,
     bucket: Rc<dyn Bucket>,
+    disk: Disk,
 }
 
 impl Opened {
@@ -22,7 +24,12 @@ impl Opened {
     pub fn new(disk: &Disk, director: Rc<dyn Director>, config: Config) -> Self {
         let store = FileStore::new(Ok(disk.root(director)), config);
         let bucket = store.open("bucket").expect("opening looks at nothing");
-        Self { store, bucket }
+        Self { store, bucket, disk: disk.clone() }
+    }
+
+    /// Lets more time pass than keys live in these steps.
+    pub fn pass(&self) {
+        self.disk.pass(2 * WHILE);
     }
 
     /// Sets a key to what passes as a stream, in two pieces.
@@ -48,6 +55,9 @@ impl Deref for Opened {
         &*self.bucket
     }
 }
+
+/// How long keys live.
+const WHILE: Duration = Duration::from_secs(10);
 
 /// A store that has just been opened, with nothing going wrong.
 pub fn fresh(disk: &Disk, config: Config, seed: u64) -> Opened {
@@ -142,4 +152,40 @@ pub const STEPS: [Step; 18] = [
     },
     Step { name: "replace with a stream", act: |b| b.stream("c", &[5; 700]), model: |m| put(m, "c", &[5; 700]) },
     Step { name: "grow 5", act: |b| b.set("g5", &[5; 90]), model: |m| put(m, "g5", &[5; 90]) },
+];
+
+/// With lifetimes, to come after [`STEPS`].
+pub const FOR_A_WHILE: [Step; 8] = [
+    Step { name: "set for a while", act: |b| b.set_expiring("w", &[4; 300], WHILE), model: |m| put(m, "w", &[4; 300]) },
+    Step {
+        name: "create for a while",
+        // The second time, it may have been there.
+        act: |b| b.create("n2", b"30", Some(WHILE)).map(drop),
+        model: |m| put(m, "n2", b"30"),
+    },
+    Step {
+        name: "increment what lives for a while",
+        act: |b| b.increment("n2", 5, i64::MIN).map(|n| assert_eq!(n, 35)),
+        model: |m| put(m, "n2", b"35"),
+    },
+    Step {
+        name: "time passes",
+        act: |b| {
+            b.pass();
+            Ok(())
+        },
+        model: |m| m.retain(|key, _| key != "w" && key != "n2"),
+    },
+    Step {
+        name: "increment what has ended",
+        act: |b| b.increment("n2", 2, i64::MIN).map(|n| assert_eq!(n, 2)),
+        model: |m| put(m, "n2", b"2"),
+    },
+    Step {
+        name: "create what has ended",
+        act: |b| b.create("w", &[3; 150], None).map(|created| assert!(created)),
+        model: |m| put(m, "w", &[3; 150]),
+    },
+    Step { name: "grow 6", act: |b| b.set("g6", &[6; 90]), model: |m| put(m, "g6", &[6; 90]) },
+    Step { name: "grow 7", act: |b| b.set("g7", &[7; 90]), model: |m| put(m, "g7", &[7; 90]) },
 ];

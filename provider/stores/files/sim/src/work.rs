@@ -12,6 +12,7 @@ use kvfuse_transport::files::FileError;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
+use std::time::Duration;
 
 pub const BUCKET: &str = "bucket";
 /// Keys that are there from the beginning and stay.
@@ -64,13 +65,22 @@ fn is_fixed(history: &History) -> bool {
 }
 
 /// One life of an instance: a fresh store, and operations until `left` is 0.
-pub fn live<S: Store>(store: &S, number: usize, shared: &Rc<RefCell<Shared>>, left: &mut usize) -> Result<(), String> {
+pub fn live<S: Store>(
+    store: &S,
+    number: usize,
+    (disk, shared): (&Disk, &Rc<RefCell<Shared>>),
+    left: &mut usize,
+) -> Result<(), String> {
     let bucket = store.open(BUCKET).map_err(|error| error.to_string())?;
     while *left > 0 {
         *left -= 1;
         let mut random = Random::new(shared.borrow_mut().random.draw());
         let (sizes, bodies) = (shared.borrow().sizes, shared.borrow().faults.bodies);
-        let agent = Client { store, bucket: &*bucket, number, sizes, shared };
+        let agent = Client { store, bucket: &*bucket, number, sizes, disk, shared };
+        if shared.borrow().faults.lifetimes && random.chance(2000) {
+            agent.lifetime(&mut random)?;
+            continue;
+        }
         match random.below(if bodies { 27 } else { 24 }) {
             0..5 => agent.set(&key(&mut random), value(&mut random, sizes))?,
             5..9 => drop(agent.get(&key(&mut random))?),
@@ -94,6 +104,7 @@ struct Client<'a> {
     bucket: &'a dyn Bucket,
     number: usize,
     sizes: &'static [usize],
+    disk: &'a Disk,
     shared: &'a Rc<RefCell<Shared>>,
 }
 
@@ -140,6 +151,25 @@ impl Client<'_> {
     fn set(&self, key: &str, value: Vec<u8>) -> Result<(), String> {
         let event = self.ask(key, Ask::Set(value.clone()));
         self.end(event, self.bucket.set(key, &value), |()| Tell::Done)
+    }
+
+    /// Sets or creates a key, for a while or for good.
+    fn lifetime(&self, random: &mut Random) -> Result<(), String> {
+        let counter = random.chance(4000);
+        let key = if counter { format!("counter {}", random.below(2)) } else { key(random) };
+        let value = if counter { b"20".to_vec() } else { value(random, self.sizes) };
+        let lifetime = Duration::from_micros([100, 3_000, 20_000, 80_000][random.below(4)]);
+        self.shared.borrow_mut().counts.lifetimes += 1;
+        let now = self.disk.now();
+        // It is rounded up.
+        let end = (now + lifetime).as_millis() as u64 + 1;
+        if random.chance(5000) {
+            let event = self.ask(&key, Ask::SetFor(value.clone(), end));
+            return self.end(event, self.bucket.set_expiring(&key, &value, lifetime), |()| Tell::Done);
+        }
+        let lifetime = random.chance(6000).then_some(lifetime);
+        let event = self.ask(&key, Ask::Create(value.clone(), lifetime.map(|_| end)));
+        self.end(event, self.bucket.create(&key, &value, lifetime), Tell::There)
     }
 
     fn get(&self, key: &str) -> Result<(), String> {

@@ -16,6 +16,7 @@ use kvfuse_transport::files::FileError;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Bytes that a host reads and appends at once.
 const PIECE: usize = 64 << 10;
@@ -236,7 +237,11 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
         let store = FileStore::new(Ok(disk.root(Plain::new(plan.seed ^ round as u64))), config);
         let mut shared = shared.borrow_mut();
         match plan.weather {
-            Weather::PowerRelaxed => work::restart(&store, &mut shared)?,
+            Weather::PowerRelaxed => {
+                // What begins anew then has no end.
+                pass(&disk, &mut shared, 1000);
+                work::restart(&store, &mut shared)?;
+            }
             _ => work::look(&store, &mut shared)?,
         }
     }
@@ -245,6 +250,12 @@ fn run_once(plan: Plan) -> Result<Counts, String> {
     shared.counts.segments = disk.files().iter().filter(|(path, _)| path.contains("/s")).count();
     shared.counts.operations = shared.history.events.len();
     Ok(shared.counts)
+}
+
+/// Moves the clock on.
+fn pass(disk: &Disk, shared: &mut Shared, milliseconds: u64) {
+    disk.pass(Duration::from_millis(milliseconds));
+    shared.history.pass(disk.now().as_millis() as u64);
 }
 
 /// Far more calls than any plan takes.
@@ -273,7 +284,7 @@ fn interleave(
                     let agent = Rc::new(Agent { number, shared: shared.clone(), yielder: Cell::new(yielder), trace });
                     let life = catch_unwind(AssertUnwindSafe(|| {
                         let store = FileStore::new(Ok(disk.root(agent)), config);
-                        work::live(&store, number, &shared, &mut left)
+                        work::live(&store, number, (&disk, &shared), &mut left)
                     }));
                     match life {
                         Ok(result) => result?,
@@ -300,6 +311,10 @@ fn interleave(
             let mut shared = shared.borrow_mut();
             shared.steps += 1;
             let now = shared.steps;
+            if shared.faults.lifetimes && shared.random.chance(150) {
+                let time = [1, 5, 30][shared.random.below(3)];
+                pass(disk, &mut shared, time);
+            }
             let there: Vec<_> = (0..instances).filter(|number| running[*number].is_some()).collect();
             let awake: Vec<_> = there.iter().copied().filter(|number| shared.asleep[*number] <= now).collect();
             if awake.contains(&last) && shared.random.chance(4000) {

@@ -5,7 +5,7 @@ use kvfuse_files::{Config, Durability};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::mix;
-use kvfuse_files_sim::steps::{self, Model, Opened, STEPS, Step, fresh};
+use kvfuse_files_sim::steps::{self, FOR_A_WHILE, Model, Opened, STEPS, Step, fresh};
 use kvfuse_transport::files::FileError;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -91,7 +91,7 @@ fn run(place: usize, hit: Hit, config: Config) -> usize {
     let mut bucket = Opened::new(&disk, director.clone(), config);
     let mut model = Model::new();
     let told = |step: &Step| format!("{hit:?} at call {place}, in {}", step.name);
-    for step in &STEPS {
+    for step in STEPS.iter().chain(&FOR_A_WHILE) {
         let mut after = model.clone();
         (step.model)(&mut after);
         match catch_unwind(AssertUnwindSafe(|| (step.act)(&bucket))) {
@@ -139,7 +139,7 @@ fn cut_power(place: usize, config: Config, keep: fn(usize) -> usize) -> usize {
         Rc::new(At { place, hit: Hit::Kill, struck: Cell::new(None), calls: Cell::new(0), seed: Cell::new(1) });
     let bucket = Opened::new(&disk, director.clone(), config);
     let mut models = vec![Model::new()];
-    for step in &STEPS {
+    for step in STEPS.iter().chain(&FOR_A_WHILE) {
         let mut after = models.last().unwrap().clone();
         (step.model)(&mut after);
         models.push(after);

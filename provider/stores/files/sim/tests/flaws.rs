@@ -4,7 +4,7 @@ use kvfuse_files::Flaw;
 use kvfuse_files_sim::world::{Plan, WEATHERS, Weather, run};
 
 // `ParentNotSynced` has a schedule of its own in lost_split.rs, and those of real disks are in real_disks.rs.
-const FLAWS: [Flaw; 18] = [
+const FLAWS: [Flaw; 19] = [
     Flaw::NoReadBack,
     Flaw::SealIgnored,
     Flaw::VersionReused,
@@ -23,6 +23,7 @@ const FLAWS: [Flaw; 18] = [
     Flaw::ErrorBelieved,
     Flaw::AnchorNotSynced,
     Flaw::IndexNotSynced,
+    Flaw::LateCounts,
 ];
 
 #[test]

@@ -19,14 +19,15 @@ use crate::body;
 use crate::bucket::FileBucket;
 use crate::config::Config;
 use crate::error::failed;
-use crate::item::{Item, OwnedKey, Stored};
+use crate::item::{Found, Item, OwnedKey, Stored};
 use crate::name::Node;
+use crate::record::NEVER;
 use crate::store::FileStore;
 use crate::tree::{Access, Tree};
 use crate::write::Change;
 use crate::{anchor, value};
 use kvfuse_core::limits::MAX_KEY;
-use kvfuse_core::{Bucket, Error, Kind, Result};
+use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError, Open};
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
@@ -176,7 +177,8 @@ fn sync<D: Directory>(directory: &D) -> Result<()> {
 struct Copy<'a, T: Directory> {
     bucket: FileBucket<T>,
     report: Repaired,
-    batch: Vec<(String, Vec<u8>)>,
+    /// Keys, values, and when they end.
+    batch: Vec<(String, Vec<u8>, u64)>,
     /// Bytes of it.
     batched: usize,
     progress: &'a mut dyn FnMut(u64),
@@ -195,15 +197,18 @@ impl<T: Directory> Copy<'_, T> {
         self.report.parts.extend(read.lost.iter().map(part));
         for (place, key) in &read.unknown {
             let (place, key) = (*place, key.clone());
-            let item = Item { place, key, found: crate::item::Found { version: 0, value: Stored::Bytes(Vec::new()) } };
+            let item = Item { place, key, found: Found { version: 0, value: Stored::Bytes(Vec::new()), end: NEVER } };
             if let Some(key) = self.key(tree, &item)? {
                 self.report.lost.push((key, format!("its value in the file {} is damaged", read.segment.name())));
             }
         }
         for (item, sure) in &read.pairs {
+            if tree.directory.is_over(item.found.end) {
+                continue;
+            }
             let Some(key) = self.key(tree, item)? else { continue };
             match value(tree, &read, item) {
-                Ok(value) => self.put(key, value, *sure)?,
+                Ok(value) => self.put(key, value, item.found.end, *sure)?,
                 Err(error) if error.kind() == Kind::Damaged => {
                     let message = error.message();
                     let cause = message.split("; ").next().unwrap_or(message).to_string();
@@ -232,7 +237,7 @@ impl<T: Directory> Copy<'_, T> {
         Ok(None)
     }
 
-    fn put<F: File>(&mut self, key: String, value: Value<F>, sure: bool) -> Result<()> {
+    fn put<F: File>(&mut self, key: String, value: Value<F>, end: u64, sure: bool) -> Result<()> {
         if !sure {
             self.report.uncertain.push(key.clone());
         }
@@ -241,7 +246,7 @@ impl<T: Directory> Copy<'_, T> {
             Value::Bytes(bytes) => {
                 self.report.bytes += bytes.len() as u64;
                 self.batched += key.len() + bytes.len();
-                self.batch.push((key, bytes));
+                self.batch.push((key, bytes, end));
                 if self.batch.len() >= BATCH.0 || self.batched >= BATCH.1 {
                     self.flush()?;
                 }
@@ -255,8 +260,8 @@ impl<T: Directory> Copy<'_, T> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let pairs: Vec<_> = self.batch.iter().map(|(key, value)| (key.as_str(), &value[..])).collect();
-        self.bucket.set_many(&pairs)?;
+        let changes = self.batch.iter().map(|(key, value, end)| (key.as_str(), Change::Set { value, end: *end }));
+        self.bucket.change_many(changes)?;
         self.batch.clear();
         self.batched = 0;
         (self.progress)(self.report.keys);

@@ -179,7 +179,7 @@ impl<'a, F: File> Replay<'a, F> {
             let whole = pages.at.get(&number).and_then(|page| run::open(&self.segment.checks, pages.run, number, page));
             if let Some(content) = whole {
                 for pair in Pairs::new(content).flatten() {
-                    self.out.state.load(self.keys.place(pair.key.id()), pair.key, pair.version, pair.value);
+                    self.out.state.load(self.keys.place(pair.key.id()), pair);
                 }
                 continue;
             }

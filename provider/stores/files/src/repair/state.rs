@@ -2,7 +2,8 @@
 
 use crate::hash::Keys;
 use crate::item::{Found, Item, OwnedKey, Stored};
-use crate::record::{Key, Op, Value};
+use crate::part::Pair;
+use crate::record::{Key, NEVER, Op};
 use crate::run::{Mark, What};
 use kvfuse_core::counter;
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct Entry {
     pub key: OwnedKey,
     pub version: u64,
     pub held: Held,
+    /// When its value ends, or [`NEVER`].
+    pub end: u64,
     /// The frame of the operation that gave it this state, and which of its operations that is; none from the base.
     source: Option<(u64, u16)>,
     /// How many holes come before the records that its state depends on.
@@ -43,9 +46,10 @@ fn name(place: u64, key: &Key<'_>) -> Name {
 
 impl State {
     /// Adds a pair of the base.
-    pub fn load(&mut self, place: u64, key: Key<'_>, version: u64, value: Value<'_>) {
+    pub fn load(&mut self, place: u64, pair: Pair<'_>) {
+        let Pair { version, key, value, end } = pair;
         let held = Held::Value(Stored::new(value, 0));
-        let entry = Entry { key: key.into(), version, held, source: None, epoch: self.epoch };
+        let entry = Entry { key: key.into(), version, held, end, source: None, epoch: self.epoch };
         self.entries.insert(name(place, &key), entry);
         self.next = self.next.max(version.saturating_add(1));
     }
@@ -77,9 +81,20 @@ impl State {
         // A hole may have had something about a key that is not known.
         let before = old.map_or(if readable { 0 } else { self.epoch }, |old| old.epoch);
         let held = |value| if whole { Held::Value(Stored::new(value, blobs)) } else { Held::Unknown };
+        let mut end = NEVER;
         let (held, epoch) = match *op {
-            Op::Set { value, .. } => (held(value), self.epoch),
+            Op::Set { value, end: ends, .. } => {
+                end = ends;
+                (held(value), self.epoch)
+            }
             Op::Delete { .. } => (Held::Gone, self.epoch),
+            // Whoever wrote it had seen this version. If it is not known here, it is lost.
+            Op::End { version, .. } => match old {
+                Some(old) if old.version == version || old.version < version && before < self.epoch => {
+                    (Held::Gone, before)
+                }
+                _ => return,
+            },
             Op::Increment { delta, floor, .. } => {
                 let current = match old.map(|old| &old.held) {
                     None if !readable => None,
@@ -89,13 +104,15 @@ impl State {
                     Some(Held::Value(_)) => Some(Some(&b"-"[..])),
                     Some(Held::Unknown) => None,
                 };
+                end = old.map_or(NEVER, |old| old.end);
                 match current.map(|current| counter::add(current, delta, floor)) {
                     Some(Ok(sum)) => (Held::Value(Stored::Bytes(counter::format(sum))), before),
                     Some(Err(_)) => return,
                     None => (Held::Unknown, self.epoch),
                 }
             }
-            Op::Swap { expected, value, .. } => {
+            Op::Swap { expected, value, end: ends, .. } => {
+                end = ends;
                 let known = match old {
                     None if !readable => None,
                     Some(Entry { held: Held::Unknown, version: 0, .. }) => None,
@@ -111,7 +128,7 @@ impl State {
                 }
             }
         };
-        let entry = Entry { key: (*key).into(), version, held, source: Some((at, ordinal)), epoch };
+        let entry = Entry { key: (*key).into(), version, held, end, source: Some((at, ordinal)), epoch };
         self.entries.insert(name, entry);
     }
 
@@ -129,7 +146,9 @@ impl State {
             };
             let source = (u64::from(mark.at), mark.ordinal);
             match mark.what {
-                What::Counter(n) => entry.held = Held::Value(Stored::Bytes(counter::format(n))),
+                What::Counter { sum, end } => {
+                    (entry.held, entry.end) = (Held::Value(Stored::Bytes(counter::format(sum))), end);
+                }
                 What::Gone => entry.held = Held::Gone,
                 What::Value if entry.source == Some(source) => {}
                 // The record that the mark refers to cannot be read.
@@ -151,6 +170,10 @@ impl Entry {
     /// The pair, if its value is known.
     pub fn item(&self, place: u64) -> Option<Item> {
         let Held::Value(value) = &self.held else { return None };
-        Some(Item { place, key: self.key.clone(), found: Found { version: self.version, value: value.clone() } })
+        Some(Item {
+            place,
+            key: self.key.clone(),
+            found: Found { version: self.version, value: value.clone(), end: self.end },
+        })
     }
 }

@@ -12,7 +12,7 @@ use crate::flaw::Flaw;
 use crate::hash::{Checks, Keys};
 use crate::item::Outcome;
 use crate::name::{Node, ValueName};
-use crate::record::{self, Op, Plan, Seal, Seen, Totals};
+use crate::record::{self, Op, Seal, Seen, Totals};
 use crate::room::Shared;
 use crate::run::Run;
 use crate::tail::Tail;
@@ -47,6 +47,8 @@ pub enum Phase {
 pub struct BaseAt {
     pub run: Run,
     pub totals: Totals,
+    /// Whether values in the segment may have lifetimes.
+    pub lifetimes: bool,
     pub next: u64,
     /// Where its record is, and how long it is.
     pub at: (u32, u32),
@@ -214,17 +216,22 @@ impl<F: File> Segment<F> {
         self.hole = Some(self.hole.map_or(at, |hole| hole.max(at)));
     }
 
-    /// Appends a seal, and reads on. If the seal is torn, the segment is not sealed.
-    pub fn seal(&mut self, keys: &Keys, id: u64, plan: Plan) -> Result<()> {
+    /// Whether its values may have lifetimes.
+    pub fn has_lifetimes(&self) -> bool {
+        self.base.as_ref().is_some_and(|base| base.lifetimes)
+    }
+
+    /// Appends a seal, and reads on. If it is torn, the segment is not sealed.
+    pub fn seal(&mut self, keys: &Keys, new: Seal) -> Result<()> {
         let seal = match &self.old {
-            Some(old) => v2::encode::seal(old.checks(), id, plan),
-            None => Encoder::seal(&self.checks, id, self.seen(), plan),
+            Some(old) => v2::encode::seal(old.checks(), new.id, new.plan),
+            None => Encoder::seal(&self.checks, self.seen(), new),
         };
         let sent = self.file.append(&seal);
         self.catch_up(keys, 0)?;
         match self.sealed() {
             None => sent.map_err(|error| self.failed(error))?,
-            Some(seal) => self.owes = self.owes || seal.id == id,
+            Some(seal) => self.owes = self.owes || seal.id == new.id,
         }
         Ok(())
     }
@@ -268,10 +275,10 @@ impl<F: File> Segment<F> {
         Error::new(
             Kind::Unsupported,
             format!(
-                "the file {} is in format {format} of this store, and this version knows formats 2 and {}; use the \
+                "the file {} is in format {format} of this store, and this version knows formats 2 to {}; use the \
                  version that wrote it",
                 self.name(),
-                record::FORMAT
+                record::LIFETIMES
             ),
         )
     }

@@ -153,7 +153,7 @@ impl<F: File> Segment<F> {
         if run.pages() == 0 {
             return Err(self.damaged("its base has no pages"));
         }
-        Ok(BaseAt { run, totals: base.totals, next: base.next, at: (at, size as u32) })
+        Ok(BaseAt { run, totals: base.totals, lifetimes: base.lifetimes, next: base.next, at: (at, size as u32) })
     }
 
     pub(super) fn start_at(&mut self, base: BaseAt, index: Option<(IndexAt, u64)>, position: u64) {

@@ -211,7 +211,8 @@ fn look<D: Directory>(root: &Rc<D>, name: &str, values: bool) -> Result<Bucket> 
             Some(segment) => {
                 let read =
                     |item: &Item, bucket: &mut Bucket| if values { verified(&tree, item, bucket) } else { Ok(()) };
-                let part = part(segment, &tree.keys, &mut named, &mut bucket, &read)?;
+                let about = (&tree.keys, tree.directory.time());
+                let part = part(segment, about, &mut named, &mut bucket, &read)?;
                 bucket.segments.push(part);
             }
             None => {

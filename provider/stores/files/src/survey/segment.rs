@@ -4,7 +4,7 @@ use super::Bucket;
 use crate::frame::{self, MAX_FRAME, Read};
 use crate::gap::Gap;
 use crate::hash::Keys;
-use crate::item::{Item, Stored};
+use crate::item::{Item, Stored, is_over};
 use crate::record::{self, Key};
 use crate::segment::{CHUNK, Segment};
 use crate::sweep::Sweep;
@@ -43,10 +43,10 @@ impl Part {
     }
 }
 
-/// Reads all of a segment. What cannot be read is reported in `damage`, and the rest is counted.
+/// Reads all of a segment. What has ended at `time`, in milliseconds since 1970, is not counted. What cannot be read is reported in `damage`, and the rest is counted.
 pub fn part<F: File>(
     mut segment: Segment<F>,
-    keys: &Keys,
+    (keys, time): (&Keys, u64),
     named: &mut BTreeMap<String, u64>,
     bucket: &mut Bucket,
     files: &dyn Fn(&Item, &mut Bucket) -> Result<()>,
@@ -84,8 +84,10 @@ pub fn part<F: File>(
             }
         };
         for item in &items {
-            part.keys += 1;
-            part.live += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
+            if !is_over(item.found.end, time) {
+                part.keys += 1;
+                part.live += 14 + item.key.borrow().id().len() as u64 + item.found.value.bytes();
+            }
             named.extend(files_of(item));
             if let Stored::Pieces(pieces) = &item.found.value {
                 tell(bucket, segment.pieces(pieces).map(drop))?;

@@ -11,9 +11,9 @@ use crate::hash::Identity;
 use crate::heap::{Heap, Span, same};
 use crate::item::{Outcome, Stored};
 use crate::name::ValueName;
-use crate::record::{FileValue, Key, Op, Piece, Value};
+use crate::record::{FileValue, Key, NEVER, Op, Piece, Value};
 use kvfuse_core::counter;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 use waiting::{Conditional, Waiting};
 
@@ -26,6 +26,8 @@ pub struct Tail {
     next: u64,
     /// The entries by place, unless some were added since.
     order: Vec<u32>,
+    /// When the values of entries end, of those that do.
+    ends: BTreeMap<u32, u64>,
     /// Entries that wait for a lookup below.
     open: usize,
     /// Approximately how many bytes of memory values outside the heap take.
@@ -81,7 +83,13 @@ pub enum Known<'a> {
     /// It has to be looked up below first.
     Open,
     Gone(Source),
-    Value(u64, Borrowed<'a>, Source),
+    Value {
+        version: u64,
+        value: Borrowed<'a>,
+        source: Source,
+        /// When it ends, or [`NEVER`].
+        end: u64,
+    },
 }
 
 /// A value here.
@@ -125,6 +133,7 @@ impl Tail {
             + self.entries.capacity() * size_of::<Entry>()
             + self.first.capacity() * (size_of::<(u64, u32)>() + 1)
             + self.order.capacity() * size_of::<u32>()
+            + self.ends.len() * 2 * size_of::<(u32, u64)>()
             + self.extra
     }
 
@@ -156,10 +165,11 @@ impl Tail {
 
     /// What is known about a key, given its place and its bytes, or its digest if it is `far`.
     pub fn get(&self, place: u64, id: &[u8], far: bool) -> Known<'_> {
-        self.find(place, id, far).and_then(|index| self.entry(index)).map_or(Known::Nothing, |entry| self.known(entry))
+        let found = self.find(place, id, far).and_then(|index| Some((index, self.entry(index)?)));
+        found.map_or(Known::Nothing, |(index, entry)| self.known(index, entry))
     }
 
-    fn known<'a>(&'a self, entry: &'a Entry) -> Known<'a> {
+    fn known<'a>(&'a self, index: u32, entry: &'a Entry) -> Known<'a> {
         let value = match &entry.value {
             Kept::Heap(span) => Borrowed::Bytes(self.heap.get(*span)),
             Kept::Pieces(pieces) => Borrowed::Pieces(pieces),
@@ -167,7 +177,24 @@ impl Tail {
             Kept::Gone => return Known::Gone(entry.source),
             Kept::Open(_) => return Known::Open,
         };
-        Known::Value(entry.version, value, entry.source)
+        Known::Value { version: entry.version, value, source: entry.source, end: self.end(index) }
+    }
+
+    /// When the value of a key ends, as far as it is known here.
+    pub fn end_of(&self, place: u64, key: &Key<'_>) -> u64 {
+        self.find(place, key.id(), key.is_far()).map_or(NEVER, |index| self.end(index))
+    }
+
+    fn end(&self, index: u32) -> u64 {
+        if self.ends.is_empty() { NEVER } else { self.ends.get(&index).copied().unwrap_or(NEVER) }
+    }
+
+    fn set_end(&mut self, index: u32, end: u64) {
+        if end != NEVER {
+            self.ends.insert(index, end);
+        } else if !self.ends.is_empty() {
+            self.ends.remove(&index);
+        }
     }
 
     /// All entries whose place is in the range, by place.
@@ -183,13 +210,13 @@ impl Tail {
             .order
             .iter()
             .skip(from)
-            .filter_map(|index| self.entry(*index))
-            .take_while(|entry| entry.place <= *places.end())
-            .map(|entry| Change {
+            .filter_map(|index| Some((*index, self.entry(*index)?)))
+            .take_while(|(_, entry)| entry.place <= *places.end())
+            .map(|(index, entry)| Change {
                 place: entry.place,
                 key: self.key(entry),
                 version: entry.version,
-                known: self.known(entry),
+                known: self.known(index, entry),
             })
             .collect();
         changes.sort_unstable_by_key(|change| (change.place, change.version));
@@ -213,8 +240,8 @@ impl Tail {
         self.next = version.saturating_add(1);
         let source = Source { at: u32::try_from(at).ok(), ordinal, counted: false };
         match op {
-            Op::Set { key, value } => {
-                self.put(place, key, Some((value, blobs)), version, source);
+            Op::Set { key, value, end } => {
+                self.put(place, key, Some((value, blobs, end)), version, source);
                 Outcome::Done
             }
             Op::Delete { key } => {
@@ -223,18 +250,18 @@ impl Tail {
             }
             Op::Increment { key, delta, floor } => {
                 let source = Source { counted: true, ..source };
-                let current = match self.get(place, key.id(), key.is_far()) {
+                let (current, end) = match self.get(place, key.id(), key.is_far()) {
                     Known::Nothing | Known::Open => {
                         return self.wait(place, key, version, source, Conditional::Increment { delta, floor });
                     }
-                    Known::Gone(_) => None,
-                    Known::Value(_, Borrowed::Bytes(bytes), _) => Some(bytes),
+                    Known::Gone(_) => (None, NEVER),
+                    Known::Value { value: Borrowed::Bytes(bytes), end, .. } => (Some(bytes), end),
                     // Longer than any counter.
-                    Known::Value(..) => Some(&b"-"[..]),
+                    Known::Value { end, .. } => (Some(&b"-"[..]), end),
                 };
                 match counter::add(current, delta, floor) {
                     Ok(sum) => {
-                        self.put(place, key, Some((Value::Small(&counter::format(sum)), 0)), version, source);
+                        self.put(place, key, Some((Value::Small(&counter::format(sum)), 0, end)), version, source);
                         Outcome::Counter(sum)
                     }
                     Err(error) => {
@@ -243,23 +270,34 @@ impl Tail {
                     }
                 }
             }
-            Op::Swap { key, expected, value } => {
+            Op::Swap { key, expected, value, end } => {
                 let current = match self.get(place, key.id(), key.is_far()) {
                     Known::Nothing | Known::Open => {
                         let value = Stored::new(value, blobs);
-                        return self.wait(place, key, version, source, Conditional::Swap { expected, value });
+                        return self.wait(place, key, version, source, Conditional::Swap { expected, value, end });
                     }
                     Known::Gone(_) => 0,
-                    Known::Value(version, ..) => version,
+                    Known::Value { version, .. } => version,
                 };
                 if current == expected {
-                    self.put(place, key, Some((value, blobs)), version, source);
+                    self.put(place, key, Some((value, blobs, end)), version, source);
                     Outcome::Done
                 } else {
                     self.orphan(key, Some(value));
                     Outcome::Conflict
                 }
             }
+            // Its key has the file of the operation after it.
+            Op::End { key, version: ended } => match self.get(place, key.id(), key.is_far()) {
+                Known::Nothing | Known::Open => {
+                    self.wait(place, key, version, source, Conditional::End { version: ended })
+                }
+                Known::Value { version: now, .. } if now == ended => {
+                    self.put(place, key, None, version, source);
+                    Outcome::Done
+                }
+                Known::Gone(_) | Known::Value { .. } => Outcome::Conflict,
+            },
         }
     }
 
@@ -275,17 +313,21 @@ impl Tail {
         index
     }
 
-    fn put(&mut self, place: u64, key: Key<'_>, value: Option<(Value<'_>, u64)>, version: u64, source: Source) {
+    /// `value` comes with the offset of the frame's blobs, and when it ends.
+    fn put(&mut self, place: u64, key: Key<'_>, value: Option<(Value<'_>, u64, u64)>, version: u64, source: Source) {
+        let end = value.map_or(NEVER, |(_, _, end)| end);
         let Some(index) = self.find(place, key.id(), key.is_far()) else {
-            let kept = value.map_or(Kept::Gone, |(value, blobs)| self.keep(value, blobs));
-            self.insert(place, key, kept, version, source);
+            let kept = value.map_or(Kept::Gone, |(value, blobs, _)| self.keep(value, blobs));
+            let index = self.insert(place, key, kept, version, source);
+            self.set_end(index, end);
             return;
         };
+        self.set_end(index, end);
         let far_key = far(key);
         let Some(entry) = self.entries.get_mut(index as usize) else { return };
         (entry.version, entry.source) = (version, source);
         // A value of the same length takes the place of the old one.
-        if let (Some((Value::Small(bytes), _)), Kept::Heap(span), None, None) =
+        if let (Some((Value::Small(bytes), ..)), Kept::Heap(span), None, None) =
             (&value, &entry.value, &entry.far_key, &far_key)
             && self.heap.replace(*span, bytes)
         {
@@ -300,7 +342,7 @@ impl Tail {
             self.dead.push(old.file);
             self.dead_bytes += u64::from(old.length);
         }
-        let kept = value.map_or(Kept::Gone, |(value, blobs)| self.keep(value, blobs));
+        let kept = value.map_or(Kept::Gone, |(value, blobs, _)| self.keep(value, blobs));
         if let Some(entry) = self.entries.get_mut(index as usize) {
             entry.value = kept;
         }
@@ -330,9 +372,9 @@ impl Tail {
 
     /// Forgets what is in an index that covers all versions below `next`, and what was only looked up.
     pub fn forget_below(&mut self, next: u64) {
-        let Self { entries, heap, next: own, dead, dead_bytes, .. } = std::mem::take(self);
+        let Self { entries, heap, ends, next: own, dead, dead_bytes, .. } = std::mem::take(self);
         (self.next, self.dead, self.dead_bytes) = (own, dead, dead_bytes);
-        for entry in entries {
+        for (before, entry) in (0u32..).zip(entries) {
             let value = match entry.value {
                 Kept::Open(mut waiting) => {
                     waiting.retain(|one| one.version >= next);
@@ -356,7 +398,8 @@ impl Tail {
                     Key::Far { digest, length: far.length, file: far.file }
                 }
             };
-            self.insert(entry.place, key, value, entry.version, entry.source);
+            let index = self.insert(entry.place, key, value, entry.version, entry.source);
+            self.set_end(index, ends.get(&before).copied().unwrap_or(NEVER));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, Kept, Source, Tail};
 use crate::item::{Found, Outcome, Stored};
-use crate::record::Key;
+use crate::record::{Key, NEVER};
 use kvfuse_core::counter;
 
 /// An operation that waits for a lookup below.
@@ -14,8 +14,19 @@ pub(super) struct Waiting {
 
 /// What it does depends on what the key holds.
 pub(super) enum Conditional {
-    Increment { delta: i64, floor: i64 },
-    Swap { expected: u64, value: Stored },
+    Increment {
+        delta: i64,
+        floor: i64,
+    },
+    Swap {
+        expected: u64,
+        value: Stored,
+        end: u64,
+    },
+    /// Deletes the key if it has this version.
+    End {
+        version: u64,
+    },
 }
 
 impl Tail {
@@ -45,6 +56,8 @@ impl Tail {
             None => self.insert(place, key, Kept::Open(Vec::new()), 0, Source::BELOW),
         };
         let (mut state, mut source) = (below, Source::BELOW);
+        // The version of the operation that ended it, if one did.
+        let mut gone = 0;
         let Some(Entry { value: value @ Kept::Open(_), .. }) = self.entries.get_mut(index as usize) else {
             return None;
         };
@@ -62,27 +75,38 @@ impl Tail {
                     let outcome = match counter::add(current, delta, floor) {
                         Ok(sum) => {
                             let value = Stored::Bytes(counter::format(sum));
-                            (state, source) = (Some(Found { version: one.version, value }), one.source);
+                            let end = state.map_or(NEVER, |found| found.end);
+                            (state, source) = (Some(Found { version: one.version, value, end }), one.source);
                             Outcome::Counter(sum)
                         }
                         Err(error) => Outcome::Refused(error),
                     };
                     asked = (one.version == of).then_some(outcome).or(asked);
                 }
-                Conditional::Swap { expected, value } => {
+                Conditional::Swap { expected, value, end } => {
                     let done = state.as_ref().map_or(0, |found| found.version) == expected;
                     let outcome = if done { Outcome::Done } else { Outcome::Conflict };
                     asked = (one.version == of).then_some(outcome).or(asked);
                     if done {
                         self.lose(state.take().map(|found| found.value));
-                        (state, source) = (Some(Found { version: one.version, value }), one.source);
+                        (state, source) = (Some(Found { version: one.version, value, end }), one.source);
                     } else {
                         self.lose(Some(value));
                     }
                 }
+                Conditional::End { version } => {
+                    let done = state.as_ref().is_some_and(|found| found.version == version);
+                    let outcome = if done { Outcome::Done } else { Outcome::Conflict };
+                    asked = (one.version == of).then_some(outcome).or(asked);
+                    if done {
+                        self.lose(state.take().map(|found| found.value));
+                        (gone, source) = (one.version, one.source);
+                    }
+                }
             }
         }
-        let version = state.as_ref().map_or(0, |found| found.version);
+        let version = state.as_ref().map_or(gone, |found| found.version);
+        self.set_end(index, state.as_ref().map_or(NEVER, |found| found.end));
         let kept = state.map_or(Kept::Gone, |found| self.keep_stored(found.value));
         if let Some(entry) = self.entries.get_mut(index as usize) {
             (entry.value, entry.version, entry.source) = (kept, version, source);

@@ -39,6 +39,8 @@ pub struct Tree<D: Directory> {
     pub ids: Rc<Ids>,
     /// Whether the anchor says that there is a first segment.
     pub begun: bool,
+    /// Whether it says that there are lifetimes.
+    pub lifetimes: bool,
     pub segments: HashMap<Node, Segment<D::File>, BuildHasherDefault<NodeHasher>>,
     /// Nodes that have split, and the seals that their children follow.
     splits: HashMap<Node, u64, BuildHasherDefault<NodeHasher>>,
@@ -81,6 +83,7 @@ impl<D: Directory> Tree<D> {
             config,
             ids,
             begun: anchor.begun,
+            lifetimes: anchor.lifetimes,
             segments: HashMap::default(),
             splits,
             grown: false,

@@ -223,7 +223,7 @@ pub fn decode<'a>(checks: &Checks, head: &'a [u8], blobs: &[u8]) -> Option<Recor
                 1 => Plan::Split,
                 _ => return None,
             };
-            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal(Seal { id, plan }))
+            (bytes.0.is_empty() && blobs.is_empty()).then_some(Record::Seal(Seal { id, plan, time: 0 }))
         }
         4 => {
             let (generation, split, seal) = (bytes.u64()?, bytes.u8()?, bytes.u64()?);

@@ -4,7 +4,7 @@ use super::record::{Op, Pair, Value};
 use crate::hash::Keys;
 use crate::item::{Found, Item, OwnedKey, Stored};
 use crate::name::ValueName;
-use crate::record::{Key, Piece};
+use crate::record::{Key, NEVER, Piece};
 use kvfuse_core::counter;
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl Pairs {
     fn put(&mut self, place: u64, key: Key<'_>, value: Option<Stored>, version: u64) {
         let name = (place, key.is_far(), key.id().to_vec());
         let weight = |found: &Found| 160 + 2 * key.id().len() + found.value.bytes() as usize;
-        let new = value.map(|value| Found { version, value });
+        let new = value.map(|value| Found { version, value, end: NEVER });
         self.memory += new.as_ref().map_or(0, weight);
         let old = match new {
             Some(found) => self.entries.insert(name, (key.into(), found)),

@@ -1,6 +1,7 @@
 //! The changes that are delivered at a time.
 
 use crate::item::{Item, OwnedKey, Stored};
+use crate::record::NEVER;
 use crate::segment::Segment;
 use crate::tree::Tree;
 use crate::value;
@@ -14,6 +15,8 @@ pub struct Out<'a> {
     pub prefix: &'a str,
     pub changes: Vec<Change>,
     pub size: usize,
+    /// When the keys of changes end, of those that do.
+    pub ends: Vec<(u64, String)>,
 }
 
 impl Out<'_> {
@@ -58,6 +61,9 @@ impl Out<'_> {
             },
         };
         self.size += key.len() + value.len();
+        if item.found.end != NEVER {
+            self.ends.push((item.found.end, key.clone()));
+        }
         self.changes.push(Change::Set { key, value });
         Ok(false)
     }

@@ -6,7 +6,7 @@
 
 use crate::hash::Keys;
 use crate::item::{Outcome, OwnedKey, Stored};
-use crate::record::{Key, Op};
+use crate::record::{Key, NEVER, Op};
 use crate::run::same_key;
 use crate::segment::Segment;
 use kvfuse_core::{Result, counter};
@@ -22,6 +22,8 @@ pub struct One {
     pub key: OwnedKey,
     /// `None` if it was deleted.
     pub value: Option<Stored>,
+    /// When it ends, or [`NEVER`].
+    pub end: u64,
 }
 
 /// The changes that were heard and not taken yet.
@@ -70,16 +72,18 @@ impl<F: File> Segment<F> {
             }
             return Ok(());
         }
-        let value = match (op, decided) {
-            (Op::Set { value, .. }, _) | (Op::Swap { value, .. }, Some(Outcome::Done)) => {
-                Some(Stored::new(*value, blobs))
+        let (value, end) = match (op, decided) {
+            (Op::Set { value, end, .. }, _) | (Op::Swap { value, end, .. }, Some(Outcome::Done)) => {
+                (Some(Stored::new(*value, blobs)), *end)
             }
-            (Op::Increment { .. }, Some(Outcome::Counter(sum))) => Some(Stored::Bytes(counter::format(sum))),
-            (Op::Delete { .. }, _) => None,
+            (Op::Increment { key, .. }, Some(Outcome::Counter(sum))) => {
+                (Some(Stored::Bytes(counter::format(sum))), self.tail.end_of(place, key))
+            }
+            (Op::Delete { .. }, _) | (Op::End { .. }, Some(Outcome::Done)) => (None, NEVER),
             // A swap that came too late, or what is not a counter: nothing changed.
             _ => return Ok(()),
         };
-        heard.queue.push_back(One { version, id, place, key: (*op.key()).into(), value });
+        heard.queue.push_back(One { version, id, place, key: (*op.key()).into(), value, end });
         Ok(())
     }
 

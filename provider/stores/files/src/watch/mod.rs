@@ -13,11 +13,13 @@
 //!   delivered again, and that is reported.
 
 mod deliver;
+mod ends;
 mod heard;
 mod leaf;
 mod position;
 
 use deliver::Out;
+use ends::Ends;
 pub use heard::Heard;
 use leaf::{Leaf, beginning, leaf, new, now};
 use position::{Mark, Marks, NEW, decode, encode, foreign};
@@ -29,7 +31,7 @@ use crate::name::Node;
 use crate::segment::Segment;
 use crate::sweep::Sweep;
 use crate::tree::Tree;
-use kvfuse_core::watch::From;
+use kvfuse_core::watch::{From, MOST_CHANGES};
 use kvfuse_core::{Changes, Result, Watch};
 use kvfuse_transport::files::Directory;
 use std::time::Duration;
@@ -60,6 +62,10 @@ struct State<D: Directory> {
     /// opened again and again.
     ahead: usize,
     comparing: Option<Comparing<D>>,
+    /// Keys with lifetimes.
+    ends: Ends,
+    /// Where it begins, until what has a lifetime there was looked for; `None` in it for a watch from now on.
+    begins: Option<Option<Marks>>,
     missed: Option<String>,
 }
 
@@ -87,8 +93,22 @@ impl<D: Directory> FileWatch<D> {
             (None, From::Now | From::Beginning | From::Position(NEW)) => new(),
             (None, From::Position(_)) => return Err(foreign()),
         };
-        let prefix = prefix.to_string();
-        let state = State { prefix, marks, at: 0, followed: Vec::new(), ahead: KEPT, comparing: None, missed: None };
+        let begins = match from {
+            From::Now => Some(None),
+            From::Beginning => None,
+            From::Position(_) => Some(Some(marks.clone())),
+        };
+        let state = State {
+            prefix: prefix.to_string(),
+            marks,
+            at: 0,
+            followed: Vec::new(),
+            ahead: KEPT,
+            comparing: None,
+            ends: Ends::default(),
+            begins,
+            missed: None,
+        };
         Ok(Self { bucket, state })
     }
 }
@@ -103,7 +123,11 @@ impl<D: Directory> Watch for FileWatch<D> {
 
 impl<D: Directory> State<D> {
     fn next(&mut self, tree: &mut Tree<D>) -> Result<Changes> {
-        let mut out = Out { prefix: &self.prefix.clone(), changes: Vec::new(), size: 0 };
+        if let Some(begins) = self.begins.clone() {
+            self.look_for_ends(tree, begins.as_ref())?;
+            self.begins = None;
+        }
+        let mut out = Out { prefix: &self.prefix.clone(), changes: Vec::new(), size: 0, ends: Vec::new() };
         let mut looked = 0u64;
         while !out.is_full() && looked <= Node::ROOT.last() {
             tree.evict();
@@ -117,6 +141,14 @@ impl<D: Directory> State<D> {
             };
             looked = looked.saturating_add(last - self.at + 1);
             self.at = if last >= Node::ROOT.last() { 0 } else { last + 1 };
+        }
+        for (end, key) in std::mem::take(&mut out.ends) {
+            self.ends_at(end, key);
+        }
+        match self.ended(tree, MOST_CHANGES.saturating_sub(out.changes.len())) {
+            Ok(ended) => out.changes.extend(ended),
+            Err(error) if out.changes.is_empty() => return Err(error),
+            Err(_) => {}
         }
         Ok(Changes {
             changes: out.changes,
@@ -296,8 +328,10 @@ impl<D: Directory> State<D> {
                 return Ok(None);
             }
             let (version, id) = (one.version, one.id);
-            let found = Found { version, value: one.value.clone().unwrap_or(Stored::Bytes(Vec::new())) };
-            let (item, deleted) = (Item { place: one.place, key: one.key.clone(), found }, one.value.is_none());
+            let deleted = one.value.is_none() || tree.directory.is_over(one.end);
+            let value = one.value.clone().unwrap_or(Stored::Bytes(Vec::new()));
+            let found = Found { version, value, end: one.end };
+            let item = Item { place: one.place, key: one.key.clone(), found };
             let segment = &*segment;
             let missed = out.add(tree, segment, item, deleted)?;
             if missed {
@@ -328,7 +362,11 @@ impl<D: Directory> State<D> {
                 if out.is_full() {
                     return Ok(false);
                 }
-                out.add(tree, &comparing.segment, item.clone(), false)?;
+                let over = tree.directory.is_over(item.found.end);
+                // What was never delivered need not be deleted.
+                if !over || comparing.from > 0 {
+                    out.add(tree, &comparing.segment, item.clone(), over)?;
+                }
                 comparing.rest.pop();
             }
             if comparing.slice >= comparing.segment.slices() {

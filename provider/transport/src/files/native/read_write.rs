@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A directory to read and write.
 pub struct ReadWrite(Native);
@@ -97,6 +98,10 @@ impl Directory for ReadWrite {
     /// Keyed with what the system gives each thread.
     fn random(&self) -> u64 {
         RandomState::new().hash_one(0)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.now()
     }
 }
 

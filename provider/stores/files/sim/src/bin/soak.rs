@@ -5,8 +5,8 @@
 //! soak replay <weather> <seed> [operations]
 //! ```
 //! The environment variable `FAULTS` is `all`, `none` or some of `failed_syncs`, `failed_directory_syncs`,
-//! `short_reads`, `lost_pages`, `pieces` and `bodies`, separated by commas; unless it is set, what the store
-//! withstands.
+//! `short_reads`, `lost_pages`, `pieces`, `bodies` and `lifetimes`, separated by commas; unless it is set, what the
+//! store withstands.
 //!
 //! It fails when something was wrong, and also when that could not be decided. Each such seed is printed.
 
