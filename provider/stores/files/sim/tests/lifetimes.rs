@@ -329,3 +329,26 @@ fn who_applies_every_change_of_a_watch_has_what_is_there_whatever_ends() {
         }
     }
 }
+
+#[test]
+fn an_instance_that_has_not_read_what_ended_meanwhile_does_not_act_on_it() {
+    type Act = fn(&dyn Bucket, &Version);
+    let acts: [Act; 4] = [
+        |b, version| assert_eq!(b.swap("key", version, b"late"), Ok(Swap::Conflict(Snapshot::ABSENT))),
+        |b, _| assert_eq!(b.swap("key", &Version::Absent, b"2"), Ok(Swap::Done)),
+        |b, _| assert_eq!(b.create("key", b"2", Some(ms(10))), Ok(true)),
+        |b, _| assert_eq!(b.increment("key", 2, 0), Ok(2)),
+    ];
+    for (number, act) in acts.into_iter().enumerate() {
+        let disk = Disk::default();
+        let (first, another) = (open(&disk, 1, Config::default()), open(&disk, 2, Config::default()));
+        first.set_expiring("other", b"1", ms(1)).unwrap();
+        another.set("key", b"30").unwrap();
+        first.set_expiring("key", b"40", ms(5)).unwrap();
+        let seen = first.snapshot("key").unwrap();
+        disk.pass(ms(6));
+        act(&*another, &seen.version);
+        let there = (number > 0).then(|| b"2".to_vec());
+        assert_eq!((first.get("key"), another.get("key")), (Ok(there.clone()), Ok(there)), "{number}");
+    }
+}

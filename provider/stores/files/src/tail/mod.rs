@@ -422,3 +422,24 @@ fn far(key: Key<'_>) -> Option<Box<FarKey>> {
         Key::Far { length, file, .. } => Some(Box::new(FarKey { length, file })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_takes_what_it_covers_and_what_came_later_keeps_its_end() {
+        let mut tail = Tail::new(1);
+        let set = |key, end| Op::Set { key: Key::Whole(key), value: Value::Small(b"value"), end };
+        for (place, key, end) in [(3, &b"covered"[..], 70), (4, b"lasting", NEVER), (5, b"later", 80)] {
+            tail.apply(place, set(key, end), 100 * place, 0, 0);
+        }
+        tail.forget_below(2);
+        let end = |place, key| match tail.get(place, key, false) {
+            Known::Value { end, .. } => Some(end),
+            _ => None,
+        };
+        assert_eq!(end(3, b"covered"), None);
+        assert_eq!((end(4, b"lasting"), end(5, b"later")), (Some(NEVER), Some(80)));
+    }
+}
