@@ -56,16 +56,15 @@ def components(wasm, about, transpiled, shim_tree, shims_inside, version, docume
     tree = {f"wasm/{file}": content for file, content in wasm.items()}
     tree["components.json"] = (json.dumps(about, indent=1) + "\n").encode()
     for path in sorted(transpiled.rglob("*")):
-        name = str(path.relative_to(transpiled))
-        if name.startswith(("keyvalue.", "interfaces/")) and path.is_file():
+        name = str(path.relative_to(transpiled)).removeprefix("types/")
+        # The types beside the transpiled store mix the generations that it exports.
+        typed = name.startswith("interfaces/") and path.is_relative_to(transpiled / "types")
+        if path.is_file() and (typed or re.fullmatch(r"keyvalue\..*(js|wasm)", name)):
             tree[f"files/{name}"] = path.read_bytes()
-    # Several versions of an interface share the name of one file of types. Those of one version are told to users.
     for part in ("store", "atomics", "batch"):
         types = tree[f"files/interfaces/wasi-keyvalue-{part}.d.ts"].decode()
         if f"wasi:keyvalue/{part}@0.2.0-draft2 " not in types.splitlines()[0]:
             raise Problem(f"jco wrote the types of another version of {part}: {types.splitlines()[0]}")
-    # Its names stand for several versions each, so it is no use to type checkers.
-    del tree["files/keyvalue.d.ts"]
     folder = HERE / "components"
     for name in ("files.js", "files.d.ts", "README.md"):
         tree[name] = (folder / name).read_bytes()
