@@ -18,21 +18,27 @@ def packed(manifest, tree, epoch):
     return f"{manifest['name']}-{manifest['version']}.tgz", tar_gz(tree, "package", epoch)
 
 
-def program(program, version, documents, epoch):
-    """kvfuse, which starts the program, and the package with the program for x86-64 Linux with glibc."""
-    about = "Gives any WebAssembly component that imports wasi:keyvalue a store: files, Redis or etcd"
-    platform = "kvfuse-linux-x64"
-    readme = f"# {platform}\n\nThe program of the package kvfuse for x86-64 Linux with glibc.\n"
-    yield packed({"name": platform, "version": version, "description": f"{about} (x86-64 Linux)", "os": ["linux"],
-                  "cpu": ["x64"], "libc": ["glibc"], "preferUnplugged": True},
-                 {"bin/kvfuse": program, "README.md": readme.encode(), **documents}, epoch)
+ABOUT = "Gives any WebAssembly component that imports wasi:keyvalue a store: files, Redis or etcd"
+
+
+def program(program, platform, version, documents, epoch):
+    """The package with the program for one platform."""
+    name = f"kvfuse-{platform.npm}"
+    readme = f"# {name}\n\nThe program of the package kvfuse for {platform.about}.\n"
+    return packed({"name": name, "version": version, "description": f"{ABOUT} ({platform.about})", **platform.npm_fields,
+                   "preferUnplugged": True},
+                  {f"bin/{platform.program}": program, "README.md": readme.encode(), **documents}, epoch)
+
+
+def launcher(platforms, version, documents, epoch):
+    """kvfuse, which starts the program of the platform; npm installs the package that fits."""
     folder = HERE / "kvfuse"
-    yield packed({"name": "kvfuse", "version": version, "description": about,
-                  "keywords": ["wasi", "keyvalue", "webassembly", "component", "store"],
-                  "bin": {"kvfuse": "bin/kvfuse.js"}, "engines": {"node": ">=18"},
-                  "optionalDependencies": {platform: version}},
-                 {"bin/kvfuse.js": (folder / "bin.js").read_bytes(), "README.md": (folder / "README.md").read_bytes(),
-                  "LICENSE": documents["LICENSE"]}, epoch)
+    return packed({"name": "kvfuse", "version": version, "description": ABOUT,
+                   "keywords": ["wasi", "keyvalue", "webassembly", "component", "store"],
+                   "bin": {"kvfuse": "bin/kvfuse.js"}, "engines": {"node": ">=18"},
+                   "optionalDependencies": {f"kvfuse-{platform.npm}": version for platform in platforms}},
+                  {"bin/kvfuse.js": (folder / "bin.js").read_bytes(), "README.md": (folder / "README.md").read_bytes(),
+                   "LICENSE": documents["LICENSE"]}, epoch)
 
 
 def shims(modules):
