@@ -245,27 +245,40 @@ page: providers build ## the page to try kvfuse: target/page, which any server o
 	@tools/cargo-wasm.sh build --package kvfuse --no-default-features --target wasm32-wasip2 --profile guest
 	@tools/page.sh $(PAGE)
 
-# What a release publishes. BINARY names another program than the one that make kvfuse builds.
+# What a release publishes. BINARY names another program than the one that make kvfuse builds; PLATFORMS, those that there are
+# programs for besides x86-64 Linux with glibc, by the names of Rust's targets.
 DIST := dist
 BINARY :=
+PLATFORMS :=
+EVERY_PLATFORM := x86_64-unknown-linux-musl aarch64-unknown-linux-gnu x86_64-pc-windows-gnu
 PROGRAM = $(or $(BINARY),$(CARGO_TARGET_DIR)/release/kvfuse)
-.PHONY: dist test-dist release
-dist: $(if $(BINARY),,kvfuse) providers conformance-guests page ## what a release publishes, into dist/: wheel, npm packages, archives, crates (needs Python and Node)
+.PHONY: programs dist test-dist publish-oci release
+programs: providers ## kvfuse for other platforms, optimised: PLATFORMS (all that there are, by default; some minutes each)
+	@$(foreach platform,$(or $(PLATFORMS),$(EVERY_PLATFORM)),RUSTFLAGS="$${RUSTFLAGS:-} $(REMAP)" tools/program.sh $(platform);)
+
+dist: $(if $(BINARY),,kvfuse) $(if $(PLATFORMS),programs) providers conformance-guests page ## what a release publishes, into dist/: wheel, npm packages, archives, crates (needs Python and Node); PLATFORMS adds others
 	@tools/languages.sh --node-provider
 	$(call say,crates)
 	$(call packages,--no-verify)
 	$(call say,$(DIST))
-	@python3 packaging/make.py $(DIST) --binary $(PROGRAM) --page $(PAGE) --crates $(PACKAGES) kvfuse-components
+	@python3 packaging/make.py $(DIST) --binary $(PROGRAM) --page $(PAGE) --platforms $(PLATFORMS) \
+	  --crates $(PACKAGES) kvfuse-components
 
 # The second time in another time zone, and with the components transpiled once more.
-test-dist: dist components/kv_demo.wasm ## dist/ twice the same, and each package in it installed by itself and used
+test-dist: dist components/kv_demo.wasm $(if $(PLATFORMS),runtimes) ## dist/ twice the same, and each package in it installed by itself and used; the components in a registry of OCI
 	$(call say,the same once more)
 	@rm -f .tools/node-provider/.complete
 	@TZ=Pacific/Kiritimati $(MAKE) --no-print-directory dist DIST=$(CARGO_TARGET_DIR)/dist-again BINARY=$(PROGRAM) >/dev/null
 	@diff $(DIST)/SHA256SUMS $(CARGO_TARGET_DIR)/dist-again/SHA256SUMS
 	$(call say,each package installed)
-	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) python3 -B -m unittest --verbose
+	@tools/oci.sh
+	@cd packaging; KVFUSE_DIST=$(abspath $(DIST)) KVFUSE_PLATFORMS="$(PLATFORMS)" python3 -B -m unittest --verbose
 	@KVFUSE_PAGE=$(abspath $(DIST))/page cargo test $(TESTED) --test try_page -- --ignored
+
+REGISTRY :=
+publish-oci: ## the components of dist/ in a registry of OCI artefacts, with wkg: REGISTRY=registry.example/someone (DRY_RUN=1 publishes nothing)
+	@tools/oci.sh --wkg
+	@python3 -B packaging/oci.py $(if $(DRY_RUN),--dry-run) --dist $(DIST) --wkg $$(echo .tools/wkg-*/bin/wkg) "$(REGISTRY)"
 
 release: ## the version in every Cargo.toml, a commit and a tag: VERSION=1.2.3 (DRY_RUN=1 changes nothing)
 	@python3 packaging/release.py $(if $(DRY_RUN),--dry-run) "$(VERSION)"

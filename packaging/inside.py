@@ -32,10 +32,10 @@ def compiled(root, package, target):
     return {(name, version.removeprefix("v")) for name, version, *_ in map(str.split, lines.splitlines())}
 
 
-def crates(root, target):
-    """Every crate inside, in the order of names: where it is, what it needs, its licence."""
+def crates(root, targets):
+    """Every crate inside, on any of the targets, in the order of names: where it is, what it needs, its licence."""
     metadata = json.loads(output(["cargo", "metadata", "--locked", "--format-version", "1"], root))
-    parts = {"kvfuse": compiled(root, "kvfuse", target),
+    parts = {"kvfuse": set().union(*(compiled(root, "kvfuse", target) for target in targets)),
              "components": set().union(*(compiled(root, package, WASM) for package in COMPONENTS))}
     # kvfuse embeds the components.
     wanted = set().union(*parts.values())

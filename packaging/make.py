@@ -15,12 +15,12 @@ from pathlib import Path
 
 import inside
 import npm
-from archives import tar_gz
+from archives import tar_gz, zip_bytes
 from inside import Problem
-from wheel import glibc, wheel
+from platforms import HOST, PLATFORMS, licences_of_linked, wheel_tag
+from wheel import wheel
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = "x86_64-unknown-linux-gnu"
 # A .zip knows no time before.
 EARLIEST = 315532800
 
@@ -48,12 +48,22 @@ def epoch():
     return max(EARLIEST, int(given or inside.output(["git", "log", "-1", "--format=%ct"], ROOT)))
 
 
+def built(options):
+    """The programs for other platforms, where tools/program.sh leaves them."""
+    unknown = [target for target in options.platforms if target not in PLATFORMS]
+    if unknown:
+        raise Problem(f"there is no way to package for {', '.join(unknown)}; there is one for {', '.join(PLATFORMS)}")
+    return {target: options.target / target / "release" / PLATFORMS[target].program
+            for target in options.platforms if target != HOST}
+
+
 def published(options):
     """Every file with its path and its bytes."""
     number, when, rust = version(), epoch(), inside.rust_version(ROOT)
     about, wasm = components(options.components)
     shim_tree, shims = npm.shims(options.node_modules)
-    crates = inside.crates(ROOT, TARGET)
+    programs = {HOST: options.binary, **built(options)}
+    crates = inside.crates(ROOT, programs)
     third_party = inside.third_party(crates, shims, rust, number)
     sbom = inside.sbom(crates, shims, rust, number, when)
     yield "LICENSES-THIRD-PARTY.txt", third_party
@@ -61,21 +71,27 @@ def published(options):
 
     documents = {"LICENSE": (ROOT / "LICENSE").read_bytes(), "LICENSES-THIRD-PARTY.txt": third_party,
                  "COPYRIGHT-library.html": inside.standard_library(ROOT)}
-    program = options.binary.read_bytes()
-    readme = (ROOT / "kvfuse/README.md").read_text()
-    tag = f"py3-none-manylinux_2_{glibc(options.binary, ROOT)}_x86_64"
-    name, content = wheel(program, tag, number, {**documents, "kvfuse.cdx.json": sbom}, readme, when)
-    yield f"python/{name}", content
+    about_it = {"README.md": (ROOT / "kvfuse/README.md").read_bytes(), "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_bytes()}
+    for target, binary in programs.items():
+        platform, program = PLATFORMS[target], binary.read_bytes()
+        its = {**documents, **licences_of_linked(platform)}
+        name, content = wheel(program, platform.program, wheel_tag(platform, binary, ROOT), number,
+                              {**its, "kvfuse.cdx.json": sbom}, about_it["README.md"].decode(), when)
+        yield f"python/{name}", content
+        tree = {platform.program: program, "kvfuse.cdx.json": sbom, **about_it, **its}
+        folder = f"kvfuse-{number}-{target}"
+        if platform.program.endswith(".exe"):
+            yield f"archives/{folder}.zip", zip_bytes({f"{folder}/{path}": part for path, part in tree.items()}, when)
+        else:
+            yield f"archives/{folder}.tar.gz", tar_gz(tree, folder, when)
+        name, content = npm.program(program, platform, number, its, when)
+        yield f"npm/{name}", content
+    name, content = npm.launcher([PLATFORMS[target] for target in programs], number, documents, when)
+    yield f"npm/{name}", content
 
-    tree = {"kvfuse": program, "README.md": readme.encode(), "kvfuse.cdx.json": sbom,
-            "CHANGELOG.md": (ROOT / "CHANGELOG.md").read_bytes(), **documents}
-    folder = f"kvfuse-{number}-{TARGET}"
-    yield f"archives/{folder}.tar.gz", tar_gz(tree, folder, when)
     folder = f"kvfuse-components-{number}"
     yield f"archives/{folder}.tar.gz", tar_gz({**wasm, "kvfuse.cdx.json": sbom, **documents}, folder, when)
 
-    for name, content in npm.program(program, number, documents, when):
-        yield f"npm/{name}", content
     name, content = npm.components(wasm, about, options.transpiled, shim_tree, shims, number, documents, when)
     yield f"npm/{name}", content
 
@@ -96,6 +112,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="the folder; what is in it is removed")
     parser.add_argument("--binary", type=Path, default=target / "release/kvfuse")
+    parser.add_argument("--platforms", nargs="*", default=[], help="further ones, by the names of Rust's targets")
+    parser.add_argument("--target", type=Path, default=target, help="where cargo leaves their programs")
     parser.add_argument("--components", type=Path, default=ROOT / "components")
     parser.add_argument("--packaged", type=Path, default=target / "package", help="where cargo package leaves crates")
     parser.add_argument("--crates", nargs="*", default=[], help="the names of the crates there")

@@ -18,21 +18,27 @@ def packed(manifest, tree, epoch):
     return f"{manifest['name']}-{manifest['version']}.tgz", tar_gz(tree, "package", epoch)
 
 
-def program(program, version, documents, epoch):
-    """kvfuse, which starts the program, and the package with the program for x86-64 Linux with glibc."""
-    about = "Gives any WebAssembly component that imports wasi:keyvalue a store: files, Redis or etcd"
-    platform = "kvfuse-linux-x64"
-    readme = f"# {platform}\n\nThe program of the package kvfuse for x86-64 Linux with glibc.\n"
-    yield packed({"name": platform, "version": version, "description": f"{about} (x86-64 Linux)", "os": ["linux"],
-                  "cpu": ["x64"], "libc": ["glibc"], "preferUnplugged": True},
-                 {"bin/kvfuse": program, "README.md": readme.encode(), **documents}, epoch)
+ABOUT = "Gives any WebAssembly component that imports wasi:keyvalue a store: files, Redis or etcd"
+
+
+def program(program, platform, version, documents, epoch):
+    """The package with the program for one platform."""
+    name = f"kvfuse-{platform.npm}"
+    readme = f"# {name}\n\nThe program of the package kvfuse for {platform.about}.\n"
+    return packed({"name": name, "version": version, "description": f"{ABOUT} ({platform.about})", **platform.npm_fields,
+                   "preferUnplugged": True},
+                  {f"bin/{platform.program}": program, "README.md": readme.encode(), **documents}, epoch)
+
+
+def launcher(platforms, version, documents, epoch):
+    """kvfuse, which starts the program of the platform; npm installs the package that fits."""
     folder = HERE / "kvfuse"
-    yield packed({"name": "kvfuse", "version": version, "description": about,
-                  "keywords": ["wasi", "keyvalue", "webassembly", "component", "store"],
-                  "bin": {"kvfuse": "bin/kvfuse.js"}, "engines": {"node": ">=18"},
-                  "optionalDependencies": {platform: version}},
-                 {"bin/kvfuse.js": (folder / "bin.js").read_bytes(), "README.md": (folder / "README.md").read_bytes(),
-                  "LICENSE": documents["LICENSE"]}, epoch)
+    return packed({"name": "kvfuse", "version": version, "description": ABOUT,
+                   "keywords": ["wasi", "keyvalue", "webassembly", "component", "store"],
+                   "bin": {"kvfuse": "bin/kvfuse.js"}, "engines": {"node": ">=18"},
+                   "optionalDependencies": {f"kvfuse-{platform.npm}": version for platform in platforms}},
+                  {"bin/kvfuse.js": (folder / "bin.js").read_bytes(), "README.md": (folder / "README.md").read_bytes(),
+                   "LICENSE": documents["LICENSE"]}, epoch)
 
 
 def shims(modules):
@@ -56,16 +62,15 @@ def components(wasm, about, transpiled, shim_tree, shims_inside, version, docume
     tree = {f"wasm/{file}": content for file, content in wasm.items()}
     tree["components.json"] = (json.dumps(about, indent=1) + "\n").encode()
     for path in sorted(transpiled.rglob("*")):
-        name = str(path.relative_to(transpiled))
-        if name.startswith(("keyvalue.", "interfaces/")) and path.is_file():
+        name = str(path.relative_to(transpiled)).removeprefix("types/")
+        # The types beside the transpiled store mix the generations that it exports.
+        typed = name.startswith("interfaces/") and path.is_relative_to(transpiled / "types")
+        if path.is_file() and (typed or re.fullmatch(r"keyvalue\..*(js|wasm)", name)):
             tree[f"files/{name}"] = path.read_bytes()
-    # Several versions of an interface share the name of one file of types. Those of one version are told to users.
     for part in ("store", "atomics", "batch"):
         types = tree[f"files/interfaces/wasi-keyvalue-{part}.d.ts"].decode()
         if f"wasi:keyvalue/{part}@0.2.0-draft2 " not in types.splitlines()[0]:
             raise Problem(f"jco wrote the types of another version of {part}: {types.splitlines()[0]}")
-    # Its names stand for several versions each, so it is no use to type checkers.
-    del tree["files/keyvalue.d.ts"]
     folder = HERE / "components"
     for name in ("files.js", "files.d.ts", "README.md"):
         tree[name] = (folder / name).read_bytes()

@@ -86,8 +86,11 @@ on_node() {
 # it is published.
 node_provider() {
   local out=$tools/node-provider
-  fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json" && return
+  fresh "$out/.complete" "$root/components/keyvalue.wasm" "$demo/javascript/package.json" "$root"/wit/draft2/*.wit && return
   on_node keyvalue node-provider "the file store"
+  # Several generations share the names of their interfaces, and jco writes one file for each name. Users get these types.
+  quietly "jco types" "$tools/node-packages/node_modules/.bin/jco" types "$root/wit/draft2" --world-name draft2-provider \
+    --out-dir "$out/types"
   touch "$out/.complete"
 }
 if [ "${1:-}" = --node-provider ]; then node_provider; exit; fi

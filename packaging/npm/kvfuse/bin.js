@@ -5,15 +5,23 @@
 const { spawn } = require("node:child_process");
 const platforms = Object.keys(require("../package.json").optionalDependencies);
 
-const name = `kvfuse-${process.platform}-${process.arch}`;
+// On Linux with glibc, the program for it, and otherwise that for musl, which needs no libc at all.
+const plain = `kvfuse-${process.platform}-${process.arch}`;
+const glibc = process.platform !== "linux" || process.report.getReport().header.glibcVersionRuntime;
+const names = (glibc ? [plain, `${plain}-musl`] : [`${plain}-musl`]).filter((name) => platforms.includes(name));
+const file = process.platform === "win32" ? "kvfuse.exe" : "kvfuse";
 let program;
-try {
-  program = require.resolve(`${name}/bin/kvfuse`);
-} catch {
+for (const name of names) {
+  try {
+    program = require.resolve(`${name}/bin/${file}`);
+    break;
+  } catch {}
+}
+if (program === undefined) {
   console.error(
-    platforms.includes(name)
-      ? `kvfuse: the package ${name} is not installed: npm leaves it out with --omit=optional, and on Linux without glibc`
-      : `kvfuse: there is no package for ${process.platform} on ${process.arch}, only ${platforms.join(", ")}`,
+    names.length > 0
+      ? `kvfuse: the package ${names.join(" or ")} is not installed: npm leaves it out with --omit=optional`
+      : `kvfuse: there is no package ${glibc ? plain : `${plain}-musl`}, only ${platforms.join(", ")}`,
   );
   process.exit(1);
 }
