@@ -2,7 +2,7 @@
 
 use kvfuse_core::watch::From;
 use kvfuse_core::{Bucket, Change, Snapshot, Store, Swap, Version, Watch};
-use kvfuse_files::{Config, Durability, FileStore, survey};
+use kvfuse_files::{Config, Durability, FileStore, repair, survey};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::{Plain, mix};
 use kvfuse_files_sim::steps::list;
@@ -351,4 +351,38 @@ fn an_instance_that_has_not_read_what_ended_meanwhile_does_not_act_on_it() {
         let there = (number > 0).then(|| b"2".to_vec());
         assert_eq!((first.get("key"), another.get("key")), (Ok(there.clone()), Ok(there)), "{number}");
     }
+}
+
+#[test]
+fn a_repair_keeps_lifetimes_and_leaves_out_what_has_ended() {
+    let disk = Disk::default();
+    let config = Config { segment: 4096, index: 512, ..small() };
+    let bucket = open(&disk, 1, config);
+    for n in 0..40 {
+        bucket.set_expiring(&format!("long {n}"), b"5", ms(100_000)).unwrap();
+        bucket.increment(&format!("long {n}"), 1, 0).unwrap();
+        bucket.set_expiring(&format!("short {n}"), &[7; 50], ms(10)).unwrap();
+        bucket.set(&format!("lasting {n}"), b"1").unwrap();
+    }
+    disk.pass(ms(11));
+    let (path, whole) = disk.files().into_iter().find(|(path, _)| path.contains("/s")).unwrap();
+    let repaired = |at: Option<usize>| {
+        let (from, to) = (disk.fork(), disk.fork());
+        at.into_iter().for_each(|at| from.change(&path, |bytes| bytes[at] ^= 0x10));
+        let store = FileStore::new(Ok(to.root(Plain::new(5))), config);
+        to.files().iter().for_each(|(path, _)| to.remove(path));
+        let root = Rc::new(from.root(Plain::new(4)));
+        let report = repair::bucket(&root, "b-bucket", &store, &mut |_| {}).unwrap();
+        let copy = store.open("bucket").unwrap();
+        for key in list(&*copy).unwrap() {
+            assert!(!key.starts_with("short"), "{key} had ended, and {at:?} was damaged");
+            // Of a counter that is uncertain, the set with the lifetime may be what is damaged.
+            let ends = copy.lifetimes(&[&key]).unwrap()[0].is_some();
+            assert!(ends == key.starts_with("long") || report.uncertain.contains(&key), "{key} {at:?}");
+        }
+        report
+    };
+    let report = repaired(None);
+    assert!(report.is_whole() && report.keys == 80, "{report:?}");
+    assert!((0..whole.len()).step_by(101).filter(|at| !repaired(Some(*at)).is_whole()).count() > 10);
 }
