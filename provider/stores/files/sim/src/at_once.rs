@@ -94,5 +94,6 @@ async fn carry_out<B: AsyncBucket>(bucket: &B, key: &str, ask: &Ask) -> Result<T
             Swap::Done => Tell::Done,
             Swap::Conflict(_) => Tell::Conflict,
         },
+        Ask::SetFor(..) | Ask::Create(..) => panic!("no task asks for a lifetime: {ask:?}"),
     })
 }
