@@ -78,6 +78,43 @@ pub trait AsyncBucket {
     fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> impl Future<Output = Result<()>>;
 }
 
+/// The methods of [`Bucket`](crate::Bucket) that an [`AsyncBucket`] has, each as that one polled once. It stands in the
+/// `impl Bucket` of a store that is written with `async fn`, beside what only that trait has, such as `watch`.
+#[macro_export]
+macro_rules! bucket_at_once {
+    () => {
+        $crate::bucket_at_once! {
+            get(key: &str) -> Option<Vec<u8>>;
+            set(key: &str, value: &[u8]) -> ();
+            delete(key: &str) -> ();
+            exists(key: &str) -> bool;
+            list(cursor: Option<&str>) -> $crate::Page;
+            list_prefix(prefix: &str, cursor: Option<&str>) -> $crate::Page;
+            increment(key: &str, delta: i64, floor: i64) -> i64;
+            snapshot(key: &str) -> $crate::Snapshot;
+            swap(key: &str, expected: &$crate::Version, value: &[u8]) -> $crate::Swap;
+            create(key: &str, value: &[u8], lifetime: Option<std::time::Duration>) -> bool;
+            get_many(keys: &[&str]) -> Vec<Option<Vec<u8>>>;
+            set_many(pairs: &[(&str, &[u8])]) -> ();
+            delete_many(keys: &[&str]) -> ();
+            set_expiring(key: &str, value: &[u8], lifetime: std::time::Duration) -> ();
+        }
+
+        fn version_text(&self, key: &str, version: &$crate::Version) -> String {
+            $crate::AsyncBucket::version_text(self, key, version)
+        }
+
+        fn version_of_text(&self, key: &str, text: &str) -> Option<$crate::Version> {
+            $crate::AsyncBucket::version_of_text(self, key, text)
+        }
+    };
+    ($($method:ident($($name:ident: $type:ty),*) -> $result:ty;)+) => {
+        $(fn $method(&self, $($name: $type),*) -> $crate::Result<$result> {
+            $crate::waiting::at_once($crate::AsyncBucket::$method(self, $($name),*))
+        })+
+    };
+}
+
 /// A store in both worlds: one for what must not wait, and one whose calls wait beside each other. Both have to see the same data.
 pub struct Both<P, W> {
     /// Behind the synchronous interfaces.

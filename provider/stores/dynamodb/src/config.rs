@@ -1,7 +1,7 @@
 //! The settings.
 
 use crate::client::Api;
-use crate::credentials::{Agent, Credentials, Source};
+use crate::credentials::{Agent, Credentials, Issuer, Source};
 use kvfuse_core::{Error, Kind, Result, Settings};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
@@ -179,10 +179,11 @@ fn credentials(settings: &Settings) -> Result<Source> {
         }
     }
     if let Some(agent) = agent(settings)? {
-        return Ok(Source::Container(agent));
+        return Ok(Source::Issued(Issuer::Container(agent)));
     }
     if let Some(text) = settings.get(INSTANCE) {
-        return Ok(Source::Instance(endpoint(INSTANCE, text, INSTANCE_EXAMPLE)?.server(INSTANCE)));
+        let server = endpoint(INSTANCE, text, INSTANCE_EXAMPLE)?.server(INSTANCE);
+        return Ok(Source::Issued(Issuer::Instance(server)));
     }
     let [_, [id, secret, token]] = KEYS;
     Err(Error::new(
@@ -340,7 +341,7 @@ mod tests {
         };
         let relative = [(RELATIVE, "/v2/credentials/hunter1")];
         match with(&relative).unwrap() {
-            Source::Container(agent) => {
+            Source::Issued(Issuer::Container(agent)) => {
                 assert_eq!(agent.server.authority, "169.254.170.2");
                 assert_eq!((agent.path.as_str(), agent.token), ("/v2/credentials/hunter1", None));
             }
@@ -348,14 +349,14 @@ mod tests {
         }
         let full = [(FULL, "http://169.254.170.23/v1/hunter1"), (AUTHORIZATION, "Basic hunter2")];
         match with(&full).unwrap() {
-            Source::Container(agent) => {
+            Source::Issued(Issuer::Container(agent)) => {
                 assert_eq!((agent.server.authority.as_str(), agent.path.as_str()), ("169.254.170.23", "/v1/hunter1"));
                 assert_eq!(agent.token.as_deref(), Some("Basic hunter2"));
                 assert!(!format!("{agent:?}").contains("hunter"));
             }
             other => panic!("{other:?}"),
         }
-        assert!(matches!(with(&[(INSTANCE, "http://[fd00:ec2::254]")]), Ok(Source::Instance(_))));
+        assert!(matches!(with(&[(INSTANCE, "http://[fd00:ec2::254]")]), Ok(Source::Issued(Issuer::Instance(_)))));
         let keys = [("AWS_ACCESS_KEY_ID", "hunter1"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
         let both = [&keys[..], &relative, &full[..1], &[(INSTANCE, "http://b")]].concat();
         assert!(matches!(with(&both), Ok(Source::Given(_))));
@@ -373,7 +374,7 @@ mod tests {
             assert!(!error.message().contains("hunter"), "{error}");
         }
         for url in ["http://127.0.0.1:8080/a", "http://[::1]/a", "http://localhost/a", "https://elsewhere/a"] {
-            assert!(matches!(with(&[(FULL, url)]), Ok(Source::Container(_))), "{url}");
+            assert!(matches!(with(&[(FULL, url)]), Ok(Source::Issued(Issuer::Container(_)))), "{url}");
         }
         let error = with(&[full[0], (AUTHORIZATION_FILE, "/var/run/hunter")]).unwrap_err();
         assert!(error.message().contains("reads none") && !error.message().contains("hunter"), "{error}");

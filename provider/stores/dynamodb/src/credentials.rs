@@ -30,6 +30,13 @@ pub struct Credentials {
 pub enum Source {
     /// The settings.
     Given(Rc<Credentials>),
+    /// A service beside the program, which gives out temporary ones.
+    Issued(Issuer),
+}
+
+/// What gives out credentials.
+#[derive(Clone, Debug)]
+pub enum Issuer {
     /// The agent of a container, which answers one request.
     Container(Agent),
     /// The metadata service of an instance, in its second version.
@@ -103,15 +110,16 @@ impl Keys {
         now: Duration,
         deadline: Moment,
     ) -> Result<Rc<Credentials>, Error> {
-        if let Source::Given(credentials) = &self.source {
-            return Ok(credentials.clone());
-        }
+        let issuer = match &self.source {
+            Source::Given(credentials) => return Ok(credentials.clone()),
+            Source::Issued(issuer) => issuer,
+        };
         if let Some(held) = &*self.held.borrow()
             && held.renewed.is_none_or(|renewed| now < renewed)
         {
             return Ok(held.credentials.clone());
         }
-        let issued = self.issue(&Asking { http, clock, deadline });
+        let issued = issuer.issue(&Asking { http, clock, deadline });
         let mut held = self.held.borrow_mut();
         match (issued, &mut *held) {
             (Ok((credentials, expires)), held) => {
@@ -136,19 +144,20 @@ impl Keys {
         }
         is_held
     }
+}
 
+impl Issuer {
     fn issue<H: HttpClient, C: Clock>(
         &self,
         asking: &Asking<'_, H, C>,
     ) -> Result<(Rc<Credentials>, Option<Duration>), Error> {
-        match &self.source {
-            Source::Given(credentials) => Ok((credentials.clone(), None)),
-            Source::Container(Agent { server, path, token }) => {
+        match self {
+            Self::Container(Agent { server, path, token }) => {
                 let headers: Vec<_> = token.iter().map(|token| ("authorization", token.as_str())).collect();
                 let answer = asking.answer(server, Method::Get, path, &headers)?;
                 issued(server, &answer)
             }
-            Source::Instance(server) => {
+            Self::Instance(server) => {
                 let life = [("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE)];
                 let token = asking.text(server, Method::Put, "/latest/api/token", &life)?;
                 let token = [(TOKEN, token.as_str())];

@@ -244,64 +244,10 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
 
 /// The same where nothing waits.
 impl<H: HttpClient + 'static, C: AsyncClock + 'static> Bucket for EtcdBucket<H, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        at_once(AsyncBucket::get(self, key))
-    }
-
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        at_once(AsyncBucket::set(self, key, value))
-    }
-
-    fn delete(&self, key: &str) -> Result<()> {
-        at_once(AsyncBucket::delete(self, key))
-    }
-
-    fn exists(&self, key: &str) -> Result<bool> {
-        at_once(AsyncBucket::exists(self, key))
-    }
-
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        at_once(self.page("", cursor))
-    }
-
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        at_once(self.page(prefix, cursor))
-    }
-
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        at_once(self.add(key, delta, floor))
-    }
-
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        at_once(AsyncBucket::snapshot(self, key))
-    }
-
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
-        at_once(self.swap_guarded(key, expected, value))
-    }
-
-    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
-        at_once(self.create_for(key, value, lifetime))
-    }
-
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        at_once(self.read_all(keys))
-    }
-
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        at_once(self.write_all(pairs))
-    }
-
-    fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        at_once(self.delete_all(keys))
-    }
+    kvfuse_core::bucket_at_once!();
 
     fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
         Ok(Box::new(EtcdWatch::new(self.clone(), prefix, from)?))
-    }
-
-    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        at_once(self.set_for(key, value, lifetime))
     }
 
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {

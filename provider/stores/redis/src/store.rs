@@ -176,72 +176,10 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for RedisBucket<
 
 /// The same where nothing waits.
 impl<N: Network + 'static, C: AsyncClock + 'static> Bucket for RedisBucket<N, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        at_once(AsyncBucket::get(self, key))
-    }
-
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        at_once(AsyncBucket::set(self, key, value))
-    }
-
-    fn delete(&self, key: &str) -> Result<()> {
-        at_once(AsyncBucket::delete(self, key))
-    }
-
-    fn exists(&self, key: &str) -> Result<bool> {
-        at_once(AsyncBucket::exists(self, key))
-    }
-
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        at_once(AsyncBucket::list(self, cursor))
-    }
-
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        at_once(AsyncBucket::list_prefix(self, prefix, cursor))
-    }
-
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        at_once(AsyncBucket::increment(self, key, delta, floor))
-    }
-
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        at_once(AsyncBucket::snapshot(self, key))
-    }
-
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
-        at_once(AsyncBucket::swap(self, key, expected, value))
-    }
-
-    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
-        at_once(AsyncBucket::create(self, key, value, lifetime))
-    }
-
-    fn version_text(&self, key: &str, version: &Version) -> String {
-        self.text_of_version(key, version)
-    }
-
-    fn version_of_text(&self, key: &str, text: &str) -> Option<Version> {
-        self.version_in_text(key, text)
-    }
-
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        at_once(AsyncBucket::get_many(self, keys))
-    }
-
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        at_once(AsyncBucket::set_many(self, pairs))
-    }
-
-    fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        at_once(AsyncBucket::delete_many(self, keys))
-    }
+    kvfuse_core::bucket_at_once!();
 
     fn watch(&self, prefix: &str, from: watch::From<'_>) -> Result<Box<dyn Watch>> {
         Ok(Box::new(RedisWatch::new(self.clone(), prefix, from)?))
-    }
-
-    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        at_once(AsyncBucket::set_expiring(self, key, value, lifetime))
     }
 
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {

@@ -21,19 +21,28 @@ pub fn rejected(what: &str) -> Fault {
     Fault::new(Cause::Other, format!("the host rejected the {what}"))
 }
 
-/// The function `method` for the methods of one version of the interface.
-macro_rules! methods {
-    ($method:ident) => {
-        fn method(request: &Request<'_>) -> $method {
-            match request.method {
+/// The function `address` for the requests of one version of the interface: they have the same methods in both.
+macro_rules! addressing {
+    ($outgoing:ty, $method:ident, $scheme:ident) => {
+        /// Sets what a request asks for, and of whom.
+        fn address(outgoing: &$outgoing, request: &Request<'_>) -> Result<(), Fault> {
+            let method = match request.method {
                 super::Method::Get => $method::Get,
                 super::Method::Post => $method::Post,
                 super::Method::Put => $method::Put,
-            }
+            };
+            let scheme = match request.scheme {
+                super::Scheme::Http => $scheme::Http,
+                super::Scheme::Https => $scheme::Https,
+            };
+            outgoing.set_method(&method).map_err(|()| rejected("method"))?;
+            outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
+            outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
+            outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))
         }
     };
 }
-pub(super) use methods;
+pub(super) use addressing;
 
 /// The function `fault` for the errors of one version of the interface: they have the same names in both.
 macro_rules! faults {

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::both::{headers, nanoseconds, rejected};
-use super::{AsyncHttpClient, HttpFault, Request, Response, Scheme, larger, reserve};
+use super::{AsyncHttpClient, HttpFault, Request, Response, larger, reserve};
 use crate::clock::{AsyncClock, Moment, WaitingClock, before};
 use crate::fault::{Cause, Fault};
 use crate::waiting::http::client::send;
@@ -57,14 +57,7 @@ fn outgoing(request: &Request<'_>, now: Moment, deadline: Moment) -> Result<Outg
     let (_, trailers) = wit_future::new(|| Ok(None));
     let options = options(request, now, deadline);
     let (outgoing, exchange) = types::Request::new(headers, Some(contents), trailers, Some(options));
-    let scheme = match request.scheme {
-        Scheme::Http => WasiScheme::Http,
-        Scheme::Https => WasiScheme::Https,
-    };
-    outgoing.set_method(&method(request)).map_err(|()| rejected("method"))?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
-    outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
-    outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
+    address(&outgoing, request)?;
     Ok(Outgoing { request: outgoing, body, exchange })
 }
 
@@ -120,4 +113,4 @@ async fn answer(outgoing: types::Request, max: usize, deadline: Moment) -> Resul
 }
 
 super::both::faults!(ErrorCode);
-super::both::methods!(Method);
+super::both::addressing!(types::Request, Method, WasiScheme);

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::both::{headers, nanoseconds, rejected};
-use super::{HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end};
+use super::{HttpClient, HttpFault, Pieces, Request, Response, Streaming, read_to_end};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
 use std::rc::Rc;
@@ -50,14 +50,7 @@ impl HttpClient for WasiHttp {
 fn outgoing(request: &Request<'_>) -> Result<OutgoingRequest, Fault> {
     let headers = Fields::from_list(&headers(request)).map_err(|_| rejected("headers"))?;
     let outgoing = OutgoingRequest::new(headers);
-    let scheme = match request.scheme {
-        Scheme::Http => WasiScheme::Http,
-        Scheme::Https => WasiScheme::Https,
-    };
-    outgoing.set_method(&method(request)).map_err(|()| rejected("method"))?;
-    outgoing.set_scheme(Some(&scheme)).map_err(|()| rejected("scheme"))?;
-    outgoing.set_authority(Some(request.authority)).map_err(|()| rejected("address"))?;
-    outgoing.set_path_with_query(Some(request.path)).map_err(|()| rejected("path"))?;
+    address(&outgoing, request)?;
     Ok(outgoing)
 }
 
@@ -178,4 +171,4 @@ fn stream_fault(error: StreamError) -> Fault {
 }
 
 super::both::faults!(ErrorCode);
-super::both::methods!(Method);
+super::both::addressing!(OutgoingRequest, Method, WasiScheme);

@@ -195,6 +195,11 @@ mod tests {
 
     /// Events as (asked, ask, told at, told).
     fn check(events: &[(u64, Ask, u64, Option<Tell>)]) -> bool {
+        check_with(events, &[])
+    }
+
+    /// The same, where the machine's clock went on at some moments.
+    fn check_with(events: &[(u64, Ask, u64, Option<Tell>)], passed: &[(u64, u64)]) -> bool {
         let events = events.iter().map(|(asked, ask, at, tell)| Event {
             instance: 0,
             key: String::new(),
@@ -202,7 +207,7 @@ mod tests {
             asked: *asked,
             told: tell.clone().map(|tell| (*at, tell)),
         });
-        History { events: events.collect(), ..History::default() }.check().is_ok()
+        History { events: events.collect(), passed: passed.to_vec(), ..History::default() }.check().is_ok()
     }
 
     fn value(text: &str) -> Option<Tell> {
@@ -288,17 +293,8 @@ mod tests {
 
     #[test]
     fn a_value_is_there_until_its_end_and_not_from_then_on() {
-        let check = |events: &[(u64, Ask, u64, Option<Tell>)]| {
-            let events = events.iter().map(|(asked, ask, at, tell)| Event {
-                instance: 0,
-                key: String::new(),
-                ask: ask.clone(),
-                asked: *asked,
-                told: tell.clone().map(|tell| (*at, tell)),
-            });
-            // At 10, the machine's clock went on to 500.
-            History { events: events.collect(), passed: vec![(10, 500)], ..History::default() }.check().is_ok()
-        };
+        // At 10, the machine's clock went on to 500.
+        let check = |events: &[_]| check_with(events, &[(10, 500)]);
         let (done, nothing) = (Some(Tell::Done), Some(Tell::Value(None)));
         let set = |end| (1, Ask::SetFor("5".into(), end), 2, done.clone());
         for (end, asked, told, there, gone) in
