@@ -142,6 +142,26 @@ fn counts(running: Running) -> Result<(u64, u64)> {
 }
 
 #[test]
+fn a_connection_that_its_server_ends_has_ended_for_whoever_asks_again() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let call = format!("run({})", listener.local_addr()?.port());
+    // It closes each connection when the first bytes have arrived. The test's process ends it.
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let _ = connection.read(&mut [0; 16]);
+        }
+    });
+    let folder = tempfile::tempdir()?;
+    let guest = folder.path().join("ends.wasm");
+    std::fs::write(&guest, example("ends")?)?;
+    let output = command_line()?.args(["run", "-S", "inherit-network,tcp", "--invoke", &call]).arg(&guest).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && text == "\"300 ended\"\n", "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
 fn sixty_four_calls_at_once_have_all_reached_etcd_before_the_first_is_answered() -> Result<()> {
     let _watchdog = Watchdog::of_the_test();
     let gateway = Gateway::start();

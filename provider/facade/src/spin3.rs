@@ -95,7 +95,10 @@ macro_rules! spin3 {
         ) -> kvfuse_core::Result<()> {
             let mut page = bucket.list(None)$(.$await)??;
             loop {
-                let left = writer.write_all(std::mem::take(&mut page.keys)).await;
+                // Only a write that has something left says that nobody reads any more, and the next write would trap. So a page
+                // without keys, which a store may give, is not written.
+                let keys = std::mem::take(&mut page.keys);
+                let left = if keys.is_empty() { keys } else { writer.write_all(keys).await };
                 match page.cursor {
                     Some(cursor) if left.is_empty() => page = bucket.list(Some(&cursor))$(.$await)??,
                     _ => return Ok(()),

@@ -241,7 +241,7 @@ pub fn killed_under_load<S: Store>(server: &mut Redis, port: u16, make: fn(u16, 
 /// Nothing listens: the error says where.
 pub fn a_missing_server<S: Store>(make: fn(u16, &str) -> S) {
     let _watchdog = Watchdog::of_the_test();
-    let bucket = make(free_port(), "100").open("b").unwrap();
+    let bucket = make(free_port(), "1000").open("b").unwrap();
     for error in [bucket.get("a").unwrap_err(), bucket.set("a", b"").unwrap_err()] {
         assert_eq!(error.kind(), Kind::Unavailable);
         assert!(error.message().contains("127.0.0.1:"), "{error}");

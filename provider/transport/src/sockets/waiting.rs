@@ -30,6 +30,8 @@ pub struct WaitingInput {
     stream: StreamReader<u8>,
     /// What had arrived when a read was dropped.
     kept: Vec<u8>,
+    /// The host has said that nothing more comes. Who reads all the same is ended by a trap.
+    ended: bool,
     piece: usize,
     _socket: Rc<TcpSocket>,
 }
@@ -37,6 +39,8 @@ pub struct WaitingInput {
 /// What it sends.
 pub struct WaitingOutput {
     stream: StreamWriter<u8>,
+    /// The host has said that it takes nothing more. Who writes all the same is ended by a trap.
+    ended: bool,
     _socket: Rc<TcpSocket>,
 }
 
@@ -93,20 +97,20 @@ async fn connect_to(address: IpAddress, port: u16, deadline: Moment) -> Result<(
     drop(socket.send(data));
     let (input, _ended) = socket.receive();
     Ok((
-        WaitingInput { stream: input, kept: Vec::new(), piece: FIRST_PIECE, _socket: socket.clone() },
-        WaitingOutput { stream: output, _socket: socket },
+        WaitingInput { stream: input, kept: Vec::new(), ended: false, piece: FIRST_PIECE, _socket: socket.clone() },
+        WaitingOutput { stream: output, ended: false, _socket: socket },
     ))
 }
 
 impl WaitingInput {
     fn start(&mut self) -> Reading<'_> {
-        let read = self.stream.read(Vec::with_capacity(self.piece));
-        Reading { read: Some(Box::pin(read)), kept: &mut self.kept }
+        let read = (!self.ended).then(|| Box::pin(self.stream.read(Vec::with_capacity(self.piece))));
+        Reading { read, kept: &mut self.kept, ended: &mut self.ended }
     }
 
     /// What a read gave: an empty result means that the stream has ended.
-    fn finish(&mut self, result: StreamResult, bytes: Vec<u8>) -> Option<Vec<u8>> {
-        if result == StreamResult::Dropped || !bytes.is_empty() {
+    fn finish(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        if self.ended || !bytes.is_empty() {
             self.piece = if bytes.len() < self.piece { FIRST_PIECE } else { PIECE };
             return Some(bytes);
         }
@@ -124,8 +128,7 @@ impl Input for WaitingInput {
                 return Ok(std::mem::take(&mut self.kept));
             }
             let read = before(&WaitingClock, deadline, self.start()).await;
-            let (result, bytes) = read.ok_or_else(Fault::timed_out)?;
-            if let Some(bytes) = self.finish(result, bytes) {
+            if let Some(bytes) = self.finish(read.ok_or_else(Fault::timed_out)?) {
                 return Ok(bytes);
             }
         }
@@ -139,8 +142,8 @@ impl Input for WaitingInput {
                 Either::Left((read, _)) => Some(read),
                 Either::Right(_) => None,
             };
-            if let Some((result, bytes)) = read {
-                return Ok(self.finish(result, bytes));
+            if let Some(bytes) = read {
+                return Ok(self.finish(bytes));
             }
         }
         Ok(Some(std::mem::take(&mut self.kept)).filter(|kept| !kept.is_empty()))
@@ -153,13 +156,14 @@ impl Output for WaitingOutput {
             if WaitingClock.now() >= deadline {
                 return Err(Fault::timed_out());
             }
-            let piece = left.get(..PIECE).unwrap_or(left).to_vec();
-            let writing = Writing { length: piece.len(), write: Some(Box::pin(self.stream.write(piece))), sent };
-            match before(&WaitingClock, deadline, writing).await {
-                None => return Err(Fault::timed_out()),
-                Some(StreamResult::Dropped) => return Err(Fault::closed()),
-                Some(_) => {}
+            if self.ended {
+                return Err(Fault::closed());
             }
+            let piece = left.get(..PIECE).unwrap_or(left).to_vec();
+            let length = piece.len();
+            let write = Some(Box::pin(self.stream.write(piece)));
+            let writing = Writing { length, write, sent, ended: &mut self.ended };
+            before(&WaitingClock, deadline, writing).await.ok_or_else(Fault::timed_out)?;
         }
         Ok(())
     }
@@ -170,25 +174,26 @@ struct Reading<'a> {
     /// `None` once it is over.
     read: Option<Pin<Box<StreamRead<'a, u8>>>>,
     kept: &'a mut Vec<u8>,
+    ended: &'a mut bool,
 }
 
 impl Future for Reading<'_> {
-    type Output = (StreamResult, Vec<u8>);
+    type Output = Vec<u8>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(read) = &mut self.read else { return Poll::Pending };
-        let polled = read.as_mut().poll(context);
-        if polled.is_ready() {
-            self.read = None;
-        }
-        polled
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Vec<u8>> {
+        let Some(read) = &mut self.read else { return Poll::Ready(Vec::new()) };
+        let Poll::Ready((result, bytes)) = read.as_mut().poll(context) else { return Poll::Pending };
+        *self.ended |= result == StreamResult::Dropped;
+        self.read = None;
+        Poll::Ready(bytes)
     }
 }
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
         if let Some(read) = &mut self.read {
-            let (_, mut bytes) = read.as_mut().cancel();
+            let (result, mut bytes) = read.as_mut().cancel();
+            *self.ended |= result == StreamResult::Dropped;
             self.kept.append(&mut bytes);
         }
         // It has been cancelled, and its own drop does nothing more.
@@ -202,31 +207,33 @@ struct Writing<'a> {
     write: Option<Pin<Box<StreamWrite<'a, u8>>>>,
     length: usize,
     sent: &'a mut usize,
+    ended: &'a mut bool,
 }
 
 impl Writing<'_> {
-    fn count(&mut self, left: usize) {
+    fn finish(&mut self, result: StreamResult, left: usize) {
         *self.sent = self.sent.saturating_add(self.length.saturating_sub(left));
+        *self.ended |= result == StreamResult::Dropped;
         self.write = None;
     }
 }
 
 impl Future for Writing<'_> {
-    type Output = StreamResult;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<StreamResult> {
-        let Some(write) = &mut self.write else { return Poll::Pending };
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let Some(write) = &mut self.write else { return Poll::Ready(()) };
         let Poll::Ready((result, left)) = write.as_mut().poll(context) else { return Poll::Pending };
-        self.count(left.remaining());
-        Poll::Ready(result)
+        self.finish(result, left.remaining());
+        Poll::Ready(())
     }
 }
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         if let Some(write) = &mut self.write {
-            let (_, left) = write.as_mut().cancel();
-            self.count(left.remaining());
+            let (result, left) = write.as_mut().cancel();
+            self.finish(result, left.remaining());
         }
     }
 }
