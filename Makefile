@@ -150,7 +150,7 @@ bench-node: bench-guests languages ## calls of a store on Node through jco, comp
 bench-guests: providers
 	$(call say,the guests of the benchmarks)
 	@tools/cargo-wasm.sh build --package kvfuse-bench-guest --target wasm32-wasip2 --profile guest
-	@tools/cargo-wasm.sh build --package kvfuse-consumers --example many_wasmcloud --target wasm32-unknown-unknown --profile guest
+	@tools/cargo-wasm.sh build --package kvfuse-consumers $(addprefix --example ,many_wasmcloud two_views visitors visitors_p3 visitors_wasmcloud) --target wasm32-unknown-unknown --profile guest
 	@tools/cargo-wasm.sh build --package keyvalue_floor --target wasm32-unknown-unknown --profile guest
 	@$(XTASK) componentize $(LEAN)/keyvalue_floor.wasm components/bench-floor.wasm keyvalue_floor \
 	  "The floor of the benchmarks: answers from memory"

@@ -9,12 +9,8 @@ use kvfuse_compose::Memories;
 use kvfuse_servers::certificates::Authority;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::redis::Redis;
-use kvfuse_tests::lean::example;
 use kvfuse_tests::{command_line, component, guest};
 use std::path::PathBuf;
-use std::rc::Rc;
-use std::sync::Barrier;
-use std::time::Instant;
 use tempfile::TempDir;
 
 const OPERATIONS: [&str; 4] = ["get", "set", "get-many", "set-many"];
@@ -136,19 +132,6 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     let engine = Engine::new("redis", server.port(), settings, times(10_000))?;
     let native = |operation: &str| native_redis(&server.url(), operation, times(10_000));
     engine.measure(rows, ["redis get", "redis set", "redis get-many", "redis set-many"], native)?;
-    step("Redis: many gets of one instance at once");
-    let many = Many::new(
-        "keyvalue-redis-async",
-        "inherit-network",
-        format!("KEYVALUE_REDIS_URL={}", server.url()),
-        times(40_000),
-    )?;
-    rows.extend(many.rows(
-        ["redis get, 64 at once", "redis get, 64 at once, natively"],
-        [(8.0, "8 × one at a time"), (0.7, "0.7 × a native client")],
-        "that pipelines",
-        || native_at_once(&server.url(), times(40_000), 64),
-    )?);
     let settings =
         vec![format!("KEYVALUE_REDIS_URL={}", server.tls_url()), format!("KEYVALUE_TLS_CA={}", authority.pem())];
     rows.push(engine.beside_tls(&Engine::new("redis-tls", server.tls_port(), settings, times(10_000))?)?);
@@ -160,101 +143,7 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     let port = *server.ports().first().context("a member")?;
     let engine = Engine::new("etcd", port, settings, times(2_000))?;
     let native = |operation: &str| Ok(native_http(port, operation, times(2_000)));
-    engine.measure(rows, ["etcd get", "etcd set", "etcd get-many", "etcd set-many"], native)?;
-    step("etcd: many gets of one instance at once");
-    rows.extend(etcd_at_once(&server, times(4_000))?);
-    Ok(())
-}
-
-fn etcd_at_once(server: &Etcd, times: usize) -> Result<[Row; 2]> {
-    let port = *server.ports().first().context("a member")?;
-    let setting = format!("KEYVALUE_ETCD_ENDPOINTS={}", server.endpoints());
-    Many::new("keyvalue-etcd-async", "http", setting, times)?.rows(
-        ["etcd get, 64 at once", "etcd get, 64 at once, natively"],
-        [(3.0, "3 × one at a time"), (0.3, "0.3 × a native client")],
-        "with 64 connections that it keeps",
-        || Ok(native_http_at_once(port, times, 64)),
-    )
-}
-
-/// Gets of one instance through `wasmcloud:keyvalue`, so many at once.
-struct Many {
-    fused: PathBuf,
-    grants: &'static str,
-    setting: String,
-    times: usize,
-    _folder: TempDir,
-}
-
-impl Many {
-    fn new(artefact: &str, grants: &'static str, setting: String, times: usize) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let path = folder.path().join("fused.wasm");
-        std::fs::write(&path, kvfuse_compose::compose(&example("many_wasmcloud")?, &component(artefact)?)?)?;
-        Ok(Self { fused: path, grants, setting, times, _folder: folder })
-    }
-
-    /// How long one takes, in nanoseconds.
-    fn gets(&self, at_once: usize) -> Result<f64> {
-        let mut command = command_line()?;
-        command.args(["run", "-S", self.grants, "--env", &self.setting]);
-        // One at a time takes several times as long.
-        let times = if at_once == 1 { self.times / 4 } else { self.times };
-        let output = command.arg(&self.fused).args(["get", &times.to_string(), &at_once.to_string()]).output()?;
-        let text = String::from_utf8_lossy(&output.stdout).trim().to_string();
-        text.parse().with_context(|| format!("it printed {text:?} {}", String::from_utf8_lossy(&output.stderr)))
-    }
-
-    /// The rows of a store: 64 at once have to be so many times as fast as one at a time, and this part as fast as a native
-    /// client.
-    fn rows(
-        &self,
-        names: [&'static str; 2],
-        targets: [(f64, &'static str); 2],
-        client: &str,
-        native: impl Fn() -> Result<f64>,
-    ) -> Result<[Row; 2]> {
-        let mut least = [f64::INFINITY; 4];
-        for _ in 0..ROUNDS {
-            let figures = [self.gets(1)?, self.gets(16)?, self.gets(64)?, native()?];
-            for (least, figure) in least.iter_mut().zip(figures) {
-                *least = least.min(figure);
-            }
-        }
-        let [one, sixteen, all, native] = least;
-        let told = format!("{} each; one at a time {}, 16 at once {}", us(all), us(one), us(sixteen));
-        let row = Row::at_least(names[0], told, one / all, targets[0].0, targets[0].1);
-        let told = format!("{:.2} × a native client {client}, which takes {}", native / all, us(native));
-        let beside = Row::at_least(names[1], told, native / all, targets[1].0, targets[1].1);
-        Ok([row.pictured([(KVFUSE, all), (CLIENT, native)]), beside])
-    }
-}
-
-/// The redis crate with so many gets at once on one connection, in one thread.
-fn native_at_once(url: &str, times: usize, at_once: usize) -> Result<f64> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = redis::Client::open(url)?;
-    runtime.block_on(async {
-        let connection = client.get_multiplexed_async_connection().await?;
-        let keys: Rc<Vec<String>> = Rc::new((0..1000).map(|n| format!("native:{}", key(n))).collect());
-        let began = Instant::now();
-        let tasks = tokio::task::LocalSet::new();
-        for task in 0..at_once {
-            let (mut connection, keys) = (connection.clone(), keys.clone());
-            tasks.spawn_local(async move {
-                for n in (task..times).step_by(at_once) {
-                    let found: Vec<u8> = redis::cmd("GET")
-                        .arg(&keys[n * 7919 % 1000])
-                        .query_async(&mut connection)
-                        .await
-                        .expect("reads");
-                    assert_eq!(found.len(), 100);
-                }
-            });
-        }
-        tasks.await;
-        Ok(began.elapsed().as_nanos() as f64 / times as f64)
-    })
+    engine.measure(rows, ["etcd get", "etcd set", "etcd get-many", "etcd set-many"], native)
 }
 
 /// The redis crate on one connection.
@@ -292,29 +181,4 @@ fn native_http(port: u16, operation: &str, times: usize) -> f64 {
     post(&requests::etcd("set-many"));
     let what = requests::etcd(operation);
     median(times, || assert!(post(&what).len() > 10))
-}
-
-/// The same gets by so many threads at once, each of which keeps its connection: how long one takes, in nanoseconds.
-fn native_http_at_once(port: u16, times: usize, at_once: usize) -> f64 {
-    let url = format!("http://127.0.0.1:{port}");
-    let agent = ureq::Agent::new_with_defaults();
-    let post = |agent: &ureq::Agent, what: &requests::Etcd| {
-        let request = agent.post(format!("{url}{}", what.path)).header("content-type", "application/json");
-        request.send(&what.body).expect("an answer").body_mut().read_to_vec().expect("a body")
-    };
-    post(&agent, &requests::etcd("set-many"));
-    let begin = Barrier::new(at_once + 1);
-    let began = std::thread::scope(|scope| {
-        for _ in 0..at_once {
-            scope.spawn(|| {
-                let (agent, what) = (ureq::Agent::new_with_defaults(), requests::etcd("get"));
-                post(&agent, &what);
-                begin.wait();
-                (0..times / at_once).for_each(|_| assert!(post(&agent, &what).len() > 10));
-            });
-        }
-        begin.wait();
-        Instant::now()
-    });
-    began.elapsed().as_nanos() as f64 / (times / at_once * at_once) as f64
 }

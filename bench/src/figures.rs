@@ -2,7 +2,7 @@
 
 use crate::guests::{Guest, Guests, STALE};
 use crate::row::{FILES, FLOOR, HOST, KVFUSE, Row, SQLITE, WAL, step, us};
-use crate::{engines, native};
+use crate::{engines, native, platforms};
 use anyhow::{Context, Result};
 use kvfuse_curve::contender::scratch;
 
@@ -20,6 +20,7 @@ pub fn measure(guests: &Guests, quick: bool) -> Result<Vec<Row>> {
     bench.flat()?;
     bench.at_scale()?;
     engines::measure(quick, &mut bench.rows)?;
+    platforms::measure(quick, &mut bench.rows)?;
     Ok(bench.rows)
 }
 

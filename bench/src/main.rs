@@ -6,6 +6,7 @@
 //! | file | |
 //! |---|---|
 //! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis and etcd |
+//! | `platforms` | the figures of the asynchronous interfaces |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
 //! | `node` | fused guests on Node.js |
@@ -22,6 +23,7 @@ mod guests;
 mod native;
 mod node;
 mod page;
+mod platforms;
 mod row;
 mod scale;
 
@@ -36,6 +38,7 @@ usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
        kvfuse-bench --engines                           Redis and etcd only
+       kvfuse-bench --platforms                         the asynchronous interfaces only
        kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
@@ -49,6 +52,7 @@ struct Options {
     curve: bool,
     rows: bool,
     engines: bool,
+    platforms: bool,
     node: bool,
     native: bool,
     write: bool,
@@ -65,6 +69,7 @@ fn options() -> Result<Option<Options>> {
             Arg::Long("curve") => options.curve = true,
             Arg::Long("rows") => options.rows = true,
             Arg::Long("engines") => options.engines = true,
+            Arg::Long("platforms") => options.platforms = true,
             Arg::Long("node") => options.node = true,
             Arg::Long("native") => options.native = true,
             Arg::Long("write") => options.write = true,
@@ -87,8 +92,9 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let mut rows = Vec::new();
-    if options.engines {
-        engines::measure(options.quick, &mut rows)?;
+    if options.engines || options.platforms {
+        let measure = if options.engines { engines::measure } else { platforms::measure };
+        measure(options.quick, &mut rows)?;
         println!("\n{}", page::terminal(&rows));
         return Ok(());
     }

@@ -33,16 +33,21 @@ pub fn test(arguments: &[&str]) -> Result<()> {
     let options = parts.next();
     let programs = compile(arguments)?;
     let count = programs.len();
-    // One more than there are cores: while one waits, the others compute.
+    // One more than there are cores: while one waits, the others compute. That one takes the smallest that are left, which talk to
+    // servers and mostly wait, and so neither kind is left over at the end.
     let at_once = std::thread::available_parallelism().map_or(2, usize::from).saturating_add(1);
     println!("running {count} test programs, {at_once} at a time");
     let waiting = Mutex::new(programs.into_iter());
     let failed = Mutex::new(Vec::new());
-    let next = || waiting.lock().ok().and_then(|mut waiting| waiting.next());
+    let next = |smallest: bool| {
+        let mut waiting = waiting.lock().ok()?;
+        if smallest { waiting.next_back() } else { waiting.next() }
+    };
     std::thread::scope(|scope| {
-        for _ in 0..at_once {
-            scope.spawn(|| {
-                while let Some(program) = next() {
+        for worker in 0..at_once {
+            let (next, failed) = (&next, &failed);
+            scope.spawn(move || {
+                while let Some(program) = next(worker == 0) {
                     let report = run(&program, options.unwrap_or_default()).unwrap_or_else(|error| Report {
                         passed: false,
                         output: format!("{error:#}\n"),
