@@ -5,7 +5,7 @@ use crate::input;
 use crate::refusal::Result;
 use crate::table::{STORES, Store};
 use kvfuse_compose::{FlatPart, FlatParts, Item, Nested, Settings, World, is_keyvalue, nested, split_name};
-use kvfuse_core::settings::{FUSED_STORES, LABEL};
+use kvfuse_core::settings::{FUSED_STORES, LABEL, LABELS};
 use std::path::{Path, PathBuf};
 
 pub struct Subject {
@@ -136,7 +136,8 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
         false => found.into_iter().take(1).collect::<Vec<_>>(),
     };
     let settings = Settings::inside(bytes).unwrap_or_default();
-    let labels = settings.iter().filter_map(|settings| settings.get(LABEL)).map(str::to_string).collect();
+    let labels = |name| settings.iter().filter_map(move |settings| settings.get(name)).flat_map(|all| all.split(','));
+    let labels = labels(LABEL).chain(labels(LABELS)).map(str::to_string).collect();
     let only = |provider: Provider| if provider.routes() { provider.only(fused_stores(&settings)) } else { provider };
     let all = Provider::union(taken.into_iter().map(only))?;
     Some(Provider { labels, ..all })
