@@ -206,6 +206,11 @@ impl Summary {
             Some(run) => row(&mut out, "run", run)?,
             None if !self.unknown_imports.is_empty() => {
                 row(&mut out, "run", "on a host that provides what wasmtime does not")?;
+                row(
+                    &mut out,
+                    "",
+                    "if it never calls that, --unknown-imports-trap puts functions that trap in its place",
+                )?;
             }
             None => row(
                 &mut out,

@@ -15,7 +15,7 @@ use kvfuse_compose::fit;
 use std::process::ExitCode;
 
 pub fn inspect(options: &Inspect) -> Result<ExitCode> {
-    let subject = Subject::read(&options.component)?;
+    let subject = Subject::read(&options.component, &options.chosen)?;
     let summary = summarise(&subject, options)?;
     if options.json {
         return print_json(&summary);
