@@ -195,6 +195,9 @@ impl Summary {
         }
         if !self.unknown_imports.is_empty() {
             row(&mut out, "beware", &format!("wasmtime does not provide {}", self.unknown_imports.join(", ")))?;
+            let help =
+                "if the component never calls that, --unknown-imports-trap puts functions that trap in its place";
+            row(&mut out, "", help)?;
         }
         if let Some(fuse) = &self.fuse {
             row(&mut out, "fuse", fuse)?;
@@ -206,11 +209,6 @@ impl Summary {
             Some(run) => row(&mut out, "run", run)?,
             None if !self.unknown_imports.is_empty() => {
                 row(&mut out, "run", "on a host that provides what wasmtime does not")?;
-                row(
-                    &mut out,
-                    "",
-                    "if it never calls that, --unknown-imports-trap puts functions that trap in its place",
-                )?;
             }
             None => row(
                 &mut out,
