@@ -301,12 +301,17 @@ languages: providers build ## consumers in Python, JavaScript and C, and the Rus
 	$(call say,consumers in other languages)
 	@tools/languages.sh
 
+.PHONY: spin
+spin: toolchain ## applications built with Spin's SDKs for Rust and Python (fetches them)
+	$(call say,applications for Spin)
+	@tools/spin.sh
+
 # Not part of `make test`: it needs Python and Node.
 .PHONY: test-languages
-test-languages: languages ## the consumers in other languages, fused and run
+test-languages: languages spin ## the consumers in other languages, fused and run
 	$(call say,tests of the consumers in other languages)
 	@WASMTIME=$$(tools/wasmtime.sh) WASMTIME_OLDEST=$$(tools/wasmtime.sh --oldest) \
-	  $(XTASK) test $(TESTED) --test languages --test engines -- --ignored
+	  $(XTASK) test $(TESTED) --test languages --test engines --test spin_sdk -- --ignored
 
 .PHONY: clean
 clean: ## remove everything that was built or fetched into this folder; data/ stays

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds the demo consumers in other languages into components/, with toolchains from their registries:
 #
-#   Python      componentize-py (from the Python package index)            kv_python.wasm
+#   Python      componentize-py (from the Python package index)            kv_python.wasm, and for WASI 0.3
+#                                                                          kv_python_waiting.wasm, kv_python_handler.wasm
 #   JavaScript  jco componentize (from npm)                                kv_javascript.wasm
 #   C           wit-bindgen (from its crate) and a clang with a C library
 #               for WASI (zig cc, from the Python package index)           kv_c.wasm
@@ -102,6 +103,27 @@ if ! fresh "$out" "$demo/python/app.py" "$demo/python/requirements.txt" "${wit[@
   (cd "$demo/python" && PYTHONDONTWRITEBYTECODE=1 quietly "componentize-py" \
     "$tools/componentize-py/bin/componentize-py" -d ../wit -w app componentize app -o "$out")
 fi
+
+# The same for WASI 0.3, whose WIT is in the crate that the guests of the tests are built with.
+wasi_of_rust() {
+  cargo metadata --locked --format-version 1 --manifest-path "$root/Cargo.toml" | python3 -c '
+import json, os, sys
+packages = json.load(sys.stdin)["packages"]
+print(next(os.path.dirname(p["manifest_path"]) + "/wit" for p in packages if p["name"] == "wasip3"))'
+}
+third() {
+  local module=$1 world=$2 out=$root/components/$3
+  fresh "$out" "$demo/python/$module.py" "$demo/python/requirements.txt" "$root/Cargo.lock" "$demo/wit-waiting/world.wit" \
+    "$demo"/wit-waiting/deps/*/*.wit "$root/tools/languages.sh" && return
+  environment componentize-py "$demo/python/requirements.txt"
+  say "[languages] Python, WASI 0.3: $out"
+  local wasi
+  wasi=$(wasi_of_rust)
+  (cd "$demo/python" && PYTHONDONTWRITEBYTECODE=1 quietly "componentize-py" "$tools/componentize-py/bin/componentize-py" \
+    -d "$wasi" -d ../wit-waiting -w "demo:waiting/$world" componentize "$module" -o "$out")
+}
+third waiting app kv_python_waiting.wasm
+third waiting_handler handler kv_python_handler.wasm
 
 # jco supports neither symbolic links nor paths that lead upwards.
 out=$root/components/kv_javascript.wasm

@@ -1,7 +1,7 @@
 //! The guests, fused and run under the wasmtime command line.
 
 use anyhow::{Context, Result, ensure};
-use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, flatten};
+use kvfuse_compose::{Interfaces, Memories, Supply, Wire, flatten};
 use kvfuse_tests::{command_line, component};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -115,7 +115,7 @@ pub fn flat(consumer: &[u8], provider: &[u8], memories: Memories) -> Result<Vec<
     let exports = Interfaces::of(provider)?.exports;
     let wires = Interfaces::of(consumer)?.imports.into_iter().filter(|name| exports.contains(name));
     let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
-    Ok(flatten(consumer, &[Supply { provider, wires, settings: Settings::default() }], memories)?)
+    Ok(flatten(consumer, &[Supply { provider, wires, ..Supply::default() }], memories)?)
 }
 
 /// Waits for a guest and reads the number it printed.

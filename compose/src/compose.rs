@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Part, Source};
 use crate::fit::Wire;
+use crate::opened::Opener;
 use crate::retarget::{relabel, rename_imports, renames};
 use crate::{Interfaces, Item, Settings, World, nested};
 use std::borrow::Cow;
@@ -84,11 +85,11 @@ pub fn compose(consumer: &[u8], provider: &[u8]) -> Result<Vec<u8>, Error> {
 /// [`Error::TwoVersions`] as [`renames`](crate::renames) says, [`Error::Mismatch`] if an interface differs in the two,
 /// and [`Error::Unsound`] if the result fails its check.
 pub fn connect(consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Vec<u8>, Error> {
-    connect_all(consumer, &[Supply { provider, wires: wires.to_vec(), settings: Settings::default() }])
+    connect_all(consumer, &[Supply { provider, wires: wires.to_vec(), ..Supply::default() }])
 }
 
 /// An instance of a provider in a composition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Supply<'a> {
     /// The provider. Several instances of one provider share its code.
     pub provider: &'a [u8],
@@ -97,6 +98,9 @@ pub struct Supply<'a> {
     /// Variables in the environment of this instance, besides the host's. If there are any, the provider has to import
     /// `wasi:cli/environment`.
     pub settings: Settings,
+    /// Imports for which [`opens_shared`](crate::opens_shared) holds, and what is put before the identifiers of the buckets that
+    /// they open, with a slash: their labels.
+    pub labels: Vec<(String, String)>,
 }
 
 /// Fuses a consumer with several instances of providers, each with its own connections; otherwise like [`connect`].
@@ -159,6 +163,8 @@ struct Instance<'a> {
     wires: &'a [Wire],
     /// The component between it and the host's environment, and the name by which both import that.
     settings: Option<(Vec<u8>, String)>,
+    /// The components between it and labelled imports.
+    openers: Vec<Opener>,
 }
 
 impl<'a> Instance<'a> {
@@ -181,7 +187,9 @@ impl<'a> Instance<'a> {
                 Some((supply.settings.component(&name)?, name))
             }
         };
-        Ok(Self { provider, world, wires: &supply.wires, settings })
+        let opener = |(import, label): &(String, String)| Opener::new(consumer, &supply.wires, import, label);
+        let openers = supply.labels.iter().map(opener).collect::<Result<_, _>>()?;
+        Ok(Self { provider, world, wires: &supply.wires, settings, openers })
     }
 }
 
@@ -226,9 +234,18 @@ fn encode<'a>(
     for part in parts {
         let provider = add(&mut graph, "keyvalue-provider", &part.provider).map_err(mismatch)?;
         let from = graph.instantiate(provider).map_err(|e| Error::Mismatch(e.into()))?;
-        for wire in part.wires {
-            let missing = |part, name: &String| Error::NoSuchName { part, name: name.clone() };
+        let missing = |part, name: &String| Error::NoSuchName { part, name: name.clone() };
+        let direct = |wire: &&Wire| !part.openers.iter().any(|opener| opener.import == wire.import);
+        for wire in part.wires.iter().filter(direct) {
             wire_up(&mut graph, (provider, from, &wire.export), (consumer, to, &wire.import), missing)?;
+        }
+        for Opener { component, import, types, store } in &part.openers {
+            let opener = add(&mut graph, "keyvalue-label", component).map_err(mismatch)?;
+            let through = graph.instantiate(opener).map_err(|e| Error::Mismatch(e.into()))?;
+            for name in [types, store] {
+                wire_up(&mut graph, (provider, from, name), (opener, through, name), missing)?;
+            }
+            wire_up(&mut graph, (opener, through, store), (consumer, to, import), missing)?;
         }
         if let Some((settings, name)) = &part.settings {
             let settings = add(&mut graph, "keyvalue-settings", settings).map_err(mismatch)?;
@@ -328,6 +345,9 @@ fn verify_parts(consumer: &[u8], consumer_world: &World, parts: &[Instance], fus
         if part.settings.as_ref().is_some_and(|(settings, _)| !holds(settings)) {
             return Err("the settings are not in it".into());
         }
+        if !part.openers.iter().all(|opener| holds(&opener.component)) {
+            return Err("what opens the buckets of its labels is not in it".into());
+        }
     }
     Ok(fused_world)
 }
@@ -363,7 +383,7 @@ mod tests {
     fn supply<'a>(provider: &'a [u8], import: &str, label: &str) -> Supply<'a> {
         let wire = Wire { import: format!("acme:store/{import}"), export: "acme:store/counter".into() };
         let settings = Settings::default().with_fixed("LABEL", label);
-        Supply { provider, wires: vec![wire], settings }
+        Supply { provider, wires: vec![wire], settings, ..Supply::default() }
     }
 
     #[test]
@@ -407,7 +427,7 @@ mod tests {
         let (consumer, runner, provider) = (consumer.unwrap(), runner.unwrap(), provider(""));
         let name = |name: &str| format!("acme:store/{name}");
         let wires = vec![Wire { import: name("counter"), export: name("counter") }];
-        let supplies = [Supply { provider: &provider, wires, settings: Settings::default() }];
+        let supplies = [Supply { provider: &provider, wires, ..Supply::default() }];
         let calls = vec![Wire { import: name("handler"), export: name("handler") }];
         let called = Runner { component: &runner, calls, supply: 0 };
         let fused = connect_runner(&consumer, &supplies, &called).unwrap();

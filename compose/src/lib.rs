@@ -9,6 +9,7 @@
 //! | `fit` | which of a provider's exports meet a consumer's imports, and where they differ |
 //! | `groups` | which imports have to be satisfied by one instance |
 //! | `compose` | makes one component of a consumer and providers |
+//! | `opened` | labelled imports whose buckets are of one type |
 //! | `flat` | makes one component without inner ones of a consumer and a provider |
 //! | `settings` | environment variables that are fused into a component |
 //! | `absent` | removes imports that a component will never call |
@@ -31,6 +32,7 @@ mod flat;
 mod groups;
 mod interfaces;
 mod nested;
+mod opened;
 mod retarget;
 mod sections;
 mod settings;
@@ -46,6 +48,7 @@ pub use flat::{FlatPart, FlatParts, Memories, NotFlat, flatten};
 pub use groups::{Group, groups};
 pub use interfaces::Interfaces;
 pub use nested::{Nested, nested};
+pub use opened::opens_shared;
 pub use retarget::renames;
 pub use settings::Settings;
 pub use world::{Functions, Item, ItemKind, Signature, World, split_name};

@@ -126,7 +126,8 @@ impl Chosen {
         let buckets = self.bucket.iter().map(|bucket| format!(" --bucket {}", quote(bucket)));
         let composed = self.composed.then(|| " --composed".to_string());
         let single_memory = self.single_memory.then(|| " --single-memory".to_string());
-        provider.chain(stores).chain(buckets).chain(composed).chain(single_memory).collect()
+        let trap = self.unknown_imports_trap.then(|| " --unknown-imports-trap".to_string());
+        provider.chain(stores).chain(buckets).chain(composed).chain(single_memory).chain(trap).collect()
     }
 
     pub fn form(&self) -> Wanted {

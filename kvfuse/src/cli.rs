@@ -66,6 +66,10 @@ pub struct Chosen {
     /// Make it flat for hosts that refuse a module with two memories: jco without options, and Node.js before version 22.
     #[arg(long, conflicts_with = "composed")]
     pub single_memory: bool,
+    /// Satisfy imports that wasmtime does not provide inside the component, by functions that trap. For components that import
+    /// more than they call, as those of Spin's SDK for Python.
+    #[arg(long)]
+    pub unknown_imports_trap: bool,
 }
 
 #[derive(Args)]

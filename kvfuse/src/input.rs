@@ -108,6 +108,12 @@ fn core_module(path: &Path, module: &[u8]) -> Refusal {
     let (file, new) = (crate::needs::quote(&file), crate::needs::quote(&new));
     if preview1 {
         let (kind, reason) = if command { ("command", "exports") } else { ("reactor", "does not export") };
+        // An application for Spin 2 or 3, for example.
+        let refusal = match world {
+            true => refusal
+                .help("build it for a target that makes components, such as wasm32-wasip2 in Rust; or make one of it:"),
+            false => refusal,
+        };
         return refusal.help(format!(
             "wasm-tools component new {file} --adapt wasi_snapshot_preview1.{kind}.wasm -o {new}\n\
              it imports WASI preview 1 and {reason} _start: that adapter is for a {kind}, and is among the files of each\n\

@@ -31,6 +31,7 @@ mod host;
 mod input;
 #[cfg(feature = "run")]
 mod kv;
+mod labels;
 mod misfit;
 mod needs;
 mod plan;

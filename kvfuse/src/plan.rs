@@ -4,14 +4,16 @@ use crate::catalogue::{self, Provider};
 use crate::choice::{Choice, Stores};
 use crate::form::{Form, Wanted};
 use crate::generation;
+use crate::labels;
 use crate::misfit::{misfit, of_another_family};
 use crate::refusal::{Refusal, Result, chain};
 use crate::subject::Subject;
+use crate::table::Store;
 use kvfuse_compose::{
-    Group, Item, Misfit, Runner, Settings, Supply, Wire, World, connect_all, connect_runner, fit, flatten, groups,
-    renames, without_imports,
+    Group, Item, Misfit, Runner, Settings, Supply, Wire, World, connect_all, connect_runner, fit, flatten, renames,
+    without_imports,
 };
-use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, ROUTES, WATCH, WATCH_NAME};
+use kvfuse_core::settings::{DEFAULT_STORE, FUSED_STORES, LABEL, LABELS, ROUTES, WATCH, WATCH_NAME, label_prefix};
 use std::borrow::Cow;
 
 pub struct Plan {
@@ -29,12 +31,16 @@ struct Calls {
     part: usize,
 }
 
-/// An instance of a provider, for the imports without a label or for one label.
+/// An instance of a provider, for the imports without a label or for one label, or for several whose buckets are of one type.
 pub struct Part {
     pub label: Option<String>,
+    /// The stores that it is used for, each with the label of the imports that have it.
+    pub stores: Vec<(Option<&'static str>, Option<String>)>,
     pub provider: Provider,
     wires: Vec<Wire>,
     settings: Settings,
+    /// The imports that open buckets of one type, with their labels.
+    opened: Vec<(String, String)>,
 }
 
 impl Plan {
@@ -83,6 +89,15 @@ impl Plan {
                 .note("a watch interface takes its buckets from the imports without a label, and there are none")
                 .err();
         };
+        if !part.opened.is_empty() {
+            return Refusal::new(
+                place,
+                "a component with labelled imports of this interface cannot be called for changes",
+            )
+            .note(format!("the buckets of {} are of one type", part.provider.labels.join(", ")))
+            .help("import the interface without a label, and tell your buckets apart by their names")
+            .err();
+        }
         let tells = |item: &Item| item.name.starts_with("kvfuse:provider/subscription@");
         if !part.provider.world.exports.iter().any(tells) {
             return Refusal::new(place, format!("{} cannot report changes", part.provider.title()))
@@ -150,7 +165,12 @@ impl Plan {
         self.parts
             .iter()
             .zip(providers)
-            .map(|(part, provider)| Supply { provider, wires: part.wires.clone(), settings: part.settings.clone() })
+            .map(|(part, provider)| Supply {
+                provider,
+                wires: part.wires.clone(),
+                settings: part.settings.clone(),
+                labels: part.opened.clone(),
+            })
             .collect()
     }
 
@@ -211,27 +231,46 @@ fn built_in(subject: &Subject, stores: &Stores) -> Result<Vec<Part>> {
         return no_imports(subject).err();
     }
     useful(subject)?;
-    let groups = groups(&wanted);
-    of_one_type(subject, &groups)?;
-    check_labels(subject, stores, &groups)?;
+    let groups = labels::grouped(&wanted);
+    labels::check(subject, stores, &groups)?;
     groups.iter().map(|group| part(subject, stores, group)).collect()
 }
 
 fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
-    let own = stores.labels.iter().find(|(label, _)| Some(label.as_str()) == group.label).map(|(_, store)| *store);
-    let used = own.map_or_else(|| stores.routed(), |store| vec![store]);
+    let used = labels::used(stores, group);
+    let mut distinct: Vec<&'static Store> = Vec::new();
+    for (store, _) in &used {
+        if !distinct.iter().any(|known| known.name == store.name) {
+            distinct.push(store);
+        }
+    }
+    let shared = labels::shared(group);
     let mut settings = Settings::default();
-    let providers = match used.as_slice() {
+    let providers = match distinct.as_slice() {
         [store] => catalogue::providers(store)?,
         several => {
+            if let Some((store, plain)) = several.iter().find_map(|store| Some((store, store.extends?.store))) {
+                return Refusal::new("--store", format!("the store {} cannot be one of several here", store.name))
+                    .note("the labels open buckets of one type, so one provider serves all of them")
+                    .note(format!("the components with several stores have {plain}, without TLS"))
+                    .err();
+            }
             let names: Vec<_> = several.iter().map(|store| store.name).collect();
             settings = settings.with_default(DEFAULT_STORE, stores.default.name).with_default(ROUTES, &stores.routes());
             settings = settings.with_fixed(FUSED_STORES, &names.join(","));
+            for (label, store) in &stores.labels {
+                let prefix = label_prefix(label);
+                settings = settings.with_fixed(&format!("{prefix}{DEFAULT_STORE}"), store.name);
+                settings = settings.with_fixed(&format!("{prefix}{ROUTES}"), "");
+            }
             catalogue::together(several)?
         }
     };
-    if let Some(label) = group.label {
-        settings = settings.with_fixed(LABEL, label);
+    let labels: Vec<&str> = labels::of(group).into_iter().flatten().collect();
+    match group.label {
+        Some(label) => settings = settings.with_fixed(LABEL, label),
+        None if labels.is_empty() => {}
+        None => settings = settings.with_fixed(LABELS, &labels.join(",")),
     }
     let mut refused: Vec<(Provider, Vec<Misfit>)> = Vec::new();
     // One with asynchronous functions makes older runtimes refuse the whole component.
@@ -240,8 +279,12 @@ fn part(subject: &Subject, stores: &Stores, group: &Group) -> Result<Part> {
         match fit(&group.items, &provider.world.exports) {
             Ok(wires) => {
                 let label = group.label.map(str::to_string);
-                let provider = Provider { labels: label.iter().cloned().collect(), ..provider };
-                return Ok(Part { label, provider, wires, settings });
+                let provider = Provider { labels: labels.iter().map(ToString::to_string).collect(), ..provider };
+                let stores = used.into_iter().map(|(store, label)| (Some(store.name), label)).collect();
+                // Through the import without a label as well: a name that it asks for must not lead to a label's bucket.
+                let label_of = |item: &&Item| item.implements.as_ref().map_or(String::new(), |_| item.name.clone());
+                let opened = shared.iter().map(|item| (item.name.clone(), label_of(item))).collect();
+                return Ok(Part { label, stores, provider, wires, settings, opened });
             }
             Err(misfits) => refused.push((provider, misfits)),
         }
@@ -258,9 +301,9 @@ fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
     useful(subject)?;
     match fit(&wanted, &provider.world.exports) {
         Ok(wires) => {
-            kept_apart(subject, provider, &groups(&wanted), &wires)?;
+            kept_apart(subject, provider, &labels::grouped(&wanted), &wires)?;
             let (provider, settings) = (provider.clone(), Settings::default());
-            Ok(vec![Part { label: None, provider, wires, settings }])
+            Ok(vec![Part { label: None, stores: vec![(None, None)], provider, wires, settings, opened: Vec::new() }])
         }
         Err(misfits) => misfit(subject, &subject.keyvalue(), &[(provider.clone(), misfits)]).err(),
     }
@@ -268,15 +311,20 @@ fn own(subject: &Subject, provider: &Provider) -> Result<Vec<Part>> {
 
 /// Checks that no two labels get the same export: their buckets of the same name would be one bucket.
 fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &[Wire]) -> Result<()> {
-    let exports = |group: &Group| -> Vec<&str> {
-        let of_group = |wire: &&Wire| group.items.iter().any(|item| item.name == wire.import);
-        wires.iter().filter(of_group).map(|wire| wire.export.as_str()).collect()
+    let exports = |items: &[&Item]| -> Vec<&str> {
+        let of_items = |wire: &&Wire| items.iter().any(|item| item.name == wire.import);
+        wires.iter().filter(of_items).map(|wire| wire.export.as_str()).collect()
     };
+    // What labels share besides, such as the type of their buckets, they have to share.
+    let apart = groups.iter().flat_map(|group| match labels::shared(group) {
+        shared if shared.is_empty() => vec![group.items.clone()],
+        shared => shared.into_iter().map(|item| vec![item]).collect(),
+    });
     let mut taken: Vec<&str> = Vec::new();
-    for group in groups {
-        let exports = exports(group);
+    for items in apart {
+        let exports = exports(&items);
         if let Some(shared) = exports.iter().find(|export| taken.contains(export)) {
-            let labels: Vec<_> = groups.iter().filter_map(|group| group.label).collect();
+            let labels: Vec<_> = groups.iter().flat_map(labels::of).flatten().collect();
             let lines: Vec<_> = labels.iter().map(|label| format!("export {label}: {shared};")).collect();
             return Refusal::new(subject.path.display(), "this provider cannot keep the labelled imports apart")
                 .note(format!("{} has one {shared} for all of: {}", provider.title(), labels.join(", ")))
@@ -288,55 +336,6 @@ fn kept_apart(subject: &Subject, provider: &Provider, groups: &[Group], wires: &
                 .err();
         }
         taken.extend(exports);
-    }
-    Ok(())
-}
-
-/// Checks that no two labels open buckets of one type, as those of wasmcloud:keyvalue do: then one provider makes the buckets of
-/// both, and cannot tell whose they are.
-fn of_one_type(subject: &Subject, groups: &[Group]) -> Result<()> {
-    for group in groups.iter().filter(|group| group.label.is_none()) {
-        let opening: Vec<_> = group.items.iter().filter(|item| item.functions.contains_key("open")).collect();
-        let Some(labelled) = opening.iter().find(|item| item.implements.is_some()) else { continue };
-        let same = |item: &&&&Item| item.interface() == labelled.interface();
-        let names: Vec<_> = opening.iter().filter(same).map(|item| item.name.as_str()).collect();
-        if names.len() > 1 {
-            return Refusal::new(subject.path.display(), "the labelled imports of this component cannot be kept apart")
-                .note(format!(
-                    "the buckets of {} are of one type, so one store has to make all of them",
-                    names.join(", ")
-                ))
-                .help("import the interface once, and tell your buckets apart by their names")
-                .err();
-        }
-    }
-    Ok(())
-}
-
-/// Checks that every label and bucket of the command line has an effect.
-fn check_labels(subject: &Subject, stores: &Stores, groups: &[Group]) -> Result<()> {
-    let known: Vec<_> = groups.iter().filter_map(|group| group.label).collect();
-    let list = || if known.is_empty() { "none".into() } else { known.join(", ") };
-    for (label, store) in &stores.labels {
-        if known.contains(&label.as_str()) {
-            continue;
-        }
-        let refusal = Refusal::new(subject.path.display(), format!("no store can be given to the label {label:?}"));
-        let labelled = |item: &Item| item.name == *label && item.implements.is_some();
-        return match subject.world.imports.iter().any(labelled) {
-            true => refusal
-                .note("this import takes its buckets from the imports without a label, so it has their store")
-                .help(format!("--store {} is for all of them", store.name)),
-            false => refusal.note(format!("labelled key-value imports with a store of their own: {}", list())),
-        }
-        .err();
-    }
-    let all_named =
-        groups.iter().all(|group| stores.labels.iter().any(|(label, _)| Some(label.as_str()) == group.label));
-    if all_named && !stores.buckets.is_empty() {
-        return Refusal::new("--bucket", "no import is left for it")
-            .note("every labelled import was given a store by --store LABEL=STORE, and that is for all its buckets")
-            .err();
     }
     Ok(())
 }

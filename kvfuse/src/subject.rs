@@ -1,11 +1,15 @@
 //! The user's component.
 
 use crate::catalogue::{self, Provider};
+use crate::cli::Chosen;
+use crate::host::{Provided, provided};
 use crate::input;
-use crate::refusal::Result;
+use crate::refusal::{Refusal, Result, chain};
 use crate::table::{STORES, Store};
-use kvfuse_compose::{FlatPart, FlatParts, Item, Nested, Settings, World, is_keyvalue, nested, split_name};
-use kvfuse_core::settings::{FUSED_STORES, LABEL};
+use kvfuse_compose::{
+    FlatPart, FlatParts, Item, ItemKind, Nested, Settings, World, is_keyvalue, nested, split_name, without_imports,
+};
+use kvfuse_core::settings::{FUSED_STORES, LABEL, LABELS};
 use std::path::{Path, PathBuf};
 
 pub struct Subject {
@@ -59,9 +63,28 @@ impl Kind {
 }
 
 impl Subject {
-    pub fn read(path: &Path) -> Result<Self> {
+    /// Reads it as the command line says.
+    pub fn read(path: &Path, chosen: &Chosen) -> Result<Self> {
         let bytes = input::read_component(path)?;
-        Self::new(path, bytes)
+        let subject = Self::new(path, bytes)?;
+        if chosen.unknown_imports_trap { subject.trapping() } else { Ok(subject) }
+    }
+
+    /// The same with functions that trap in place of imports that wasmtime does not provide. Those that a store can provide
+    /// stay.
+    fn trapping(self) -> Result<Self> {
+        let serve = self.kind == Kind::Handler;
+        let unknown = self.world.imports.iter().filter(|item| {
+            item.kind == ItemKind::Interface
+                && !is_keyvalue(item.interface())
+                && provided(item, serve) == Provided::Never
+        });
+        let unknown: Vec<_> = unknown.map(|item| item.name.clone()).collect();
+        let bytes = without_imports(&self.bytes, &unknown).map_err(|e| {
+            Refusal::new(self.path.display(), "the imports that wasmtime does not provide cannot be replaced")
+                .note(chain(&e))
+        })?;
+        Self::new(&self.path, bytes)
     }
 
     /// From bytes that are known to be a valid component.
@@ -136,7 +159,8 @@ fn provider_inside(bytes: &[u8]) -> Option<Provider> {
         false => found.into_iter().take(1).collect::<Vec<_>>(),
     };
     let settings = Settings::inside(bytes).unwrap_or_default();
-    let labels = settings.iter().filter_map(|settings| settings.get(LABEL)).map(str::to_string).collect();
+    let labels = |name| settings.iter().filter_map(move |settings| settings.get(name)).flat_map(|all| all.split(','));
+    let labels = labels(LABEL).chain(labels(LABELS)).map(str::to_string).collect();
     let only = |provider: Provider| if provider.routes() { provider.only(fused_stores(&settings)) } else { provider };
     let all = Provider::union(taken.into_iter().map(only))?;
     Some(Provider { labels, ..all })

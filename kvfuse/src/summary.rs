@@ -195,6 +195,9 @@ impl Summary {
         }
         if !self.unknown_imports.is_empty() {
             row(&mut out, "beware", &format!("wasmtime does not provide {}", self.unknown_imports.join(", ")))?;
+            let help =
+                "if the component never calls that, --unknown-imports-trap puts functions that trap in its place";
+            row(&mut out, "", help)?;
         }
         if let Some(fuse) = &self.fuse {
             row(&mut out, "fuse", fuse)?;

@@ -68,6 +68,32 @@ error: this is a core WebAssembly module, not a component
 }
 
 #[test]
+fn a_module_for_preview_1_with_a_world_is_refused_with_the_target_that_makes_a_component_as_well() {
+    let folder = Folder::new();
+    let import = "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32)))";
+    let mut module = wat::parse_str(format!("(module {import} (func (export \"run\")))")).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_str("test.wit", "package test:it; world w { export run: func(); }").unwrap();
+    let world = resolve.select_world(&[package], None).unwrap();
+    let utf8 = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, utf8).unwrap();
+    folder.write("app.wasm", module);
+    folder.refuses(
+        &["inspect", "app.wasm"],
+        1,
+        "\
+error: this is a core WebAssembly module, not a component
+  --> app.wasm
+   = note: only a component declares which key-value functions it imports
+   = help: build it for a target that makes components, such as wasm32-wasip2 in Rust; or make one of it:
+   = help: wasm-tools component new app.wasm --adapt wasi_snapshot_preview1.reactor.wasm -o app.component.wasm
+           it imports WASI preview 1 and does not export _start: that adapter is for a reactor, and is among the files of each
+           wasmtime release, https://github.com/bytecodealliance/wasmtime/releases
+",
+    );
+}
+
+#[test]
 fn a_file_that_is_not_webassembly_is_refused_by_its_first_bytes() {
     let folder = Folder::new();
     folder.write("app.wasm", "<!DOCTYPE html><title>Not found</title>");

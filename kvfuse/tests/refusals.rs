@@ -201,37 +201,3 @@ fn an_interface_of_another_family_or_an_asynchronous_one_is_named_as_such() {
     let note = "an asynchronous interface, of WASI 0.3; the stores have those of wasmCloud and Spin";
     refused(next, "import wasi:keyvalue/store@0.3.0;", "wasi:keyvalue@0.3.0", note);
 }
-
-#[test]
-fn labels_whose_buckets_are_of_one_type_are_refused_and_a_single_one_is_not() {
-    let folder = Folder::new();
-    let package = "package wasmcloud:keyvalue@0.2.0 {
-        interface types {
-            variant error {
-                no-such-store, access-denied, invalid-argument, precondition-failed, timeout, store-unavailable, quota-exceeded,
-                other(string),
-            }
-            resource bucket { exists: async func(key: string) -> result<bool, error>; }
-        }
-        interface store { use types.{bucket, error}; open: async func(identifier: string) -> result<bucket, error>; }
-    }";
-    let write = |imports: &str| {
-        let text = format!("package test:it; {package} world w {{ {imports} export run: func(); }}");
-        folder.write("app.wasm", component(&text));
-    };
-    let (sessions, carts) =
-        ("import sessions: wasmcloud:keyvalue/store@0.2.0;", "import carts: wasmcloud:keyvalue/store@0.2.0;");
-    write(&format!("{sessions} {carts}"));
-    folder.refuses(
-        &["fuse", "app.wasm"],
-        1,
-        "\
-error: the labelled imports of this component cannot be kept apart
-  --> app.wasm
-   = note: the buckets of sessions, carts are of one type, so one store has to make all of them
-   = help: import the interface once, and tell your buckets apart by their names
-",
-    );
-    write(sessions);
-    folder.kvfuse(&["fuse", "app.wasm"]).ok();
-}

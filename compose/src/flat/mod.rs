@@ -50,7 +50,7 @@ use part::Part;
 /// two cost a fraction. What is between them has as many memories in each module as is asked for.
 ///
 /// ```
-/// # use kvfuse_compose::{Interfaces, Memories, NotFlat, Settings, Supply, Wire, flatten, nested};
+/// # use kvfuse_compose::{Interfaces, Memories, NotFlat, Supply, Wire, flatten, nested};
 /// # let consumer = wat::parse_str(r#"(component
 /// #    (import "acme:store/counter" (instance $counter (export "next" (func (result u32)))))
 /// #    (alias export $counter "next" (func $next))
@@ -67,7 +67,7 @@ use part::Part;
 /// #    (export "acme:store/counter" (instance $counter)))"#)?;
 /// let name = "acme:store/counter".to_string();
 /// let wires = vec![Wire { import: name.clone(), export: name }];
-/// let supply = Supply { provider: &provider, wires, settings: Settings::default() };
+/// let supply = Supply { provider: &provider, wires, ..Supply::default() };
 /// let flat = flatten(&consumer, &[supply], Memories::Two)?;
 /// assert!(nested(&flat)?.is_empty());
 /// assert_eq!(Interfaces::of(&flat)?.exports, ["run"]);

@@ -65,7 +65,7 @@ fn fuse(consumer: &[u8], provider: &str) -> Result<Vec<u8>, NotFlat> {
 
 fn fuse_with(consumer: &[u8], provider: &str, memories: Memories) -> Result<Vec<u8>, NotFlat> {
     let provider = wat::parse_str(provider).unwrap();
-    flatten(consumer, &[Supply { provider: &provider, wires: wires(), settings: Settings::default() }], memories)
+    flatten(consumer, &[Supply { provider: &provider, wires: wires(), ..Supply::default() }], memories)
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn what_goes_on_to_another_component_is_composed() {
 #[test]
 fn several_instances_and_settings_are_composed() {
     let (consumer, provider) = (consumer(&[]), wat::parse_str(PROVIDER).unwrap());
-    let supply = |settings| Supply { provider: &provider, wires: wires(), settings };
+    let supply = |settings| Supply { provider: &provider, wires: wires(), settings, ..Supply::default() };
     let plain = Settings::default;
     let flat = |supplies: &[Supply]| flatten(&consumer, supplies, Memories::Two);
     assert_eq!(flat(&[supply(plain()), supply(plain())]), Err(NotFlat::Several(2)));

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub fn fuse(options: &Fuse) -> Result<ExitCode> {
-    let subject = Subject::read(&options.component)?;
+    let subject = Subject::read(&options.component, &options.chosen)?;
     let output = options.output.clone().unwrap_or_else(|| default_output(&options.component));
     for (what, input) in [("component", Some(&options.component)), ("provider", options.chosen.provider.as_ref())] {
         if let Some(input) = input.filter(|input| same_file(input, &output)) {

@@ -15,7 +15,7 @@ use kvfuse_compose::fit;
 use std::process::ExitCode;
 
 pub fn inspect(options: &Inspect) -> Result<ExitCode> {
-    let subject = Subject::read(&options.component)?;
+    let subject = Subject::read(&options.component, &options.chosen)?;
     let summary = summarise(&subject, options)?;
     if options.json {
         return print_json(&summary);
@@ -61,11 +61,8 @@ fn summarise(subject: &Subject, options: &Inspect) -> Result<Summary> {
 fn fitting(subject: &Subject, plan: &Plan) -> Result<Vec<Fits>> {
     let mut fits = Vec::new();
     for part in &plan.parts {
-        let stores = part.provider.stores.iter().map(|store| Some(store.name));
-        let stores = if part.provider.stores.is_empty() { vec![None] } else { stores.collect() };
-        for store in stores {
-            let (provider, label) = (part.provider.file.clone(), part.label.clone());
-            fits.push(Fits { store, provider, label });
+        for (store, label) in part.stores.clone() {
+            fits.push(Fits { store, provider: part.provider.file.clone(), label });
         }
     }
     let chosen = |store: &Store| plan.provider.stores.iter().any(|known| known.name == store.name);

@@ -16,7 +16,7 @@ pub fn run(options: &Run) -> Result<ExitCode> {
 }
 
 fn prepare(options: &Run) -> Result<ExitCode> {
-    let mut subject = Subject::read(&options.component)?;
+    let mut subject = Subject::read(&options.component, &options.chosen)?;
     let chosen = options.chosen.by_urls(&options.env);
     if let Some(target) = &options.watch {
         // The result of fusing is a command.

@@ -12,9 +12,11 @@ mod serve;
 
 pub use grants::{Flags, Grants};
 
+use crate::host::{Provided, provided};
 use crate::kv::Front;
 use crate::refusal::{Refusal, Result, code};
 use crate::subject::{Kind, Subject};
+use kvfuse_compose::World;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -100,7 +102,7 @@ pub async fn start(subject: &Subject, component: &[u8], grants: Grants, options:
     let engine = Engine::new(&config).map_err(|e| failed("the runtime does not start", e))?;
     let compiled = Component::new(&engine, component).map_err(|e| failed("this component cannot be compiled", e))?;
     let linker = linker(&engine, options.concurrent).map_err(|e| failed("the runtime does not start", e))?;
-    let ready = linker.instantiate_pre(&compiled).map_err(|e| unlinked(subject, &e))?;
+    let ready = linker.instantiate_pre(&compiled).map_err(|e| unlinked(subject, &missing(subject, component), &e))?;
 
     if subject.kind == Kind::Handler {
         return serve::serve(subject, ready, grants, options).await;
@@ -140,7 +142,7 @@ async fn command(
             store.run_concurrent(run).await.flatten()
         }
         _ => {
-            let command = p2::bindings::CommandPre::new(ready).map_err(|e| unlinked(subject, &e))?;
+            let command = p2::bindings::CommandPre::new(ready).map_err(|e| unlinked(subject, &[], &e))?;
             let command = entered(subject, command.instantiate_async(&mut store).await)?;
             command.wasi_cli_run().call_run(&mut store).await
         }
@@ -194,10 +196,23 @@ fn ended(subject: &Subject, e: &wasmtime::Error) -> Ended {
     }
 }
 
-fn unlinked(subject: &Subject, e: &wasmtime::Error) -> Box<Refusal> {
-    Box::new(not_run(subject, "this component cannot be started").note(reasons(e)).help(
-        "kvfuse run provides WASI 0.2 and 0.3 with wasi:http, wasi:config and wasi:tls; kvfuse inspect lists what is missing",
-    ))
+/// The imports that are not provided.
+fn missing(subject: &Subject, component: &[u8]) -> Vec<String> {
+    let imports = World::of(component).unwrap_or_default().imports;
+    let serve = subject.kind == Kind::Handler;
+    imports.into_iter().filter(|item| provided(item, serve) == Provided::Never).map(|item| item.name).collect()
+}
+
+fn unlinked(subject: &Subject, missing: &[String], e: &wasmtime::Error) -> Box<Refusal> {
+    let refusal = not_run(subject, "this component cannot be started").note(reasons(e));
+    let provides = "kvfuse run provides WASI 0.2 and 0.3 with wasi:http, wasi:config and wasi:tls";
+    Box::new(match missing.is_empty() {
+        true => refusal.help(provides),
+        false => refusal
+            .note(format!("what is not provided: {}", missing.join(", ")))
+            .help(provides)
+            .help("if it never calls the others: --unknown-imports-trap puts functions that trap in their place"),
+    })
 }
 
 fn not_run(subject: &Subject, what: impl Into<String>) -> Refusal {

@@ -79,13 +79,29 @@ impl Server {
     }
 
     fn try_get_at(&self, path: &str) -> std::io::Result<String> {
+        self.try_ask("GET", path, "")
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         let mut connection = TcpStream::connect(&self.address)?;
         connection.set_read_timeout(Some(PATIENCE))?;
         // HTTP/1.0 has no chunks.
-        write!(connection, "GET {path} HTTP/1.0\r\nHost: here\r\n\r\n")?;
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        write!(connection, "{method} {path} HTTP/1.0\r\nHost: here\r\n{length}\r\n{body}")?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;
         Ok(answer)
+    }
+
+    /// The status and the body of the answer to a request.
+    #[track_caller]
+    pub fn ask(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+        let answer = self.try_ask(method, path, body).unwrap();
+        let parts = answer.split_once("\r\n\r\n");
+        let status = parts.and_then(|(head, _)| head.split(' ').nth(1)?.parse().ok());
+        let (status, (_, body)) =
+            status.zip(parts).unwrap_or_else(|| panic!("{method} {path}: {answer:?}\n{}", self.says()));
+        (status, body.to_string())
     }
 
     /// The number that is the body of the answer.

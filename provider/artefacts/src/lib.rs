@@ -34,30 +34,29 @@ macro_rules! provider {
 
         const _: () = {
             use $crate::kvfuse_core::Settings;
-            use $crate::kvfuse_gate::Gate;
+            use $crate::kvfuse_gate::{Gate, Labels};
             use $crate::kvfuse_transport::{clock::WasiClock, environment, last_words, timers};
             use std::cell::OnceCell;
 
             thread_local! {
-                static STORE: OnceCell<Gate<$kind>> = const { OnceCell::new() };
+                static STORE: OnceCell<Labels<$kind>> = const { OnceCell::new() };
             }
 
             fn make($settings: &Settings) -> $crate::kvfuse_core::Result<$kind> {
                 $make
             }
 
-            fn with_gate<T>(f: impl FnOnce(&Gate<$kind>) -> T) -> T {
-                STORE.with(|cell| {
-                    f(cell.get_or_init(|| {
-                        let settings = environment::settings();
-                        Gate::new(&settings, make(&settings), WasiClock)
-                    }))
-                })
+            fn gate(settings: &Settings) -> Gate<$kind> {
+                Gate::new(settings, make(settings), WasiClock)
+            }
+
+            fn with_gates<T>(f: impl FnOnce(&Labels<$kind>) -> T) -> T {
+                STORE.with(|cell| f(cell.get_or_init(|| Labels::new(environment::variables(), gate))))
             }
 
             impl $crate::kvfuse_facade::Provider for $name {
                 fn with_store<T>(f: impl FnOnce(&dyn $crate::kvfuse_core::Store) -> T) -> T {
-                    with_gate(|gate| f(gate))
+                    with_gates(|gates| f(gates))
                 }
 
                 fn trap(reason: &str) -> ! {
@@ -96,10 +95,10 @@ macro_rules! provider {
 macro_rules! waiting {
     ($name:ident, $kind:ty) => {
         impl $crate::kvfuse_facade::WaitingProvider for $name {
-            type Bucket = <Gate<$kind> as $crate::kvfuse_core::AsyncStore>::Bucket;
+            type Bucket = <Labels<$kind> as $crate::kvfuse_core::AsyncStore>::Bucket;
 
             fn open(identifier: &str) -> $crate::kvfuse_core::Result<Self::Bucket> {
-                with_gate(|gate| $crate::kvfuse_core::AsyncStore::open_async(gate, identifier))
+                with_gates(|gates| $crate::kvfuse_core::AsyncStore::open_async(gates, identifier))
             }
         }
     };

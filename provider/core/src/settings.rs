@@ -6,6 +6,9 @@ use std::time::Duration;
 
 /// The label of an instance. Its buckets are separate from those of other labels and from those without a label.
 pub const LABEL: &str = "KEYVALUE_LABEL";
+/// The labels of a component whose imports open buckets of one type, separated by commas. Fused in: the identifier of a bucket
+/// then begins with the label of the import through which it is opened, or with nothing, and a slash.
+pub const LABELS: &str = "KEYVALUE_LABELS";
 /// In a provider of several stores: the store of the buckets that are not routed.
 pub const DEFAULT_STORE: &str = "KEYVALUE_STORE";
 /// In a provider of several stores: `bucket=store`, separated by commas.
@@ -59,11 +62,28 @@ impl Settings {
         let Some(prefix) = self.get(LABEL).map(label_prefix) else { return self };
         let of_label = self.0.iter().filter_map(|(name, value)| Some((name.strip_prefix(&*prefix)?, value)));
         let own: Vec<_> = of_label
-            .filter(|(name, _)| name.starts_with("KEYVALUE_") && ![LABEL, FUSED_STORES].contains(name))
+            .filter(|(name, _)| name.starts_with("KEYVALUE_") && ![LABEL, LABELS, FUSED_STORES].contains(name))
             .map(|(name, value)| (name.to_string(), value.clone()))
             .collect();
         self.0.extend(own);
         self
+    }
+
+    /// The settings of an instance with this label, of settings that are not yet those of a label.
+    ///
+    /// ```
+    /// use kvfuse_core::Settings;
+    ///
+    /// let variables = [("KEYVALUE_LABEL", "carts"), ("TEAM_A_KEYVALUE_MAX_VALUE", "1K")];
+    /// let settings = Settings::new(variables.map(|(name, value)| (name.to_string(), value.to_string())));
+    /// let settings = settings.under("team-a");
+    /// assert_eq!((settings.get("KEYVALUE_LABEL"), settings.get("KEYVALUE_MAX_VALUE")), (Some("team-a"), Some("1K")));
+    /// ```
+    #[must_use]
+    pub fn under(&self, label: &str) -> Self {
+        let mut settings = self.clone();
+        settings.0.push((LABEL.to_string(), label.to_string()));
+        settings.for_its_label()
     }
 
     /// The value of a variable; `None` if it is not set or empty.
@@ -170,6 +190,7 @@ mod tests {
             ("A_B_KEYVALUE_X", "own"),
             ("A_B_KEYVALUE_EMPTY", ""),
             ("A_B_KEYVALUE_LABEL", "c"),
+            ("A_B_KEYVALUE_LABELS", "a"),
             ("A_B_KEYVALUE_FUSED_STORES", "all"),
             ("A_B_OTHER", "no setting"),
             ("B_KEYVALUE_X", "another's"),
@@ -187,6 +208,7 @@ mod tests {
         assert_eq!((own.get("KEYVALUE_X"), own.get("KEYVALUE_EMPTY")), (Some("own"), None));
         assert_eq!((own.get("KEYVALUE_Y"), own.get("OTHER")), (Some("all"), None));
         assert_eq!((own.get(LABEL), own.get(FUSED_STORES)), (Some("a-b"), Some("files")));
+        assert_eq!(own.get(LABELS), None);
         assert_eq!(settings("").get("KEYVALUE_X"), Some("all"));
         assert_eq!(settings("c").get("KEYVALUE_X"), Some("all"));
     }

@@ -9,7 +9,8 @@
 //!
 //! Behind the checks, and still before the store:
 //!
-//! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are separate from all others ([`Labelled`]).
+//! - **Labels.** With `KEYVALUE_LABEL`, buckets belong to that label and are separate from all others ([`Labelled`]). Where one
+//!   instance has to serve several labels, each has a gate of its own ([`Labels`]).
 //! - **Routes.** A provider of several stores uses the one that the bucket's name is routed to ([`Routes`]).
 //!
 //! All of them are a [`Store`], so facades do not notice them. Calls, settings and errors use the bucket name that the
@@ -19,6 +20,7 @@
 mod asking;
 mod guarded;
 mod label;
+mod labels;
 mod names;
 mod recent;
 mod routes;
@@ -35,6 +37,7 @@ use recent::Recent;
 use std::rc::Rc;
 
 pub use label::{Labelled, MAX_LABEL};
+pub use labels::Labels;
 pub use names::{DEFAULT, MAX_NAME, MEMORY};
 pub use routes::{Make, Routes};
 pub use seen::{BUDGET, LARGEST};

@@ -4,7 +4,7 @@ use crate::Runner;
 use crate::command::PATIENCE;
 use crate::target::{Grant, Kind, Target};
 use anyhow::{Context, Result, bail};
-use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, compose, flatten};
+use kvfuse_compose::{Interfaces, Memories, Supply, Wire, compose, flatten};
 use std::sync::LazyLock;
 use std::time::Duration;
 use wasmtime::component::{Accessor, Component, Linker, ResourceTable};
@@ -78,7 +78,7 @@ impl Fused {
         let exports = Interfaces::of(provider)?.exports;
         let wires = Interfaces::of(guest)?.imports.into_iter().filter(|name| exports.contains(name));
         let wires = wires.map(|name| Wire { import: name.clone(), export: name }).collect();
-        let supply = Supply { provider, wires, settings: Settings::default() };
+        let supply = Supply { provider, wires, ..Supply::default() };
         Self::of(&flatten(guest, &[supply], memories)?, target)
     }
 

@@ -9,7 +9,7 @@ mod sections;
 
 use anyhow::{Context, Result, ensure};
 use arbitrary::Unstructured;
-use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, flatten};
+use kvfuse_compose::{Interfaces, Memories, Supply, Wire, flatten};
 use random::Random;
 use sections::{Section, emptied, join, split};
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ fn fuse(kind: &'static str, consumer: &[u8], provider: &[u8], tally: &mut Tally)
     let whole = valid(consumer) && valid(provider);
     let mut ended = None;
     for memories in [Memories::Two, Memories::One] {
-        let supply = Supply { provider, wires: wires.clone(), settings: Settings::default() };
+        let supply = Supply { provider, wires: wires.clone(), ..Supply::default() };
         let became = match flatten(consumer, &[supply], memories) {
             Ok(flat) => {
                 ensure!(whole, "{kind}: what is no component was made flat");

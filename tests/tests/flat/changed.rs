@@ -4,7 +4,7 @@ use crate::pair::fuse;
 use crate::random::Random;
 use crate::sections::{Section, emptied, join, split};
 use anyhow::{Context, Result, bail, ensure};
-use kvfuse_compose::{Interfaces, Memories, Settings, Supply, Wire, flatten};
+use kvfuse_compose::{Interfaces, Memories, Supply, Wire, flatten};
 use kvfuse_tests::component;
 use kvfuse_tests::raw::Consumer;
 use std::collections::BTreeMap;
@@ -65,7 +65,7 @@ impl Tally {
 
     fn made(&self, consumer: &[u8], provider: &[u8], wires: &[Wire]) -> Result<Option<Vec<u8>>> {
         let flat = |memories| {
-            let supply = Supply { provider, wires: wires.to_vec(), settings: Settings::default() };
+            let supply = Supply { provider, wires: wires.to_vec(), ..Supply::default() };
             catch_unwind(AssertUnwindSafe(|| flatten(consumer, &[supply], memories)))
         };
         match (flat(Memories::Two), flat(Memories::One)) {

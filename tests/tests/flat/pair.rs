@@ -1,7 +1,7 @@
 //! A consumer fused in the ordinary way, and flat in both forms.
 
 use anyhow::{Context, Result, bail, ensure};
-use kvfuse_compose::{Memories, Settings, Supply, World, connect, fit, flatten, is_keyvalue};
+use kvfuse_compose::{Memories, Supply, World, connect, fit, flatten, is_keyvalue};
 use kvfuse_tests::engine;
 use kvfuse_tests::raw::{Misbehaviour, Raw, argument};
 use std::path::Path;
@@ -35,7 +35,7 @@ pub fn fuse(consumer: &[u8], provider: &[u8]) -> Result<[Vec<u8>; 3]> {
     let wanted: Vec<_> = wanted.iter().filter(|item| is_keyvalue(item.interface())).collect();
     let Ok(wires) = fit(&wanted, &offered) else { bail!("they do not fit") };
     let composed = connect(consumer, provider, &wires)?;
-    let supply = [Supply { provider, wires, settings: Settings::default() }];
+    let supply = [Supply { provider, wires, ..Supply::default() }];
     Ok([composed, flatten(consumer, &supply, Memories::Two)?, flatten(consumer, &supply, Memories::One)?])
 }
 
