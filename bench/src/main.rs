@@ -5,7 +5,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis and etcd |
+//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis, Memcached and etcd |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
 //! | `node` | fused guests on Node.js |
@@ -35,7 +35,7 @@ const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
-       kvfuse-bench --engines                           Redis and etcd only
+       kvfuse-bench --engines                           Redis, Memcached and etcd only
        kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores
   --curve   the curve over sizes only, quickly; with --write in full, into its section of docs/bench.md
