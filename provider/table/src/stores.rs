@@ -369,6 +369,7 @@ pub const STORES: &[Store] = &[
                 "https://streams.dynamodb.eu-west-1.amazonaws.com",
             ),
             setting("KEYVALUE_DYNAMODB_TABLE", "the name of the table", "keyvalue"),
+            setting("KEYVALUE_DYNAMODB_LAYOUT", "how keys are laid out: own, or as Spin does, spin", "spin"),
             setting("KEYVALUE_DYNAMODB_REGION", "the region, if the endpoint does not say it", "eu-west-1"),
             setting("AWS_REGION", "the same, if neither says it", "eu-west-1"),
             secret("KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "the access key, instead of that in the AWS variables"),
