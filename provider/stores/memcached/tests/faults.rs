@@ -131,7 +131,7 @@ fn a_version_from_before_a_restart_conflicts_even_if_the_new_process_gives_the_s
     own.servers[0].restart();
     bucket.set("key", b"2").unwrap();
     let after = bucket.snapshot("key").unwrap();
-    let number = |text: String| text[text.len() - 16..].to_string();
+    let number = |text: String| text.chars().skip(text.len() - 16).collect::<String>();
     let [old, new] = [&before, &after].map(|seen| bucket.version_text("key", &seen.version));
     assert_ne!(old, new);
     assert_eq!(number(old), number(new), "Memcached counts from the beginning");
