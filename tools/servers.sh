@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that the servers for the tests are available: redis-server, etcd, valkey-server, and a browser with its
-# driver. What is missing, Valkey aside, is installed from Debian's packages, given root and apt-get, and not started;
+# Makes sure that the servers for the tests are available: redis-server, memcached, etcd, valkey-server, and a browser with
+# its driver. What is missing, Valkey aside, is installed from Debian's packages, given root and apt-get, and not started;
 # otherwise this script says what to install. Valkey is unpacked into .tools/, from the packages of this Debian release or
 # its backports, because installing it would replace Redis' programs. The tests start their own servers on free loopback
 # ports.
@@ -16,6 +16,7 @@ trap 'rm -rf ${made:+"$made"} ${work:+"$work"}' EXIT
 
 missing=()
 have redis-server || missing+=(redis-server)
+have memcached || missing+=(memcached)
 have etcd || missing+=(etcd-server)
 have chromium || have chromium-browser || have google-chrome || missing+=(chromium)
 have chromedriver || missing+=(chromium-driver)

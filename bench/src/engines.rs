@@ -8,8 +8,11 @@ use kvfuse_bench_guest::{Order, key, median};
 use kvfuse_compose::Memories;
 use kvfuse_servers::certificates::Authority;
 use kvfuse_servers::etcd::Etcd;
+use kvfuse_servers::memcached::Memcached;
 use kvfuse_servers::redis::Redis;
 use kvfuse_tests::{command_line, component, guest};
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -137,6 +140,14 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
     rows.push(engine.beside_tls(&Engine::new("redis-tls", server.tls_port(), settings, times(10_000))?)?);
     drop(server);
 
+    step("Memcached: 100 bytes over 1,000 keys");
+    let server = Memcached::start(&[]);
+    let settings = vec![format!("KEYVALUE_MEMCACHED_SERVERS={}", server.address())];
+    let engine = Engine::new("memcached", server.port(), settings, times(10_000))?;
+    let native = |operation: &str| native_memcached(server.port(), operation, times(10_000));
+    engine.measure(rows, ["memcached get", "memcached set", "memcached get-many", "memcached set-many"], native)?;
+    drop(server);
+
     step("etcd: 100 bytes over 1,000 keys");
     let server = Etcd::start(1, &[]);
     let settings = vec![format!("KEYVALUE_ETCD_ENDPOINTS={}", server.endpoints())];
@@ -168,6 +179,21 @@ fn native_redis(url: &str, operation: &str, times: usize) -> Result<f64> {
         }
         _ => redis::cmd("MSET").arg(&pairs).exec(&mut connection).expect("writes"),
     }))
+}
+
+/// The same requests as the bare exchange's, over a connection that it keeps.
+fn native_memcached(port: u16, operation: &str, times: usize) -> Result<f64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    let mut answer = Vec::new();
+    let mut exchange = |what: &requests::Exchange| {
+        stream.write_all(&what.request).expect("it is sent");
+        answer.resize(what.answer, 0);
+        stream.read_exact(&mut answer).expect("an answer");
+    };
+    exchange(&requests::memcached("set-many"));
+    let what = requests::memcached(operation);
+    Ok(median(times, || exchange(&what)))
 }
 
 /// The same requests as the bare exchange's, by an HTTP client that keeps its connection.

@@ -4,7 +4,7 @@
 
 mod support;
 
-use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, redis::Redis};
+use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, memcached::Memcached, redis::Redis};
 use std::process::Command;
 use support::{Folder, built, wasmtime};
 
@@ -79,6 +79,39 @@ error: the store does not know where its server is
    = help: --env KEYVALUE_REDIS_URL=redis://127.0.0.1:6379
 "
     );
+}
+
+#[test]
+fn memcached_is_a_store_like_the_others_but_for_what_a_cache_cannot_do() {
+    let server = Memcached::start(&[]);
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    let variable = format!("KEYVALUE_MEMCACHED_SERVERS={}", server.address());
+    let run = |arguments: &[&str]| {
+        folder.kvfuse(&[&["run", "--store", "memcached", "--env", &variable, "app.wasm", "--"], arguments].concat())
+    };
+    run(&["set", "key", "value"]).ok();
+    assert_eq!(run(&["get", "key"]).ok(), "value");
+    assert_eq!(server.command("mg default:key v"), "value");
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "memcached"]).ok();
+    let mut wasmtime = line(&folder, "app.fused.wasm", ("KEYVALUE_MEMCACHED_SERVERS", &server.address()));
+    assert_eq!(folder.run(wasmtime.args(["get", "key"])).ok(), "value");
+
+    let place = server.address();
+    let kv = |arguments: &[&str]| folder.kvfuse(&[&["kv"], arguments, &["--store", &place]].concat());
+    kv(&["put", "short", "1", "--ttl", "3600"]).ok();
+    assert!(server.command("mg default:short t").starts_with("HD t36"), "an hour is left");
+    assert_eq!(kv(&["incr", "short", "41"]).ok().trim(), "42");
+    assert!(server.command("mg default:short t").starts_with("HD t36"), "it still is");
+    assert_eq!(kv(&["get", "key"]).ok(), "value");
+    for refused in
+        [kv(&["list"]), kv(&["watch"]), folder.kvfuse(&["dump", "all.dump", "--bucket", "default", "--store", &place])]
+    {
+        assert!(refused.code != Some(0), "{}", refused.stdout);
+        assert!(refused.stderr.contains("Memcached") || refused.stderr.contains("what changes"), "{}", refused.stderr);
+    }
+    let mistyped = folder.kvfuse(&["kv", "get", "key", "--store", "memcached://ann:hunter2@h"]);
+    assert!(mistyped.code != Some(0) && !mistyped.stderr.contains("hunter2"), "{}", mistyped.stderr);
 }
 
 #[test]

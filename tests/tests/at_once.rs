@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::gateway::Gateway;
+use kvfuse_servers::memcached::Memcached;
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::Proxy;
 use kvfuse_servers::redis::Redis;
@@ -29,6 +30,11 @@ fn redis_at(url: &str) -> Over {
 fn etcd_at(endpoint: &str) -> Over {
     let settings = vec![format!("KEYVALUE_ETCD_ENDPOINTS={endpoint}"), "KEYVALUE_TIMEOUT_MS=60000".into()];
     Over { artefact: "keyvalue-etcd-async", grants: "http", settings }
+}
+
+fn memcached_at(address: &str) -> Over {
+    let settings = vec![format!("KEYVALUE_MEMCACHED_SERVERS={address}"), "KEYVALUE_TIMEOUT_MS=60000".into()];
+    Over { artefact: "keyvalue-memcached-async", grants: "inherit-network,tcp", settings }
 }
 
 /// The guest `many_wasmcloud`, running.
@@ -68,6 +74,18 @@ fn connections(redis: &Redis) -> Result<u64> {
     let info = redis.command(&["INFO", "stats"]);
     let count = info.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
     count.context("the server does not say")?.trim().parse().context("a number")
+}
+
+#[test]
+fn sixty_four_calls_at_once_share_the_four_connections_to_memcached() -> Result<()> {
+    let _watchdog = Watchdog::of_the_test();
+    let server = Memcached::start(&[]);
+    let before = server.statistic("total_connections");
+    let took = run(&memcached_at(&server.address()), &["get", "2000", "64"])?;
+    ensure!(took.trim().parse::<u64>().is_ok(), "{took}");
+    let connections = server.statistic("total_connections") - before;
+    ensure!(connections == 4 + 1, "{connections}: four of the instance, and one that asked");
+    Ok(())
 }
 
 #[test]

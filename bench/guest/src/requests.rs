@@ -11,8 +11,8 @@ pub const BATCH: usize = 100;
 /// Bytes of a value.
 const VALUE: usize = 100;
 
-/// A request in RESP, and the length of its answer in bytes.
-pub struct Redis {
+/// A request over a connection, and the length of its answer in bytes.
+pub struct Exchange {
     pub request: Vec<u8>,
     pub answer: usize,
 }
@@ -30,16 +30,33 @@ fn value() -> String {
 }
 
 /// One key, or a batch of them.
-pub fn redis(operation: &str) -> Redis {
+pub fn redis(operation: &str) -> Exchange {
     let keys = |count| (0..count).map(|n| format!("default:{}", key(n)));
     let pairs = |count| keys(count).flat_map(|key| [key, value()]);
     let one = |name: &str, rest: Vec<String>| command(&[vec![name.to_string()], rest].concat());
     let (found, ok) = (VALUE + "$100\r\n\r\n".len(), "+OK\r\n".len());
     match operation {
-        "get" => Redis { request: one("GET", keys(1).collect()), answer: found },
-        "set" => Redis { request: one("SET", pairs(1).collect()), answer: ok },
-        "get-many" => Redis { request: one("MGET", keys(BATCH).collect()), answer: "*100\r\n".len() + BATCH * found },
-        "set-many" => Redis { request: one("MSET", pairs(BATCH).collect()), answer: ok },
+        "get" => Exchange { request: one("GET", keys(1).collect()), answer: found },
+        "set" => Exchange { request: one("SET", pairs(1).collect()), answer: ok },
+        "get-many" => {
+            Exchange { request: one("MGET", keys(BATCH).collect()), answer: "*100\r\n".len() + BATCH * found }
+        }
+        "set-many" => Exchange { request: one("MSET", pairs(BATCH).collect()), answer: ok },
+        other => panic!("no operation {other:?}"),
+    }
+}
+
+/// The same for Memcached.
+pub fn memcached(operation: &str) -> Exchange {
+    let many = |count, command: &dyn Fn(usize) -> String| (0..count).map(command).collect::<String>().into_bytes();
+    let get = |n| format!("mg default:{} v\r\n", key(n));
+    let set = |n| format!("ms default:{} {VALUE}\r\n{}\r\n", key(n), value());
+    let (found, done) = (VALUE + "VA 100\r\n\r\n".len(), "HD\r\n".len());
+    match operation {
+        "get" => Exchange { request: many(1, &get), answer: found },
+        "set" => Exchange { request: many(1, &set), answer: done },
+        "get-many" => Exchange { request: many(BATCH, &get), answer: BATCH * found },
+        "set-many" => Exchange { request: many(BATCH, &set), answer: BATCH * done },
         other => panic!("no operation {other:?}"),
     }
 }

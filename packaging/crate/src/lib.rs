@@ -108,6 +108,34 @@ pub static KEYVALUE_REDIS_TLS_ASYNC: Component = Component {
     bytes: include_bytes!("../embedded/keyvalue-redis-tls-async.wasm"),
 };
 
+/// wasi:keyvalue over a Memcached server, or several.
+pub static KEYVALUE_MEMCACHED: Component = Component {
+    file: "keyvalue-memcached.wasm",
+    about: "wasi:keyvalue over a Memcached server, or several",
+    bytes: include_bytes!("../embedded/keyvalue-memcached.wasm"),
+};
+
+/// wasi:keyvalue over a Memcached server, or several, with 0.2.0-draft2 (get-many gives optional pairs).
+pub static KEYVALUE_MEMCACHED_DRAFT2_OPTIONAL_PAIRS: Component = Component {
+    file: "keyvalue-memcached-draft2-optional-pairs.wasm",
+    about: "wasi:keyvalue over a Memcached server, or several, with 0.2.0-draft2 (get-many gives optional pairs)",
+    bytes: include_bytes!("../embedded/keyvalue-memcached-draft2-optional-pairs.wasm"),
+};
+
+/// wasi:keyvalue over a Memcached server, or several, with 0.1.0 (values consumed by methods).
+pub static KEYVALUE_MEMCACHED_V0_1_CONSUME_METHODS: Component = Component {
+    file: "keyvalue-memcached-v0-1-consume-methods.wasm",
+    about: "wasi:keyvalue over a Memcached server, or several, with 0.1.0 (values consumed by methods)",
+    bytes: include_bytes!("../embedded/keyvalue-memcached-v0-1-consume-methods.wasm"),
+};
+
+/// wasi:keyvalue over a Memcached server, or several, with the asynchronous interfaces.
+pub static KEYVALUE_MEMCACHED_ASYNC: Component = Component {
+    file: "keyvalue-memcached-async.wasm",
+    about: "wasi:keyvalue over a Memcached server, or several, with the asynchronous interfaces",
+    bytes: include_bytes!("../embedded/keyvalue-memcached-async.wasm"),
+};
+
 /// wasi:keyvalue over an etcd cluster.
 pub static KEYVALUE_ETCD: Component = Component {
     file: "keyvalue-etcd.wasm",
@@ -248,6 +276,10 @@ pub static ALL: &[&Component] = &[
     &KEYVALUE_REDIS_TLS_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_REDIS_TLS_V0_1_CONSUME_METHODS,
     &KEYVALUE_REDIS_TLS_ASYNC,
+    &KEYVALUE_MEMCACHED,
+    &KEYVALUE_MEMCACHED_DRAFT2_OPTIONAL_PAIRS,
+    &KEYVALUE_MEMCACHED_V0_1_CONSUME_METHODS,
+    &KEYVALUE_MEMCACHED_ASYNC,
     &KEYVALUE_ETCD,
     &KEYVALUE_ETCD_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_ETCD_V0_1_CONSUME_METHODS,

@@ -5,6 +5,7 @@
 kvfuse_artefacts::artefact!(
     "files" = kvfuse_files,
     "redis" = kvfuse_redis,
+    "memcached" = kvfuse_memcached,
     "etcd" = kvfuse_etcd,
     "dynamodb" = kvfuse_dynamodb:
     draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; draft2_optional_pairs

@@ -5,6 +5,7 @@
 kvfuse_artefacts::artefact!(
     "files" = kvfuse_files,
     "redis" = kvfuse_redis,
+    "memcached" = kvfuse_memcached,
     "etcd" = kvfuse_etcd,
     "dynamodb" = kvfuse_dynamodb:
     draft2, draft, wrpc, draft_eventual, unversioned, spin2, spin1; v0_1_consume_methods

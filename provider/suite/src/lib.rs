@@ -32,7 +32,7 @@ pub mod single;
 #[allow(missing_docs, reason = "the names of the cases are sentences")]
 pub mod swaps;
 
-use kvfuse_core::{Bucket, Page, Result, Store};
+use kvfuse_core::{Bucket, Kind, Page, Result, Store};
 use std::rc::Rc;
 
 /// Makes a `#[test]` of every case.
@@ -64,16 +64,36 @@ macro_rules! all_cases_but_two {
 #[macro_export]
 macro_rules! cases_of_small_values {
     ($make:expr) => {
+        $crate::cases_beside_listing!($make);
+        $crate::cases! { $make;
+            listing: an_empty_bucket_lists_nothing, a_listing_gives_every_key_once_and_ends,
+                keys_that_stay_are_given_once_while_others_write, a_cursor_works_from_another_handle,
+                large_keys_end_a_page_early, a_cursor_made_up_is_refused_or_harmless,
+                a_prefix_lists_every_key_that_begins_with_it_once_and_no_other;
+        }
+    };
+}
+
+/// Like [`cases_of_small_values!`], without the cases of [`listing`]: for a store over an engine that cannot list its keys. It adds
+/// [`listing::a_listing_is_refused_with_the_reason`]. The other cases look at listings where there are any.
+#[macro_export]
+macro_rules! cases_without_listing {
+    ($make:expr) => {
+        $crate::cases_beside_listing!($make);
+        $crate::cases! { $make; listing: a_listing_is_refused_with_the_reason; }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! cases_beside_listing {
+    ($make:expr) => {
         $crate::cases! { $make;
             single: a_key_never_written_has_no_value, what_was_set_is_read, setting_again_replaces,
                 deleting_removes_and_deleting_again_succeeds, the_empty_value_is_a_value,
                 every_byte_comes_back,
                 two_handles_see_one_bucket, opening_creates_nothing;
             keys: hostile_keys_are_all_different, the_longest_key_is_kept;
-            listing: an_empty_bucket_lists_nothing, a_listing_gives_every_key_once_and_ends,
-                keys_that_stay_are_given_once_while_others_write, a_cursor_works_from_another_handle,
-                large_keys_end_a_page_early, a_cursor_made_up_is_refused_or_harmless,
-                a_prefix_lists_every_key_that_begins_with_it_once_and_no_other;
             counters: a_missing_counter_starts_at_the_delta, a_counter_is_decimal_text,
                 what_is_not_a_counter_is_left_unchanged, a_counter_stops_at_both_ends,
                 a_counter_stays_above_its_floor, adding_zero_returns_the_counter;
@@ -117,8 +137,16 @@ pub(crate) fn open(store: &dyn Store) -> Rc<dyn Bucket> {
     store.open("suite").expect("the bucket opens")
 }
 
-pub(crate) fn list_all(bucket: &dyn Bucket) -> Vec<String> {
-    list_by(|cursor| bucket.list(cursor))
+/// Checks the keys of a bucket, in any order. A store that cannot list says so, and the cases of [`listing`] fail for it.
+pub(crate) fn assert_lists<K: AsRef<str>>(bucket: &dyn Bucket, expected: &[K]) {
+    if bucket.list(None).is_err_and(|error| error.kind() == Kind::Unsupported) {
+        return;
+    }
+    let mut listed = list_by(|cursor| bucket.list(cursor));
+    let mut expected: Vec<&str> = expected.iter().map(AsRef::as_ref).collect();
+    listed.sort();
+    expected.sort_unstable();
+    assert!(listed == expected, "{} keys instead of {}", listed.len(), expected.len());
 }
 
 /// All keys, page by page. Fails after more pages than any bucket of these tests can need.

@@ -1,6 +1,6 @@
 //! Lifetimes of keys.
 
-use crate::{list_all, open};
+use crate::{assert_lists, open};
 use kvfuse_core::{Bucket, Snapshot, Store, Swap};
 use std::time::{Duration, Instant};
 
@@ -35,7 +35,7 @@ pub fn a_key_with_a_lifetime_is_there_until_its_end_and_then_absent(store: &dyn 
         assert_eq!(bucket.get("ends"), Ok(None));
         assert_eq!(bucket.snapshot("ends"), Ok(Snapshot::ABSENT));
         assert_eq!(bucket.get_many(&["ends", "lives on"]), Ok(vec![None, Some(b"1".to_vec())]));
-        assert_eq!(list_all(&*bucket), ["lives on"]);
+        assert_lists(&*bucket, &["lives on"]);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Listing in pages.
 
-use crate::{list_all, list_by, open};
+use crate::{list_by, open};
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
-use kvfuse_core::{Bucket, Store};
+use kvfuse_core::{Bucket, Kind, Store};
 use std::collections::HashMap;
 
 fn fill(bucket: &dyn Bucket, keys: &[String]) {
@@ -12,14 +12,15 @@ fn fill(bucket: &dyn Bucket, keys: &[String]) {
 }
 
 pub fn an_empty_bucket_lists_nothing(store: &dyn Store) {
-    assert_eq!(list_all(&*open(store)), [""; 0]);
+    let bucket = open(store);
+    assert_eq!(list_by(|cursor| bucket.list(cursor)), [""; 0]);
 }
 
 pub fn a_listing_gives_every_key_once_and_ends(store: &dyn Store) {
     let bucket = open(store);
     let mut expected: Vec<String> = (0..2 * PAGE_KEYS + 1).map(|n| format!("key {n}")).collect();
     fill(&*bucket, &expected);
-    let mut listed = list_all(&*bucket);
+    let mut listed = list_by(|cursor| bucket.list(cursor));
     listed.sort();
     expected.sort();
     assert!(listed == expected);
@@ -85,7 +86,7 @@ pub fn a_cursor_made_up_is_refused_or_harmless(store: &dyn Store) {
     for cursor in ["", "0", "-1", "18446744073709551616", "a", "\0", "../x", "😀", &"9".repeat(5000)] {
         match bucket.list(Some(cursor)) {
             Ok(page) => assert!(page.keys.len() <= 2),
-            Err(error) => assert_eq!(error.kind(), kvfuse_core::Kind::InvalidArgument, "{cursor:?}: {error}"),
+            Err(error) => assert_eq!(error.kind(), Kind::InvalidArgument, "{cursor:?}: {error}"),
         }
     }
 }
@@ -102,4 +103,16 @@ pub fn a_prefix_lists_every_key_that_begins_with_it_once_and_no_other(store: &dy
         expected.sort();
         assert!(listed == expected, "{prefix:?}: {} instead of {}", listed.len(), expected.len());
     }
+}
+
+/// For a store that cannot list.
+pub fn a_listing_is_refused_with_the_reason(store: &dyn Store) {
+    let bucket = open(store);
+    bucket.set("key", b"value").unwrap();
+    for refused in [bucket.list(None), bucket.list(Some("7")), bucket.list_prefix("k", None)] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unsupported, "{error}");
+        assert!(error.message().contains("not support"), "{error}");
+    }
+    assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b"value"[..]));
 }

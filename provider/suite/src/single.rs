@@ -1,6 +1,6 @@
 //! Operations on one key, and buckets.
 
-use crate::{list_all, open};
+use crate::{assert_lists, open};
 use kvfuse_core::Store;
 
 pub fn a_key_never_written_has_no_value(store: &dyn Store) {
@@ -22,7 +22,7 @@ pub fn setting_again_replaces(store: &dyn Store) {
         bucket.set("key", value).unwrap();
         assert_eq!(bucket.get("key").unwrap().as_deref(), Some(value));
     }
-    assert_eq!(list_all(&*bucket), ["key"]);
+    assert_lists(&*bucket, &["key"]);
 }
 
 pub fn deleting_removes_and_deleting_again_succeeds(store: &dyn Store) {
@@ -43,7 +43,7 @@ pub fn the_empty_value_is_a_value(store: &dyn Store) {
     bucket.set("key", b"").unwrap();
     assert_eq!(bucket.get("key").unwrap().as_deref(), Some(&b""[..]));
     assert!(bucket.exists("key").unwrap());
-    assert_eq!(list_all(&*bucket), ["key"]);
+    assert_lists(&*bucket, &["key"]);
 }
 
 pub fn every_byte_comes_back(store: &dyn Store) {
@@ -72,7 +72,7 @@ pub fn buckets_are_separate(store: &dyn Store) {
     for name in names {
         let bucket = store.open(name).unwrap();
         assert_eq!(bucket.get("key").unwrap().as_deref(), Some(name.as_bytes()), "{name:?}");
-        assert_eq!(list_all(&*bucket), ["key"], "{name:?}");
+        assert_lists(&*bucket, &["key"]);
     }
 }
 
@@ -86,8 +86,8 @@ pub fn two_handles_see_one_bucket(store: &dyn Store) {
 
 pub fn opening_creates_nothing(store: &dyn Store) {
     let bucket = open(store);
-    assert_eq!(list_all(&*bucket), [""; 0]);
+    assert_lists(&*bucket, &[""; 0]);
     assert_eq!(bucket.get_many(&["a"]).unwrap(), [None]);
     bucket.delete("a").unwrap();
-    assert_eq!(list_all(&*open(store)), [""; 0]);
+    assert_lists(&*open(store), &[""; 0]);
 }

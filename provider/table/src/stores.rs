@@ -25,6 +25,8 @@ pub struct Store {
     pub largest: Option<u64>,
     /// Whether its keys can have lifetimes of their own.
     pub lifetimes: bool,
+    /// Whether it can list its keys. One that cannot refuses, with the reason.
+    pub lists: bool,
     /// Set for a store that is another one with more inside, and an artefact of its own so that the other's does not grow.
     /// It reads and writes the same data.
     pub extends: Option<Extends>,
@@ -166,6 +168,7 @@ pub static TOGETHER: Store = Store {
     variables: ROUTING,
     largest: None,
     lifetimes: false,
+    lists: true,
     extends: None,
     tested_with: &[],
 };
@@ -206,6 +209,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: None,
         lifetimes: true,
+        lists: true,
         extends: None,
         tested_with: &[],
     },
@@ -220,7 +224,7 @@ pub const STORES: &[Store] = &[
             "wasi:sockets/tcp@0.2.12",
             "wasi:sockets/tcp-create-socket@0.2.12",
         ],
-        waiting: REDIS_WAITING,
+        waiting: SOCKETS_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
@@ -235,6 +239,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some(512 << 20),
         lifetimes: true,
+        lists: true,
         extends: None,
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_URL}"),
@@ -255,7 +260,7 @@ pub const STORES: &[Store] = &[
             // The keys of a connection.
             "wasi:random/random@0.2.12",
         ],
-        waiting: REDIS_WAITING,
+        waiting: SOCKETS_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
@@ -271,10 +276,44 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some(512 << 20),
         lifetimes: true,
+        lists: true,
         extends: Some(Extends { store: "redis", schemes: &["rediss", "valkeys"] }),
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_TLS_URL}"),
             ("KEYVALUE_TLS_CA", "${KVFUSE_REDIS_TLS_CA}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
+    Store {
+        name: "memcached",
+        about: "a Memcached server, or several",
+        artefact: "keyvalue-memcached",
+        imports: &[
+            "wasi:sockets/network@0.2.12",
+            "wasi:sockets/instance-network@0.2.12",
+            "wasi:sockets/ip-name-lookup@0.2.12",
+            "wasi:sockets/tcp@0.2.12",
+            "wasi:sockets/tcp-create-socket@0.2.12",
+        ],
+        waiting: SOCKETS_WAITING,
+        variables: &[
+            endpoint(
+                "KEYVALUE_MEMCACHED_SERVERS",
+                "the servers: memcached://host[:port], separated by commas",
+                "memcached://127.0.0.1:11211",
+            ),
+            setting("KEYVALUE_MEMCACHED_USERNAME", "the login", "app"),
+            secret("KEYVALUE_MEMCACHED_PASSWORD", "its password"),
+            PREFIX,
+            TIMEOUT,
+        ],
+        largest: Some((1 << 20) - 256),
+        lifetimes: true,
+        lists: false,
+        extends: None,
+        tested_with: &[
+            ("KEYVALUE_MEMCACHED_SERVERS", "${KVFUSE_MEMCACHED_SERVERS}"),
             ("KEYVALUE_PREFIX", "{case}/"),
             ("KEYVALUE_TIMEOUT_MS", "60000"),
         ],
@@ -299,6 +338,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some(1_572_864 - 256),
         lifetimes: true,
+        lists: true,
         extends: None,
         tested_with: &[
             ("KEYVALUE_ETCD_ENDPOINTS", "${KVFUSE_ETCD_ENDPOINTS}"),
@@ -329,6 +369,7 @@ pub const STORES: &[Store] = &[
                 "https://streams.dynamodb.eu-west-1.amazonaws.com",
             ),
             setting("KEYVALUE_DYNAMODB_TABLE", "the name of the table", "keyvalue"),
+            setting("KEYVALUE_DYNAMODB_LAYOUT", "how keys are laid out: own, or as Spin does, spin", "spin"),
             setting("KEYVALUE_DYNAMODB_REGION", "the region, if the endpoint does not say it", "eu-west-1"),
             setting("AWS_REGION", "the same, if neither says it", "eu-west-1"),
             secret("KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "the access key, instead of that in the AWS variables"),
@@ -355,6 +396,7 @@ pub const STORES: &[Store] = &[
         ],
         largest: Some((400 << 10) - 256),
         lifetimes: true,
+        lists: true,
         extends: None,
         tested_with: &[
             ("KEYVALUE_DYNAMODB_ENDPOINT", "${KVFUSE_DYNAMODB_ENDPOINT}"),
@@ -367,8 +409,8 @@ pub const STORES: &[Store] = &[
     },
 ];
 
-/// What Redis waits on where calls wait beside each other.
-const REDIS_WAITING: Option<&[&str]> =
+/// What a store over sockets waits on where calls wait beside each other.
+const SOCKETS_WAITING: Option<&[&str]> =
     Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:sockets/types@0.3.0", "wasi:sockets/ip-name-lookup@0.3.0"]);
 
 /// What a store over HTTP waits on there.

@@ -141,6 +141,7 @@ impl Address {
             Some("http") => Some(80),
             Some("https") => Some(443),
             Some("redis" | "rediss" | "valkey" | "valkeys") => Some(6379),
+            Some("memcached") => Some(11211),
             _ => None,
         };
         self.port.or(default)

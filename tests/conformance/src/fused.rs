@@ -128,9 +128,13 @@ impl Fused {
 
 impl Runner for Fused {
     fn run(&self, arguments: &[&str]) -> Result<String> {
-        let stdout = MemoryOutputPipe::new(1 << 20);
+        let (stdout, stderr) = (MemoryOutputPipe::new(1 << 20), MemoryOutputPipe::new(1 << 20));
         let mut wasi = WasiCtxBuilder::new();
-        wasi.arg("guest").args(arguments).stdout(stdout.clone()).allow_blocking_current_thread(true);
+        wasi.arg("guest")
+            .args(arguments)
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .allow_blocking_current_thread(true);
         // The first argument is the case's bucket, which is unique where the target says so.
         let case = arguments.first().copied().unwrap_or_default();
         for (name, value) in &self.environment {
@@ -147,10 +151,19 @@ impl Runner for Fused {
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(self.patience.as_secs());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let ended = runtime.block_on(self.ended(store))?;
-        if ended.is_err() {
-            bail!("the guest has no case of this name");
+        match runtime.block_on(self.ended(store)) {
+            Ok(Ok(())) => {}
+            Ok(Err(())) => bail!("the guest has no case of this name"),
+            Err(trap) => return refused(&stderr.contents()).ok_or_else(|| trap.into()),
         }
         Ok(String::from_utf8_lossy(&stdout.contents()).into_owned())
     }
+}
+
+/// What a case prints that is not supported, if the last line on standard error says so: a provider traps if the signature of a call
+/// has no place for an error.
+fn refused(stderr: &[u8]) -> Option<String> {
+    let stderr = String::from_utf8_lossy(stderr);
+    let said = stderr.lines().rev().find(|line| line.contains("this generation of the interface has no error for"))?;
+    said.contains("not support").then(|| format!("unsupported: {said}\n"))
 }

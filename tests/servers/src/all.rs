@@ -3,12 +3,14 @@
 use crate::certificates::Authority;
 use crate::dynamodb::DynamoDb;
 use crate::etcd::Etcd;
+use crate::memcached::Memcached;
 use crate::redis::Redis;
 
 /// The running servers; they stop when this is dropped.
 pub struct Servers {
     redis: Redis,
     authority: Authority,
+    memcached: Memcached,
     etcd: Etcd,
     dynamodb: DynamoDb,
 }
@@ -20,7 +22,7 @@ impl Servers {
         let authority = Authority::new();
         let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
         let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-        Self { redis, authority, etcd, dynamodb: DynamoDb::start() }
+        Self { redis, authority, memcached: Memcached::start(&[]), etcd, dynamodb: DynamoDb::start() }
     }
 
     /// The variables by which the stores' stanzas in `provider/table` name them.
@@ -29,6 +31,7 @@ impl Servers {
             ("KVFUSE_REDIS_URL", self.redis.url()),
             ("KVFUSE_REDIS_TLS_URL", self.redis.tls_url()),
             ("KVFUSE_REDIS_TLS_CA", self.authority.pem().to_string()),
+            ("KVFUSE_MEMCACHED_SERVERS", self.memcached.address()),
             ("KVFUSE_ETCD_ENDPOINTS", self.etcd.endpoints()),
             ("KVFUSE_DYNAMODB_ENDPOINT", self.dynamodb.endpoint()),
         ]

@@ -156,8 +156,9 @@ pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bo
     };
     // Hanging mostly waits, so it is done in parallel.
     let lanes = if fault == Fault::Hang { 8 } else { 1 };
+    let lists = lists(&*make(upstream, "30000").open("b").unwrap());
     thread::scope(|scope| {
-        for case in &CASES {
+        for case in CASES.iter().filter(|case| lists || case.name != "list") {
             for direction in directions {
                 for lane in 0..lanes {
                     // Where a request is cut matters less: until it is complete it does nothing.
@@ -168,6 +169,11 @@ pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bo
             }
         }
     });
+}
+
+/// Whether a store lists keys at all.
+fn lists(bucket: &dyn Bucket) -> bool {
+    !bucket.list(None).is_err_and(|error| error.kind() == Kind::Unsupported)
 }
 
 /// A server that never stops sending: an operation takes the time limit and no longer, and the store works afterwards.
@@ -194,9 +200,11 @@ pub fn replies_byte_by_byte<S: Store>(upstream: u16, make: fn(u16, &str) -> S) {
     bucket.set_many(&[("a", b"1"), ("b", &[0; 1000]), ("c", b"")]).unwrap();
     let values = bucket.get_many(&["c", "b", "x", "a"]).unwrap();
     assert_eq!(values, [Some(vec![]), Some(vec![0; 1000]), None, Some(b"1".to_vec())]);
-    let mut keys = bucket.list(None).unwrap().keys;
-    keys.sort();
-    assert_eq!(keys, ["a", "b", "c"]);
+    if lists(&*bucket) {
+        let mut keys = bucket.list(None).unwrap().keys;
+        keys.sort();
+        assert_eq!(keys, ["a", "b", "c"]);
+    }
 }
 
 /// The server is killed three times while three instances count: what was acknowledged is in the counter, and beyond it

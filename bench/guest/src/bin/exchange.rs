@@ -1,5 +1,5 @@
 //! The floor under the networked providers: the same bytes exchanged with the same server by a guest that does nothing
-//! else, in the plainest way that the host interface has. `exchange redis|etcd OPERATION TIMES PORT`.
+//! else, in the plainest way that the host interface has. `exchange redis|memcached|etcd OPERATION TIMES PORT`.
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
@@ -26,12 +26,8 @@ mod guest {
         let port = arguments[3].parse().expect("a port");
         let operation = arguments[1].as_str();
         match arguments[0].as_str() {
-            "redis" => {
-                let mut connection = Connection::open(port);
-                connection.exchange(&requests::redis("set-many"));
-                let what = requests::redis(operation);
-                time(times, || connection.exchange(&what));
-            }
+            "redis" => keep(port, operation, requests::redis, times),
+            "memcached" => keep(port, operation, requests::memcached, times),
             "etcd" => {
                 post(port, &requests::etcd("set-many"));
                 let what = requests::etcd(operation);
@@ -39,6 +35,14 @@ mod guest {
             }
             other => panic!("no server {other:?}"),
         }
+    }
+
+    /// Exchanges over a connection that is kept.
+    fn keep(port: u16, operation: &str, request: fn(&str) -> requests::Exchange, times: usize) {
+        let mut connection = Connection::open(port);
+        connection.exchange(&request("set-many"));
+        let what = request(operation);
+        time(times, || connection.exchange(&what));
     }
 
     struct Connection {
@@ -57,7 +61,7 @@ mod guest {
             Self { input, output, _socket: socket }
         }
 
-        fn exchange(&mut self, what: &requests::Redis) {
+        fn exchange(&mut self, what: &requests::Exchange) {
             send(&self.output, &what.request);
             let mut missing = what.answer;
             while missing > 0 {

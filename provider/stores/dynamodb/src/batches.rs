@@ -1,7 +1,7 @@
 //! Many keys at once, in requests of the size that DynamoDB accepts. What it did not get to is sent again after a pause.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::{Api, Call, MAX_BATCH, Repeat};
+use crate::client::{Api, Call, Client, MAX_BATCH, Repeat};
 use crate::error;
 use crate::layout;
 use crate::protocol::{BatchGot, BatchWritten, Item, UnprocessedWrite};
@@ -28,80 +28,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         projection: Option<&str>,
         of: impl Fn(Item) -> Result<T>,
     ) -> Result<Vec<Option<T>>> {
-        // DynamoDB rejects a batch with a key twice.
         let sorts: Vec<String> = keys.iter().map(|key| layout::sort_key(key)).collect();
-        let mut uses: HashMap<&str, usize> = HashMap::new();
-        let mut rest = Vec::new();
-        for sort in &sorts {
-            let uses = uses.entry(sort).or_default();
-            if *uses == 0 {
-                rest.push(sort.as_str());
-            }
-            *uses = uses.saturating_add(1);
-        }
-        let mut found = self.fetch(rest, projection)?;
-        let mut values = Vec::with_capacity(keys.len());
-        for sort in &sorts {
-            let uses = uses.entry(sort).or_default();
-            *uses = uses.saturating_sub(1);
-            let item = if *uses == 0 { found.remove(sort) } else { found.get(sort).cloned() };
-            values.push(self.live(item)?.map(&of).transpose()?);
-        }
-        Ok(values)
-    }
-
-    /// The items with these sort keys, by their sort keys.
-    fn fetch(&self, mut rest: Vec<&str>, projection: Option<&str>) -> Result<HashMap<String, Item>> {
-        let client = &self.shared.client;
-        let deadline = client.deadline();
-        let mut found = HashMap::new();
-        let mut backoff = client.backoff();
-        while !rest.is_empty() {
-            let after = rest.split_off(READS.min(rest.len()));
-            let keys: Vec<Value> =
-                rest.iter().map(|sort| json!({ "pk": { "S": self.partition }, "sk": { "S": sort } })).collect();
-            let mut asked = fields(json!({ "Keys": keys, "ConsistentRead": true }));
-            if let Some(projection) = projection {
-                asked.insert("ProjectionExpression".into(), projection.into());
-                asked.insert("ExpressionAttributeNames".into(), names(&[projection]).into());
-            }
-            let body = json!({ "RequestItems": { client.config.table.as_str(): asked } });
-            let (operation, repeat) = ("BatchGetItem", Repeat::Freely);
-            let got: BatchGot = client.call(&Call {
-                api: Api::Table,
-                operation,
-                body: &body,
-                repeat,
-                max_answer: MAX_BATCH,
-                deadline,
-            })?;
-            let mut open: HashSet<&str> = rest.iter().copied().collect();
-            for item in got.found.into_values().flat_map(|items| items.0) {
-                let Some(sort) = item.sk.as_ref().map(|sort| sort.0.clone()) else {
-                    return Err(error::not_dynamodb(&client.config.server));
-                };
-                if !open.remove(sort.as_str()) {
-                    return Err(error::not_dynamodb(&client.config.server));
-                }
-                found.insert(sort, item);
-            }
-            let unprocessed = got.unprocessed.into_values().flat_map(|keys| keys.keys);
-            let mut again: HashSet<String> = HashSet::new();
-            for key in unprocessed {
-                match key.sk {
-                    Some(sort) if open.contains(sort.0.as_str()) => again.insert(sort.0),
-                    _ => return Err(error::not_dynamodb(&client.config.server)),
-                };
-            }
-            rest.retain(|sort| again.contains(*sort));
-            if rest.is_empty() {
-                backoff = client.backoff();
-            } else if !backoff.wait(&client.clock, deadline) {
-                return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
-            }
-            rest.extend(after);
-        }
-        Ok(found)
+        let identity = |sort: &str| json!({ "pk": { "S": self.partition }, "sk": { "S": sort } });
+        let of = |item| self.live(Some(item))?.map(&of).transpose();
+        read_each(&self.shared.client, &sorts, projection, identity, of)
     }
 
     pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
@@ -110,82 +40,179 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         for (key, value) in pairs {
             layout::check_size(&self.partition, key, value, life.is_some())?;
         }
-        // DynamoDB rejects a batch with a key twice. The last pair counts.
-        let mut seen = HashSet::new();
-        let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
-        unique.reverse();
-        self.in_parts(
-            &unique,
-            |(key, value)| key.len().saturating_add(value.len()),
-            |(key, value)| {
-                let mark = (self.shared.ambient.random)();
-                let item = layout::item(&self.partition, key, value, &mark, self.end(life))?;
-                Ok((layout::sort_key(key), json!({ "PutRequest": { "Item": item } })))
-            },
-        )
+        put_each(&self.shared.client, pairs, |key, value| {
+            let mark = (self.shared.ambient.random)();
+            let item = layout::item(&self.partition, key, value, &mark, self.end(life))?;
+            Ok((layout::sort_key(key), item))
+        })
     }
 
     pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
-        let mut seen = HashSet::new();
-        let unique: Vec<&str> = keys.iter().filter(|key| seen.insert(**key)).copied().collect();
-        self.in_parts(
-            &unique,
-            |key| key.len(),
-            |key| {
-                let identity = layout::identity(&self.partition, key);
-                Ok((layout::sort_key(key), json!({ "DeleteRequest": { "Key": identity } })))
-            },
-        )
+        let of = |key: &str| (layout::sort_key(key), layout::identity(&self.partition, key));
+        delete_each(&self.shared.client, keys, of)
     }
+}
 
-    /// Carries out a write for each item, in as few requests as the limits allow. `write` gives its sort key and its part
-    /// of the request.
-    fn in_parts<T>(
-        &self,
-        items: &[T],
-        size: impl Fn(&T) -> usize,
-        write: impl Fn(&T) -> Result<(String, Value)>,
-    ) -> Result<()> {
-        let client = &self.shared.client;
-        let deadline = client.deadline();
-        let mut rest = items;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take(WRITES).take_while(|item| {
-                bytes = usize::saturating_add(bytes, size(item));
-                bytes <= BYTES
-            });
-            let (part, after) = rest.split_at_checked(fitting.count().max(1)).unwrap_or((rest, &[]));
-            let mut writes = part.iter().map(&write).collect::<Result<Vec<_>>>()?;
-            let mut backoff = client.backoff();
-            loop {
-                let requests: Vec<Value> = writes.iter().map(|(_, request)| request.clone()).collect();
-                let body = json!({ "RequestItems": { client.config.table.as_str(): requests } });
-                let (operation, repeat) = ("BatchWriteItem", Repeat::Never);
-                let written: BatchWritten = client.call(&Call {
-                    api: Api::Table,
-                    operation,
-                    body: &body,
-                    repeat,
-                    max_answer: MAX_BATCH,
-                    deadline,
-                })?;
-                let again = written.unprocessed.into_values().flat_map(|writes| writes.0);
-                let again: Option<HashSet<String>> = again.map(UnprocessedWrite::sort_key).collect();
-                let Some(again) = again.filter(|again| again.iter().all(|sort| writes.iter().any(|(s, _)| s == sort)))
-                else {
-                    return Err(error::unknown(&client.config.server, "its answer is not one of DynamoDB"));
-                };
-                writes.retain(|(sort, _)| again.contains(sort));
-                if writes.is_empty() {
-                    break;
-                }
-                if !backoff.wait(&client.clock, deadline) {
-                    return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
-                }
-            }
-            rest = after;
+/// What `of` makes of the item with each of these identifiers, `None` where there is none. `identity` makes the attributes of an
+/// identifier that DynamoDB finds the item by.
+pub fn read_each<H: HttpClient, C: Clock, T>(
+    client: &Client<H, C>,
+    ids: &[String],
+    projection: Option<&str>,
+    identity: impl Fn(&str) -> Value,
+    of: impl Fn(Item) -> Result<Option<T>>,
+) -> Result<Vec<Option<T>>> {
+    // DynamoDB rejects a batch with a key twice.
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    let mut rest = Vec::new();
+    for id in ids {
+        let uses = uses.entry(id).or_default();
+        if *uses == 0 {
+            rest.push(id.as_str());
         }
-        Ok(())
+        *uses = uses.saturating_add(1);
     }
+    let mut found = fetch(client, rest, projection, identity)?;
+    let mut values = Vec::with_capacity(ids.len());
+    for id in ids {
+        let uses = uses.entry(id).or_default();
+        *uses = uses.saturating_sub(1);
+        let item = if *uses == 0 { found.remove(id) } else { found.get(id).cloned() };
+        values.push(item.map_or(Ok(None), &of)?);
+    }
+    Ok(values)
+}
+
+/// The items with these identifiers, by their identifiers.
+fn fetch<H: HttpClient, C: Clock>(
+    client: &Client<H, C>,
+    mut rest: Vec<&str>,
+    projection: Option<&str>,
+    identity: impl Fn(&str) -> Value,
+) -> Result<HashMap<String, Item>> {
+    let deadline = client.deadline();
+    let mut found = HashMap::new();
+    let mut backoff = client.backoff();
+    while !rest.is_empty() {
+        let after = rest.split_off(READS.min(rest.len()));
+        let keys: Vec<Value> = rest.iter().map(|id| identity(id)).collect();
+        let mut asked = fields(json!({ "Keys": keys, "ConsistentRead": true }));
+        if let Some(projection) = projection {
+            asked.insert("ProjectionExpression".into(), projection.into());
+            asked.insert("ExpressionAttributeNames".into(), names(&[projection]).into());
+        }
+        let body = json!({ "RequestItems": { client.config.table.as_str(): asked } });
+        let (operation, repeat) = ("BatchGetItem", Repeat::Freely);
+        let got: BatchGot =
+            client.call(&Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+        let mut open: HashSet<&str> = rest.iter().copied().collect();
+        for item in got.found.into_values().flat_map(|items| items.0) {
+            let Some(id) = item.id().map(str::to_string).filter(|id| open.remove(id.as_str())) else {
+                return Err(error::not_dynamodb(&client.config.server));
+            };
+            found.insert(id, item);
+        }
+        let unprocessed = got.unprocessed.into_values().flat_map(|keys| keys.keys);
+        let mut again: HashSet<String> = HashSet::new();
+        for key in unprocessed {
+            match key.id() {
+                Some(id) if open.contains(id) => again.insert(id.to_string()),
+                _ => return Err(error::not_dynamodb(&client.config.server)),
+            };
+        }
+        rest.retain(|id| again.contains(*id));
+        if rest.is_empty() {
+            backoff = client.backoff();
+        } else if !backoff.wait(&client.clock, deadline) {
+            return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
+        }
+        rest.extend(after);
+    }
+    Ok(found)
+}
+
+/// Puts the items that `item` makes of the pairs, which come with their identifiers.
+pub fn put_each<H: HttpClient, C: Clock>(
+    client: &Client<H, C>,
+    pairs: &[(&str, &[u8])],
+    item: impl Fn(&str, &[u8]) -> Result<(String, Value)>,
+) -> Result<()> {
+    // DynamoDB rejects a batch with a key twice. The last pair counts.
+    let mut seen = HashSet::new();
+    let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).copied().collect();
+    unique.reverse();
+    let size = |(key, value): &(&str, &[u8])| key.len().saturating_add(value.len());
+    in_parts(client, &unique, size, |(key, value)| {
+        let (id, item) = item(key, value)?;
+        Ok((id, json!({ "PutRequest": { "Item": item } })))
+    })
+}
+
+/// Deletes items. `of` makes the identifier of a key, and the attributes that DynamoDB finds the item by.
+pub fn delete_each<H: HttpClient, C: Clock>(
+    client: &Client<H, C>,
+    keys: &[&str],
+    of: impl Fn(&str) -> (String, Value),
+) -> Result<()> {
+    let mut seen = HashSet::new();
+    let unique: Vec<&str> = keys.iter().filter(|key| seen.insert(**key)).copied().collect();
+    in_parts(
+        client,
+        &unique,
+        |key| key.len(),
+        |key| {
+            let (id, identity) = of(key);
+            Ok((id, json!({ "DeleteRequest": { "Key": identity } })))
+        },
+    )
+}
+
+/// Carries out a write for each item, in as few requests as the limits allow. `write` gives its identifier and its part of the
+/// request.
+fn in_parts<H: HttpClient, C: Clock, T>(
+    client: &Client<H, C>,
+    items: &[T],
+    size: impl Fn(&T) -> usize,
+    write: impl Fn(&T) -> Result<(String, Value)>,
+) -> Result<()> {
+    let deadline = client.deadline();
+    let mut rest = items;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fitting = rest.iter().take(WRITES).take_while(|item| {
+            bytes = usize::saturating_add(bytes, size(item));
+            bytes <= BYTES
+        });
+        let (part, after) = rest.split_at_checked(fitting.count().max(1)).unwrap_or((rest, &[]));
+        let mut writes = part.iter().map(&write).collect::<Result<Vec<_>>>()?;
+        let mut backoff = client.backoff();
+        loop {
+            let requests: Vec<Value> = writes.iter().map(|(_, request)| request.clone()).collect();
+            let body = json!({ "RequestItems": { client.config.table.as_str(): requests } });
+            let (operation, repeat) = ("BatchWriteItem", Repeat::Never);
+            let written: BatchWritten = client.call(&Call {
+                api: Api::Table,
+                operation,
+                body: &body,
+                repeat,
+                max_answer: MAX_BATCH,
+                deadline,
+            })?;
+            let again = written.unprocessed.into_values().flat_map(|writes| writes.0);
+            let again: Option<HashSet<String>> = again.map(UnprocessedWrite::id).collect();
+            let Some(again) = again.filter(|again| again.iter().all(|id| writes.iter().any(|(known, _)| known == id)))
+            else {
+                return Err(error::unknown(&client.config.server, "its answer is not one of DynamoDB"));
+            };
+            writes.retain(|(id, _)| again.contains(id));
+            if writes.is_empty() {
+                break;
+            }
+            if !backoff.wait(&client.clock, deadline) {
+                return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
+            }
+        }
+        rest = after;
+    }
+    Ok(())
 }

@@ -2,6 +2,8 @@
 
 use crate::client::Api;
 use crate::credentials::{Agent, Credentials, Issuer, Source};
+use kvfuse_core::error::quoted;
+use kvfuse_core::settings::LABEL;
 use kvfuse_core::{Error, Kind, Result, Settings};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::clock;
@@ -18,12 +20,22 @@ pub struct Config {
     pub region: String,
     pub table: String,
     pub credentials: Source,
+    pub layout: Layout,
     /// The prefix of every partition key.
     pub prefix: String,
     /// The time that a key lives after it was last written; forever if `None`.
     pub life: Option<Duration>,
     /// The time limit of one operation, retries included.
     pub time_limit: Duration,
+}
+
+/// How keys and values are items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// That of `docs/dynamodb.md`.
+    Own,
+    /// That of Spin, which has one bucket.
+    Spin,
 }
 
 /// How to reach a service.
@@ -47,6 +59,8 @@ const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 const CONTAINER: &str = "http://169.254.170.2";
 const INSTANCE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const INSTANCE_EXAMPLE: &str = "http://169.254.169.254";
+const LAYOUT: &str = "KEYVALUE_DYNAMODB_LAYOUT";
+const PREFIX: &str = "KEYVALUE_PREFIX";
 const LIFE: &str = "KEYVALUE_TTL_S";
 const EXAMPLE: &str = "https://dynamodb.eu-west-1.amazonaws.com";
 const STREAMS_EXAMPLE: &str = "https://streams.dynamodb.eu-west-1.amazonaws.com";
@@ -88,16 +102,38 @@ impl Config {
                 "the region is not part of {ENDPOINT}; set the variable {REGION}, such as us-east-1"
             ))
         })?;
+        let layout = settings.choice(LAYOUT, &[("own", Layout::Own), ("spin", Layout::Spin)])?;
+        if layout == Layout::Spin {
+            refuse_beside_spin(settings)?;
+        }
         Ok(Self {
+            layout,
             server: address.server(ENDPOINT),
             streams: streams.server(STREAMS),
             region: plain(REGION, &region)?.to_string(),
             table: settings.get("KEYVALUE_DYNAMODB_TABLE").unwrap_or("keyvalue").to_string(),
             credentials: credentials(settings)?,
-            prefix: settings.get("KEYVALUE_PREFIX").unwrap_or("keyvalue/").to_string(),
+            prefix: settings.get(PREFIX).unwrap_or("keyvalue/").to_string(),
             life: settings.seconds(LIFE, 1..=LONGEST_LIFE)?,
             time_limit: clock::time_limit(settings)?,
         })
+    }
+}
+
+/// Spin's items have neither a prefix nor a bucket nor an end.
+fn refuse_beside_spin(settings: &Settings) -> Result<()> {
+    if let Some(label) = settings.get(LABEL) {
+        return Err(Error::invalid(format!(
+            "{LAYOUT}=spin keeps no buckets apart, so it cannot keep those of the label {} apart from others; use a table of its \
+             own without a label, or the layout own",
+            quoted(label)
+        )));
+    }
+    match [PREFIX, LIFE].into_iter().find(|name| settings.get(name).is_some()) {
+        Some(name) => Err(Error::unsupported(format!(
+            "{name} is not supported with {LAYOUT}=spin, whose items have no place for it; unset it, or use the layout own"
+        ))),
+        None => Ok(()),
     }
 }
 

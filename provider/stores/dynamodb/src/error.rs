@@ -1,7 +1,7 @@
 //! Failures and error answers, in terms of the contract.
 
 use crate::client::Api;
-use crate::config::{Config, Server};
+use crate::config::{Config, Layout, Server};
 use crate::credentials::Credentials;
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
@@ -95,11 +95,11 @@ pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refus
         "ValidationException"
             if ["schema", "Type mismatch", "Missing the key"].iter().any(|w| refusal.message.contains(w)) =>
         {
-            refused(
-                Kind::Unavailable,
-                "the table in DynamoDB has other keys: it needs the partition key pk and the sort key sk, both strings"
-                    .into(),
-            )
+            let keys = match config.layout {
+                Layout::Own => "the partition key pk and the sort key sk, both strings",
+                Layout::Spin => "the partition key PK, a string, and no sort key",
+            };
+            refused(Kind::Unavailable, format!("the table in DynamoDB has other keys: it needs {keys}"))
         }
         "UnknownOperationException" => Meaning::Refused(not_dynamodb(server)),
         "ValidationException" | "SerializationException" => {

@@ -163,12 +163,17 @@ pub fn check_size(partition: &str, key: &str, value: &[u8], ends: bool) -> Resul
     if size(partition, key, value, ends) <= LARGEST {
         return Ok(());
     }
-    Err(Error::invalid(format!(
+    Err(too_large(key, value))
+}
+
+/// The error for a value that makes an item larger than DynamoDB supports.
+pub fn too_large(key: &str, value: &[u8]) -> Error {
+    Error::invalid(format!(
         "a value of {} bytes with a key of {} bytes: DynamoDB does not support items of more than 400 KB ({LARGEST} bytes, in \
          which the name of the bucket and about 60 bytes more count as well); store it in parts, or in another store",
         value.len(),
         key.len()
-    )))
+    ))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! | `sign` | signatures of requests (AWS Signature Version 4), without I/O |
 //! | `protocol` | the answers as JSON, without I/O |
 //! | `layout` | how a key and its value are an item |
+//! | `spin` | the bucket in the layout of Spin |
 //! | `error` | failures and error answers in terms of the contract |
 //! | `client` | signed requests, retries and deadlines |
 //! | `store` | [`DynamoStore`] and its bucket |
@@ -35,6 +36,7 @@ mod listing;
 mod position;
 mod protocol;
 mod sign;
+mod spin;
 mod store;
 mod streams;
 #[cfg(target_arch = "wasm32")]

@@ -20,13 +20,13 @@ use serde_json::json;
 
 /// `{sort key, base64url}.{check, hexadecimal}`. The check is a hash of the sort key and of what is listed, so that a
 /// cursor that was made up or belongs to another listing is recognized.
-fn cursor(sort: &str, listing: &[&str]) -> String {
+pub fn cursor(sort: &str, listing: &[&str]) -> String {
     let check = layout::check(&[&[sort], listing].concat());
     format!("{}.{check}", URL_SAFE_NO_PAD.encode(sort))
 }
 
 /// The sort key in a cursor of this listing.
-fn position(text: &str, listing: &[&str]) -> Option<String> {
+pub fn position(text: &str, listing: &[&str]) -> Option<String> {
     let (sort, _) = text.split_once('.')?;
     let sort = String::from_utf8(URL_SAFE_NO_PAD.decode(sort).ok()?).ok()?;
     (cursor(&sort, listing) == text).then_some(sort)

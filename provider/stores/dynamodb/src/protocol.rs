@@ -67,6 +67,20 @@ pub struct Item {
     pub val: Option<Binary>,
     pub ver: Option<Binary>,
     pub ttl: Option<Number>,
+    /// In the layout of Spin: the key, the value and the version.
+    #[serde(rename = "PK")]
+    pub spin_key: Option<Text>,
+    #[serde(rename = "VAL")]
+    pub spin_value: Option<Binary>,
+    #[serde(rename = "VER")]
+    pub spin_version: Option<Number>,
+}
+
+impl Item {
+    /// What tells it from all others of its bucket: its sort key, or Spin's key.
+    pub fn id(&self) -> Option<&str> {
+        self.sk.as_ref().or(self.spin_key.as_ref()).map(|text| text.0.as_str())
+    }
 }
 
 /// An answer to GetItem.
@@ -144,10 +158,9 @@ pub struct UnprocessedDelete {
 }
 
 impl UnprocessedWrite {
-    /// The sort key of the item.
-    pub fn sort_key(self) -> Option<String> {
-        let item = self.put.map(|put| put.item).or(self.delete.map(|delete| delete.key))?;
-        item.sk.map(|sort| sort.0)
+    /// What tells the item from all others of its bucket.
+    pub fn id(self) -> Option<String> {
+        self.put.map(|put| put.item).or(self.delete.map(|delete| delete.key))?.id().map(str::to_string)
     }
 }
 
@@ -210,7 +223,7 @@ mod tests {
                 {"PutRequest":{"Item":{"pk":{"S":"b"},"sk":{"S":"kb"},"val":{"B":""}}}}]}}"#,
         )
         .unwrap();
-        let sorts = unprocessed.unprocessed.into_values().flat_map(|writes| writes.0).map(UnprocessedWrite::sort_key);
+        let sorts = unprocessed.unprocessed.into_values().flat_map(|writes| writes.0).map(UnprocessedWrite::id);
         assert_eq!(sorts.collect::<Vec<_>>(), [Some("ka".to_string()), Some("kb".to_string())]);
     }
 

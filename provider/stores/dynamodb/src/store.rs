@@ -1,11 +1,12 @@
 //! The store and its buckets.
 
 use crate::client::{Api, Call, Client, MAX_ANSWER, Repeat};
-use crate::config::Config;
+use crate::config::{Config, Layout};
 use crate::error::{Failure, not_dynamodb};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use crate::protocol::{Got, Item, Written};
+use crate::spin::SpinBucket;
 use crate::watch::DynamoWatch;
 use kvfuse_core::watch::From;
 use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch};
@@ -49,8 +50,15 @@ impl<H: HttpClient, C: Clock> DynamoStore<H, C> {
 
 impl<H: HttpClient + 'static, C: Clock + 'static> Store for DynamoStore<H, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        if self.shared.client.config.layout == Layout::Spin {
+            return Ok(Rc::new(SpinBucket { shared: self.shared.clone() }));
+        }
         let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
         Ok(Rc::new(DynamoBucket { shared: self.shared.clone(), partition }))
+    }
+
+    fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
+        if self.shared.client.config.layout == Layout::Spin { "" } else { bucket }
     }
 }
 

@@ -245,6 +245,7 @@ impl Image {
             val: fitting(self.val, binary)?,
             ver: None,
             ttl: fitting(self.ttl, number)?,
+            ..Item::default()
         })
     }
 }

@@ -25,6 +25,11 @@ pub fn not_supported(what: &str, error: String) -> Failure {
     Failure::Failed(format!("{what} gave the error: {error}"))
 }
 
+/// A listing: an engine need not be able to list its keys, and says so.
+pub fn listed<T>(what: &str, result: Result<T, String>) -> Result<T, Failure> {
+    result.map_err(|error| not_supported(what, error))
+}
+
 /// A call that must be refused with an error: the error's text.
 pub fn refused<T: Debug>(what: &str, result: Result<T, String>) -> Result<String, Failure> {
     match result {

@@ -1,6 +1,6 @@
 //! What every generation promises.
 
-use crate::check::{holds, not_supported, ok, refused, same};
+use crate::check::{holds, listed, not_supported, ok, refused, same};
 use crate::{Bucket, Case, Failure, Subject, Verdict};
 
 /// All of it.
@@ -192,7 +192,7 @@ fn exists_tells(subject: &Subject) -> Verdict {
 }
 
 fn all_keys(bucket: &dyn Bucket) -> Result<Vec<String>, Failure> {
-    let (mut keys, mut cursor) = ok("listing", bucket.list(None))?;
+    let (mut keys, mut cursor) = listed("listing", bucket.list(None))?;
     let mut pages = 1;
     while let Some(at) = cursor {
         let page = ok("listing the next page", bucket.list(Some(&at)))?;

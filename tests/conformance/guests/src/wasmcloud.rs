@@ -1,6 +1,6 @@
 //! wasmCloud's own interface, in both versions, over the bindings of the guest that calls the macro.
 
-use crate::check::{holds, not_supported, ok, refused, same};
+use crate::check::{holds, listed, not_supported, ok, refused, same};
 use crate::{Bucket, Case, Failure, Subject, Verdict};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -349,8 +349,8 @@ fn creates_expiring<C: Clouds>(subject: &Subject) -> Verdict {
     is(&*bucket, "key", b"again")
 }
 
-fn listed(bucket: &dyn Cloud, prefix: &str) -> Result<Vec<String>, Failure> {
-    let (mut keys, mut cursor) = ok("list-keys", bucket.list_with(Some(prefix), None))?;
+fn all_with(bucket: &dyn Cloud, prefix: &str) -> Result<Vec<String>, Failure> {
+    let (mut keys, mut cursor) = listed("list-keys", bucket.list_with(Some(prefix), None))?;
     let mut pages = 1;
     while let Some(at) = cursor {
         let page = ok("list-keys with a cursor", bucket.list_with(Some(prefix), Some(&at)))?;
@@ -372,7 +372,7 @@ fn prefix_restricts<C: Clouds>(subject: &Subject) -> Verdict {
     for prefix in ["", "a", "a*", "ab", "A", "b", "é", "[x]", "\\", "a*b"] {
         let mut wanted: Vec<&str> = keys.into_iter().filter(|key| key.starts_with(prefix)).collect();
         wanted.sort_unstable();
-        same(prefix, listed(&*bucket, prefix)?, wanted.iter().map(ToString::to_string).collect())?;
+        same(prefix, all_with(&*bucket, prefix)?, wanted.iter().map(ToString::to_string).collect())?;
     }
     Ok(())
 }
@@ -385,16 +385,16 @@ fn prefix_pages<C: Clouds>(subject: &Subject) -> Verdict {
         let pairs: Vec<(&str, &[u8])> = part.iter().chain(&others).map(|key| (key.as_str(), &b"1"[..])).collect();
         ok("set-many", bucket.set_many(&pairs))?;
     }
-    let keys = listed(&*bucket, "user/")?;
+    let keys = all_with(&*bucket, "user/")?;
     same("the number of keys", keys.len(), wanted.len())?;
     holds("other keys were listed than have the prefix", keys == wanted)
 }
 
 fn prefix_of_nothing<C: Clouds>(subject: &Subject) -> Verdict {
     let bucket = here::<C>(subject)?;
-    same("of an empty store", listed(&*bucket, "a")?, Vec::new())?;
+    same("of an empty store", all_with(&*bucket, "a")?, Vec::new())?;
     ok("set", bucket.set("key", b"value"))?;
-    same("list-keys", listed(&*bucket, "key2")?, Vec::new())
+    same("list-keys", all_with(&*bucket, "key2")?, Vec::new())
 }
 
 fn increment_negative<C: Clouds>(subject: &Subject) -> Verdict {

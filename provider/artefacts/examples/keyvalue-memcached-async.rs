@@ -1,0 +1,5 @@
+//! wasi:keyvalue over a Memcached server, or several, with the asynchronous interfaces.
+//!
+//! Written by `make generate`.
+
+kvfuse_artefacts::artefact!(waiting kvfuse_memcached: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; waiting wasmcloud_0_2, wasmcloud_0_1, spin3);

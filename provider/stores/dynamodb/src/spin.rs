@@ -1,0 +1,285 @@
+//! The layout of Spin: an item for each key, in a table of its own, whatever the bucket.
+//!
+//! | attribute | type | what it is |
+//! |---|---|---|
+//! | `PK` | S | the partition key: the key |
+//! | `VAL` | B | the value |
+//! | `VER` | N | a version, in items that were swapped |
+//!
+//! Spin itself adds 1 to `VER` with each swap, and leaves it out when it sets a key. So what it writes may have a version that
+//! the key had before. This store gives each of its writes a random `VER`, and a swap expects the value beside it: only a value
+//! that Spin has replaced and restored goes unnoticed.
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::batches;
+use crate::client::{Answer, Api, Call, MAX_ANSWER, Repeat};
+use crate::error::{self, not_dynamodb};
+use crate::layout;
+use crate::listing;
+use crate::protocol::{Bytes, Got, Item, Queried, Written};
+use crate::store::{Shared, fields};
+use kvfuse_core::limits::PAGE_KEYS;
+use kvfuse_core::page::foreign_cursor;
+use kvfuse_core::{Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
+use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::http::HttpClient;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+/// The longest partition key, in bytes.
+const LONGEST_KEY: usize = 2048;
+/// The largest item, in bytes.
+const LARGEST: usize = 400 << 10;
+/// What an item has beside the key and the value, in bytes: the names of the attributes, and a number.
+const REST: usize = 2 + 3 + 3 + 21;
+
+/// The whole table.
+pub(crate) struct SpinBucket<H, C> {
+    pub shared: Rc<Shared<H, C>>,
+}
+
+/// The condition of a write.
+enum Expect<'a> {
+    Anything,
+    Absent,
+    /// This value, with this `VER` or none.
+    Seen(Option<i64>, &'a [u8]),
+}
+
+/// What a key was seen with.
+struct Seen {
+    value: Vec<u8>,
+    version: Option<i64>,
+}
+
+impl Seen {
+    fn of(item: Item) -> Result<Self> {
+        let value = item.spin_value.ok_or_else(layout::damaged)?.0.0;
+        let version = item.spin_version.map(|number| number.0.ok_or_else(layout::damaged)).transpose()?;
+        Ok(Self { value, version })
+    }
+
+    /// Its version has the value in it, because `VER` alone does not tell two states of a key apart.
+    fn snapshot(self) -> Snapshot {
+        let mut tag = match self.version {
+            None => vec![0],
+            Some(version) => [&[1][..], &version.to_be_bytes()].concat(),
+        };
+        tag.extend_from_slice(&self.value);
+        Snapshot { value: Some(self.value), version: Version::Tag(tag.into()) }
+    }
+}
+
+impl<'a> Expect<'a> {
+    /// What a version says; `None` if it is not one of these.
+    fn of(version: &'a Version) -> Option<Self> {
+        match version {
+            Version::Absent => Some(Self::Absent),
+            Version::Tag(tag) => match tag.split_first()? {
+                (0, value) => Some(Self::Seen(None, value)),
+                (1, rest) => {
+                    let (number, value) = rest.split_first_chunk()?;
+                    Some(Self::Seen(Some(i64::from_be_bytes(*number)), value))
+                }
+                _ => None,
+            },
+            Version::Number(_) => None,
+        }
+    }
+}
+
+fn identity(key: &str) -> Value {
+    json!({ "PK": { "S": key } })
+}
+
+/// Refuses what cannot be a partition key, in every call alike.
+fn check_key(key: &str) -> Result<()> {
+    if (1..=LONGEST_KEY).contains(&key.len()) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "a key of {} bytes: in the layout `spin` keys are partition keys, and DynamoDB does not support those of less than 1 or \
+         more than {LONGEST_KEY} bytes",
+        key.len()
+    )))
+}
+
+fn check_size(key: &str, value: &[u8]) -> Result<()> {
+    check_key(key)?;
+    if key.len().saturating_add(value.len()).saturating_add(REST) <= LARGEST {
+        return Ok(());
+    }
+    Err(layout::too_large(key, value))
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> SpinBucket<H, C> {
+    fn call<T: DeserializeOwned>(
+        &self,
+        operation: &str,
+        mut body: Value,
+        repeat: Repeat,
+        deadline: Moment,
+    ) -> Result<Answer<T>> {
+        let client = &self.shared.client;
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("TableName".into(), client.config.table.as_str().into());
+        }
+        let call = Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_ANSWER, deadline };
+        Ok(client.answer(&call)?)
+    }
+
+    /// A call without a condition.
+    fn plain<T: DeserializeOwned>(&self, operation: &str, body: Value, repeat: Repeat) -> Result<T> {
+        match self.call(operation, body, repeat, self.shared.client.deadline())? {
+            Answer::Done(done) => Ok(done),
+            Answer::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
+        }
+    }
+
+    fn find(&self, key: &str, attributes: Option<&str>) -> Result<Option<Item>> {
+        check_key(key)?;
+        let mut get = json!({ "Key": identity(key), "ConsistentRead": true });
+        if let (Some(fields), Some(attributes)) = (get.as_object_mut(), attributes) {
+            fields.insert("ProjectionExpression".into(), attributes.into());
+        }
+        Ok(self.plain::<Got>("GetItem", get, Repeat::Freely)?.item)
+    }
+
+    fn see(&self, key: &str) -> Result<Option<Seen>> {
+        self.find(key, None)?.map(Seen::of).transpose()
+    }
+
+    /// A whole item, with a version that it has not had.
+    fn item(&self, key: &str, value: &[u8]) -> Value {
+        // Of 62 bits, so that Spin can add 1 to it for a long time.
+        let version = (u128::from_le_bytes((self.shared.ambient.random)()) as u64) >> 2;
+        json!({ "PK": { "S": key }, "VAL": { "B": Bytes::text(value) }, "VER": { "N": version.to_string() } })
+    }
+
+    /// Returns whether the condition was met.
+    fn put(&self, key: &str, value: &[u8], expect: &Expect<'_>, deadline: Moment) -> Result<bool> {
+        check_size(key, value)?;
+        let mut put = fields(json!({ "Item": self.item(key, value) }));
+        let (condition, values) = match expect {
+            Expect::Anything => (None, None),
+            Expect::Absent => (Some("attribute_not_exists(PK)"), None),
+            Expect::Seen(None, value) => (
+                Some("attribute_not_exists(VER) AND VAL = :value"),
+                Some(json!({ ":value": { "B": Bytes::text(value) } })),
+            ),
+            Expect::Seen(Some(version), value) => (
+                Some("VER = :version AND VAL = :value"),
+                Some(json!({ ":value": { "B": Bytes::text(value) }, ":version": { "N": version.to_string() } })),
+            ),
+        };
+        put.extend(condition.map(|condition| ("ConditionExpression".to_string(), condition.into())));
+        put.extend(values.map(|values| ("ExpressionAttributeValues".to_string(), values)));
+        Ok(matches!(self.call::<Written>("PutItem", put.into(), Repeat::Never, deadline)?, Answer::Done(_)))
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.see(key)?.map(|seen| seen.value))
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        match self.put(key, value, &Expect::Anything, self.shared.client.deadline())? {
+            true => Ok(()),
+            false => Err(not_dynamodb(&self.shared.client.config.server)),
+        }
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        check_key(key)?;
+        self.plain::<Written>("DeleteItem", json!({ "Key": identity(key) }), Repeat::Never).map(drop)
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.find(key, Some("PK"))?.is_some())
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.list_prefix("", cursor)
+    }
+
+    /// DynamoDB looks at every item of the table, and leaves out those without the prefix.
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        let client = &self.shared.client;
+        let listing = ["spin", prefix];
+        let mut scan = fields(json!({ "ProjectionExpression": "PK", "ConsistentRead": true, "Limit": PAGE_KEYS }));
+        if !prefix.is_empty() {
+            scan.insert("FilterExpression".into(), "begins_with(PK, :prefix)".into());
+            scan.insert("ExpressionAttributeValues".into(), json!({ ":prefix": { "S": prefix } }));
+        }
+        let from = cursor.map(|text| listing::position(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
+        if let Some(from) = &from {
+            scan.insert("ExclusiveStartKey".into(), identity(from));
+        }
+        let scanned: Queried = self.plain("Scan", scan.into(), Repeat::Freely)?;
+        let wrong = || not_dynamodb(&client.config.server);
+        let mut page = Page::default();
+        for item in scanned.items {
+            let key = item.spin_key.ok_or_else(wrong)?.0;
+            if !key.starts_with(prefix) {
+                return Err(wrong());
+            }
+            page.keys.push(key);
+        }
+        if let Some(last) = scanned.last {
+            let last = last.spin_key.ok_or_else(wrong)?.0;
+            if from.as_ref() == Some(&last) {
+                return Err(wrong());
+            }
+            page.cursor = Some(listing::cursor(&last, &listing));
+        }
+        Ok(page)
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        let client = &self.shared.client;
+        let deadline = client.deadline();
+        let mut backoff = client.backoff();
+        loop {
+            let seen = self.see(key)?;
+            let sum = counter::add(seen.as_ref().map(|seen| seen.value.as_slice()), delta, floor)?;
+            let expect = seen.as_ref().map_or(Expect::Absent, |seen| Expect::Seen(seen.version, &seen.value));
+            if self.put(key, &counter::format(sum), &expect, deadline)? {
+                return Ok(sum);
+            }
+            if !backoff.wait(&client.clock, deadline) {
+                return Err(error::contended(&client.config));
+            }
+        }
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        Ok(self.see(key)?.map_or(Snapshot::ABSENT, Seen::snapshot))
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        let done = match Expect::of(expected) {
+            Some(expect) => self.put(key, value, &expect, self.shared.client.deadline())?,
+            None => false,
+        };
+        if done { Ok(Swap::Done) } else { self.snapshot(key).map(Swap::Conflict) }
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        let ids: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let value = |item| Seen::of(item).map(|seen| Some(seen.value));
+        batches::read_each(&self.shared.client, &ids, None, identity, value)
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        pairs.iter().try_for_each(|(key, value)| check_size(key, value))?;
+        batches::put_each(&self.shared.client, pairs, |key, value| Ok((key.to_string(), self.item(key, value))))
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        keys.iter().try_for_each(|key| check_key(key))?;
+        batches::delete_each(&self.shared.client, keys, |key| (key.to_string(), identity(key)))
+    }
+}
