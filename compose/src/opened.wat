@@ -14,7 +14,7 @@
     (export "error" (type (eq $cases)))))
   (alias export $types "bucket" (type $bucket))
   (alias export $types "error" (type $error))
-  (import "{STORE}" (instance $store
+  (type $opening (instance
     (alias outer 1 $bucket (type $outer-bucket))
     (export "bucket" (type $bucket (eq $outer-bucket)))
     (alias outer 1 $error (type $outer-error))
@@ -23,6 +23,7 @@
     (type $result (result $own (error $error)))
     (type $open (func async (param "identifier" string) (result $result)))
     (export "open" (func (type $open)))))
+  (import "{STORE}" (instance $store (type $opening)))
 
   ;; A memory, and an allocator that only ever goes on: all of it is free again when a call is over. Calls follow each other,
   ;; because they are lifted synchronously.
@@ -78,8 +79,18 @@
   (func $opened (type $opens) (canon lift (core func $main "open")
     (memory (core memory $memory "memory")) (realloc (core func $memory "realloc")) (post-return (core func $main "done"))
     string-encoding=utf8))
+  ;; A type of its own, as an export has in every component: its parts are told apart by where they were defined.
+  (type $opened-type (instance
+    (alias outer 1 $bucket (type $outer-bucket))
+    (export "bucket" (type $bucket (eq $outer-bucket)))
+    (alias outer 1 $error (type $outer-error))
+    (export "error" (type $error (eq $outer-error)))
+    (type $own (own $bucket))
+    (type $result (result $own (error $error)))
+    (type $open (func async (param "identifier" string) (result $result)))
+    (export "open" (func (type $open)))))
   (instance $labelled
     (export "bucket" (type $bucket))
     (export "error" (type $error))
     (export "open" (func $opened)))
-  (export "{STORE}" (instance $labelled)))
+  (export "{STORE}" (instance $labelled) (instance (type $opened-type))))

@@ -35,6 +35,13 @@ fn what_one_label_of_wasmcloud_writes_the_others_do_not_see() {
 
     folder.kvfuse(&["fuse", "app.wasm"]).ok();
     assert_eq!(run("app.fused.wasm", &["add", "bucket", "1"]), "sessions: 2\ncarts: 2\nplain: 2\n");
+    let inspected = folder.kvfuse(&["inspect", "app.fused.wasm"]);
+    assert!(
+        inspected.stdout.contains("  key-value   inside: the store files (keyvalue-async.wasm)\n"),
+        "{}",
+        inspected.stdout
+    );
+    assert_eq!(inspected.stderr, "", "every part can be read");
     let words = line(&folder, "app.fused.wasm", &[]);
     assert!(words.iter().any(|word| word == "component-model-implements"), "{words:?}");
     let mut command = wasmtime();
