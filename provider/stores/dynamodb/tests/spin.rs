@@ -136,6 +136,11 @@ fn a_version_that_spin_gives_again_is_no_other_value() {
     // Set, which drops the version, and swapped, which begins at 1 again.
     put("Ag==");
     assert!(matches!(bucket.swap("key", &seen.version, b"3"), Ok(Swap::Conflict(now)) if now.value == Some(vec![2])));
+    // Seen without a version, and swapped to the same value.
+    own.dynamodb("PutItem", r#"{"Item":{"PK":{"S":"key"},"VAL":{"B":"Ag=="}}}"#);
+    let seen = bucket.snapshot("key").unwrap();
+    put("Ag==");
+    assert!(matches!(bucket.swap("key", &seen.version, b"3"), Ok(Swap::Conflict(now)) if now.version != seen.version));
 }
 
 #[test]
