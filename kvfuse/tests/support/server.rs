@@ -8,8 +8,9 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-/// Far longer than anything here takes; what takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Far longer than anything here takes; what takes longer hangs. A component that contains an interpreter is compiled before its
+/// address is said, which takes a minute beside other tests that do the same.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Serves a component on a free port until dropped.
 pub struct Server {
