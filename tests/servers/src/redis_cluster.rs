@@ -58,11 +58,9 @@ impl RedisCluster {
             let known = node.command(&["CLUSTER", "NODES"]);
             known.lines().count() == count && !known.contains("handshake") && !known.contains(" disconnected")
         });
-        for number in 3..count {
-            let primary = cluster.id(number - 3);
-            wait_until("a node becomes a replica", || {
-                nodes[number].command(&["CLUSTER", "REPLICATE", &primary]) == "+OK"
-            });
+        for (number, replica) in nodes.iter().skip(3).enumerate() {
+            let primary = cluster.id(number);
+            wait_until("a node becomes a replica", || replica.command(&["CLUSTER", "REPLICATE", &primary]) == "+OK");
         }
         cluster.until("the cluster is complete", |node, number| {
             let replicas = node.command(&["CLUSTER", "NODES"]).matches("slave").count();
