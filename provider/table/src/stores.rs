@@ -233,6 +233,7 @@ pub const STORES: &[Store] = &[
             REDIS_PASSWORD,
             SENTINEL_USERNAME,
             SENTINEL_PASSWORD,
+            REDIS_SERVERS,
             REDIS_LAYOUT,
             PREFIX,
             TIMEOUT,
@@ -272,6 +273,7 @@ pub const STORES: &[Store] = &[
             REDIS_PASSWORD,
             SENTINEL_USERNAME,
             SENTINEL_PASSWORD,
+            REDIS_SERVERS,
             REDIS_LAYOUT,
             PREFIX,
             TIMEOUT,
@@ -390,6 +392,11 @@ const REDIS_USERNAME: Variable = setting("KEYVALUE_REDIS_USERNAME", "an ACL user
 const REDIS_PASSWORD: Variable = secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL");
 const SENTINEL_USERNAME: Variable = setting("KEYVALUE_REDIS_SENTINEL_USERNAME", "an ACL user of the sentinels", "app");
 const SENTINEL_PASSWORD: Variable = secret("KEYVALUE_REDIS_SENTINEL_PASSWORD", "the password of the sentinels");
+const REDIS_SERVERS: Variable = beside(
+    "KEYVALUE_REDIS_SERVERS",
+    "the servers that sentinels or the nodes of a cluster may name, beside those in the URL",
+    "10.0.0.4:6379,10.0.0.5:6379",
+);
 const REDIS_LAYOUT: Variable = setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw");
 const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");
 const TIMEOUT: Variable = setting("KEYVALUE_TIMEOUT_MS", "the longest that one call may take", "5000");

@@ -197,6 +197,7 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
         Box::pin(async move {
             match (&node.endpoint, &config.servers) {
                 (Some(endpoint), _) | (None, Servers::One(endpoint)) => {
+                    config.admit(endpoint).map_err(Failure::Refused)?;
                     Link::open(network, config, endpoint, false, deadline).await
                 }
                 (None, Servers::Sentinels(sentinels, name)) => {

@@ -10,6 +10,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Config {
     pub servers: Servers,
+    /// Those that others may name beside these; if there are none, any.
+    pub named: Vec<Endpoint>,
     pub user: Option<String>,
     pub password: Option<String>,
     /// The login at the sentinels.
@@ -71,6 +73,7 @@ pub enum Layout {
 
 const URL: &str = "KEYVALUE_REDIS_URL";
 const EXAMPLE: &str = "redis://127.0.0.1:6379/0";
+const NAMED: &str = "KEYVALUE_REDIS_SERVERS";
 const SENTINEL_USERNAME: &str = "KEYVALUE_REDIS_SENTINEL_USERNAME";
 const SENTINEL_PASSWORD: &str = "KEYVALUE_REDIS_SENTINEL_PASSWORD";
 
@@ -112,6 +115,15 @@ impl Config {
         }
         if let Some(password) = settings.get("KEYVALUE_REDIS_PASSWORD") {
             config.password = Some(password.to_string());
+        }
+        if let Some(named) = settings.get(NAMED) {
+            let wrong =
+                |what: &str| Error::invalid(format!("{NAMED} {what}; a valid one is 10.0.0.4:6379,10.0.0.5:6379"));
+            let addresses = Address::parse_list(named).map_err(|invalid| wrong(&invalid.to_string()))?;
+            config.named = addresses
+                .into_iter()
+                .map(|address| Endpoint { port: address.port_or_default().unwrap_or(6379), host: address.host })
+                .collect();
         }
         config.sentinel_user = settings.get(SENTINEL_USERNAME).map(str::to_string);
         config.sentinel_password = settings.get(SENTINEL_PASSWORD).map(str::to_string);
@@ -197,6 +209,7 @@ impl Config {
         };
         Ok(Self {
             servers,
+            named: Vec::new(),
             user: first.user.clone(),
             password: first.password.clone(),
             sentinel_user: None,
@@ -216,6 +229,18 @@ impl Config {
             Servers::Sentinels(sentinels, name) => format!("{name} (of the sentinels at {})", listed(sentinels)),
             Servers::Cluster(nodes) => format!("{} (a cluster)", listed(nodes)),
         }
+    }
+
+    /// Checks that a server may be connected to that another one has named, or the settings. Nothing was sent to one that may not.
+    pub fn admit(&self, endpoint: &Endpoint) -> Result<()> {
+        let (Servers::Cluster(own) | Servers::Sentinels(own, _)) = &self.servers else { return Ok(()) };
+        if self.named.is_empty() || self.named.contains(endpoint) || own.contains(endpoint) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::AccessDenied,
+            format!("the servers name {endpoint}, which is neither in {NAMED} nor in {URL}, so nothing was sent to it"),
+        ))
     }
 
     pub fn is_cluster(&self) -> bool {
@@ -307,6 +332,17 @@ mod tests {
         }
         let error = config(&[(URL, "redis+sentinel://a/m"), (SENTINEL_USERNAME, "bob")]).unwrap_err();
         assert!(error.message().contains(SENTINEL_PASSWORD), "{error}");
+    }
+
+    #[test]
+    fn a_list_of_servers_bounds_what_others_may_name() {
+        let named = |text: &str| config(&[(URL, "redis+cluster://a:1"), (NAMED, text)]);
+        let bounded = named("b:2, c").unwrap();
+        for (host, port, may) in [("a", 1, true), ("b", 2, true), ("c", 6379, true), ("b", 3, false), ("x", 1, false)] {
+            assert_eq!(bounded.admit(&endpoint(host, port)).is_ok(), may, "{host}:{port}");
+        }
+        assert!(named("").unwrap().admit(&endpoint("x", 1)).is_ok());
+        assert!(named("b:x").unwrap_err().message().contains(NAMED));
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
         Cause::Denied => {
             let more = match config.servers {
                 Servers::One(_) => "",
-                _ => "; with kvfuse run, --net HOST:PORT grants a server that the URL does not name",
+                _ => "; kvfuse grants the servers in KEYVALUE_REDIS_SERVERS beside those in the URL",
             };
             Error::new(
                 Kind::Unavailable,

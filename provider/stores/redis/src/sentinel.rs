@@ -38,6 +38,7 @@ impl Sentinels {
             let until = share(clock, deadline, sentinels.len() - turn);
             match address::<N>(network, config, sentinel, name, until).await {
                 Ok(primary) => {
+                    config.admit(&primary).map_err(Failure::Refused)?;
                     let opened = Link::open(network, config, &primary, true, deadline).await;
                     // If it is none, another sentinel may know better.
                     self.0.set(if opened.is_ok() { number } else { number.wrapping_add(1) });

@@ -130,6 +130,25 @@ fn a_redirection_to_a_node_that_is_gone_is_unavailable_and_nothing_happened() {
 }
 
 #[test]
+fn a_server_that_the_settings_do_not_admit_gets_nothing_whoever_names_it() {
+    let _watchdog = Watchdog::of_the_test();
+    let (other, count) = (Fake::start(), Arc::new(AtomicUsize::new(0)));
+    let counting = count.clone();
+    other.answer(move |_| {
+        counting.fetch_add(1, SeqCst);
+        Answer::Hang
+    });
+    let port = other.port();
+    let fake = node(move |_| send(format!("-MOVED {SLOT} 127.0.0.1:{port}\r\n")));
+    for bucket in both(&[fake.port()], &[("KEYVALUE_REDIS_SERVERS", "127.0.0.1:1")]) {
+        let error = bucket.set("a", b"1").unwrap_err();
+        assert_eq!(error.kind(), Kind::AccessDenied);
+        assert!(error.message().contains("KEYVALUE_REDIS_SERVERS"), "{error}");
+    }
+    assert_eq!(count.load(SeqCst), 0);
+}
+
+#[test]
 fn a_map_of_slots_that_is_nonsense_is_an_error_and_one_with_holes_is_asked_for_again() {
     let _watchdog = Watchdog::of_the_test();
     let fake = Fake::start();
