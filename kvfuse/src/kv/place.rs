@@ -25,7 +25,13 @@ impl Place {
         let extending = |store: &&Store| store.extends.is_some_and(|extends| extends.schemes.contains(&name));
         // `rediss://…` as a whole is a URL whose scheme says which store it is for.
         let by_scheme = || STORES.iter().find(extending).filter(|_| place.is_some_and(|place| place.starts_with("//")));
-        let Some(store) = STORES.iter().find(|store| store.name == name).or_else(by_scheme) else {
+        // And so is `redis+cluster://…`, whose scheme begins with the name of the store.
+        let several = || {
+            let (name, _) = name.split_once('+').filter(|_| place.is_some_and(|place| place.starts_with("//")))?;
+            STORES.iter().find(|store| store.name == name)
+        };
+        let named = STORES.iter().find(|store| store.name == name);
+        let Some(store) = named.or_else(by_scheme).or_else(several) else {
             let names: Vec<_> = STORES.iter().map(|store| store.name).collect();
             // Not the whole text: it may have a password in it.
             return Refusal::new(option, format!("there is no store called {name:?}"))
@@ -161,6 +167,16 @@ mod tests {
             ("etcd:http://a,http://b:1", "KEYVALUE_ETCD_ENDPOINTS=http://a,http://b:1", "etcd at a:80, b:1"),
             ("rediss://:secret@cache", "KEYVALUE_REDIS_URL=rediss://:secret@cache", "redis-tls at cache:6379"),
             ("redis:rediss://cache:1", "KEYVALUE_REDIS_URL=rediss://cache:1", "redis-tls at cache:1"),
+            (
+                "redis+cluster://:secret@a:1,b",
+                "KEYVALUE_REDIS_URL=redis+cluster://:secret@a:1,b",
+                "redis at a:1, b:6379",
+            ),
+            (
+                "rediss+sentinel://a,b:2/mymaster",
+                "KEYVALUE_REDIS_URL=rediss+sentinel://a,b:2/mymaster",
+                "redis-tls at a:26379, b:2",
+            ),
             ("redis-tls://cache", "KEYVALUE_REDIS_URL=rediss://cache", "redis-tls at cache:6379"),
             ("redis-tls:redis://cache", "KEYVALUE_REDIS_URL=redis://cache", "redis-tls at cache:6379"),
             ("etcd://a:2379", "KEYVALUE_ETCD_ENDPOINTS=http://a:2379", "etcd at a:2379"),
@@ -174,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_no_place_is_refused_without_its_password() {
-        for text in ["tape", "files:", "postgres://:secret@db", "rediss"] {
+        for text in ["tape", "files:", "postgres://:secret@db", "rediss", "tape+cluster://:secret@a"] {
             let refused = Place::parse("--store", text, Path::new("data"), &[]).err().unwrap().to_string();
             assert!(!refused.contains("secret"), "{refused}");
         }

@@ -100,6 +100,7 @@ impl Store {
     ///
     /// let redis = STORES.iter().find(|store| store.name == "redis").unwrap();
     /// assert_eq!(redis.for_url("REDISS://cache").name, "redis-tls");
+    /// assert_eq!(redis.for_url("rediss+cluster://cache,other").name, "redis-tls");
     /// assert_eq!(redis.for_url("redis://cache").name, "redis");
     /// ```
     pub fn for_url(&'static self, url: &str) -> &'static Self {
@@ -228,11 +229,15 @@ pub const STORES: &[Store] = &[
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
-                "the server: redis://[[user][:password]@]host[:port][/database]",
+                "the server: redis://[[user][:password]@]host[:port][/database]; redis+sentinel://host,host/name and \
+                 redis+cluster://host,host for several",
                 "redis://127.0.0.1:6379",
             ),
             REDIS_USERNAME,
             REDIS_PASSWORD,
+            SENTINEL_USERNAME,
+            SENTINEL_PASSWORD,
+            REDIS_SERVERS,
             REDIS_LAYOUT,
             PREFIX,
             TIMEOUT,
@@ -264,12 +269,16 @@ pub const STORES: &[Store] = &[
         variables: &[
             endpoint(
                 "KEYVALUE_REDIS_URL",
-                "the server: rediss://[[user][:password]@]host[:port][/database], or redis:// without TLS",
+                "the server: rediss://[[user][:password]@]host[:port][/database], or redis:// without TLS; \
+                 rediss+sentinel://host,host/name and rediss+cluster://host,host for several",
                 "rediss://127.0.0.1:6379",
             ),
             setting("KEYVALUE_TLS_CA", "the authorities to trust instead of Mozilla's, in PEM", "\"$(cat ca.pem)\""),
             REDIS_USERNAME,
             REDIS_PASSWORD,
+            SENTINEL_USERNAME,
+            SENTINEL_PASSWORD,
+            REDIS_SERVERS,
             REDIS_LAYOUT,
             PREFIX,
             TIMEOUT,
@@ -277,7 +286,7 @@ pub const STORES: &[Store] = &[
         largest: Some(512 << 20),
         lifetimes: true,
         lists: true,
-        extends: Some(Extends { store: "redis", schemes: &["rediss", "valkeys"] }),
+        extends: Some(Extends { store: "redis", schemes: REDIS_TLS_SCHEMES }),
         tested_with: &[
             ("KEYVALUE_REDIS_URL", "${KVFUSE_REDIS_TLS_URL}"),
             ("KEYVALUE_TLS_CA", "${KVFUSE_REDIS_TLS_CA}"),
@@ -409,6 +418,10 @@ pub const STORES: &[Store] = &[
     },
 ];
 
+/// The URLs whose servers speak TLS.
+const REDIS_TLS_SCHEMES: &[&str] =
+    &["rediss", "valkeys", "rediss+sentinel", "valkeys+sentinel", "rediss+cluster", "valkeys+cluster"];
+
 /// What a store over sockets waits on where calls wait beside each other.
 const SOCKETS_WAITING: Option<&[&str]> =
     Some(&["wasi:clocks/monotonic-clock@0.3.0", "wasi:sockets/types@0.3.0", "wasi:sockets/ip-name-lookup@0.3.0"]);
@@ -419,6 +432,13 @@ const HTTP_WAITING: Option<&[&str]> =
 
 const REDIS_USERNAME: Variable = setting("KEYVALUE_REDIS_USERNAME", "an ACL user, instead of one in the URL", "app");
 const REDIS_PASSWORD: Variable = secret("KEYVALUE_REDIS_PASSWORD", "the password, instead of one in the URL");
+const SENTINEL_USERNAME: Variable = setting("KEYVALUE_REDIS_SENTINEL_USERNAME", "an ACL user of the sentinels", "app");
+const SENTINEL_PASSWORD: Variable = secret("KEYVALUE_REDIS_SENTINEL_PASSWORD", "the password of the sentinels");
+const REDIS_SERVERS: Variable = beside(
+    "KEYVALUE_REDIS_SERVERS",
+    "the servers that sentinels or the nodes of a cluster may name, beside those in the URL",
+    "10.0.0.4:6379,10.0.0.5:6379",
+);
 const REDIS_LAYOUT: Variable = setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw");
 const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");
 const TIMEOUT: Variable = setting("KEYVALUE_TIMEOUT_MS", "the longest that one call may take", "5000");

@@ -123,6 +123,16 @@ impl Address {
     /// assert_eq!(Address::parse_list("redis://:a,b@one").unwrap()[0].password.as_deref(), Some("a,b"));
     /// ```
     ///
+    /// A scheme with a `+` is one of several servers that belong together, so those that follow it without a scheme have it as
+    /// well:
+    ///
+    /// ```
+    /// use kvfuse_transport::address::Address;
+    ///
+    /// let hosts = Address::parse_list("redis+sentinel://one,two:26380/mymaster").unwrap();
+    /// assert_eq!(hosts.iter().map(Address::port_or_default).collect::<Vec<_>>(), [Some(26379), Some(26380)]);
+    /// ```
+    ///
     /// # Errors
     /// [`Invalid`] for the first of them that is invalid; for the whole text if its commas are those of one login.
     pub fn parse_list(text: &str) -> Result<Vec<Self>, Invalid> {
@@ -130,9 +140,14 @@ impl Address {
             Ok(address) => return Ok(vec![address]),
             Err(invalid) => invalid,
         };
-        let addresses: Result<_, Invalid> = text.split(',').map(|part| Self::parse(part.trim())).collect();
+        let addresses: Result<Vec<Self>, Invalid> = text.split(',').map(|part| Self::parse(part.trim())).collect();
         let is_one_login = text.contains('@') && text.matches("://").count() == 1;
-        addresses.map_err(|of_part| if is_one_login { whole } else { of_part })
+        let mut addresses = addresses.map_err(|of_part| if is_one_login { whole } else { of_part })?;
+        let shared = addresses.first().and_then(|first| first.scheme.clone()).filter(|scheme| scheme.contains('+'));
+        if let Some(shared) = shared {
+            addresses.iter_mut().for_each(|address| _ = address.scheme.get_or_insert_with(|| shared.clone()));
+        }
+        Ok(addresses)
     }
 
     /// The port, or what its scheme implies.
@@ -140,9 +155,13 @@ impl Address {
         let default = match self.scheme.as_deref() {
             Some("http") => Some(80),
             Some("https") => Some(443),
-            Some("redis" | "rediss" | "valkey" | "valkeys") => Some(6379),
-            Some("memcached") => Some(11211),
-            _ => None,
+            Some(scheme) => match scheme.split_once('+').unwrap_or((scheme, "")) {
+                ("redis" | "rediss" | "valkey" | "valkeys", "" | "cluster") => Some(6379),
+                ("redis" | "rediss" | "valkey" | "valkeys", "sentinel") => Some(26379),
+                ("memcached", "") => Some(11211),
+                _ => None,
+            },
+            None => None,
         };
         self.port.or(default)
     }
@@ -296,6 +315,7 @@ mod tests {
         assert_eq!(hosts("redis://:a,b@h"), Ok(vec![("h".into(), None)]));
         assert_eq!(Address::parse_list("redis://:a,b@h").unwrap()[0].password.as_deref(), Some("a,b"));
         assert_eq!(hosts("http://a:1,"), Err(Invalid::Host));
+        assert_eq!(hosts("redis+sentinel://:a%2Cb@h,i:1/m"), Ok(vec![("h".into(), None), ("i".into(), Some(1))]));
         // The reason is that of the whole, not of what a comma in a password cut off.
         assert_eq!(hosts("redis://:a,b@h:0"), Err(Invalid::Port));
         assert_eq!(hosts("redis://:a,b#c@h"), Err(Invalid::Syntax));
@@ -309,12 +329,25 @@ mod tests {
             ("https://h", Some(443)),
             ("rediss://h", Some(6379)),
             ("redis://h:1", Some(1)),
+            ("valkey+cluster://h", Some(6379)),
+            ("rediss+sentinel://h", Some(26379)),
+            ("http+cluster://h", None),
             ("h:2", Some(2)),
             ("ftp://h", None),
             ("h", None),
         ] {
             assert_eq!(Address::parse(text).unwrap().port_or_default(), port, "{text}");
         }
+    }
+
+    #[test]
+    fn only_the_scheme_of_servers_that_belong_together_is_that_of_those_that_follow() {
+        let schemes = |text: &str| {
+            let list = Address::parse_list(text).unwrap().into_iter();
+            list.map(|address| address.scheme.unwrap_or_default()).collect::<Vec<_>>()
+        };
+        assert_eq!(schemes("redis+cluster://a,b:1"), ["redis+cluster", "redis+cluster"]);
+        assert_eq!(schemes("http://a,b:1"), ["http", ""]);
     }
 
     #[test]

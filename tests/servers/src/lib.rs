@@ -8,9 +8,12 @@
 //! | [`at_once`] | what holds of many calls at once, whichever store they are of |
 //! | [`gateway`] | a stand-in for etcd that answers when a test says so |
 //! | [`redis`], [`memcached`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
+//! | [`redis_cluster`], [`sentinels`] | Redis Cluster, and Redis with sentinels |
+//! | [`shared`] | a server that several tests share |
 //! | [`certificates`] | certificates for them, and their authority |
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |
+//! | [`failover`] | counters under load while primaries are killed |
 //! | [`faults`] | every such fault, at every byte of every operation |
 //! | [`allocated`] | an allocator that counts |
 //! | [`watchdog`] | a bound for tests that a bug would make hang |
@@ -25,6 +28,7 @@ pub mod certificates;
 pub mod clock;
 pub mod dynamodb;
 pub mod etcd;
+pub mod failover;
 pub mod faults;
 pub mod gateway;
 pub mod http;
@@ -33,6 +37,9 @@ pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod redis;
+pub mod redis_cluster;
+pub mod sentinels;
+pub mod shared;
 pub mod waiting;
 pub mod watchdog;
 

@@ -54,6 +54,10 @@ impl Redis {
         self.port
     }
 
+    pub fn is_running(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// The port with TLS.
     pub fn tls_port(&self) -> u16 {
         self.tls_port.expect("it was started with TLS")
@@ -119,24 +123,39 @@ impl Redis {
         value.unwrap_or_else(|| panic!("no number {name} in {all}"))
     }
 
+    /// Sends commands on one separate connection, one after the other.
+    pub fn commands(&self, all: &[&[&str]]) -> Vec<String> {
+        commands(self.port, all).expect("redis-server answers")
+    }
+
     fn try_command(&self, words: &[&str]) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        commands(self.port, &[words])?.pop()
+    }
+}
+
+/// Sends commands to a server at a port, on one connection, one after the other. Of each reply, this returns the first line, or
+/// the content of a bulk string.
+pub fn commands(port: u16, all: &[&[&str]]) -> Option<Vec<String>> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let one = |words: &&[&str]| {
         let mut text = format!("*{}\r\n", words.len());
-        for word in words {
+        for word in *words {
             text.push_str(&format!("${}\r\n{word}\r\n", word.len()));
         }
-        stream.write_all(text.as_bytes()).ok()?;
-        let mut reader = BufReader::new(stream);
+        (&stream).write_all(text.as_bytes()).ok()?;
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let line = line.trim_end().to_string();
         match line.strip_prefix('$').and_then(|length| length.parse::<usize>().ok()) {
             Some(length) => {
-                let mut content = vec![0; length];
+                let mut content = vec![0; length + 2];
                 reader.read_exact(&mut content).ok()?;
+                content.truncate(length);
                 Some(String::from_utf8_lossy(&content).into_owned())
             }
             None => Some(line),
         }
-    }
+    };
+    all.iter().map(one).collect()
 }

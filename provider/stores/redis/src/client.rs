@@ -1,37 +1,40 @@
 //! Operations on the server: open connections, retries, and deadlines.
 
-use crate::config::Config;
+use crate::cluster::Cluster;
+use crate::config::{Config, Servers};
 use crate::error::{self, Failure};
-use crate::link::Link;
+use crate::link::{Link, answered};
+use crate::node::{MAIN, Node};
 use crate::pipe::Pipe;
 use crate::protocol::{Reply, Request};
-use futures_util::lock::Mutex;
+use crate::sentinel::Sentinels;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::sockets::Network;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// The connection that every operation uses. The others are only opened for snapshots taken while this one watches a
-/// key. Where the network waits, single requests share a [`Pipe`] instead, and this one is for sequences.
-pub const MAIN: usize = 0;
-/// The most connections that an instance opens, beside the [`Pipe`].
-pub const MAX_LINKS: usize = 4;
 
 /// A connection that was used within this time is used again without asking the host whether it is still open.
 const FRESH: Duration = Duration::from_millis(2);
 
+/// Where a request goes: in a cluster, to the node that has this slot. Otherwise there is one server.
+pub type Route = Option<u16>;
+
+/// What is done rarely.
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + 'a>>;
+
 pub struct Client<N: Network, C> {
     pub config: Config,
-    network: N,
+    pub(crate) network: N,
     pub clock: C,
-    slots: [Slot<N>; MAX_LINKS],
-    /// The connection that single requests share, if the network waits.
-    pipe: RefCell<Option<Rc<Pipe<N>>>>,
-    /// The turn to open it.
-    opening: Mutex<()>,
+    /// The one server, or the primary that the sentinels name.
+    pub(crate) node: Rc<Node<N>>,
+    sentinels: Sentinels,
+    pub(crate) cluster: Cluster<N>,
     last_version: Cell<u64>,
     /// What no other instance has.
     pub instance: u64,
@@ -43,28 +46,15 @@ pub struct Client<N: Network, C> {
     pub no_scan_type: Cell<bool>,
 }
 
-/// The place of a connection. One operation at a time uses it.
-struct Slot<N: Network> {
-    link: Mutex<Option<Link<N>>>,
-    /// The version that it holds, or held when the operation began that uses it now.
-    holds: Cell<Option<u64>>,
-}
-
-impl<N: Network> Default for Slot<N> {
-    fn default() -> Self {
-        Self { link: Mutex::new(None), holds: Cell::new(None) }
-    }
-}
-
 impl<N: Network, C: AsyncClock> Client<N, C> {
     pub fn new(config: Config, network: N, clock: C, instance: u64) -> Self {
         Self {
             config,
             network,
             clock,
-            slots: Default::default(),
-            pipe: RefCell::default(),
-            opening: Mutex::default(),
+            node: Rc::new(Node::of_settings()),
+            sentinels: Sentinels::default(),
+            cluster: Cluster::default(),
             last_version: Cell::new(0),
             instance,
             no_scripts: Cell::new(false),
@@ -84,39 +74,82 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
         self.last_version.get()
     }
 
-    /// Carries out an operation on one of the connections, which is opened if necessary and is its own meanwhile. If it is
-    /// dropped, the connection closes. It is tried again as [`retrying`](Self::retrying) says.
+    /// Carries out an operation on one of the connections to the server, which is opened if necessary and is its own meanwhile.
+    /// If it is dropped, the connection closes. It is tried again as [`retrying`](Self::retrying) says.
     pub async fn attempt<T>(
         &self,
-        slot: usize,
+        route: Route,
+        choose: impl Fn(&Node<N>) -> usize,
         deadline: Moment,
         mut operation: impl AsyncFnMut(&mut Link<N>) -> Result<T, Failure>,
     ) -> Result<T> {
-        let slot = self.slots.get(slot).ok_or_else(|| Error::new(Kind::Other, "there is no such connection"))?;
-        self.retrying(deadline, async || {
-            let turn = before(&self.clock, deadline, slot.link.lock()).await;
-            let mut place = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
-            let mut link = self.connected(place.take(), deadline).await.inspect_err(|_| slot.holds.set(None))?;
-            let done = operation(&mut link).await;
-            if done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
-                slot.holds.set(link.holds);
-                *place = Some(link);
-            } else {
-                slot.holds.set(None);
-            }
-            done
+        self.routed(route, deadline, async |node: &Node<N>, asking| {
+            self.on_link(node, choose(node), asking, deadline, &mut operation).await
         })
         .await
     }
 
+    /// Carries out an operation once, on a certain connection of a certain server. `None` says that it did not happen, and that
+    /// another try may succeed.
+    pub async fn try_on<T>(
+        &self,
+        (node, number): (&Node<N>, usize),
+        deadline: Moment,
+        mut operation: impl AsyncFnMut(&mut Link<N>) -> Result<T, Failure>,
+    ) -> Result<Option<T>> {
+        match self.on_link(node, number, false, deadline, &mut operation).await {
+            Ok(done) => Ok(Some(done)),
+            Err(Failure::Refused(error)) => Err(error),
+            Err(Failure::Lost { maybe_done: true, fault }) => {
+                self.cluster.doubt();
+                Err(error::lost(&self.config, true, &fault))
+            }
+            Err(_) => {
+                self.cluster.doubt();
+                Ok(None)
+            }
+        }
+    }
+
+    async fn on_link<T>(
+        &self,
+        node: &Node<N>,
+        number: usize,
+        asking: bool,
+        deadline: Moment,
+        operation: &mut impl AsyncFnMut(&mut Link<N>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let none = || Failure::Refused(Error::new(Kind::Other, "there is no such connection"));
+        let place = node.places.get(number).ok_or_else(none)?;
+        let turn = before(&self.clock, deadline, place.link.lock()).await;
+        let mut kept = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
+        let connected = self.connected(node, kept.take(), deadline).await;
+        let mut link = connected.inspect_err(|_| place.holds.set(None))?;
+        link.asking = asking;
+        let done = operation(&mut link).await;
+        link.asking = false;
+        if done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
+            place.holds.set(link.holds);
+            *kept = Some(link);
+        } else {
+            place.holds.set(None);
+        }
+        done
+    }
+
     /// Tries an operation until the deadline, with pauses, as long as it did not happen. One that may have happened is not
     /// tried again.
-    async fn retrying<T>(&self, deadline: Moment, mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> Result<T> {
+    pub(crate) async fn retrying<T>(
+        &self,
+        deadline: Moment,
+        mut attempt: impl AsyncFnMut() -> Result<T, Failure>,
+    ) -> Result<T> {
         let mut backoff: Option<Backoff> = None;
         loop {
             let error = match attempt().await {
                 Ok(done) => return Ok(done),
                 Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Elsewhere(_)) => return Err(error::is_a_cluster()),
                 Err(Failure::Lost { maybe_done, fault }) => {
                     let error = error::lost(&self.config, maybe_done, &fault);
                     let hopeless = matches!(
@@ -142,12 +175,47 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
         }
     }
 
-    /// A connection of its own, for what occupies one.
-    pub async fn link(&self, deadline: Moment) -> Result<Link<N>, Failure> {
-        Link::open(&self.network, &self.config, deadline).await
+    /// An operation on the server that has a key, tried again as [`retrying`](Self::retrying) says. It is given the server, and
+    /// whether that is just being given the key.
+    async fn routed<T>(
+        &self,
+        route: Route,
+        deadline: Moment,
+        mut attempt: impl AsyncFnMut(&Node<N>, bool) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.retrying(deadline, async || self.followed(route, deadline, &mut attempt).await).await
     }
 
-    async fn connected(&self, kept: Option<Link<N>>, deadline: Moment) -> Result<Link<N>, Failure> {
+    /// A connection of its own, for what occupies one.
+    pub async fn link(&self, deadline: Moment) -> Result<Link<N>, Failure> {
+        self.open(&self.node, deadline).await
+    }
+
+    /// Once for all operations: what opens a connection is a large part of the code.
+    fn open<'a>(&'a self, node: &'a Node<N>, deadline: Moment) -> Later<'a, Link<N>> {
+        let (network, config) = (&self.network, &self.config);
+        Box::pin(async move {
+            match (&node.endpoint, &config.servers) {
+                (Some(endpoint), _) | (None, Servers::One(endpoint)) => {
+                    config.admit(endpoint).map_err(Failure::Refused)?;
+                    Link::open(network, config, endpoint, false, deadline).await
+                }
+                (None, Servers::Sentinels(sentinels, name)) => {
+                    self.sentinels.connect(network, &self.clock, config, (sentinels, name), deadline).await
+                }
+                (None, Servers::Cluster(_)) => {
+                    Err(Failure::Refused(Error::new(Kind::Other, "a cluster has no server that has all keys")))
+                }
+            }
+        })
+    }
+
+    pub(crate) async fn connected(
+        &self,
+        node: &Node<N>,
+        kept: Option<Link<N>>,
+        deadline: Moment,
+    ) -> Result<Link<N>, Failure> {
         // Every operation has the same time limit, so its deadline says when it started.
         if let Some(mut link) = kept
             && (deadline.since(link.last_deadline) < FRESH || !link.is_stale().await)
@@ -155,48 +223,73 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
             link.last_deadline = deadline;
             return Ok(link);
         }
-        Link::open(&self.network, &self.config, deadline).await
+        self.open(node, deadline).await
     }
 
     /// Sends one read-only command.
-    pub async fn ask(&self, request: &Request) -> Result<Reply> {
-        only(self.ask_all(request).await?)
+    pub async fn ask(&self, route: Route, request: &Request) -> Result<Reply> {
+        only(self.ask_all(route, request).await?)
     }
 
     /// Sends one command that writes.
-    pub async fn tell(&self, request: &Request) -> Result<Reply> {
-        only(self.tell_all(request).await?)
+    pub async fn tell(&self, route: Route, request: &Request) -> Result<Reply> {
+        only(self.tell_all(route, request).await?)
     }
 
-    /// Sends several commands that write, in one round trip.
-    pub async fn tell_all(&self, request: &Request) -> Result<Vec<Reply>> {
+    /// Sends several commands that write, in one round trip, to one server.
+    pub async fn tell_all(&self, route: Route, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
-        if N::WAITS {
-            return self.retrying(deadline, async || self.exchange(request, deadline).await).await;
-        }
-        self.attempt(MAIN, deadline, async |link| link.tell(request, deadline).await).await
+        self.routed(route, deadline, async |node: &Node<N>, asking| self.send(node, request, asking, deadline).await)
+            .await
     }
 
-    /// Sends several read-only commands, in one round trip.
-    pub async fn ask_all(&self, request: &Request) -> Result<Vec<Reply>> {
+    /// Sends several read-only commands, in one round trip, to one server.
+    pub async fn ask_all(&self, route: Route, request: &Request) -> Result<Vec<Reply>> {
         if request.is_empty() {
             return Ok(Vec::new());
         }
         let deadline = self.deadline();
-        if N::WAITS {
-            let ask = async || self.exchange(request, deadline).await.map_err(Failure::of_read);
-            return self.retrying(deadline, ask).await;
-        }
-        self.attempt(MAIN, deadline, async |link| link.ask(request, deadline).await).await
+        self.routed(route, deadline, async |node: &Node<N>, asking| {
+            self.send(node, request, asking, deadline).await.map_err(Failure::of_read)
+        })
+        .await
     }
 
-    /// Sends a request on the connection that all share.
-    async fn exchange(&self, request: &Request, deadline: Moment) -> Result<Vec<Reply>, Failure> {
-        let pipe = self.pipe(deadline).await?;
-        let done = pipe.exchange(&self.clock, request, deadline).await;
+    /// Sends a request once.
+    pub(crate) async fn send(
+        &self,
+        node: &Node<N>,
+        request: &Request,
+        asking: bool,
+        deadline: Moment,
+    ) -> Result<Vec<Reply>, Failure> {
+        if !N::WAITS {
+            let tell = &mut async |link: &mut Link<N>| link.tell(request, deadline).await;
+            return self.on_link(node, MAIN, asking, deadline, tell).await;
+        }
+        self.exchange(node, request, asking, deadline, answered).await
+    }
+
+    /// The same on the connection that single requests share. `check` says what the replies mean for the whole request.
+    pub(crate) async fn exchange(
+        &self,
+        node: &Node<N>,
+        request: &Request,
+        asking: bool,
+        deadline: Moment,
+        check: impl FnOnce(Vec<Reply>) -> Result<Vec<Reply>, Failure>,
+    ) -> Result<Vec<Reply>, Failure> {
+        let pipe = self.pipe(node, deadline).await?;
+        let replies = if asking {
+            let asking = request.asking();
+            pipe.exchange(&self.clock, asking.request(), deadline).await.map(|replies| asking.own(replies))
+        } else {
+            pipe.exchange(&self.clock, request, deadline).await
+        };
+        let done = replies.and_then(check);
         if !done.as_ref().err().is_none_or(Failure::keeps_the_connection) {
             pipe.retire();
         }
@@ -204,37 +297,31 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
     }
 
     /// The connection that single requests share. Whoever finds it gone opens the next one.
-    async fn pipe(&self, deadline: Moment) -> Result<Rc<Pipe<N>>, Failure> {
+    async fn pipe(&self, node: &Node<N>, deadline: Moment) -> Result<Rc<Pipe<N>>, Failure> {
         let is_fresh = |last| deadline.since(last) < FRESH;
         loop {
-            let kept = self.pipe.borrow().clone();
+            let kept = node.pipe.borrow().clone();
             if let Some(pipe) = &kept
                 && pipe.is_good(is_fresh).await
             {
                 return Ok(pipe.clone());
             }
-            let turn = before(&self.clock, deadline, self.opening.lock()).await;
+            let turn = before(&self.clock, deadline, node.opening.lock()).await;
             let _turn = turn.ok_or_else(|| Failure::not_done(Fault::timed_out()))?;
-            let is_another = self.pipe.borrow().as_ref().map(Rc::as_ptr) != kept.as_ref().map(Rc::as_ptr);
+            let is_another = node.pipe.borrow().as_ref().map(Rc::as_ptr) != kept.as_ref().map(Rc::as_ptr);
             if !is_another {
-                let link = Link::open(&self.network, &self.config, deadline).await?;
+                let link = self.open(node, deadline).await?;
                 let pipe = Rc::new(Pipe::new(link));
-                *self.pipe.borrow_mut() = Some(pipe.clone());
+                *node.pipe.borrow_mut() = Some(pipe.clone());
                 return Ok(pipe);
             }
         }
     }
 
-    /// The connection to take a snapshot on: one without a watch, or else the one whose watch is the oldest. Those that are in
-    /// use come last.
-    pub fn free_slot(&self) -> usize {
-        let order = |slot: &Slot<N>| (slot.link.try_lock().is_none(), slot.holds.get());
-        self.slots.iter().enumerate().min_by_key(|(_, slot)| order(slot)).map_or(MAIN, |(number, _)| number)
-    }
-
     /// The connection that still holds the watch with this version.
-    pub fn slot_of(&self, version: u64) -> Option<usize> {
-        self.slots.iter().position(|slot| slot.holds.get() == Some(version))
+    pub fn holder(&self, version: u64) -> Option<(Rc<Node<N>>, usize)> {
+        let of = |node: &Rc<Node<N>>| node.place_of(version).map(|number| (node.clone(), number));
+        of(&self.node).or_else(|| self.cluster.nodes().iter().find_map(of))
     }
 }
 

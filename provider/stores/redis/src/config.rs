@@ -9,16 +9,55 @@ use std::time::Duration;
 /// Where the server is, how to log in, and how keys are laid out. Its `Debug` hides the password.
 #[derive(Clone)]
 pub struct Config {
-    pub host: String,
-    pub port: u16,
+    pub servers: Servers,
+    /// Those that others may name beside these; if there are none, any.
+    pub named: Vec<Endpoint>,
     pub user: Option<String>,
     pub password: Option<String>,
+    /// The login at the sentinels.
+    pub sentinel_user: Option<String>,
+    pub sentinel_password: Option<String>,
     pub database: u32,
     pub layout: Layout,
     /// The prefix of every Redis key, in front of what the layout adds.
     pub prefix: String,
     /// The time limit of one operation, retries included.
     pub time_limit: Duration,
+}
+
+/// Which servers there are. The URL says so: what a server says of itself would come too late for what the host grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Servers {
+    One(Endpoint),
+    /// The sentinels that know where the primary is, and the name that it has among them.
+    Sentinels(Vec<Endpoint>, String),
+    /// Some nodes of a cluster, which know the others.
+    Cluster(Vec<Endpoint>),
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub host: String,
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// What a server says of another one, unless it cannot be an address.
+    pub fn told(host: &[u8], port: &[u8]) -> Option<Self> {
+        let host = std::str::from_utf8(host).ok().filter(|host| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:%".contains(&byte);
+            (1..=255).contains(&host.len()) && host.bytes().all(fits)
+        })?;
+        let port = std::str::from_utf8(port).ok()?.parse().ok().filter(|port| *port != 0)?;
+        Some(Self { host: host.to_string(), port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&address::authority(&self.host, self.port))
+    }
 }
 
 /// How the keys of a bucket map to Redis keys. Other implementations of the interface use the same layouts.
@@ -34,11 +73,19 @@ pub enum Layout {
 
 const URL: &str = "KEYVALUE_REDIS_URL";
 const EXAMPLE: &str = "redis://127.0.0.1:6379/0";
+const NAMED: &str = "KEYVALUE_REDIS_SERVERS";
+const SENTINEL_USERNAME: &str = "KEYVALUE_REDIS_SENTINEL_USERNAME";
+const SENTINEL_PASSWORD: &str = "KEYVALUE_REDIS_SENTINEL_PASSWORD";
 
 /// Whether the URL of the server asks for TLS.
 pub fn asks_for_tls(settings: &Settings) -> bool {
-    let address = settings.get(URL).and_then(|url| Address::parse(url).ok());
-    address.and_then(|address| address.scheme).is_some_and(|scheme| is_tls(&scheme))
+    let scheme = settings.get(URL).and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| is_tls(of_server(&scheme)))
+}
+
+/// The scheme without what says that there are several servers.
+fn of_server(scheme: &str) -> &str {
+    scheme.split('+').next().unwrap_or_default()
 }
 
 fn is_tls(scheme: &str) -> bool {
@@ -69,6 +116,22 @@ impl Config {
         if let Some(password) = settings.get("KEYVALUE_REDIS_PASSWORD") {
             config.password = Some(password.to_string());
         }
+        if let Some(named) = settings.get(NAMED) {
+            let wrong =
+                |what: &str| Error::invalid(format!("{NAMED} {what}; a valid one is 10.0.0.4:6379,10.0.0.5:6379"));
+            let addresses = Address::parse_list(named).map_err(|invalid| wrong(&invalid.to_string()))?;
+            config.named = addresses
+                .into_iter()
+                .map(|address| Endpoint { port: address.port_or_default().unwrap_or(6379), host: address.host })
+                .collect();
+        }
+        config.sentinel_user = settings.get(SENTINEL_USERNAME).map(str::to_string);
+        config.sentinel_password = settings.get(SENTINEL_PASSWORD).map(str::to_string);
+        if config.sentinel_user.is_some() && config.sentinel_password.is_none() {
+            return Err(Error::invalid(format!(
+                "{SENTINEL_USERNAME} is set and {SENTINEL_PASSWORD} is not: set both, or neither"
+            )));
+        }
         if config.user.is_some() && config.password.is_none() {
             return Err(Error::invalid(format!(
                 "a Redis user without a password is configured: add the password to {URL} or set KEYVALUE_REDIS_PASSWORD"
@@ -89,27 +152,68 @@ impl Config {
         Ok(config)
     }
 
-    /// `redis://[[user][:password]@]host[:port][/database]`, or the same with `rediss://`. The URL itself never appears in
-    /// an error: if it is mistyped, any part of it may be the password.
+    /// `redis://[[user][:password]@]host[:port][/database]`, the same with `rediss://`, or with several hosts
+    /// `redis+sentinel://…/name[/database]` and `redis+cluster://…`. The URL itself never appears in an error: if it is mistyped,
+    /// any part of it may be the password.
     fn from_url(url: &str, encrypts: bool) -> Result<Self> {
         let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {EXAMPLE}"));
-        let address = Address::parse(url).map_err(|invalid| wrong(&invalid.to_string()))?;
-        match address.scheme.as_deref() {
-            Some("redis" | "valkey") => {}
-            Some(scheme) if is_tls(scheme) && encrypts => {}
-            Some(scheme) if is_tls(scheme) => return Err(no_tls(scheme)),
-            Some(_) => return Err(wrong("has a scheme other than redis and valkey")),
-            None => return Err(wrong("has no scheme")),
+        let addresses = Address::parse_list(url).map_err(|invalid| wrong(&invalid.to_string()))?;
+        let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return Err(wrong("has no host")) };
+        let scheme = first.scheme.as_deref().ok_or_else(|| wrong("has no scheme"))?;
+        match of_server(scheme) {
+            "redis" | "valkey" => {}
+            secure if is_tls(secure) && encrypts => {}
+            secure if is_tls(secure) => return Err(no_tls(scheme)),
+            _ => return Err(wrong("has a scheme other than redis and valkey")),
         }
-        let database = match address.path.strip_prefix('/').unwrap_or_default() {
+        let differs = |address: &Address| {
+            address.scheme.as_deref() != Some(scheme) || address.user.is_some() || address.password.is_some()
+        };
+        let more_than_a_path = |address: &Address| !matches!(address.path.as_str(), "" | "/");
+        if addresses.iter().skip(1).any(differs) || addresses.iter().rev().skip(1).any(more_than_a_path) {
+            return Err(wrong("has a scheme or a login after its first host, or a path before its last one"));
+        }
+        let endpoints = addresses.iter().map(|address| {
+            let port = address.port_or_default().ok_or_else(|| wrong("has a scheme that is not known"))?;
+            Ok(Endpoint { host: address.host.clone(), port })
+        });
+        let mut endpoints = endpoints.collect::<Result<Vec<_>>>()?;
+        let path = last.path.strip_prefix('/').unwrap_or_default();
+        let (servers, number) = match (scheme.split_once('+').map(|(_, several)| several), endpoints.pop()) {
+            (None, Some(only)) if endpoints.is_empty() => (Servers::One(only), path),
+            (None, _) => return Err(wrong("has several hosts; they need redis+cluster:// or redis+sentinel://")),
+            (Some("cluster"), last) => {
+                endpoints.extend(last);
+                if !matches!(path, "" | "0") {
+                    return Err(wrong("asks for a database other than 0, and a Redis Cluster has no other"));
+                }
+                (Servers::Cluster(endpoints), "")
+            }
+            (Some("sentinel"), last) => {
+                endpoints.extend(last);
+                let (name, number) = path.split_once('/').unwrap_or((path, ""));
+                let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+                if name.is_empty() || !name.bytes().all(fits) {
+                    return Err(Error::invalid(format!(
+                        "{URL} does not name the primary that the sentinels watch, such as mymaster in \
+                         redis+sentinel://127.0.0.1:26379/mymaster"
+                    )));
+                }
+                (Servers::Sentinels(endpoints, name.to_string()), number)
+            }
+            (Some(_), _) => return Err(wrong("has a scheme that is not known")),
+        };
+        let database = match number {
             "" => 0,
             digits => digits.parse().map_err(|_| wrong("has something other than a database number as its path"))?,
         };
         Ok(Self {
-            port: address.port_or_default().unwrap_or(6379),
-            host: address.host,
-            user: address.user,
-            password: address.password,
+            servers,
+            named: Vec::new(),
+            user: first.user.clone(),
+            password: first.password.clone(),
+            sentinel_user: None,
+            sentinel_password: None,
             database,
             layout: Layout::Prefix,
             prefix: String::new(),
@@ -117,9 +221,30 @@ impl Config {
         })
     }
 
-    /// The server's address, for messages.
+    /// Where the server is, for messages.
     pub fn address(&self) -> String {
-        address::authority(&self.host, self.port)
+        let listed = |endpoints: &[Endpoint]| endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        match &self.servers {
+            Servers::One(endpoint) => endpoint.to_string(),
+            Servers::Sentinels(sentinels, name) => format!("{name} (of the sentinels at {})", listed(sentinels)),
+            Servers::Cluster(nodes) => format!("{} (a cluster)", listed(nodes)),
+        }
+    }
+
+    /// Checks that a server may be connected to that another one has named, or the settings. Nothing was sent to one that may not.
+    pub fn admit(&self, endpoint: &Endpoint) -> Result<()> {
+        let (Servers::Cluster(own) | Servers::Sentinels(own, _)) = &self.servers else { return Ok(()) };
+        if self.named.is_empty() || self.named.contains(endpoint) || own.contains(endpoint) {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::AccessDenied,
+            format!("the servers name {endpoint}, which is neither in {NAMED} nor in {URL}, so nothing was sent to it"),
+        ))
+    }
+
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.servers, Servers::Cluster(_))
     }
 }
 
@@ -136,6 +261,8 @@ impl fmt::Debug for Config {
             .field("address", &self.address())
             .field("user", &self.user)
             .field("password", &self.password.as_ref().map(|_| "(hidden)"))
+            .field("sentinel_user", &self.sentinel_user)
+            .field("sentinel_password", &self.sentinel_password.as_ref().map(|_| "(hidden)"))
             .field("database", &self.database)
             .field("layout", &self.layout)
             .field("prefix", &self.prefix)
@@ -145,104 +272,4 @@ impl fmt::Debug for Config {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use kvfuse_servers::settings;
-
-    fn config(variables: &[(&str, &str)]) -> Result<Config> {
-        Config::from_settings(&settings(variables), false)
-    }
-
-    fn url(url: &str) -> Result<Config> {
-        config(&[(URL, url)])
-    }
-
-    #[test]
-    fn a_url_holds_address_login_and_database() {
-        let plain = url("redis://localhost").unwrap();
-        assert_eq!((plain.host.as_str(), plain.port, plain.database), ("localhost", 6379, 0));
-        assert_eq!((plain.user, plain.password, plain.layout), (None, None, Layout::Prefix));
-
-        let full = url("redis://ann:s%3Acret%40@[::1]:7000/3").unwrap();
-        assert_eq!((full.host.as_str(), full.port, full.database), ("::1", 7000, 3));
-        assert_eq!((full.user.as_deref(), full.password.as_deref()), (Some("ann"), Some("s:cret@")));
-
-        let password = url("valkey://:pw@h").unwrap();
-        assert_eq!((password.user, password.password.as_deref()), (None, Some("pw")));
-        assert_eq!(url("redis://:p,w@h").unwrap().password.as_deref(), Some("p,w"), "a comma separates nothing here");
-    }
-
-    #[test]
-    fn the_login_can_be_set_apart_from_the_url() {
-        let config =
-            config(&[(URL, "redis://h"), ("KEYVALUE_REDIS_USERNAME", "ann"), ("KEYVALUE_REDIS_PASSWORD", "pw")]);
-        let config = config.unwrap();
-        assert_eq!((config.user.as_deref(), config.password.as_deref()), (Some("ann"), Some("pw")));
-    }
-
-    #[test]
-    fn the_raw_layout_holds_no_label_because_it_keeps_no_buckets_apart() {
-        let with = |layout| config(&[(URL, "redis://h"), ("KEYVALUE_REDIS_LAYOUT", layout), (LABEL, "sessions")]);
-        let error = with("raw").unwrap_err();
-        assert!(error.message().contains("raw") && error.message().contains("\"sessions\""), "{error}");
-        assert!(with("prefix").is_ok() && with("hash").is_ok());
-    }
-
-    #[test]
-    fn a_wrong_url_is_refused_without_repeating_it() {
-        for text in [
-            "hunter2",
-            "http://hunter2@h",
-            "redis://",
-            "redis://hunter2@",
-            "redis://:hunter2@h:0",
-            "redis://:hunter2@h:70000",
-            "redis://:hunter2@h:+1",
-            "redis://:hunter2@[::1",
-            "redis://:hunter2%zz@h",
-            "redis://:hunter2@h/db",
-            "redis://hunter2@h",
-            "redis://:hunter#2@h",
-            "redis://a:1,hunter2:2",
-        ] {
-            let error = url(text).unwrap_err();
-            assert_eq!(error.kind(), Kind::InvalidArgument, "{text}");
-            assert!(error.message().contains(URL), "{error}");
-            assert!(!error.message().contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn without_tls_inside_a_url_that_asks_for_it_is_refused_with_the_way_out() {
-        for scheme in ["rediss", "valkeys"] {
-            let error = url(&format!("{scheme}://:hunter2@h")).unwrap_err();
-            assert_eq!(error.kind(), Kind::Unsupported);
-            assert!(error.message().contains("TLS") && error.message().contains("--store redis-tls"), "{error}");
-            assert!(!error.message().contains("hunter2"), "{error}");
-        }
-    }
-
-    #[test]
-    fn tls_is_asked_for_by_the_scheme_and_nothing_else() {
-        for (text, asked) in
-            [("rediss://h", true), ("VALKEYS://h", true), ("redis://h", false), ("redis://rediss", false), ("", false)]
-        {
-            assert_eq!(asks_for_tls(&settings(&[(URL, text)])), asked, "{text}");
-        }
-        let encrypted = Config::from_settings(&settings(&[(URL, "rediss://:pw@h")]), true).unwrap();
-        assert_eq!((encrypted.host.as_str(), encrypted.port, encrypted.password.as_deref()), ("h", 6379, Some("pw")));
-    }
-
-    #[test]
-    fn without_a_url_the_error_names_the_variable() {
-        let error = config(&[]).unwrap_err();
-        assert_eq!(error.kind(), Kind::Unavailable);
-        assert!(error.message().contains("KEYVALUE_REDIS_URL"), "{error}");
-    }
-
-    #[test]
-    fn debug_output_hides_the_password() {
-        let text = format!("{:?}", url("redis://ann:hunter2@h").unwrap());
-        assert!(text.contains("ann") && !text.contains("hunter2"), "{text}");
-    }
-}
+mod tests;

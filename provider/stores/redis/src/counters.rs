@@ -6,8 +6,8 @@
 //! floor 0, and returns the sum as text. If scripts are not allowed, and for any other floor: `WATCH`, `GET`, and
 //! `INCRBY` in a transaction.
 
-use crate::client::MAIN;
 use crate::error::{self, Failure};
+use crate::node::MAIN;
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
 use crate::swaps::{contended, executed, last};
@@ -49,7 +49,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
     async fn add_once(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         if floor == i64::MIN {
             let request = self.space.on_key("INCRBY", "HINCRBY", key, &[&counter::format(delta)]);
-            return match self.client.tell(&request).await? {
+            return match self.client.tell(self.space.route(key), &request).await? {
                 Reply::Integer(sum) => Ok(sum),
                 _ => Err(error::unexpected("INCRBY")),
             };
@@ -71,7 +71,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         } else {
             Request::of(&[b"EVAL", ADD_FROM_ZERO, b"1", &redis_key, &delta_text, &back])
         };
-        match self.client.tell_all(&request).await?.into_iter().next() {
+        match self.client.tell_all(self.space.route(key), &request).await?.into_iter().next() {
             Some(Reply::Error(line)) if error::denies_command(&line) => {
                 self.client.no_scripts.set(true);
                 Ok(None)
@@ -97,15 +97,20 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let deadline = self.client.deadline();
         let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let sum = self.client.attempt(MAIN, deadline, async |link| {
-                let request = watch_and_read(link.watches, &redis_key, read);
-                link.watches = true;
-                link.holds = None;
-                let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
-                counter::add(current.as_deref(), delta, floor).map_err(Failure::Refused)?;
-                link.watches = false;
-                Ok(executed(link.tell(&transaction, deadline).await?)?.map(last))
-            });
+            let sum = self.client.attempt(
+                self.space.route(key),
+                |_| MAIN,
+                deadline,
+                async |link| {
+                    let request = watch_and_read(link.watches, &redis_key, read);
+                    link.watches = true;
+                    link.holds = None;
+                    let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
+                    counter::add(current.as_deref(), delta, floor).map_err(Failure::Refused)?;
+                    link.watches = false;
+                    Ok(executed(link.tell(&transaction, deadline).await?)?.map(last))
+                },
+            );
             match sum.await? {
                 Some(Ok(Reply::Integer(sum))) => return Ok(sum),
                 Some(_) => return Err(error::unexpected("EXEC")),

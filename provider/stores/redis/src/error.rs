@@ -1,6 +1,7 @@
 //! Failures and error replies, in terms of the contract.
 
-use crate::config::Config;
+use crate::cluster::Redirect;
+use crate::config::{Config, Endpoint, Servers};
 use kvfuse_core::{Error, Kind, counter};
 use kvfuse_transport::fault::{Cause, Fault};
 
@@ -17,6 +18,8 @@ pub enum Failure {
     Refused(Error),
     /// The server replied that it cannot serve at the moment, and did nothing.
     Busy(String),
+    /// A node of a cluster replied that another one has the key, and did nothing.
+    Elsewhere(Redirect),
 }
 
 impl Failure {
@@ -32,11 +35,21 @@ impl Failure {
         }
     }
 
+    /// With the server that is meant, if there are several.
+    pub fn at(self, endpoint: &Endpoint) -> Self {
+        match self {
+            Self::Lost { maybe_done, fault } => {
+                Self::Lost { maybe_done, fault: Fault::new(fault.cause, format!("{fault}, at {endpoint}")) }
+            }
+            other => other,
+        }
+    }
+
     /// Whether the connection is as good as before. A server that has become read-only was the primary once: its name may
     /// have moved to another.
     pub fn keeps_the_connection(&self) -> bool {
         match self {
-            Self::Refused(_) => true,
+            Self::Refused(_) | Self::Elsewhere(_) => true,
             Self::Busy(code) => code != "READONLY",
             Self::Lost { .. } => false,
         }
@@ -56,13 +69,19 @@ pub fn lost(config: &Config, maybe_done: bool, fault: &Fault) -> Error {
         );
     }
     match fault.cause {
-        Cause::Denied => Error::new(
-            Kind::Unavailable,
-            format!(
-                "Redis at {address} cannot be reached ({fault}): the host does not grant this component network access; \
-                 with wasmtime, add -S inherit-network -S allow-ip-name-lookup"
-            ),
-        ),
+        Cause::Denied => {
+            let more = match config.servers {
+                Servers::One(_) => "",
+                _ => "; kvfuse grants the servers in KEYVALUE_REDIS_SERVERS beside those in the URL",
+            };
+            Error::new(
+                Kind::Unavailable,
+                format!(
+                    "Redis at {address} cannot be reached ({fault}): the host does not grant this component network access; \
+                     with wasmtime, add -S inherit-network -S allow-ip-name-lookup{more}"
+                ),
+            )
+        }
         Cause::TimedOut => {
             let usual = *fault == Fault::timed_out();
             let more = if usual { String::new() } else { format!(" ({fault})") };
@@ -101,6 +120,24 @@ pub fn is_busy(line: &str) -> bool {
         || line.contains("max number of clients reached")
 }
 
+/// Whether an error reply means that the server did nothing because another one has the key.
+pub fn is_elsewhere(line: &str) -> bool {
+    matches!(code(line), "MOVED" | "ASK")
+}
+
+/// What an error reply means for the operation: nothing happened.
+pub fn refusal(line: &str) -> Failure {
+    // Of EXEC, if what a server is has changed since the commands were queued.
+    let line = line.strip_prefix("EXECABORT Transaction discarded because of: ").unwrap_or(line);
+    if is_busy(line) {
+        return Failure::Busy(code(line).to_string());
+    }
+    match Redirect::parse(line) {
+        Some(redirect) => Failure::Elsewhere(redirect),
+        None => Failure::Refused(from_reply(line)),
+    }
+}
+
 /// Whether an error reply means that the command cannot be used here: forbidden, renamed, or unknown.
 pub fn denies_command(line: &str) -> bool {
     code(line) == "NOPERM" || line.starts_with("ERR unknown command")
@@ -133,10 +170,7 @@ pub fn from_reply(line: &str) -> Error {
         ),
         "OOM" => Error::new(Kind::QuotaExceeded, "Redis has reached its memory limit (maxmemory)"),
         "MISCONF" => Error::new(Kind::Unavailable, "Redis rejects writes because it cannot save to its disk (MISCONF)"),
-        "MOVED" | "ASK" | "CROSSSLOT" => Error::unsupported(
-            "the server is a node of a Redis Cluster, and another node stores the key; this provider talks to one server \
-             only, so use a stand-alone Redis, or a proxy in front of the cluster",
-        ),
+        "MOVED" | "ASK" | "CROSSSLOT" => is_a_cluster(),
         "EXECABORT" => Error::new(Kind::Other, "Redis rejected a command of the transaction and did nothing"),
         code if is_busy(line) => {
             Error::new(Kind::Unavailable, format!("Redis is temporarily unable to serve ({code})"))
@@ -151,6 +185,14 @@ pub fn from_reply(line: &str) -> Error {
         }
         _ => Error::new(Kind::Other, format!("Redis replied with an error: {}", shortened(line))),
     }
+}
+
+/// The error where one server was expected.
+pub fn is_a_cluster() -> Error {
+    Error::unsupported(
+        "the server is a node of a Redis Cluster, and another node stores the key; for a cluster, KEYVALUE_REDIS_URL begins \
+         with redis+cluster:// (or rediss+cluster://)",
+    )
 }
 
 /// In the words of the contract.
@@ -192,10 +234,22 @@ mod tests {
             ("ERR increment or decrement would overflow", Kind::InvalidArgument),
             ("LOADING Redis is loading the dataset in memory", Kind::Unavailable),
             ("ERR something new", Kind::Other),
+            ("EXECABORT Transaction discarded because of previous errors.", Kind::Other),
         ] {
             assert_eq!(from_reply(line).kind(), kind, "{line}");
         }
         let error = from_reply("ERR unknown command 'FOO', with args beginning with: 'hunter2'");
         assert!(!error.message().contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_did_not_happen_may_happen_later_or_elsewhere() {
+        let aborted =
+            "EXECABORT Transaction discarded because of: READONLY You can't write against a read only replica.";
+        for line in ["READONLY You can't write against a read only replica.", aborted] {
+            assert!(matches!(refusal(line), Failure::Busy(code) if code == "READONLY"), "{line}");
+        }
+        assert!(matches!(refusal("ASK 1 a:2"), Failure::Elsewhere(redirect) if redirect.asks));
+        assert!(matches!(refusal("MOVED nowhere"), Failure::Refused(_)));
     }
 }

@@ -1,7 +1,9 @@
 //! How the keys of a bucket map to Redis keys.
 
+use crate::client::Route;
 use crate::config::{Config, Layout};
 use crate::protocol::Request;
+use crate::slots::slot_of;
 use std::borrow::Cow;
 
 /// The place of one bucket in the database.
@@ -9,6 +11,7 @@ pub struct Space {
     layout: Layout,
     /// The prefix of its Redis keys; in the hash layout, the whole Redis key.
     base: Vec<u8>,
+    in_cluster: bool,
 }
 
 /// The most keys or pairs in one command: far below Redis' limit of 1,048,576 arguments, and few enough that other
@@ -29,7 +32,7 @@ impl Space {
                 base.push(':');
             }
         }
-        Self { layout: config.layout, base: base.into_bytes() }
+        Self { layout: config.layout, base: base.into_bytes(), in_cluster: config.is_cluster() }
     }
 
     pub fn is_hash(&self) -> bool {
@@ -47,6 +50,17 @@ impl Space {
             _ if self.base.is_empty() => Cow::Borrowed(key.as_bytes()),
             _ => Cow::Owned([&self.base, key.as_bytes()].concat()),
         }
+    }
+
+    /// Where requests about a key go. In a cluster, braces in the prefix, in the bucket's name or in the key choose the slot, as
+    /// they do for every client. That decides where a key is, and nothing else: no command is about several Redis keys there.
+    pub fn route(&self, key: &str) -> Route {
+        self.in_cluster.then(|| slot_of(&self.key(key)))
+    }
+
+    /// Whether the bucket's keys are at several servers.
+    pub fn is_spread(&self) -> bool {
+        self.in_cluster && !self.is_hash()
     }
 
     /// The key that a Redis key or field holds. `None` for those of other users of the database, and for those that are
@@ -143,20 +157,28 @@ fn escaped(bucket: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use kvfuse_servers::settings;
 
     fn space(layout: Layout, prefix: &str, bucket: &str) -> Space {
-        let config = Config {
-            host: "h".into(),
-            port: 1,
-            user: None,
-            password: None,
-            database: 0,
-            layout,
-            prefix: prefix.into(),
-            time_limit: Duration::from_secs(1),
+        space_in("redis://h", layout, prefix, bucket)
+    }
+
+    fn space_in(url: &str, layout: Layout, prefix: &str, bucket: &str) -> Space {
+        let settings = settings(&[("KEYVALUE_REDIS_URL", url), ("KEYVALUE_PREFIX", prefix)]);
+        Space::new(&Config { layout, ..Config::from_settings(&settings, false).unwrap() }, bucket)
+    }
+
+    #[test]
+    fn in_a_cluster_a_key_is_where_its_redis_key_is() {
+        let of = |layout, prefix: &str, bucket: &str, key: &str| {
+            space_in("redis+cluster://h", layout, prefix, bucket).route(key)
         };
-        Space::new(&config, bucket)
+        // redis-cli's CLUSTER KEYSLOT.
+        assert_eq!(of(Layout::Raw, "", "b", "foo"), Some(12182));
+        assert_eq!(of(Layout::Prefix, "", "b", "{foo}x"), Some(12182));
+        assert_eq!(of(Layout::Prefix, "{foo}", "b", "{bar}"), Some(12182), "the first braces count");
+        assert_eq!(of(Layout::Hash, "", "foo", "{bar}"), Some(12182), "a field has no slot of its own");
+        assert_eq!(space(Layout::Raw, "", "b").route("foo"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A store in Redis or Valkey, over one TCP connection.
+//! A store in Redis or Valkey: one server, the primary that sentinels name, or a cluster.
 //!
 //! | file | what it contains |
 //! |---|---|
@@ -6,7 +6,12 @@
 //! | `protocol` | RESP2 and RESP3, without I/O |
 //! | `error` | failures and error replies in terms of the contract |
 //! | `link` | one connection: handshake, requests and replies |
-//! | `client` | the open connections, retries and deadlines |
+//! | `node` | the open connections to one server |
+//! | `client` | operations on a server: retries and deadlines |
+//! | `sentinel` | which server is the primary |
+//! | `slots` | the hash slots of a cluster |
+//! | `cluster` | what nodes say of the cluster, and the map of its slots |
+//! | `routes` | requests to a cluster: redirections, and batches to several nodes |
 //! | `pipe` | one connection with many calls in flight, where the network waits |
 //! | `layout` | how keys map to Redis keys |
 //! | `store` | [`RedisStore`] and its bucket |
@@ -21,6 +26,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod client;
+mod cluster;
 mod config;
 mod counters;
 mod error;
@@ -28,9 +34,13 @@ mod layout;
 mod lifetimes;
 mod link;
 mod listing;
+mod node;
 mod pipe;
 mod protocol;
+mod routes;
 mod runs;
+mod sentinel;
+mod slots;
 mod store;
 mod swaps;
 #[cfg(target_arch = "wasm32")]

@@ -15,8 +15,8 @@ impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
             return Err(no_lifetimes());
         }
         let milliseconds = milliseconds(lifetime);
-        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value, b"PX", milliseconds.as_bytes()])).await?
-        {
+        let set = self.space.on_key("SET", "HSET", key, &[value, b"PX", milliseconds.as_bytes()]);
+        match self.client.tell(self.space.route(key), &set).await? {
             Reply::Status(_) => Ok(()),
             _ => Err(error::unexpected("SET")),
         }
@@ -29,7 +29,7 @@ impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
                 return Err(no_lifetimes());
             }
             let set = Request::of(&[b"HSETNX", self.space.base(), key.as_bytes(), value]);
-            return match self.client.tell(&set).await? {
+            return match self.client.tell(self.space.route(key), &set).await? {
                 Reply::Integer(created) => Ok(created == 1),
                 _ => Err(error::unexpected("HSETNX")),
             };
@@ -39,7 +39,7 @@ impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
         if let Some(milliseconds) = &milliseconds {
             set.extend([&b"PX"[..], milliseconds.as_bytes()]);
         }
-        match self.client.tell(&Request::of(&set)).await? {
+        match self.client.tell(self.space.route(key), &Request::of(&set)).await? {
             Reply::Null => Ok(false),
             reply if reply.is_ok() => Ok(true),
             _ => Err(error::unexpected("SET")),
@@ -50,11 +50,15 @@ impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
         if self.is_hash() {
             return Ok(vec![None; keys.len()]);
         }
-        let mut request = Request::default();
-        for key in keys {
-            request.append(&self.space.on_key("PTTL", "HPTTL", key, &[]));
-        }
-        let lifetimes = whole(self.client.ask_all(&request).await?)?.into_iter().map(|reply| match reply {
+        let pttl = |key: &str| self.space.on_key("PTTL", "HPTTL", key, &[]);
+        let replies = if self.space.is_spread() {
+            self.each(keys, true, &pttl).await?
+        } else {
+            let mut request = Request::default();
+            keys.iter().for_each(|key| _ = request.append(&pttl(key)));
+            self.client.ask_all(None, &request).await?
+        };
+        let lifetimes = whole(replies)?.into_iter().map(|reply| match reply {
             Reply::Integer(milliseconds) => Ok(u64::try_from(milliseconds).ok().map(Duration::from_millis)),
             _ => Err(error::unexpected("PTTL")),
         });

@@ -5,10 +5,15 @@
 //! that were returned are remembered, so the listing continues.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::client::MAIN;
+mod spread;
+
+use crate::client::Route;
+use crate::cluster::own_slots;
 use crate::error::{self, Failure};
+use crate::node::MAIN;
 use crate::protocol::{Reply, Request};
 use crate::runs::{Marks, Run, Runs, fingerprint};
+use crate::slots::SlotSet;
 use crate::store::RedisBucket;
 use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::page::foreign_cursor;
@@ -34,36 +39,57 @@ local keys = {} \
 for i = 1, #page[2], 2 do keys[#keys + 1] = page[2][i] end \
 return {page[1], keys}";
 
-/// Where a listing stands: `{scan}.{run}.{server}.{check}`, the numbers after the first in hexadecimal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a listing stands: `{scan}.{run}.{server}.{check}`, the numbers after the first in hexadecimal. In a cluster, the check
+/// follows `{done}.{now}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Position {
     scan: u64,
     run: u64,
     /// The server process that `scan` is a position of; 0 if it is not known.
     server: u64,
+    covered: Option<Box<Covered>>,
+}
+
+/// Which slots of a cluster a listing has covered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Covered {
+    done: SlotSet,
+    /// Those that the scan at hand will have covered at its end: their keys have been at its node since its beginning.
+    now: SlotSet,
 }
 
 impl Position {
-    fn encode(self, base: &[u8]) -> String {
-        format!("{}.{:x}.{:x}.{:x}", self.scan, self.run, self.server, self.check(base))
+    fn encode(&self, base: &[u8]) -> String {
+        let covered =
+            self.covered.as_ref().map(|covered| format!("{}.{}.", covered.done.encode(), covered.now.encode()));
+        let covered = covered.unwrap_or_default();
+        format!("{}.{:x}.{:x}.{covered}{:x}", self.scan, self.run, self.server, self.check(&covered, base))
     }
 
     fn decode(text: &str, base: &[u8]) -> Option<Self> {
-        let mut parts = text.split('.');
+        let (numbers, _check) = text.rsplit_once('.')?;
+        let mut parts = numbers.split('.');
         let scan = parts.next()?.parse().ok()?;
         let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
         let (run, server) = (number()?, number()?);
-        let position = Self { scan, run, server };
+        let covered = match (parts.next(), parts.next()) {
+            (Some(done), Some(now)) => {
+                Some(Box::new(Covered { done: SlotSet::decode(done)?, now: SlotSet::decode(now)? }))
+            }
+            _ => None,
+        };
+        let position = Self { scan, run, server, covered };
         (position.encode(base) == text).then_some(position)
     }
 
     /// A hash of the position and the bucket's place, so that a cursor that was made up or belongs to another bucket is
     /// recognized.
-    fn check(self, base: &[u8]) -> u32 {
+    fn check(&self, covered: &str, base: &[u8]) -> u32 {
         let mut hasher = SipHasher13::new();
         for number in [self.scan, self.run, self.server] {
             hasher.write(&number.to_le_bytes());
         }
+        hasher.write(covered.as_bytes());
         hasher.write(base);
         hasher.finish() as u32
     }
@@ -117,15 +143,26 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let (mut position, mut run) = match cursor {
             None => {
                 let run = self.runs.begin();
-                (Position { scan: 0, run: run.id, server: 0 }, run)
+                let covered = self.space.is_spread().then(Box::default);
+                (Position { scan: 0, run: run.id, server: 0, covered }, run)
             }
             Some(text) => {
-                let position = Position::decode(text, base).ok_or_else(foreign_cursor)?;
-                (position, self.runs.resume(position.run))
+                let position = Position::decode(text, base);
+                let position = position.filter(|position| position.covered.is_some() == self.space.is_spread());
+                let position = position.ok_or_else(foreign_cursor)?;
+                let run = self.runs.resume(position.run);
+                (position, run)
             }
         };
         let mut draft = Draft::default();
-        let end = self.fill(&mut draft, prefix, &mut position, &mut run).await;
+        let end = match position.covered.take() {
+            None => self.fill(&mut draft, prefix, &mut position, &mut run).await,
+            Some(mut covered) => {
+                let end = self.fill_spread(&mut draft, prefix, &mut position, &mut covered, &mut run).await;
+                position.covered = Some(covered);
+                end
+            }
+        };
         if end.is_ok() {
             draft.marks.commit(&mut run);
         }
@@ -146,7 +183,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let is_late = || self.client.clock.now().since(begun).saturating_mul(2) > self.client.config.time_limit;
         let mut count = FIRST_COUNT;
         loop {
-            let scanned = self.scan(position.scan, prefix, count).await?;
+            let scanned = self.scan(self.space.route(""), position.scan, prefix, count).await?;
             let has_moved = position.scan != 0 && scanned.server != position.server;
             position.server = scanned.server;
             if has_moved {
@@ -174,33 +211,57 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         }
     }
 
-    /// One step of a scan. The first one on a connection also asks which process answers.
-    async fn scan(&self, from: u64, prefix: &str, count: usize) -> Result<Scanned> {
+    /// One step of a scan. The first one on a connection also asks which process answers. In a bucket that is spread over a
+    /// cluster, each one also asks which slots are at the node, and the first one of a node asks that before as well.
+    async fn scan(&self, route: Route, from: u64, prefix: &str, count: usize) -> Result<Scanned> {
         let deadline = self.client.deadline();
+        let slots: &[&[u8]] = &[b"CLUSTER", b"NODES"];
+        let (asks_before, asks_after) = (self.space.is_spread() && from == 0, self.space.is_spread());
         loop {
             let scan = self.scan_request(from, prefix, count);
-            let answer = self.client.attempt(MAIN, deadline, async |link| {
-                let asks_server = link.server.is_none();
-                let mut request = Request::default();
-                if asks_server {
-                    request.command(&[b"INFO", b"server"]);
-                }
-                request.append(&scan);
-                let mut replies = link.ask(&request, deadline).await?.into_iter();
-                if asks_server {
-                    link.server = Some(replies.next().and_then(Reply::into_bytes).and_then(|info| process_id(&info)));
-                }
-                let server = link.server.flatten().unwrap_or(0);
-                match replies.next() {
-                    Some(Reply::Error(line)) if self.learns_from(&line) => Ok(None),
-                    Some(Reply::Error(line)) if error::is_busy(&line) => {
-                        Err(Failure::Busy(error::code(&line).to_string()))
+            let answer = self.client.attempt(
+                route,
+                |_| MAIN,
+                deadline,
+                async |link| {
+                    let asks_server = link.server.is_none();
+                    let mut request = Request::default();
+                    if asks_server {
+                        request.command(&[b"INFO", b"server"]);
                     }
-                    Some(Reply::Error(line)) => Err(Failure::Refused(error::from_reply(&line))),
-                    Some(reply) => self.scanned(reply, server).map(Some).map_err(Failure::Refused),
-                    None => Err(Failure::Refused(error::unexpected("SCAN"))),
-                }
-            });
+                    if asks_before {
+                        request.command(slots);
+                    }
+                    request.append(&scan);
+                    if asks_after {
+                        request.command(slots);
+                    }
+                    let mut replies = link.ask(&request, deadline).await?.into_iter();
+                    if asks_server {
+                        link.server =
+                            Some(replies.next().and_then(Reply::into_bytes).and_then(|info| process_id(&info)));
+                    }
+                    let server = link.server.flatten().unwrap_or(0);
+                    let before = if asks_before { Some(own(replies.next())?.1) } else { None };
+                    let reply = match replies.next() {
+                        Some(Reply::Error(line)) if self.learns_from(&line) => return Ok(None),
+                        Some(Reply::Error(line)) => return Err(error::refusal(&line)),
+                        Some(reply) => reply,
+                        None => return Err(Failure::Refused(error::unexpected("SCAN"))),
+                    };
+                    let mut scanned = self.scanned(reply, server).map_err(Failure::Refused)?;
+                    if asks_after {
+                        let (id, own) = own(replies.next())?;
+                        // Where it is not known which process it is, at least nodes differ.
+                        scanned.server ^= id;
+                        scanned.own = own;
+                    }
+                    if let Some(before) = before {
+                        scanned.own.keep(&before);
+                    }
+                    Ok(Some(scanned))
+                },
+            );
             if let Some(scanned) = answer.await? {
                 return Ok(scanned);
             }
@@ -263,7 +324,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let with_values = self.gives_values();
         let names: Vec<Vec<u8>> =
             if with_values { names.step_by(2).collect::<Result<_>>()? } else { names.collect::<Result<_>>()? };
-        Ok(Scanned { next, names, server })
+        Ok(Scanned { next, names, server, own: SlotSet::default() })
     }
 }
 
@@ -271,6 +332,23 @@ struct Scanned {
     next: u64,
     names: Vec<Vec<u8>>,
     server: u64,
+    /// The slots all of whose keys are at the node, if it was asked.
+    own: SlotSet,
+}
+
+/// The number of a node, and the slots all of whose keys it has.
+fn own(reply: Option<Reply>) -> Result<(u64, SlotSet), Failure> {
+    let own = match reply {
+        Some(Reply::Error(line)) => {
+            return Err(match error::refusal(&line) {
+                Failure::Refused(error) => Failure::Refused(error.within("listing a cluster needs CLUSTER NODES")),
+                other => other,
+            });
+        }
+        Some(Reply::Bulk(nodes)) => own_slots(&nodes).map(|(id, own)| (fingerprint(id.as_bytes()) as u64, own)),
+        _ => None,
+    };
+    own.ok_or_else(|| Failure::Refused(error::unexpected("CLUSTER NODES")))
 }
 
 /// The `run_id` in the reply to `INFO` as a number. It is different for each process.
@@ -292,7 +370,12 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_it_was_and_no_other_does() {
-        let position = Position { scan: u64::MAX, run: 7, server: 9 };
+        let position = Position { scan: u64::MAX, run: 7, server: 9, covered: None };
+        let sets = Covered { done: SlotSet::decode("0-1fff").unwrap(), now: SlotSet::default() };
+        let in_cluster = Position { covered: Some(Box::new(sets)), ..position.clone() };
+        let spread = in_cluster.encode(b"users:");
+        assert_eq!(Position::decode(&spread, b"users:"), Some(in_cluster));
+        assert_eq!(Position::decode(&spread.replace("0-1fff", "0-2fff"), b"users:"), None, "changed");
         let text = position.encode(b"users:");
         assert_eq!(Position::decode(&text, b"users:"), Some(position));
         assert_eq!(Position::decode(&text, b"others:"), None, "of another bucket");

@@ -11,7 +11,7 @@
 mod state;
 
 use crate::error::Failure;
-use crate::link::{Link, answered};
+use crate::link::Link;
 use crate::protocol::{Reply, Request};
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::fault::Cause;
@@ -133,7 +133,7 @@ impl<N: Network> Pipe<N> {
                 return Poll::Pending;
             }
         });
-        answered(replies.await?)
+        replies.await
     }
 
     /// Sends what is queued, until nothing is. Whoever reads meanwhile keeps the time.
@@ -278,7 +278,6 @@ impl<N: Network> Drop for Passing<'_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Bounds, Decoder};
     use futures_util::future::{Either, select};
     use kvfuse_servers::waiting::{TokioClock, TokioNetwork, runtime};
     use std::io::{Read, Write};
@@ -304,10 +303,7 @@ mod tests {
                 let clock = TokioClock;
                 let (soon, later) = (clock.now() + Duration::from_millis(300), clock.now() + Duration::from_secs(300));
                 let (input, output) = TokioNetwork::default().connect("127.0.0.1", port, later).await.unwrap();
-                let decoder = Decoder::new(Bounds::default());
-                let link =
-                    Link { input, output, decoder, last_deadline: later, watches: false, holds: None, server: None };
-                let pipe = Pipe::<TokioNetwork>::new(link);
+                let pipe = Pipe::<TokioNetwork>::new(Link::new(input, output, later));
                 let request = Request::of(&[b"GET", b"a"]);
                 assert_eq!(request.bytes(), REQUEST);
                 let deadlines = if soon_reads { [soon, later] } else { [later, soon] };

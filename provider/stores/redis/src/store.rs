@@ -13,6 +13,7 @@ use kvfuse_core::{
 };
 use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -71,6 +72,22 @@ impl<N: Network, C: AsyncClock> RedisBucket<N, C> {
     pub(crate) fn is_hash(&self) -> bool {
         self.client.config.layout == Layout::Hash
     }
+
+    /// One command for each of these keys, which are spread over the nodes of a cluster.
+    pub(crate) async fn each(
+        &self,
+        keys: &[&str],
+        reads: bool,
+        command: &dyn Fn(&str) -> Request,
+    ) -> Result<Vec<Reply>> {
+        let slots: Vec<u16> = keys.iter().filter_map(|key| self.space.route(key)).collect();
+        let add = |number: usize, request: &mut Request| {
+            if let Some(key) = keys.get(number) {
+                request.append(&command(key));
+            }
+        };
+        self.client.each(&slots, reads, &add).await
+    }
 }
 
 impl<N: Network + 'static, C: AsyncClock + 'static> AsyncStore for RedisStore<N, C> {
@@ -83,26 +100,26 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncStore for RedisStore<N,
 
 impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for RedisBucket<N, C> {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        value(self.client.ask(&self.space.on_key("GET", "HGET", key, &[])).await?)
+        value(self.client.ask(self.space.route(key), &self.space.on_key("GET", "HGET", key, &[])).await?)
     }
 
     async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         check_size(value)?;
-        match self.client.tell(&self.space.on_key("SET", "HSET", key, &[value])).await? {
+        match self.client.tell(self.space.route(key), &self.space.on_key("SET", "HSET", key, &[value])).await? {
             Reply::Status(_) | Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("SET")),
         }
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        match self.client.tell(&self.space.on_key("DEL", "HDEL", key, &[])).await? {
+        match self.client.tell(self.space.route(key), &self.space.on_key("DEL", "HDEL", key, &[])).await? {
             Reply::Integer(_) => Ok(()),
             _ => Err(error::unexpected("DEL")),
         }
     }
 
     async fn exists(&self, key: &str) -> Result<bool> {
-        match self.client.ask(&self.space.on_key("EXISTS", "HEXISTS", key, &[])).await? {
+        match self.client.ask(self.space.route(key), &self.space.on_key("EXISTS", "HEXISTS", key, &[])).await? {
             Reply::Integer(count) => Ok(count > 0),
             _ => Err(error::unexpected("EXISTS")),
         }
@@ -145,8 +162,13 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for RedisBucket<
     }
 
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        if self.space.is_spread() {
+            let get = |key: &str| self.space.on_key("GET", "HGET", key, &[]);
+            return self.each(keys, true, &get).await?.into_iter().map(value).collect();
+        }
         let mut values = Vec::with_capacity(keys.len());
-        for reply in whole(self.client.ask_all(&self.space.on_keys("MGET", "HMGET", keys)).await?)? {
+        let route = self.space.route("");
+        for reply in whole(self.client.ask_all(route, &self.space.on_keys("MGET", "HMGET", keys)).await?)? {
             let Reply::Array(replies) = reply else { return Err(error::unexpected("MGET")) };
             for reply in replies {
                 values.push(value(reply)?);
@@ -160,12 +182,25 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for RedisBucket<
 
     async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         pairs.iter().try_for_each(|(_, value)| check_size(value))?;
-        whole(self.client.tell_all(&self.space.on_pairs("MSET", "HSET", pairs)).await?)?;
+        if self.space.is_spread() {
+            // The last of equal keys wins, in whichever order the nodes answer.
+            let last: HashMap<&str, &[u8]> = pairs.iter().copied().collect();
+            let keys: Vec<&str> = last.keys().copied().collect();
+            let set = |key: &str| self.space.on_key("SET", "HSET", key, &[last.get(key).copied().unwrap_or_default()]);
+            return whole(self.each(&keys, false, &set).await?).map(drop);
+        }
+        let route = self.space.route("");
+        whole(self.client.tell_all(route, &self.space.on_pairs("MSET", "HSET", pairs)).await?)?;
         Ok(())
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        whole(self.client.tell_all(&self.space.on_keys("DEL", "HDEL", keys)).await?)?;
+        if self.space.is_spread() {
+            let delete = |key: &str| self.space.on_key("DEL", "HDEL", key, &[]);
+            return whole(self.each(keys, false, &delete).await?).map(drop);
+        }
+        let route = self.space.route("");
+        whole(self.client.tell_all(route, &self.space.on_keys("DEL", "HDEL", keys)).await?)?;
         Ok(())
     }
 

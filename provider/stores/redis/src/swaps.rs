@@ -3,7 +3,7 @@
 //! - **In the string layouts** a snapshot is `WATCH` and `GET`. The watch stays on that connection until the swap,
 //!   which is `MULTI`, `SET`, `EXEC`: Redis rejects it if anything wrote the key in between, even the same value. The
 //!   version is the number of that watch. If the watch is lost (because the connection broke, or because more than
-//!   [`MAX_LINKS`](crate::client::MAX_LINKS) snapshots were open at once), it is unknown whether the key was written,
+//!   [`MAX_LINKS`](crate::node::MAX_LINKS) snapshots were open at once), it is unknown whether the key was written,
 //!   and the swap is a conflict. A swap never succeeds wrongly, but it can fail needlessly.
 //! - **In the hash layout** a watch would cover the whole bucket, and any write to the bucket would fail the swap. In a
 //!   busy bucket none would ever succeed. So the version is the value itself, compared on the server. A value that is
@@ -14,8 +14,8 @@
 //!
 //! An absent key needs no watch in either layout: `SET … NX` and `HSETNX` do exactly that.
 
-use crate::client::MAIN;
 use crate::error::{self, Failure};
+use crate::node::{MAIN, Node};
 use crate::protocol::{Reply, Request};
 use crate::store::{RedisBucket, value, watch_and_read};
 use kvfuse_core::{Error, Result, Snapshot, Swap, Version};
@@ -35,7 +35,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
     pub(crate) async fn snapshot_watched(&self, key: &str) -> Result<Snapshot> {
         let redis_key = self.space.key(key);
         let deadline = self.client.deadline();
-        let taken = self.client.attempt(self.client.free_slot(), deadline, async |link| {
+        let taken = self.client.attempt(self.space.route(key), Node::free_place, deadline, async |link| {
             let request = watch_and_read(link.watches, &redis_key, &[b"GET", &redis_key]);
             link.watches = true;
             link.holds = None;
@@ -75,7 +75,8 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let done = match expected {
             Version::Absent => {
                 let redis_key = self.space.key(key);
-                match self.client.tell(&Request::of(&[b"SET", &redis_key, value, b"NX"])).await? {
+                match self.client.tell(self.space.route(key), &Request::of(&[b"SET", &redis_key, value, b"NX"])).await?
+                {
                     Reply::Null => false,
                     reply if reply.is_ok() => true,
                     _ => return Err(error::unexpected("SET")),
@@ -89,40 +90,46 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
 
     /// Returns whether the value was written.
     async fn swap_if_held(&self, key: &str, version: u64, value: &[u8]) -> Result<bool> {
-        let Some(slot) = self.client.slot_of(version) else { return Ok(false) };
+        let Some((node, number)) = self.client.holder(version) else { return Ok(false) };
         let redis_key = self.space.key(key);
         let mut request = Request::of(&[b"MULTI"]);
         request.command(&[b"SET", &redis_key, value]).command(&[b"EXEC"]);
         let deadline = self.client.deadline();
-        let swapped = self.client.attempt(slot, deadline, async |link| {
+        let swapped = self.client.try_on((&node, number), deadline, async |link| {
             // A new connection watches nothing, and neither does one on which the transaction was already tried.
             if link.holds.take() != Some(version) {
                 return Ok(false);
             }
             link.watches = false;
+            // A node that was being given the key when it was read may still be.
+            link.asking = self.space.is_spread();
             executed(link.tell(&request, deadline).await?).map(|replies| replies.is_some())
         });
-        swapped.await
+        // Where it was refused because the key, or the primary, is elsewhere by now, nobody watches it.
+        Ok(swapped.await?.unwrap_or(false))
     }
 
     pub(crate) async fn snapshot_of_field(&self, key: &str) -> Result<Snapshot> {
-        let current = value(self.client.ask(&Request::of(&[b"HGET", self.space.base(), key.as_bytes()])).await?)?;
+        let read = Request::of(&[b"HGET", self.space.base(), key.as_bytes()]);
+        let current = value(self.client.ask(self.space.route(key), &read).await?)?;
         Ok(snapshot_by_value(current))
     }
 
     pub(crate) async fn swap_field(&self, key: &str, expected: &Version, new: &[u8]) -> Result<Swap> {
-        let base = self.space.base();
+        let (base, route) = (self.space.base(), self.space.route(key));
         match expected {
-            Version::Absent => match self.client.tell(&Request::of(&[b"HSETNX", base, key.as_bytes(), new])).await? {
-                Reply::Integer(1) => Ok(Swap::Done),
-                Reply::Integer(_) => self.snapshot_of_field(key).await.map(Swap::Conflict),
-                _ => Err(error::unexpected("HSETNX")),
-            },
+            Version::Absent => {
+                match self.client.tell(route, &Request::of(&[b"HSETNX", base, key.as_bytes(), new])).await? {
+                    Reply::Integer(1) => Ok(Swap::Done),
+                    Reply::Integer(_) => self.snapshot_of_field(key).await.map(Swap::Conflict),
+                    _ => Err(error::unexpected("HSETNX")),
+                }
+            }
             Version::Number(_) => self.snapshot_of_field(key).await.map(Swap::Conflict),
             Version::Tag(old) => {
                 if !self.client.no_scripts.get() {
                     let script = Request::of(&[b"EVAL", SWAP_FIELD, b"1", base, key.as_bytes(), old, new]);
-                    match self.client.tell_all(&script).await?.into_iter().next() {
+                    match self.client.tell_all(route, &script).await?.into_iter().next() {
                         Some(Reply::Error(line)) if error::denies_command(&line) => self.client.no_scripts.set(true),
                         Some(reply) if reply.is_ok() => return Ok(Swap::Done),
                         Some(reply) => return Ok(Swap::Conflict(snapshot_by_value(value(reply)?))),
@@ -143,17 +150,22 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisBucket<N, C> {
         let deadline = self.client.deadline();
         let mut backoff = Backoff::new(self.client.clock.now().0);
         loop {
-            let swap = self.client.attempt(MAIN, deadline, async |link| {
-                let request = watch_and_read(link.watches, base, &[b"HGET", base, field]);
-                link.watches = true;
-                link.holds = None;
-                let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
-                if current.as_deref() != Some(old) {
-                    return Ok(Some(Swap::Conflict(snapshot_by_value(current))));
-                }
-                link.watches = false;
-                Ok(executed(link.tell(&transaction, deadline).await?)?.map(|_| Swap::Done))
-            });
+            let swap = self.client.attempt(
+                self.space.route(key),
+                |_| MAIN,
+                deadline,
+                async |link| {
+                    let request = watch_and_read(link.watches, base, &[b"HGET", base, field]);
+                    link.watches = true;
+                    link.holds = None;
+                    let current = value(last(link.ask(&request, deadline).await?)?).map_err(Failure::Refused)?;
+                    if current.as_deref() != Some(old) {
+                        return Ok(Some(Swap::Conflict(snapshot_by_value(current))));
+                    }
+                    link.watches = false;
+                    Ok(executed(link.tell(&transaction, deadline).await?)?.map(|_| Swap::Done))
+                },
+            );
             match swap.await? {
                 Some(swap) => return Ok(swap),
                 None if backoff.wait_async(&self.client.clock, deadline).await => {}
@@ -173,10 +185,10 @@ fn snapshot_by_value(value: Option<Vec<u8>>) -> Snapshot {
 /// The outcome of a transaction, whose last command is `EXEC`: `None` if a watched key was written, otherwise the
 /// replies to its commands.
 pub(crate) fn executed(replies: Vec<Reply>) -> Result<Option<Vec<Reply>>, Failure> {
-    // The first error is the reason; that of EXEC only says that there was one.
+    // The first error is the reason; that of EXEC only says that there was one, and nothing happened.
     for reply in &replies {
         if let Reply::Error(line) = reply {
-            return Err(Failure::Refused(error::from_reply(line)));
+            return Err(error::refusal(line));
         }
     }
     match last(replies)? {
@@ -192,13 +204,12 @@ pub(crate) fn executed(replies: Vec<Reply>) -> Result<Option<Vec<Reply>>, Failur
     }
 }
 
-/// The last reply, unless one before it is an error.
+/// The last reply, unless one of them is an error.
 pub(crate) fn last(mut replies: Vec<Reply>) -> Result<Reply, Failure> {
-    let last = replies.pop().ok_or_else(|| Failure::Refused(error::unexpected("a command")))?;
-    match replies.into_iter().find(|reply| matches!(reply, Reply::Error(_))) {
-        Some(Reply::Error(line)) => Err(Failure::Refused(error::from_reply(&line))),
-        _ => Ok(last),
+    if let Some(Reply::Error(line)) = replies.iter().find(|reply| matches!(reply, Reply::Error(_))) {
+        return Err(error::refusal(line));
     }
+    replies.pop().ok_or_else(|| Failure::Refused(error::unexpected("a command")))
 }
 
 pub(crate) fn contended() -> Error {

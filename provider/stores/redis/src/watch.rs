@@ -50,6 +50,12 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisWatch<N, C> {
                  layout `prefix`",
             ));
         }
+        if bucket.client.config.is_cluster() {
+            return Err(Error::unsupported(
+                "in a Redis Cluster each node reports only the changes of its own keys, and nothing reports that a key was moved \
+                 to another node meanwhile; watch a bucket on one server, or on the primary of sentinels",
+            ));
+        }
         let everything = match from {
             From::Now => None,
             From::Beginning => Some(Everything::default()),
@@ -105,6 +111,7 @@ impl<N: Network + 'static, C: AsyncClock + 'static> RedisWatch<N, C> {
             Failure::Refused(error) => error,
             Failure::Lost { fault, .. } => error::lost(&self.client().config, false, &fault),
             Failure::Busy(code) => error::busy(&self.client().config, &code),
+            Failure::Elsewhere(_) => error::is_a_cluster(),
         }
     }
 

@@ -84,6 +84,70 @@ impl Request {
     }
 }
 
+/// A request to a node of a cluster for keys that it is just being given: `ASKING` precedes each command. Inside a transaction
+/// it would be a command of the transaction, and what precedes `MULTI` holds until `EXEC`.
+pub struct Asking {
+    request: Request,
+    /// For each reply, whether it is that to `ASKING`.
+    asks: Vec<bool>,
+}
+
+impl Request {
+    /// The same for keys that a node is just being given.
+    pub fn asking(&self) -> Asking {
+        let mut asking = Asking { request: Self::default(), asks: Vec::new() };
+        let mut in_transaction = false;
+        let mut rest = self.bytes.as_slice();
+        while let Some((name, command, after)) = first_command(rest) {
+            if !in_transaction {
+                asking.request.command(&[b"ASKING"]);
+                asking.asks.push(true);
+            }
+            asking.request.bytes.extend_from_slice(command);
+            asking.request.commands += 1;
+            asking.asks.push(false);
+            in_transaction = name == b"MULTI" || (in_transaction && name != b"EXEC");
+            rest = after;
+        }
+        asking
+    }
+}
+
+impl Asking {
+    pub fn request(&self) -> &Request {
+        &self.request
+    }
+
+    /// The replies to the commands themselves.
+    pub fn own<T>(&self, replies: Vec<T>) -> Vec<T> {
+        let replies = replies.into_iter().zip(&self.asks);
+        replies.filter(|(_, asks)| !**asks).map(|(reply, _)| reply).collect()
+    }
+}
+
+/// The name of the first command, its bytes, and what follows it.
+fn first_command(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (mut count, mut rest) = header(bytes, b'*')?;
+    let mut name = None;
+    while count > 0 {
+        let (length, after) = header(rest, b'$')?;
+        let (argument, after) = after.split_at_checked(length)?;
+        name = name.or(Some(argument));
+        rest = after.strip_prefix(b"\r\n")?;
+        count -= 1;
+    }
+    let command = bytes.get(..bytes.len().checked_sub(rest.len())?)?;
+    Some((name?, command, rest))
+}
+
+/// The number in a line of this kind, and what follows it.
+fn header(bytes: &[u8], kind: u8) -> Option<(usize, &[u8])> {
+    let rest = bytes.strip_prefix(&[kind])?;
+    let end = rest.iter().position(|byte| *byte == b'\r')?;
+    let number = std::str::from_utf8(rest.get(..end)?).ok()?.parse().ok()?;
+    Some((number, rest.get(end..)?.strip_prefix(b"\r\n")?))
+}
+
 /// How long a request is.
 #[derive(Clone, Copy)]
 pub struct Size {
@@ -129,5 +193,20 @@ mod tests {
         request.command(&[b"EXEC"]);
         assert_eq!(request.commands(), 2);
         assert_eq!(request.bytes(), b"*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n");
+    }
+
+    #[test]
+    fn asking_precedes_each_command_and_each_transaction_and_its_replies_are_left_out() {
+        let mut request = Request::of(&[b"WATCH", b"k"]);
+        request.command(&[b"GET", b"\r\n*1\r\n$"]);
+        request.command(&[b"MULTI"]).command(&[b"SET", b"k", b""]).command(&[b"EXEC"]).command(&[b"GET", b"k"]);
+        let mut expected = Request::of(&[b"ASKING"]);
+        expected.command(&[b"WATCH", b"k"]).command(&[b"ASKING"]).command(&[b"GET", b"\r\n*1\r\n$"]);
+        expected.command(&[b"ASKING"]).command(&[b"MULTI"]).command(&[b"SET", b"k", b""]).command(&[b"EXEC"]);
+        expected.command(&[b"ASKING"]).command(&[b"GET", b"k"]);
+        let asking = request.asking();
+        assert_eq!(asking.request().bytes(), expected.bytes());
+        assert_eq!(asking.request().commands(), 10);
+        assert_eq!(asking.own((0..10).collect()), [1, 3, 5, 6, 7, 9]);
     }
 }

@@ -7,5 +7,5 @@ mod encode;
 mod reply;
 
 pub use decode::{Bounds, Decoder, Malformed, Progress};
-pub use encode::{Request, Size};
+pub use encode::{Asking, Request, Size};
 pub use reply::Reply;

@@ -1,6 +1,8 @@
 //! A store on its own Redis server.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod fake;
+
 use kvfuse_core::{Body, Bucket, Result, Store};
 use kvfuse_redis::RedisStore;
 use kvfuse_servers::clock::SystemClock;
