@@ -12,7 +12,7 @@ pub fn main() -> Result<()> {
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio().inherit_args().inherit_env();
     wasi.preopened_dir("data", "/", FsPerms::ReadWrite)?; // files
-    wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true); // redis
+    wasi.inherit_network().allow_tcp(true).allow_ip_name_lookup(true); // redis, memcached
     let mut store =
         Store::new(&engine, Host { wasi: wasi.build(), http: WasiHttpCtx::new(), table: ResourceTable::new() });
     let component = Component::from_file(&engine, "app.fused.wasm")?;

@@ -11,7 +11,7 @@ use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler::handle;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
-    RequestOptions, Scheme as WasiScheme,
+    RequestOptions, Scheme as WasiScheme, http_error_code,
 };
 use wasip2::io::poll::Pollable;
 use wasip2::io::streams::{InputStream, StreamError};
@@ -166,7 +166,11 @@ impl Pieces for Arriving {
 fn stream_fault(error: StreamError) -> Fault {
     match error {
         StreamError::Closed => Fault::closed(),
-        StreamError::LastOperationFailed(error) => Fault::new(Cause::Closed, error.to_debug_string()),
+        StreamError::LastOperationFailed(error) => match http_error_code(&error).map(|code| fault(&code).fault) {
+            // The host has the same time limit, and may notice first that it has passed.
+            Some(fault) if fault.cause == Cause::TimedOut => fault,
+            _ => Fault::new(Cause::Closed, error.to_debug_string()),
+        },
     }
 }
 
