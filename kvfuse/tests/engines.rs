@@ -75,7 +75,8 @@ fn run_connects_to_the_server_that_the_environment_names() {
         "\
 error: the store does not know where its server is
   --> KEYVALUE_REDIS_URL
-   = note: KEYVALUE_REDIS_URL is not set: the server: redis://[[user][:password]@]host[:port][/database]
+   = note: KEYVALUE_REDIS_URL is not set: the server: redis://[[user][:password]@]host[:port][/database]; \
+redis+sentinel://host,host/name and redis+cluster://host,host for several
    = help: --env KEYVALUE_REDIS_URL=redis://127.0.0.1:6379
 "
     );
