@@ -28,6 +28,14 @@ pub enum Cause {
     Other,
 }
 
+impl Cause {
+    /// Whether an operation over sockets that failed for this is not tried again, although it did not happen: it would fail for the
+    /// same, or there is no time left.
+    pub fn is_hopeless(self) -> bool {
+        matches!(self, Self::Denied | Self::NameUnknown | Self::Tls | Self::Malformed | Self::TooLarge | Self::TimedOut)
+    }
+}
+
 /// A failed request: its cause for a program, and one line for a person, without credentials or content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -49,7 +49,7 @@ async fn one(port: u16, number: u32) -> Result<(), String> {
     let text = |fault| format!("{fault:?}");
     let (mut input, mut output) = WaitingNetwork.connect("127.0.0.1", port, soon()).await.map_err(text)?;
     output.write(b"x", &mut 0, soon()).await.map_err(text)?;
-    until_the_end(&mut input, number % 2 == 0).await?;
+    until_the_end(&mut input, number.is_multiple_of(2)).await?;
     // It has ended for whoever asks again.
     for by_reads in [true, false, true] {
         until_the_end(&mut input, by_reads).await?;

@@ -4,6 +4,8 @@
 //! `add BUCKET DELTA` adds to the counter `count` in the bucket of that name through each, and prints the sums; `keys BUCKET` prints
 //! the keys that each of them has.
 
+mod common;
+
 wit_bindgen::generate!({
     inline: "
         package kvfuse:labels;
@@ -20,7 +22,6 @@ wit_bindgen::generate!({
     path: "../../wit/wasmcloud_0_2",
 });
 
-use wasip3::wit_stream;
 use wasmcloud::keyvalue::store as plain;
 use wasmcloud::keyvalue::types::{Bucket, Error};
 use wasmcloud::keyvalue::{atomics, batch};
@@ -54,10 +55,6 @@ impl wasip3::exports::cli::run::Guest for Labels {
             let said = after(bucket, command, word).await.unwrap_or_else(|error| format!("error: {error:?}"));
             text.push_str(&format!("{name}: {said}\n"));
         }
-        let (mut out, reader) = wit_stream::new();
-        let written = wasip3::cli::stdout::write_via_stream(reader);
-        out.write_all(text.into_bytes()).await;
-        drop(out);
-        written.await.map_err(drop)
+        common::say(text).await
     }
 }

@@ -5,6 +5,8 @@
 //! - `drop ROUNDS`: drops a call after each number of polls while others go on; prints what was not as it should be.
 //! - `beside`: a call that is answered once another one was sent, after a timer; prints what it gave.
 
+mod common;
+
 wit_bindgen::generate!({ path: "../../wit/wasmcloud_0_2", world: "wasmcloud:keyvalue/imports@0.2.0" });
 
 use futures_util::StreamExt;
@@ -15,7 +17,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use wasip3::clocks::monotonic_clock;
-use wasip3::wit_stream;
 use wasmcloud::keyvalue::types::{Bucket, Error};
 use wasmcloud::keyvalue::{atomics, batch, store};
 
@@ -143,11 +144,7 @@ impl wasip3::exports::cli::run::Guest for Many {
             Ok(text) => text.clone(),
             Err(error) => format!("{error:?}\n"),
         };
-        let (mut out, reader) = wit_stream::new();
-        let written = wasip3::cli::stdout::write_via_stream(reader);
-        out.write_all(text.into_bytes()).await;
-        drop(out);
-        written.await.map_err(drop)?;
+        common::say(text).await?;
         answer.map(drop).map_err(drop)
     }
 }

@@ -1,9 +1,10 @@
 //! A command built for WASI 0.3: counts its runs, and prints the number.
 
+mod common;
+
 wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 
 use wasi::keyvalue::{atomics, store};
-use wasip3::wit_stream;
 
 struct Runs;
 wasip3::cli::command::export!(Runs);
@@ -15,11 +16,7 @@ impl wasip3::exports::cli::run::Guest for Runs {
             Ok(sum) => format!("{sum}\n"),
             Err(error) => format!("{error:?}\n"),
         };
-        let (mut out, reader) = wit_stream::new();
-        let written = wasip3::cli::stdout::write_via_stream(reader);
-        out.write_all(text.into_bytes()).await;
-        drop(out);
-        written.await.map_err(drop)?;
+        common::say(text).await?;
         sum.map(drop).map_err(drop)
     }
 }

@@ -1,9 +1,10 @@
 //! A command for wasmCloud 2: counts its runs in `wasmcloud:keyvalue@0.2.0`, and prints the number. The first run also leaves a
 //! note, which later ones do not replace.
 
+mod common;
+
 wit_bindgen::generate!({ path: "../../wit/wasmcloud_0_2", world: "wasmcloud:keyvalue/imports@0.2.0" });
 
-use wasip3::wit_stream;
 use wasmcloud::keyvalue::types::{Error, SetOptions};
 use wasmcloud::keyvalue::{atomics, store};
 
@@ -29,11 +30,7 @@ impl wasip3::exports::cli::run::Guest for Runs {
             Ok(text) => text.clone(),
             Err(error) => format!("{error:?}\n"),
         };
-        let (mut out, reader) = wit_stream::new();
-        let written = wasip3::cli::stdout::write_via_stream(reader);
-        out.write_all(text.into_bytes()).await;
-        drop(out);
-        written.await.map_err(drop)?;
+        common::say(text).await?;
         counted.map(drop).map_err(drop)
     }
 }

@@ -1,6 +1,8 @@
 //! Gets of 100 bytes over 1,000 keys of one bucket, through `wasi:keyvalue@0.2.0-draft2` and through `wasmcloud:keyvalue@0.2.0`
 //! called synchronously, in turns. The argument is how many of each; prints the nanoseconds of one through either.
 
+mod common;
+
 mod draft2 {
     wit_bindgen::generate!({ path: "../../wit/draft2", world: "wasi:keyvalue/imports@0.2.0-draft2" });
 }
@@ -13,7 +15,6 @@ mod wasmcloud {
 }
 
 use wasip3::clocks::monotonic_clock;
-use wasip3::wit_stream;
 
 struct TwoViews;
 wasip3::cli::command::export!(TwoViews);
@@ -65,11 +66,7 @@ impl wasip3::exports::cli::run::Guest for TwoViews {
             wasip3::cli::environment::get_arguments().get(1).and_then(|times| times.parse().ok()).unwrap_or(TURN);
         let answer = measure(times);
         let (Ok(text) | Err(text)) = answer.clone();
-        let (mut out, reader) = wit_stream::new();
-        let written = wasip3::cli::stdout::write_via_stream(reader);
-        out.write_all(text.into_bytes()).await;
-        drop(out);
-        written.await.map_err(drop)?;
+        common::say(text).await?;
         answer.map(drop).map_err(drop)
     }
 }

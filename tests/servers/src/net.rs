@@ -20,6 +20,15 @@ pub struct StdNetwork {
     waiter: Rc<Waiter<Moment>>,
 }
 
+impl StdNetwork {
+    /// The round trips of this work.
+    pub fn round_trips_of(&self, work: impl FnOnce()) -> usize {
+        let before = self.round_trips.get();
+        work();
+        self.round_trips.get() - before
+    }
+}
+
 /// What arrives on a connection.
 pub struct StdInput {
     stream: TcpStream,

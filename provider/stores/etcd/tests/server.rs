@@ -50,11 +50,7 @@ fn a_token_that_expired_is_renewed() {
     let http = StdHttp::default();
     let bucket = connect_counting(&etcd.endpoints(), &login, http.clone()).open("b").unwrap();
     assert_eq!(bucket.increment("counter", 1, 0), Ok(1));
-    let exchanges = |work: &dyn Fn()| {
-        let before = http.network.round_trips.get();
-        work();
-        http.network.round_trips.get() - before
-    };
+    let exchanges = |work: &dyn Fn()| http.network.round_trips_of(work);
     let set = || bucket.set("a", b"1").unwrap();
     assert_eq!(exchanges(&set), 1, "the token is kept");
     // The condition is that a write takes three exchanges: rejected, logged in, done.
@@ -81,11 +77,7 @@ fn round_trips_are_as_documented() {
     let etcd = Etcd::start(1, &[]);
     let http = StdHttp::default();
     let store = connect_counting(&etcd.endpoints(), &[], http.clone());
-    let count = |operation: &dyn Fn()| {
-        let before = http.network.round_trips.get();
-        operation();
-        http.network.round_trips.get() - before
-    };
+    let count = |operation: &dyn Fn()| http.network.round_trips_of(operation);
     let bucket = store.open("b").unwrap();
     let keys: Vec<String> = (0..129).map(|n| n.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

@@ -8,7 +8,7 @@ use crate::protocol::{Reply, Request};
 use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
-use kvfuse_transport::fault::{Cause, Fault};
+use kvfuse_transport::fault::Fault;
 use kvfuse_transport::sockets::Network;
 use std::cell::Cell;
 use std::time::Duration;
@@ -72,9 +72,7 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
                 Err(Failure::Busy) => error::busy(address),
                 Err(Failure::Lost { maybe_done, fault }) => {
                     let error = error::lost(&self.config, address, maybe_done, &fault);
-                    let hopeless =
-                        [Cause::Denied, Cause::NameUnknown, Cause::Malformed, Cause::TooLarge, Cause::TimedOut];
-                    if maybe_done || hopeless.contains(&fault.cause) {
+                    if maybe_done || fault.cause.is_hopeless() {
                         return Err(error);
                     }
                     error

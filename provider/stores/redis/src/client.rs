@@ -10,7 +10,7 @@ use crate::protocol::{Reply, Request};
 use crate::sentinel::Sentinels;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
-use kvfuse_transport::fault::{Cause, Fault};
+use kvfuse_transport::fault::Fault;
 use kvfuse_transport::sockets::Network;
 use std::cell::Cell;
 use std::future::Future;
@@ -152,16 +152,7 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
                 Err(Failure::Elsewhere(_)) => return Err(error::is_a_cluster()),
                 Err(Failure::Lost { maybe_done, fault }) => {
                     let error = error::lost(&self.config, maybe_done, &fault);
-                    let hopeless = matches!(
-                        fault.cause,
-                        Cause::Denied
-                            | Cause::NameUnknown
-                            | Cause::Tls
-                            | Cause::Malformed
-                            | Cause::TooLarge
-                            | Cause::TimedOut
-                    );
-                    if maybe_done || hopeless {
+                    if maybe_done || fault.cause.is_hopeless() {
                         return Err(error);
                     }
                     error

@@ -119,13 +119,6 @@ fn a_full_server_exceeds_the_quota_and_keeps_the_old_value() {
     assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"old"[..]));
 }
 
-/// The round trips of one operation on an instance that has connected before.
-fn round_trips(network: &StdNetwork, operation: impl FnOnce()) -> usize {
-    let before = network.round_trips.get();
-    operation();
-    network.round_trips.get() - before
-}
-
 #[test]
 fn round_trips_are_as_documented() {
     let _watchdog = Watchdog::of_the_test();
@@ -134,29 +127,32 @@ fn round_trips_are_as_documented() {
         let network = StdNetwork::default();
         let store = connect_counting(&redis.url(), &[("KEYVALUE_REDIS_LAYOUT", layout)], network.clone());
         let bucket = store.open("b").unwrap();
-        assert_eq!(round_trips(&network, || drop(store.open("c").unwrap())), 0, "open");
-        assert_eq!(round_trips(&network, || drop(bucket.get("a").unwrap())), 2, "the first: handshake and get");
+        assert_eq!(network.round_trips_of(|| drop(store.open("c").unwrap())), 0, "open");
+        assert_eq!(network.round_trips_of(|| drop(bucket.get("a").unwrap())), 2, "the first: handshake and get");
         let keys: Vec<String> = (0..100).map(|n| n.to_string()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let pairs: Vec<(&str, &[u8])> = keys.iter().map(|key| (*key, &[0u8; 100][..])).collect();
-        assert_eq!(round_trips(&network, || drop(bucket.get("a").unwrap())), 1, "get");
-        assert_eq!(round_trips(&network, || bucket.set("a", b"1").unwrap()), 1, "set");
-        assert_eq!(round_trips(&network, || assert!(bucket.exists("a").unwrap())), 1, "exists");
-        assert_eq!(round_trips(&network, || _ = bucket.increment("n", 1, i64::MIN).unwrap()), 1, "increment");
-        assert_eq!(round_trips(&network, || _ = bucket.increment("n", 1, 0).unwrap()), 1, "with a floor");
-        assert_eq!(round_trips(&network, || _ = bucket.increment("n", -1, -5).unwrap()), 2, "another floor");
+        assert_eq!(network.round_trips_of(|| drop(bucket.get("a").unwrap())), 1, "get");
+        assert_eq!(network.round_trips_of(|| bucket.set("a", b"1").unwrap()), 1, "set");
+        assert_eq!(network.round_trips_of(|| assert!(bucket.exists("a").unwrap())), 1, "exists");
+        assert_eq!(network.round_trips_of(|| _ = bucket.increment("n", 1, i64::MIN).unwrap()), 1, "increment");
+        assert_eq!(network.round_trips_of(|| _ = bucket.increment("n", 1, 0).unwrap()), 1, "with a floor");
+        assert_eq!(network.round_trips_of(|| _ = bucket.increment("n", -1, -5).unwrap()), 2, "another floor");
         let seen = bucket.snapshot("a").unwrap();
-        assert_eq!(round_trips(&network, || drop(bucket.snapshot("a").unwrap())), if layout == "hash" { 1 } else { 2 });
-        let swapped = round_trips(&network, || assert_eq!(bucket.swap("a", &seen.version, b"2"), Ok(Swap::Done)));
+        assert_eq!(
+            network.round_trips_of(|| drop(bucket.snapshot("a").unwrap())),
+            if layout == "hash" { 1 } else { 2 }
+        );
+        let swapped = network.round_trips_of(|| assert_eq!(bucket.swap("a", &seen.version, b"2"), Ok(Swap::Done)));
         assert_eq!(swapped, 1, "swap");
-        let conflicted = round_trips(&network, || {
+        let conflicted = network.round_trips_of(|| {
             assert!(matches!(bucket.swap("a", &seen.version, b"3"), Ok(Swap::Conflict(_))));
         });
         assert_eq!(conflicted, 1, "a swap that conflicts");
-        assert_eq!(round_trips(&network, || bucket.delete("a").unwrap()), 1, "delete");
-        assert_eq!(round_trips(&network, || bucket.set_many(&pairs).unwrap()), 1, "set-many");
-        assert_eq!(round_trips(&network, || drop(bucket.get_many(&keys).unwrap())), 1, "get-many");
-        assert_eq!(round_trips(&network, || bucket.delete_many(&keys).unwrap()), 1, "delete-many");
+        assert_eq!(network.round_trips_of(|| bucket.delete("a").unwrap()), 1, "delete");
+        assert_eq!(network.round_trips_of(|| bucket.set_many(&pairs).unwrap()), 1, "set-many");
+        assert_eq!(network.round_trips_of(|| drop(bucket.get_many(&keys).unwrap())), 1, "get-many");
+        assert_eq!(network.round_trips_of(|| bucket.delete_many(&keys).unwrap()), 1, "delete-many");
         redis.command(&["FLUSHALL"]);
     }
 }
