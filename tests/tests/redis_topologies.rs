@@ -17,7 +17,7 @@ fn remote(url: &str) -> Result<(Session, TempDir)> {
     let program = folder.path().join("fused.wasm");
     std::fs::write(&program, fused_with("remote", "keyvalue-redis")?)?;
     let url = format!("KEYVALUE_REDIS_URL={url}");
-    Ok((Session::start(&program, &[&url, "KEYVALUE_TIMEOUT_MS=20000"], None)?, folder))
+    Ok((Session::start(&program, &[&url, "KEYVALUE_TIMEOUT_MS=40000"], None)?, folder))
 }
 
 /// The same instance uses the store before and after something happens.
@@ -89,6 +89,6 @@ fn many(url: &str, arguments: &[&str]) -> Result<(Child, TempDir)> {
     std::fs::write(&fused, component)?;
     let mut command = command_line()?;
     command.args(["run", "-S", "inherit-network,tcp", "--env", &format!("KEYVALUE_REDIS_URL={url}")]);
-    command.args(["--env", "KEYVALUE_TIMEOUT_MS=20000"]).arg(&fused).args(arguments);
+    command.args(["--env", "KEYVALUE_TIMEOUT_MS=40000"]).arg(&fused).args(arguments);
     Ok((command.stdout(Stdio::piped()).spawn()?, folder))
 }

@@ -116,8 +116,10 @@ impl Sentinel {
         std::fs::write(folder.path().join("sentinel.conf"), text).unwrap();
         let arguments = ["sentinel.conf".to_string(), "--sentinel".to_string()];
         let process = Process::start(&program("redis-server", "redis-server"), &arguments, folder.path());
-        // As fast as tests are: by default, sentinels look at each other every two seconds, and at servers every ten.
-        let debug = ["INFO-PERIOD", "100", "PUBLISH-PERIOD", "100", "PING-PERIOD", "100", "ASK-PERIOD", "100"];
+        // As fast as tests are: by default, sentinels look at each other every two seconds, and at servers every ten. What a
+        // replica says of itself counts for five periods of pings, and without its primary it is asked once a second: with
+        // shorter periods than this, sentinels often find no replica that is good enough.
+        let debug = ["INFO-PERIOD", "100", "PUBLISH-PERIOD", "100", "PING-PERIOD", "400", "ASK-PERIOD", "100"];
         let debug = [&["SENTINEL", "DEBUG"], &debug[..]].concat();
         wait_until("the sentinel starts", || commands(port, &[&debug]).is_some());
         Self { _folder: folder, port, process }

@@ -279,7 +279,7 @@ fn what_was_acknowledged_and_replicated_is_there_after_primaries_were_killed_und
     let _watchdog = Watchdog::of_the_test();
     let mut cluster = RedisCluster::of_six(&[]);
     let url = cluster.url();
-    let open = || connect(&url, &[("KEYVALUE_TIMEOUT_MS", "20000")]).open("b").unwrap();
+    let open = || connect(&url, &[("KEYVALUE_TIMEOUT_MS", "40000")]).open("b").unwrap();
     // A listing goes on meanwhile.
     let lister = open();
     let keys: Vec<String> = (0..3000).map(|number| format!("listed {number:04}")).collect();

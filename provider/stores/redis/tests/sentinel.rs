@@ -67,7 +67,7 @@ fn what_was_acknowledged_and_replicated_is_there_after_the_primary_was_killed_un
     let _watchdog = Watchdog::of_the_test();
     let mut sentinels = Sentinels::start();
     let url = sentinels.url();
-    let open = || connect(&url, &[("KEYVALUE_TIMEOUT_MS", "20000")]).open("b").unwrap();
+    let open = || connect(&url, &[("KEYVALUE_TIMEOUT_MS", "40000")]).open("b").unwrap();
     let told = counted(4, 3, open, |window: &Window| {
         for _ in 0..2 {
             window.goes_on(200);
@@ -88,7 +88,7 @@ fn what_was_acknowledged_and_replicated_is_there_after_the_primary_was_killed_un
 fn sixty_four_calls_at_once_follow_a_failover() {
     let _watchdog = Watchdog::of_the_test();
     let mut sentinels = Sentinels::start();
-    let store = connect_waiting(&sentinels.url(), &[("KEYVALUE_TIMEOUT_MS", "20000")], Default::default());
+    let store = connect_waiting(&sentinels.url(), &[("KEYVALUE_TIMEOUT_MS", "40000")], Default::default());
     runtime().block_on(follows(&store.open_async("b").unwrap(), || {
         sentinels.wait_until_replicated();
         let primary = sentinels.primary();
