@@ -21,6 +21,7 @@
 pub mod all;
 pub mod allocated;
 pub mod at_once;
+pub mod azure;
 pub mod certificates;
 pub mod clock;
 pub mod dynamodb;
