@@ -50,6 +50,11 @@ impl AzureTables {
         self.folder.path()
     }
 
+    /// Stops it, in the middle of what it does but with its data written.
+    pub fn stop(&mut self) {
+        self.process.take().expect("it runs").interrupt();
+    }
+
     /// Suspends it, with its connections open, until [`AzureTables::thaw`].
     pub fn freeze(&self) {
         self.process.as_ref().expect("it runs").freeze();

@@ -246,7 +246,7 @@ mod tests {
             {
                 let read = read(&entity("p", key, &value, &[7; 16], Some(5)).unwrap());
                 assert_eq!(key_of(&read).unwrap(), key);
-                assert_eq!(read.key.is_empty(), !is_long(&row_key(key)));
+                assert_eq!(read.key.clone().joined().is_some(), is_long(&row_key(key)));
                 assert_eq!((end_of(&read), read.mark.clone()), (Ok(Some(5)), Some(Bytes(vec![7; 16]))));
                 assert!(value_of(read).unwrap() == value);
             }

@@ -3,7 +3,7 @@
 
 use kvfuse_azure::{Ambient, AzureStore};
 use kvfuse_core::{Bucket, Result, Store};
-use kvfuse_servers::azure::{AzureTables, KEY};
+use kvfuse_servers::azure::{ACCOUNT, AzureTables, KEY};
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::http::StdHttp;
 use kvfuse_servers::settings;
@@ -34,6 +34,11 @@ pub fn connect_counting(endpoint: &str, variables: &[(&str, &str)], http: StdHtt
     let key = if given { &[][..] } else { &key[..] };
     let variables = [key, &[("KEYVALUE_AZURE_ENDPOINT", endpoint)], variables].concat();
     AzureStore::new(&settings(&variables), http, SystemClock, Ambient { since_1970, random }).unwrap()
+}
+
+/// The store at a port, with a time limit in milliseconds.
+pub fn store(port: u16, time_limit: &str) -> NativeStore {
+    connect(&format!("http://127.0.0.1:{port}/{ACCOUNT}"), &[("KEYVALUE_TIMEOUT_MS", time_limit)])
 }
 
 pub struct OwnAzure {
