@@ -6,6 +6,7 @@ kvfuse_artefacts::artefact!(
     "files" = kvfuse_files,
     "redis" = kvfuse_redis,
     "etcd" = kvfuse_etcd,
-    "dynamodb" = kvfuse_dynamodb:
+    "dynamodb" = kvfuse_dynamodb,
+    "azure" = kvfuse_azure:
     draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; draft2_optional_pairs
 );

@@ -7,7 +7,7 @@
 //! | [`waiting`] | the ports where calls wait beside each other, on tokio |
 //! | [`at_once`] | what holds of many calls at once, whichever store they are of |
 //! | [`gateway`] | a stand-in for etcd that answers when a test says so |
-//! | [`redis`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
+//! | [`redis`], [`etcd`], [`dynamodb`], [`azure`] | these servers; of the last two, emulators |
 //! | [`certificates`] | certificates for them, and their authority |
 //! | [`all`] | all of them, and the variables that name them |
 //! | [`proxy`] | a proxy that injects a fault at a chosen byte |

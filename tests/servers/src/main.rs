@@ -2,7 +2,8 @@
 //!
 //! Starts a Redis, an etcd with one member and an emulator of DynamoDB on free loopback ports, in their own folders, and
 //! stops them when the command has exited. The command finds them through `KVFUSE_REDIS_URL`, `KVFUSE_REDIS_TLS_URL` with
-//! `KVFUSE_REDIS_TLS_CA`, `KVFUSE_ETCD_ENDPOINTS` and `KVFUSE_DYNAMODB_ENDPOINT`.
+//! `KVFUSE_REDIS_TLS_CA`, `KVFUSE_ETCD_ENDPOINTS` and `KVFUSE_DYNAMODB_ENDPOINT`; an emulator of Azure Tables through
+//! `KVFUSE_AZURE_ENDPOINT` and `KVFUSE_AZURE_KEY`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure is a failed run")]
 
 use kvfuse_servers::all::Servers;
