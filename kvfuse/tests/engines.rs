@@ -4,6 +4,7 @@
 
 mod support;
 
+use kvfuse_servers::azure::{AzureTables, KEY};
 use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, memcached::Memcached, redis::Redis};
 use std::process::Command;
 use support::{Folder, built, wasmtime};
@@ -223,6 +224,40 @@ fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_ne
     assert_ne!(failed.code, Some(0));
     for text in [&explained, &failed.stdout, &failed.stderr] {
         assert!(!text.to_ascii_lowercase().contains("hunter"), "{text}");
+    }
+}
+
+#[test]
+fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key_is_never_printed() {
+    let azure = AzureTables::start();
+    let endpoint = azure.endpoint();
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "azure"]).ok();
+    let variables = [("KEYVALUE_AZURE_ENDPOINT", endpoint.as_str()), ("KEYVALUE_AZURE_KEY", KEY)];
+    let settings = variables.map(|(name, value)| format!("{name}={value}"));
+    let mut run = vec!["run"];
+    settings.iter().for_each(|setting| run.extend(["--env", setting]));
+    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
+    assert!(tour.contains("has run 1 time "), "{tour}");
+    let mut command = wasmtime();
+    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
+    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+    let place = format!("azure:{endpoint}");
+    let kv =
+        |arguments: &[&str]| folder.kvfuse(&[&["kv"], arguments, &["--store", &place, "--env", &settings[1]]].concat());
+    kv(&["put", "a/b", "1", "--ttl", "3600"]).ok();
+    assert_eq!(kv(&["incr", "a/b", "41"]).ok().trim(), "42");
+    assert_eq!(kv(&["list", "--prefix", "a/"]).ok().trim(), "a/b");
+    let watched = kv(&["watch"]);
+    assert!(watched.code != Some(0) && watched.stderr.contains("what changes"), "{}", watched.stderr);
+
+    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
+    drop(azure);
+    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    assert_ne!(failed.code, Some(0));
+    for text in [&explained, &failed.stdout, &failed.stderr, &watched.stderr] {
+        assert!(!text.contains(KEY), "{text}");
     }
 }
 

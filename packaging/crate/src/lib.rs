@@ -192,6 +192,34 @@ pub static KEYVALUE_DYNAMODB_ASYNC: Component = Component {
     bytes: include_bytes!("../embedded/keyvalue-dynamodb-async.wasm"),
 };
 
+/// wasi:keyvalue over a table in Azure Tables.
+pub static KEYVALUE_AZURE: Component = Component {
+    file: "keyvalue-azure.wasm",
+    about: "wasi:keyvalue over a table in Azure Tables",
+    bytes: include_bytes!("../embedded/keyvalue-azure.wasm"),
+};
+
+/// wasi:keyvalue over a table in Azure Tables, with 0.2.0-draft2 (get-many gives optional pairs).
+pub static KEYVALUE_AZURE_DRAFT2_OPTIONAL_PAIRS: Component = Component {
+    file: "keyvalue-azure-draft2-optional-pairs.wasm",
+    about: "wasi:keyvalue over a table in Azure Tables, with 0.2.0-draft2 (get-many gives optional pairs)",
+    bytes: include_bytes!("../embedded/keyvalue-azure-draft2-optional-pairs.wasm"),
+};
+
+/// wasi:keyvalue over a table in Azure Tables, with 0.1.0 (values consumed by methods).
+pub static KEYVALUE_AZURE_V0_1_CONSUME_METHODS: Component = Component {
+    file: "keyvalue-azure-v0-1-consume-methods.wasm",
+    about: "wasi:keyvalue over a table in Azure Tables, with 0.1.0 (values consumed by methods)",
+    bytes: include_bytes!("../embedded/keyvalue-azure-v0-1-consume-methods.wasm"),
+};
+
+/// wasi:keyvalue over a table in Azure Tables, with the asynchronous interfaces.
+pub static KEYVALUE_AZURE_ASYNC: Component = Component {
+    file: "keyvalue-azure-async.wasm",
+    about: "wasi:keyvalue over a table in Azure Tables, with the asynchronous interfaces",
+    bytes: include_bytes!("../embedded/keyvalue-azure-async.wasm"),
+};
+
 /// wasi:keyvalue over several stores, by the bucket's name.
 pub static KEYVALUE_STORES: Component = Component {
     file: "keyvalue-stores.wasm",
@@ -288,6 +316,10 @@ pub static ALL: &[&Component] = &[
     &KEYVALUE_DYNAMODB_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_DYNAMODB_V0_1_CONSUME_METHODS,
     &KEYVALUE_DYNAMODB_ASYNC,
+    &KEYVALUE_AZURE,
+    &KEYVALUE_AZURE_DRAFT2_OPTIONAL_PAIRS,
+    &KEYVALUE_AZURE_V0_1_CONSUME_METHODS,
+    &KEYVALUE_AZURE_ASYNC,
     &KEYVALUE_STORES,
     &KEYVALUE_STORES_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_STORES_V0_1_CONSUME_METHODS,

@@ -7,6 +7,7 @@ kvfuse_artefacts::artefact!(
     "redis" = kvfuse_redis,
     "memcached" = kvfuse_memcached,
     "etcd" = kvfuse_etcd,
-    "dynamodb" = kvfuse_dynamodb:
+    "dynamodb" = kvfuse_dynamodb,
+    "azure" = kvfuse_azure:
     draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1
 );

@@ -416,6 +416,42 @@ pub const STORES: &[Store] = &[
             ("KEYVALUE_TIMEOUT_MS", "60000"),
         ],
     },
+    Store {
+        name: "azure",
+        about: "a table in Azure Tables",
+        artefact: "keyvalue-azure",
+        imports: &[
+            "wasi:http/types@0.2.12",
+            "wasi:http/outgoing-handler@0.2.12",
+            // What tells a write from every other one.
+            "wasi:random/random@0.2.12",
+        ],
+        waiting: None,
+        variables: &[
+            endpoint(
+                "KEYVALUE_AZURE_ENDPOINT",
+                "the endpoint of the account's Table service",
+                "https://ACCOUNT.table.core.windows.net",
+            ),
+            setting("KEYVALUE_AZURE_TABLE", "the name of the table", "keyvalue"),
+            setting("KEYVALUE_AZURE_ACCOUNT", "the name of the account, if the endpoint does not say it", "account"),
+            secret("KEYVALUE_AZURE_KEY", "a key of the account"),
+            secret("KEYVALUE_AZURE_SAS", "a shared access signature, instead of a key"),
+            setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
+            PREFIX,
+            TIMEOUT,
+        ],
+        largest: Some((1 << 20) - 4096),
+        lifetimes: true,
+        lists: true,
+        extends: None,
+        tested_with: &[
+            ("KEYVALUE_AZURE_ENDPOINT", "${KVFUSE_AZURE_ENDPOINT}"),
+            ("KEYVALUE_AZURE_KEY", "${KVFUSE_AZURE_KEY}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
 ];
 
 /// The URLs whose servers speak TLS.

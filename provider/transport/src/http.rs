@@ -72,6 +72,8 @@ pub enum Method {
     Post,
     /// To put something in a place.
     Put,
+    /// To remove something from its place.
+    Delete,
 }
 
 /// A request.
@@ -100,8 +102,28 @@ pub struct Request<'a> {
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
+    /// Its headers.
+    pub headers: Headers,
     /// The complete body.
     pub body: Vec<u8>,
+}
+
+/// The headers of a response. Their values are only text where they are UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers(Vec<(String, Vec<u8>)>);
+
+impl Headers {
+    /// The value of a header, of which the name is given in lower case; of several ones the first.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(value).ok()
+    }
+}
+
+impl From<Vec<(String, Vec<u8>)>> for Headers {
+    fn from(list: Vec<(String, Vec<u8>)>) -> Self {
+        Self(list)
+    }
 }
 
 /// A request without a response.

@@ -1,5 +1,6 @@
 //! Every server that a store is tested against, started together.
 
+use crate::azure::{AzureTables, KEY};
 use crate::certificates::Authority;
 use crate::dynamodb::DynamoDb;
 use crate::etcd::Etcd;
@@ -13,6 +14,7 @@ pub struct Servers {
     memcached: Memcached,
     etcd: Etcd,
     dynamodb: DynamoDb,
+    azure: AzureTables,
 }
 
 impl Servers {
@@ -22,7 +24,7 @@ impl Servers {
         let authority = Authority::new();
         let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
         let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-        Self { redis, authority, memcached: Memcached::start(&[]), etcd, dynamodb: DynamoDb::start() }
+        Self { redis, authority, memcached: Memcached::start(&[]), etcd, dynamodb: DynamoDb::start(), azure: AzureTables::start() }
     }
 
     /// The variables by which the stores' stanzas in `provider/table` name them.
@@ -34,6 +36,8 @@ impl Servers {
             ("KVFUSE_MEMCACHED_SERVERS", self.memcached.address()),
             ("KVFUSE_ETCD_ENDPOINTS", self.etcd.endpoints()),
             ("KVFUSE_DYNAMODB_ENDPOINT", self.dynamodb.endpoint()),
+            ("KVFUSE_AZURE_ENDPOINT", self.azure.endpoint()),
+            ("KVFUSE_AZURE_KEY", KEY.to_string()),
         ]
     }
 

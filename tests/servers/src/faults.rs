@@ -148,6 +148,17 @@ fn time_limit(fault: Fault) -> &'static str {
 /// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
 /// server. A read is retried by the store if the connection was closed. Afterwards the same store works.
 pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
+    every_fault_at_every_nth_byte(upstream, fault, warm, 1, make);
+}
+
+/// The same at fewer bytes, for a server whose answers are long: at every `nth` of them.
+pub fn every_fault_at_every_nth_byte<S: Store>(
+    upstream: u16,
+    fault: Fault,
+    warm: bool,
+    nth: usize,
+    make: fn(u16, &str) -> S,
+) {
     let _watchdog = Watchdog::of_the_test();
     // Requests are only cut short: nonsense in one would make it a different request.
     let directions = match fault {
@@ -162,7 +173,7 @@ pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bo
             for direction in directions {
                 for lane in 0..lanes {
                     // Where a request is cut matters less: until it is complete it does nothing.
-                    let step = if *direction == Direction::Request { 7 } else { 1 };
+                    let step = nth * if *direction == Direction::Request { 7 } else { 1 };
                     let bytes = (lane * step..).step_by(lanes * step);
                     scope.spawn(move || play(case, upstream, *direction, fault, warm, bytes, make));
                 }

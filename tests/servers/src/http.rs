@@ -98,6 +98,7 @@ async fn send<N: Network>(
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Delete => "DELETE",
         },
         request.path,
         request.authority,
@@ -180,17 +181,22 @@ fn parse(answer: &[u8]) -> Result<Response, Fault> {
         return Err(malformed());
     }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(cut)?;
-    let head = std::str::from_utf8(&answer[..end]).map_err(|_| malformed())?.to_ascii_lowercase();
+    let head = std::str::from_utf8(&answer[..end]).map_err(|_| malformed())?;
+    let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let headers: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.trim().as_bytes().to_vec())).collect();
+    let head = head.to_ascii_lowercase();
     let body = &answer[end + 4..];
     let status = head.get(9..12).and_then(|digits| digits.parse().ok()).ok_or_else(malformed)?;
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    let body = if header("transfer-encoding") == Some("chunked") {
+    let body = if status == 204 {
+        Vec::new()
+    } else if header("transfer-encoding") == Some("chunked") {
         dechunk(body).ok_or_else(cut)?
     } else {
         let length: usize = header("content-length").and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
         body.get(..length).ok_or_else(cut)?.to_vec()
     };
-    Ok(Response { status, body })
+    Ok(Response { status, headers: headers.into(), body })
 }
 
 fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {

@@ -7,7 +7,7 @@
 //! | [`waiting`] | the ports where calls wait beside each other, on tokio |
 //! | [`at_once`] | what holds of many calls at once, whichever store they are of |
 //! | [`gateway`] | a stand-in for etcd that answers when a test says so |
-//! | [`redis`], [`memcached`], [`etcd`], [`dynamodb`] | these servers; of the last one, emulators |
+//! | [`redis`], [`memcached`], [`etcd`], [`dynamodb`], [`azure`] | these servers; of the last two, emulators |
 //! | [`redis_cluster`], [`sentinels`] | Redis Cluster, and Redis with sentinels |
 //! | [`shared`] | a server that several tests share |
 //! | [`certificates`] | certificates for them, and their authority |
@@ -24,6 +24,7 @@
 pub mod all;
 pub mod allocated;
 pub mod at_once;
+pub mod azure;
 pub mod certificates;
 pub mod clock;
 pub mod dynamodb;

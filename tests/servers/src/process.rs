@@ -99,6 +99,12 @@ impl Process {
         let _ = self.0.wait();
     }
 
+    /// Asks it to stop, as the terminal does, and waits until it has.
+    pub fn interrupt(&mut self) {
+        self.signal("-INT");
+        wait_until("the server has stopped", || self.has_ended());
+    }
+
     pub fn id(&self) -> u32 {
         self.0.id()
     }

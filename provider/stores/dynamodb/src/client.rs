@@ -1,12 +1,14 @@
 //! Requests to DynamoDB: signed, how often, and for how long.
 
-use crate::calendar;
 use crate::config::Config;
 use crate::credentials::{Credentials, Keys};
 use crate::error::{self, Failure, Lapse, Meaning};
 use crate::protocol::{self, Item};
 use crate::sign::{self, Scope};
 use kvfuse_core::{Error, Kind};
+pub use kvfuse_http::attempts::Repeat;
+use kvfuse_http::attempts::{self, Step};
+use kvfuse_http::calendar;
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::fault::Cause;
 use kvfuse_transport::http::{HttpClient, HttpFault, Method, Request, Response};
@@ -27,15 +29,6 @@ pub struct Client<H, C> {
     http: H,
     pub clock: C,
     since_1970: fn() -> Duration,
-}
-
-/// Whether a call may be carried out twice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Repeat {
-    /// It changes nothing.
-    Freely,
-    /// Only if it is certain not to have happened.
-    Never,
 }
 
 /// A part of DynamoDB, with a server and operations of its own.
@@ -72,13 +65,6 @@ pub enum Answer<T> {
     Done(T),
     /// The condition of the write was not met, so nothing happened. The item is there only if the service returns it.
     NotMet(Option<Item>),
-}
-
-/// Why one attempt at a call got no answer.
-enum Step {
-    /// The call can be tried again.
-    Again(Error),
-    Over(Over),
 }
 
 /// Why a call gets no answer.
@@ -136,18 +122,10 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     fn repeated<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Over> {
         let body = serde_json::to_vec(call.body)
             .map_err(|_| Error::new(Kind::Other, "the request to DynamoDB cannot be written as JSON"))?;
-        let mut backoff = self.backoff();
-        loop {
-            match self.exchange(call, &body) {
-                Ok(answer) => return Ok(answer),
-                Err(Step::Over(over)) => return Err(over),
-                Err(Step::Again(last)) if !backoff.wait(&self.clock, call.deadline) => return Err(last.into()),
-                Err(Step::Again(_)) => {}
-            }
-        }
+        attempts::repeated(&self.clock, call.deadline, || self.exchange(call, &body))
     }
 
-    fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step> {
+    fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step<Over>> {
         let config = &self.config;
         let server = config.of(call.api);
         // Each attempt has a time of its own: a signature is valid for some minutes.
@@ -191,7 +169,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The consequence of an attempt that may or may not have been carried out.
-    fn uncertain(&self, call: &Call<'_>, why: &str) -> Step {
+    fn uncertain(&self, call: &Call<'_>, why: &str) -> Step<Over> {
         let server = self.config.of(call.api);
         match call.repeat {
             Repeat::Freely => Step::Again(error::unavailable(server, why)),
@@ -200,7 +178,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The consequence of an exchange without an answer.
-    fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step {
+    fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step<Over> {
         let fault = &failed.fault;
         if failed.sent && call.repeat == Repeat::Never {
             return self.uncertain(call, &fault.detail);
@@ -213,7 +191,12 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// The consequence of an error answer.
-    fn refused<T>(&self, call: &Call<'_>, keys: &Rc<Credentials>, response: &Response) -> Result<Answer<T>, Step> {
+    fn refused<T>(
+        &self,
+        call: &Call<'_>,
+        keys: &Rc<Credentials>,
+        response: &Response,
+    ) -> Result<Answer<T>, Step<Over>> {
         match error::meaning(&self.config, keys, call.api, response.status, protocol::refusal(&response.body)) {
             Meaning::Expired(error) if self.keys.expired(keys) => Err(Step::Again(error)),
             Meaning::Expired(error) => Err(Step::Over(error.into())),

@@ -5,7 +5,9 @@ use crate::credentials::{Agent, Credentials, Issuer, Source};
 use kvfuse_core::error::quoted;
 use kvfuse_core::settings::LABEL;
 use kvfuse_core::{Error, Kind, Result, Settings};
-use kvfuse_transport::address::{self, Address};
+pub use kvfuse_http::endpoint::Server;
+use kvfuse_http::endpoint::{Endpoint, plain};
+use kvfuse_transport::address;
 use kvfuse_transport::clock;
 use kvfuse_transport::http::Scheme;
 use std::rc::Rc;
@@ -36,16 +38,6 @@ pub enum Layout {
     Own,
     /// That of Spin, which has one bucket.
     Spin,
-}
-
-/// How to reach a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    pub scheme: Scheme,
-    /// `host` or `host:port`.
-    pub authority: String,
-    /// The variable that sets it.
-    pub setting: &'static str,
 }
 
 const ENDPOINT: &str = "KEYVALUE_DYNAMODB_ENDPOINT";
@@ -137,53 +129,14 @@ fn refuse_beside_spin(settings: &Settings) -> Result<()> {
     }
 }
 
-/// An endpoint as it is configured.
-#[derive(Clone)]
-struct Endpoint {
-    scheme: Scheme,
-    host: String,
-    port: Option<u16>,
-}
-
 /// The endpoint in a setting. It never appears in an error, because it may contain a password, although that is not
 /// allowed.
 fn endpoint(name: &str, text: &str, example: &str) -> Result<Endpoint> {
-    let (endpoint, path) = url(name, text, example)?;
+    let (endpoint, path) = Endpoint::parse(name, text, example)?;
     match path.as_str() {
         "" | "/" => Ok(endpoint),
         _ => Err(Error::invalid(format!("{name} has a path; a valid one is {example}"))),
     }
-}
-
-/// The endpoint and the path.
-fn url(name: &str, text: &str, example: &str) -> Result<(Endpoint, String)> {
-    let wrong = |what: &str| Error::invalid(format!("{name} {what}; a valid one is {example}"));
-    let address = Address::parse(text.trim()).map_err(|invalid| wrong(&invalid.to_string()))?;
-    let scheme = match address.scheme.as_deref() {
-        Some("https") => Scheme::Https,
-        Some("http") => Scheme::Http,
-        _ => return Err(wrong("has neither the scheme http nor https")),
-    };
-    if address.user.is_some() || address.password.is_some() {
-        return Err(wrong("contains a login; credentials have variables of their own"));
-    }
-    Ok((Endpoint { scheme, host: address.host, port: address.port }, address.path))
-}
-
-impl Endpoint {
-    fn server(self, setting: &'static str) -> Server {
-        let authority = match self.port {
-            // The port that the scheme implies is not part of the signed header `host`.
-            Some(port) if Some(port) != default_port(self.scheme) => address::authority(&self.host, port),
-            _ if self.host.contains(':') => format!("[{}]", self.host),
-            _ => self.host,
-        };
-        Server { scheme: self.scheme, authority, setting }
-    }
-}
-
-fn default_port(scheme: Scheme) -> Option<u16> {
-    Some(if scheme == Scheme::Https { 443 } else { 80 })
 }
 
 /// `eu-west-1` in `dynamodb.eu-west-1.amazonaws.com`, and in the names of the other kinds of endpoints.
@@ -191,14 +144,6 @@ fn region_of(host: &str) -> Option<String> {
     let mut labels = host.split('.').skip_while(|label| !matches!(*label, "dynamodb" | "dynamodb-fips"));
     labels.next()?;
     labels.next().filter(|_| labels.next().is_some()).map(str::to_string)
-}
-
-/// Text that goes into a header. It is not repeated.
-pub fn plain<'a>(name: &str, text: &'a str) -> Result<&'a str> {
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Ok(text);
-    }
-    Err(Error::invalid(format!("{name} contains characters other than ASCII without spaces")))
 }
 
 fn credentials(settings: &Settings) -> Result<Source> {
@@ -240,7 +185,7 @@ fn agent(settings: &Settings) -> Result<Option<Agent>> {
         (None, None) => return Ok(None),
     };
     let example = "http://169.254.170.23/v1/credentials";
-    let (endpoint, path) = url(name, plain(name, text.trim())?, example)?;
+    let (endpoint, path) = Endpoint::parse(name, plain(name, text.trim())?, example)?;
     if endpoint.scheme == Scheme::Http && !is_local(&endpoint.host) {
         return Err(Error::invalid(format!(
             "{name} would send credentials over a network in clear text; use https, or an address of this machine"

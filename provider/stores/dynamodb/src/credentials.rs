@@ -5,9 +5,10 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::calendar;
-use crate::config::{Server, plain};
+use crate::config::Server;
 use kvfuse_core::{Error, Kind};
+use kvfuse_http::calendar;
+use kvfuse_http::endpoint::plain;
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::http::{HttpClient, Method, Request, Response};
 use serde::Deserialize;
@@ -193,7 +194,7 @@ impl<H: HttpClient, C: Clock> Asking<'_, H, C> {
         let mut backoff = Backoff::new(self.clock.now().0);
         loop {
             let last = match self.http.exchange(&request, self.deadline) {
-                Ok(Response { status: 200, body }) => return Ok(body),
+                Ok(Response { status: 200, body, .. }) => return Ok(body),
                 Ok(Response { status, .. }) if status < 500 && status != 429 => return Err(refused(server, status)),
                 Ok(Response { status, .. }) => failed(server, &format!("HTTP status {status}")),
                 Err(failure) => failed(server, &failure.fault.to_string()),

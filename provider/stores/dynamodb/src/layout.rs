@@ -15,12 +15,10 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::protocol::{Bytes, Item};
-use crate::sign::hex;
 use kvfuse_core::{Error, Kind, Result, counter};
+use kvfuse_http::keyed::hex;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use siphasher::sip::SipHasher13;
-use std::hash::Hasher;
 
 /// The largest item, in bytes.
 const LARGEST: usize = 400 << 10;
@@ -91,16 +89,6 @@ pub fn value_of(item: Item) -> Result<Vec<u8>> {
 /// When the item ends, in seconds since 1970.
 pub fn end_of(item: &Item) -> Result<Option<i64>> {
     item.ttl.as_ref().map(|number| number.0.ok_or_else(damaged)).transpose()
-}
-
-/// A hash of texts, in hexadecimal: what this store gave out is recognized by it.
-pub fn check(parts: &[&str]) -> String {
-    let mut hasher = SipHasher13::new();
-    for part in parts {
-        hasher.write(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hasher.write(part.as_bytes());
-    }
-    format!("{:016x}", hasher.finish())
 }
 
 pub fn damaged() -> Error {

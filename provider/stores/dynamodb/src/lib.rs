@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `config` | the settings: endpoint, region, table, credentials, prefix, lifetime, time limit |
 //! | `credentials` | the access key, and where it comes from; renews temporary ones |
-//! | `calendar` | times as text, without I/O |
 //! | `sign` | signatures of requests (AWS Signature Version 4), without I/O |
 //! | `protocol` | the answers as JSON, without I/O |
 //! | `layout` | how a key and its value are an item |
@@ -23,7 +22,6 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod batches;
-mod calendar;
 mod client;
 mod config;
 mod credentials;

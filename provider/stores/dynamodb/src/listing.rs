@@ -9,28 +9,13 @@ use crate::error;
 use crate::layout;
 use crate::protocol::Queried;
 use crate::store::{DynamoBucket, fields, request};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Page, Result};
+use kvfuse_http::cursor::{cursor, place};
 use kvfuse_transport::clock::Clock;
 use kvfuse_transport::http::HttpClient;
 use serde_json::json;
-
-/// `{sort key, base64url}.{check, hexadecimal}`. The check is a hash of the sort key and of what is listed, so that a
-/// cursor that was made up or belongs to another listing is recognized.
-pub fn cursor(sort: &str, listing: &[&str]) -> String {
-    let check = layout::check(&[&[sort], listing].concat());
-    format!("{}.{check}", URL_SAFE_NO_PAD.encode(sort))
-}
-
-/// The sort key in a cursor of this listing.
-pub fn position(text: &str, listing: &[&str]) -> Option<String> {
-    let (sort, _) = text.split_once('.')?;
-    let sort = String::from_utf8(URL_SAFE_NO_PAD.decode(sort).ok()?).ok()?;
-    (cursor(&sort, listing) == text).then_some(sort)
-}
 
 impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     /// Only the keys with the prefix are asked for. A cursor belongs to the bucket and the prefix.
@@ -39,7 +24,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         let begins = layout::begins(prefix);
         let from = match at {
             None => None,
-            Some(text) => Some(position(text, &listing).ok_or_else(foreign_cursor)?),
+            Some(text) => Some(place(text, &listing).ok_or_else(foreign_cursor)?),
         };
         let mut query = fields(json!({
             "KeyConditionExpression": "#p = :bucket AND begins_with(#s, :begins)",
@@ -92,25 +77,5 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             page.cursor = Some(cursor(&sort, &listing));
         }
         Ok(page)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_comes_back_as_it_was_and_no_other_does() {
-        for sort in ["k", "kkey", "k\0", "ké", &"k".repeat(1024)] {
-            let text = cursor(sort, &["p/b", ""]);
-            assert_eq!(position(&text, &["p/b", ""]).as_deref(), Some(sort));
-            for other in [["p/c", ""], ["p/b", "k"], ["p/", "b"]] {
-                assert_eq!(position(&text, &other), None);
-            }
-            assert_eq!(position(&format!("{text}0"), &["p/b", ""]), None);
-        }
-        for text in ["", ".", "0", "a.", ".0", "*.0", "a.0000000000000000"] {
-            assert_eq!(position(text, &["p/b", ""]), None, "{text}");
-        }
     }
 }

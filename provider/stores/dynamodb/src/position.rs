@@ -5,9 +5,9 @@
 //! that a position that was made up or belongs to another bucket is recognized.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::layout::check;
 use crate::lineage::{From, MOST_SHARDS, Shard};
 use crate::streams::{Name, Sequence};
+use kvfuse_http::cursor::check;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {

@@ -6,7 +6,7 @@
 
 use crate::credentials::Credentials;
 use hmac::digest::InvalidLength;
-use hmac::{Hmac, Mac};
+use kvfuse_http::keyed::{hex, keyed};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use std::fmt::Write;
 pub struct Scope<'a> {
     pub region: &'a str,
     pub service: &'a str,
-    /// As [`timestamp`](crate::calendar::timestamp) writes it; it has to be a signed header as well.
+    /// As [`timestamp`](kvfuse_http::calendar::timestamp) writes it; it has to be a signed header as well.
     pub timestamp: &'a str,
 }
 
@@ -47,19 +47,6 @@ pub fn authorization(
         "AWS4-HMAC-SHA256 Credential={}/{valid_for}, SignedHeaders={names}, Signature={signature}",
         credentials.id
     ))
-}
-
-fn keyed(key: &[u8], text: &str) -> Result<Vec<u8>, InvalidLength> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key)?;
-    mac.update(text.as_bytes());
-    Ok(mac.finalize().into_bytes().to_vec())
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,6 @@ use crate::batches;
 use crate::client::{Answer, Api, Call, MAX_ANSWER, Repeat};
 use crate::error::{self, not_dynamodb};
 use crate::layout;
-use crate::listing;
 use crate::protocol::{Bytes, Got, Item, Queried, Written};
 use crate::store::{Shared, fields};
 use kvfuse_core::limits::PAGE_KEYS;
@@ -213,7 +212,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
             scan.insert("FilterExpression".into(), "begins_with(PK, :prefix)".into());
             scan.insert("ExpressionAttributeValues".into(), json!({ ":prefix": { "S": prefix } }));
         }
-        let from = cursor.map(|text| listing::position(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
+        let from = cursor.map(|text| kvfuse_http::cursor::place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
         if let Some(from) = &from {
             scan.insert("ExclusiveStartKey".into(), identity(from));
         }
@@ -232,7 +231,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
             if from.as_ref() == Some(&last) {
                 return Err(wrong());
             }
-            page.cursor = Some(listing::cursor(&last, &listing));
+            page.cursor = Some(kvfuse_http::cursor::cursor(&last, &listing));
         }
         Ok(page)
     }

@@ -10,7 +10,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::Fault;
-use kvfuse_transport::http::{HttpClient, HttpFault, Method, Request, Response, Streaming};
+use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Method, Request, Response, Streaming};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -68,6 +68,7 @@ impl World {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Delete => "DELETE",
         };
         if request.authority == "db:1" {
             let key = header("authorization").unwrap().split(['=', '/']).nth(1).unwrap().to_string();
@@ -124,7 +125,7 @@ impl World {
 impl HttpClient for World {
     fn exchange(&self, request: &Request<'_>, _: Moment) -> Result<Response, HttpFault> {
         let answer = self.answer(request).map_err(|fault| HttpFault { sent: false, fault })?;
-        Ok(Response { status: answer.0, body: answer.1.into_bytes() })
+        Ok(Response { status: answer.0, headers: Headers::default(), body: answer.1.into_bytes() })
     }
 
     fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {

@@ -9,7 +9,7 @@ use kvfuse_dynamodb::{Ambient, DynamoStore};
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Streaming};
+use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Request, Response, Streaming};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -26,7 +26,7 @@ impl HttpClient for Answers {
         self.asked.borrow_mut().push(String::from_utf8(request.body.to_vec()).unwrap());
         let mut answers = self.answers.borrow_mut();
         let (status, body) = if answers.len() > 1 { answers.pop_front().unwrap() } else { answers[0].clone() };
-        Ok(Response { status, body: body.into_bytes() })
+        Ok(Response { status, headers: Headers::default(), body: body.into_bytes() })
     }
 
     fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {

@@ -7,7 +7,9 @@ use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, read_to_end};
+use kvfuse_transport::http::{
+    AsyncHttpClient, Headers, HttpClient, HttpFault, Method, Pieces, Request, Response, read_to_end,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
@@ -131,7 +133,7 @@ impl<H: HttpClient, C: AsyncClock> Client<H, C> {
             }
             let body = read_to_end(&mut *streaming.body, MAX_REFUSAL, until);
             let body = body.map_err(|fault| HttpFault { sent: true, fault })?;
-            Ok(Got::Refused(Response { status: streaming.status, body }))
+            Ok(Got::Refused(Response { status: streaming.status, headers: Headers::default(), body }))
         };
         match self.attempt(call, true, begin).await? {
             (Answer::Done(pieces), _) => Ok(pieces),

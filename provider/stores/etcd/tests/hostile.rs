@@ -7,7 +7,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::Fault;
-use kvfuse_transport::http::{HttpClient, HttpFault, Pieces, Request, Response, Streaming};
+use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Pieces, Request, Response, Streaming};
 use std::rc::Rc;
 
 /// A server with one answer to everything.
@@ -15,7 +15,7 @@ struct Always(&'static str);
 
 impl HttpClient for Always {
     fn exchange(&self, _: &Request<'_>, _: Moment) -> Result<Response, HttpFault> {
-        Ok(Response { status: 200, body: self.0.as_bytes().to_vec() })
+        Ok(Response { status: 200, headers: Headers::default(), body: self.0.as_bytes().to_vec() })
     }
 
     fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {

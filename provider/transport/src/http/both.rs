@@ -30,6 +30,7 @@ macro_rules! addressing {
                 super::Method::Get => $method::Get,
                 super::Method::Post => $method::Post,
                 super::Method::Put => $method::Put,
+                super::Method::Delete => $method::Delete,
             };
             let scheme = match request.scheme {
                 super::Scheme::Http => $scheme::Http,

@@ -85,7 +85,7 @@ async fn write(mut body: StreamWriter<u8>, bytes: &[u8]) {
 async fn answer(outgoing: types::Request, max: usize, deadline: Moment) -> Result<Response, HttpFault> {
     let sent = |fault| HttpFault { sent: true, fault };
     let response = send(outgoing).await.map_err(|code| fault(&code))?;
-    let status = response.get_status_code();
+    let (status, headers) = (response.get_status_code(), response.get_headers().copy_all().into());
     // Dropped when the body was read, or is given up.
     let (_reading, read) = wit_future::new(|| Ok(()));
     let (mut stream, trailers) = types::Response::consume_body(response, read);
@@ -109,7 +109,7 @@ async fn answer(outgoing: types::Request, max: usize, deadline: Moment) -> Resul
     }
     // Only this tells a body that has ended from one that was cut off.
     trailers.await.map_err(|code| fault(&code))?;
-    Ok(Response { status, body })
+    Ok(Response { status, headers, body })
 }
 
 super::both::faults!(ErrorCode);

@@ -34,9 +34,9 @@ impl HttpClient for WasiHttp {
         let (response, body) = self.send(request, deadline, Duration::ZERO)?;
         let sent = |fault| HttpFault { sent: true, fault };
         let mut body = self.arriving(response, body).map_err(sent)?;
-        let status = body.response.status();
+        let (status, headers) = (body.response.status(), body.response.headers().entries().into());
         let body = read_to_end(&mut body, request.max_answer, deadline).map_err(sent)?;
-        Ok(Response { status, body })
+        Ok(Response { status, headers, body })
     }
 
     fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault> {

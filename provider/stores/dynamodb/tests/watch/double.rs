@@ -6,7 +6,7 @@ use kvfuse_core::{Bucket, Store};
 use kvfuse_dynamodb::{Ambient, DynamoStore};
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Streaming};
+use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Request, Response, Streaming};
 use serde_json::{Value, json};
 use sha2::Digest;
 use std::cell::{Cell, RefCell};
@@ -346,13 +346,13 @@ impl HttpClient for Double {
         table.asked.push(format!("{} {target} {}", request.authority, asked["ShardIterator"]));
         if table.instead.front().is_some_and(|(of, _, _)| operation.starts_with(of)) {
             let (_, status, body) = table.instead.pop_front().unwrap();
-            return Ok(Response { status, body: body.into_bytes() });
+            return Ok(Response { status, headers: Headers::default(), body: body.into_bytes() });
         }
         let (status, body) = match table.answer(operation, &asked) {
             Ok(answer) => (200, answer.to_string()),
             Err(name) => (400, format!(r#"{{"__type":"x#{name}","message":"x"}}"#)),
         };
-        Ok(Response { status, body: body.into_bytes() })
+        Ok(Response { status, headers: Headers::default(), body: body.into_bytes() })
     }
 
     fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {

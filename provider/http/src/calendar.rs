@@ -1,4 +1,4 @@
-//! Times as AWS writes them. No I/O.
+//! Times as text. No I/O.
 #![deny(clippy::arithmetic_side_effects)]
 
 use std::time::Duration;
@@ -7,9 +7,22 @@ const DAY: u64 = 86_400;
 /// The days from the first of March of the year 0 to 1970. In the civil calendar, 400 years have 146,097 days.
 const BEFORE_1970: u64 = 719_468;
 
-/// A time since 1970 as `20150830T123600Z`.
+/// A time in the civil calendar.
+struct Civil {
+    year: u64,
+    /// From 1.
+    month: u64,
+    /// From 1.
+    date: u64,
+    hour: u64,
+    minute: u64,
+    second: u64,
+    /// From Thursday, on which the first of January 1970 was.
+    weekday: u64,
+}
+
 #[allow(clippy::arithmetic_side_effects, reason = "no step can overflow: the days fit into 48 bits")]
-pub fn timestamp(since_1970: Duration) -> String {
+fn civil(since_1970: Duration) -> Civil {
     let seconds = since_1970.as_secs();
     let (days, second) = (seconds / DAY, seconds % DAY);
     // The civil calendar in eras of 400 years of 146,097 days, which begin on the first of March of the year 0.
@@ -20,9 +33,25 @@ pub fn timestamp(since_1970: Duration) -> String {
     let month = (5 * day + 2) / 153;
     let date = day - (153 * month + 2) / 5 + 1;
     let (year, month) = if month < 10 { (year, month + 3) } else { (year + 1, month - 9) };
-    let year = year + era * 400;
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    Civil { year: year + era * 400, month, date, hour, minute, second, weekday: days % 7 }
+}
+
+/// A time since 1970 as `20150830T123600Z`.
+pub fn timestamp(since_1970: Duration) -> String {
+    let Civil { year, month, date, hour, minute, second, .. } = civil(since_1970);
     format!("{year:04}{month:02}{date:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// A time since 1970 as the header `date` has it: `Sun, 30 Aug 2015 12:36:00 GMT`.
+pub fn http_date(since_1970: Duration) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let Civil { year, month, date, hour, minute, second, weekday } = civil(since_1970);
+    let (month, weekday) =
+        (MONTHS.iter().zip(1..).find(|(_, n)| *n == month), WEEKDAYS.iter().zip(0..).find(|(_, n)| *n == weekday));
+    let (month, weekday) = (month.map_or("", |(name, _)| name), weekday.map_or("", |(name, _)| name));
+    format!("{weekday}, {date:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
 }
 
 /// The time since 1970 in a text such as `2015-08-30T12:36:00Z`, with or without fractions of a second, which are left out.
@@ -72,6 +101,19 @@ mod tests {
             (4_107_542_399, "21000228T235959Z"),
         ] {
             assert_eq!(timestamp(Duration::from_secs(seconds)), text);
+        }
+    }
+
+    #[test]
+    fn dates_in_headers_are_those_of_the_calendar() {
+        // The second one is the example of RFC 9110.
+        for (seconds, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (1_798_761_599, "Thu, 31 Dec 2026 23:59:59 GMT"),
+        ] {
+            assert_eq!(http_date(Duration::from_secs(seconds)), text);
         }
     }
 

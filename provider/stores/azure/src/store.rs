@@ -1,0 +1,277 @@
+//! The store and its buckets.
+
+use crate::client::{Answer, Call, Client, Content, MAX_ANSWER, Repeat};
+use crate::config::Config;
+use crate::error::{Failure, not_azure, unknown};
+use crate::guarded::{Expect, Guarded};
+use crate::layout;
+use crate::protocol::{Entity, decode};
+use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_transport::clock::{Clock, Moment};
+use kvfuse_transport::http::{HttpClient, Method};
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Buckets in a table. Opening one takes no round trip.
+pub struct AzureStore<H, C> {
+    shared: Rc<Shared<H, C>>,
+}
+
+/// What the store needs to know of its surroundings.
+#[derive(Clone, Copy)]
+pub struct Ambient {
+    /// The time of day, as the time since 1970 in UTC. Signatures have it, and keys end by it.
+    pub since_1970: fn() -> Duration,
+    /// Unpredictable bytes, which tell a write from every other one.
+    pub random: fn() -> [u8; 16],
+}
+
+/// What all buckets of an instance share.
+pub(crate) struct Shared<H, C> {
+    pub client: Client<H, C>,
+    pub ambient: Ambient,
+}
+
+impl<H: HttpClient, C: Clock> AzureStore<H, C> {
+    /// A store with these settings, which `docs/azure.md` lists.
+    ///
+    /// # Errors
+    /// [`Unavailable`](kvfuse_core::Kind::Unavailable) if no endpoint or no credentials are configured,
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
+    pub fn new(settings: &Settings, http: H, clock: C, ambient: Ambient) -> Result<Self> {
+        let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
+        Ok(Self { shared: Rc::new(Shared { client, ambient }) })
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Store for AzureStore<H, C> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
+        Ok(Rc::new(AzureBucket { shared: self.shared.clone(), partition }))
+    }
+}
+
+pub(crate) struct AzureBucket<H, C> {
+    pub shared: Rc<Shared<H, C>>,
+    /// The partition key of its entities.
+    pub partition: String,
+}
+
+/// An entity, and the tag of this state of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub entity: Entity,
+    pub tag: String,
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
+    /// Milliseconds since 1970.
+    pub fn now(&self) -> i64 {
+        i64::try_from((self.shared.ambient.since_1970)().as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// When a key ends that is written now, in milliseconds since 1970. Rounded up: it may not end early.
+    pub fn end(&self, life: Option<Duration>) -> Option<i64> {
+        let end = (self.shared.ambient.since_1970)().saturating_add(life?);
+        let milliseconds = end.as_nanos().div_ceil(1_000_000);
+        Some(i64::try_from(milliseconds).unwrap_or(i64::MAX))
+    }
+
+    /// Whether the entity is still there although its key has ended.
+    pub fn has_ended(&self, entity: &Entity) -> Result<bool> {
+        Ok(layout::end_of(entity)?.is_some_and(|end| end <= self.now()))
+    }
+
+    /// The entity, if the key has not ended.
+    pub fn live(&self, found: Option<Found>) -> Result<Option<Found>> {
+        let Some(found) = found else { return Ok(None) };
+        Ok((!self.has_ended(&found.entity)?).then_some(found))
+    }
+
+    /// The entity of a key, ended or not; of its properties only those in `select`, unless it is empty.
+    pub fn find(&self, key: &str, select: &str, deadline: Moment) -> Result<Option<Found>, Failure> {
+        let client = &self.shared.client;
+        let path = client.entity(&self.partition, &layout::row_key(key));
+        let query = if select.is_empty() { String::new() } else { format!("$select={select}") };
+        let call = Call {
+            method: Method::Get,
+            path: &path,
+            query: &query,
+            if_match: None,
+            content: Content::None,
+            repeat: Repeat::Freely,
+            max_answer: MAX_ANSWER,
+            deadline,
+        };
+        let wrong = || not_azure(&client.config.server);
+        match client.call(&call)? {
+            Answer::Missing(_) => Ok(None),
+            Answer::NotMet | Answer::TooLarge => Err(wrong().into()),
+            Answer::Done(response) => {
+                let tag = response.headers.get("etag").filter(|tag| is_tag(tag)).ok_or_else(wrong)?.to_string();
+                Ok(Some(Found { entity: decode(&response.body).ok_or_else(wrong)?, tag }))
+            }
+        }
+    }
+
+    pub fn read(&self, key: &str, select: &str) -> Result<Option<Found>> {
+        self.live(self.find(key, select, self.shared.client.deadline())?)
+    }
+
+    /// Sets the value of a key without a condition.
+    fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
+        match self.put(key, value, Expect::Anything, self.end(life), self.shared.client.deadline())? {
+            Guarded::Done => Ok(()),
+            Guarded::NotMet(_) => Err(not_azure(&self.shared.client.config.server)),
+        }
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for AzureBucket<H, C> {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(key, "")?.map(|found| layout::value_of(found.entity)).transpose()
+    }
+
+    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.write(key, value, self.shared.client.config.life)
+    }
+
+    fn delete(&self, key: &str) -> Result<()> {
+        let client = &self.shared.client;
+        let call = Call {
+            method: Method::Delete,
+            path: &client.entity(&self.partition, &layout::row_key(key)),
+            query: "",
+            if_match: Some("*"),
+            content: Content::None,
+            repeat: Repeat::Never,
+            max_answer: MAX_ANSWER,
+            deadline: client.deadline(),
+        };
+        match client.call(&call)? {
+            Answer::Done(_) | Answer::Missing(_) => Ok(()),
+            Answer::NotMet | Answer::TooLarge => {
+                Err(unknown(&client.config.server, "its answer is not one of Azure Tables"))
+            }
+        }
+    }
+
+    fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.read(key, "RowKey,end")?.is_some())
+    }
+
+    fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor)
+    }
+
+    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor)
+    }
+
+    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor)
+    }
+
+    fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        snapshot(self.read(key, "")?)
+    }
+
+    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+        let client = &self.shared.client;
+        let tag = match expected {
+            Version::Absent => None,
+            Version::Tag(version) => match tag_in(version) {
+                Some((tag, end)) if end.is_none_or(|end| end > self.now()) => Some(tag),
+                // No version of this store's, or one that has ended.
+                _ => return Ok(Swap::Conflict(self.snapshot(key)?)),
+            },
+            Version::Number(_) => return Ok(Swap::Conflict(self.snapshot(key)?)),
+        };
+        let expect = tag.map_or(Expect::Absent, Expect::Tag);
+        match self.put(key, value, expect, self.end(client.config.life), client.deadline())? {
+            Guarded::Done => Ok(Swap::Done),
+            Guarded::NotMet(now) => Ok(Swap::Conflict(snapshot(now)?)),
+        }
+    }
+
+    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        let client = &self.shared.client;
+        let end = self.end(lifetime.or(client.config.life));
+        Ok(matches!(self.put(key, value, Expect::Absent, end, client.deadline())?, Guarded::Done))
+    }
+
+    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_all(keys, "", layout::value_of)
+    }
+
+    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.write_all(pairs)
+    }
+
+    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.delete_all(keys)
+    }
+
+    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.write(key, value, Some(lifetime))
+    }
+
+    fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let since_1970 = (self.shared.ambient.since_1970)();
+        let left = |entity: Entity| {
+            let end = layout::end_of(&entity)?.and_then(|end| u64::try_from(end).ok());
+            Ok(end.map(|end| Duration::from_millis(end).saturating_sub(since_1970)))
+        };
+        Ok(self.read_all(keys, "RowKey,end", left)?.into_iter().map(Option::flatten).collect())
+    }
+}
+
+/// The state of a key. Its version is the entity's tag, after the time at which the key ends.
+fn snapshot(found: Option<Found>) -> Result<Snapshot> {
+    let Some(Found { entity, tag }) = found else { return Ok(Snapshot::ABSENT) };
+    let end = layout::end_of(&entity)?.map_or_else(|| "-".to_string(), |end| end.to_string());
+    let version = format!("{end} {tag}").into_bytes();
+    Ok(Snapshot { value: Some(layout::value_of(entity)?), version: Version::Tag(version.into()) })
+}
+
+/// The tag in a version, and when the key ends.
+fn tag_in(version: &[u8]) -> Option<(&str, Option<i64>)> {
+    let (end, tag) = std::str::from_utf8(version).ok()?.split_once(' ')?;
+    let end = if end == "-" { None } else { Some(end.parse().ok()?) };
+    is_tag(tag).then_some((tag, end))
+}
+
+/// Whether a text is one entity tag, and can be a header: neither `*`, which every entity matches, nor several.
+fn is_tag(text: &str) -> bool {
+    let quoted = text.strip_prefix("W/").unwrap_or(text);
+    let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inside.is_some_and(|tag| tag.len() <= 256 && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_tag_of_one_state_is_one() {
+        let tag = r#"W/"datetime'2013-08-22T00%3A20%3A16.3134645Z'""#;
+        assert_eq!(tag_in(format!("- {tag}").as_bytes()), Some((tag, None)));
+        assert_eq!(tag_in(format!("17 {tag}").as_bytes()), Some((tag, Some(17))));
+        for version in [
+            "",
+            "-",
+            "- ",
+            "- *",
+            "- W/*",
+            r#"- "a", "b""#,
+            "- \"a\r\nx: y\"",
+            r#"x "a""#,
+            r#"-"a""#,
+            r#"- ""#,
+            r#"- ""#,
+        ] {
+            assert_eq!(tag_in(version.as_bytes()), None, "{version:?}");
+        }
+        assert_eq!(tag_in(b"- \"\xff\""), None);
+    }
+}
