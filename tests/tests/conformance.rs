@@ -79,9 +79,14 @@ fn main() -> Result<()> {
     let mut trials = Vec::new();
     for target in artefacts(servers.as_ref())?.into_iter().map(Arc::new) {
         for guest in GUESTS.iter().filter(|guest| is_run(&target, guest)) {
-            // Every generation over files, and one of each kind over every store; the others in `make test-long`.
+            // Every generation over files, and a plain and an asynchronous one over every store; the others in `make test-long`.
+            let asynchronous = target.name.ends_with("-async");
             let own = target.name.ends_with(&guest.name.replace('_', "-"));
-            let long = target.store != Some("files") && !own && !["draft2", "wasmcloud_0_2"].contains(&guest.name);
+            let short = match (target.store, guest.name) {
+                (Some("files"), _) => target.name == "files" || asynchronous || own,
+                (Some(store), "draft2") => target.name == store,
+                (_, name) => asynchronous && name == "wasmcloud_0_2",
+            };
             let name = format!("{}_does_with_{}_exactly_what_it_promises", target.name, guest.name);
             let target = target.clone();
             let flat = target.clone();
@@ -90,7 +95,7 @@ fn main() -> Result<()> {
                 let _watchdog = Watchdog::of(&name);
                 Ok(check(&target, guest)?)
             });
-            trials.push(trial.with_ignored_flag(long));
+            trials.push(trial.with_ignored_flag(!short));
             // The adapter is the same over every store and artefact: once over files here, over the others in `make test-long`.
             let long = flat.name != "files" && flat.name != format!("files-{}", guest.name.replace('_', "-"));
             let name = format!("{}_made_flat_does_with_{}_exactly_what_it_promises", flat.name, guest.name);

@@ -1,7 +1,7 @@
 //! How often a call is tried.
 
 use kvfuse_core::Error;
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 
 /// Why one attempt at a call got no answer.
 pub enum Step<F> {
@@ -25,17 +25,17 @@ pub enum Repeat {
 ///
 /// # Errors
 /// That of the last attempt.
-pub fn repeated<T, F: From<Error>>(
-    clock: &impl Clock,
+pub async fn repeated<T, F: From<Error>>(
+    clock: &impl AsyncClock,
     deadline: Moment,
-    mut attempt: impl FnMut() -> Result<T, Step<F>>,
+    mut attempt: impl AsyncFnMut() -> Result<T, Step<F>>,
 ) -> Result<T, F> {
     let mut backoff = Backoff::new(clock.now().0);
     loop {
-        match attempt() {
+        match attempt().await {
             Ok(answer) => return Ok(answer),
             Err(Step::Over(failure)) => return Err(failure),
-            Err(Step::Again(last)) if !backoff.wait(clock, deadline) => return Err(last.into()),
+            Err(Step::Again(last)) if !backoff.wait_async(clock, deadline).await => return Err(last.into()),
             Err(Step::Again(_)) => {}
         }
     }

@@ -365,7 +365,7 @@ pub const STORES: &[Store] = &[
             // What tells a write from every other one.
             "wasi:random/random@0.2.12",
         ],
-        waiting: None,
+        waiting: HTTP_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_DYNAMODB_ENDPOINT",
@@ -426,7 +426,7 @@ pub const STORES: &[Store] = &[
             // What tells a write from every other one.
             "wasi:random/random@0.2.12",
         ],
-        waiting: None,
+        waiting: HTTP_WAITING,
         variables: &[
             endpoint(
                 "KEYVALUE_AZURE_ENDPOINT",

@@ -1,4 +1,4 @@
-//! A stand-in for etcd's gateway that answers when a test says so. A request is a connection, as in wasmtime.
+//! A stand-in for etcd's gateway, and for other services over HTTP, that answers when a test says so. A request is a connection, as in wasmtime.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

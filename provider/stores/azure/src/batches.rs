@@ -10,8 +10,8 @@ use crate::protocol::Entity;
 use crate::store::AzureBucket;
 use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::{Error, Result};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::{HttpClient, Method};
+use kvfuse_transport::clock::{AsyncClock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, Method};
 use std::collections::{HashMap, HashSet};
 
 /// The most keys of a query. A filter may have 15 comparisons: the partition, both ends of the range, and these.
@@ -23,10 +23,15 @@ const WRITES: usize = 100;
 /// The most bytes of one. The service takes 4 MiB.
 const BYTES: usize = 4_000_000;
 
-impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     /// What `of` makes of each key's entity; `None` for a key that does not exist. With `select`, it gets only these
     /// properties, of which `RowKey` has to be one.
-    pub fn read_all<T>(&self, keys: &[&str], select: &str, of: impl Fn(Entity) -> Result<T>) -> Result<Vec<Option<T>>> {
+    pub(crate) async fn read_all<T>(
+        &self,
+        keys: &[&str],
+        select: &str,
+        of: impl Fn(Entity) -> Result<T>,
+    ) -> Result<Vec<Option<T>>> {
         let rows: Vec<String> = keys.iter().map(|key| layout::row_key(key)).collect();
         let mut uses: HashMap<&str, usize> = HashMap::new();
         for row in &rows {
@@ -36,10 +41,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         let mut found = match keys {
             // Much the cheapest request.
             [key] => {
-                let found = self.find(key, select, self.shared.client.deadline())?;
+                let found = self.find(key, select, self.shared.client.deadline()).await?;
                 rows.iter().cloned().zip(found.map(|found| found.entity)).collect()
             }
-            _ => self.fetch(&rows, select, self.shared.client.deadline())?,
+            _ => self.fetch(&rows, select, self.shared.client.deadline()).await?,
         };
         let mut values = Vec::with_capacity(keys.len());
         for row in &rows {
@@ -54,7 +59,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
 
     /// The entities with these rows, by their rows. They are asked for in order, each query within the range of its rows: the
     /// service looks at what is between them.
-    fn fetch(&self, rows: &[String], select: &str, deadline: Moment) -> Result<HashMap<String, Entity>> {
+    async fn fetch(&self, rows: &[String], select: &str, deadline: Moment) -> Result<HashMap<String, Entity>> {
         let wrong = || error::not_azure(&self.shared.client.config.server);
         let mut sorted: Vec<&str> = rows.iter().map(String::as_str).collect();
         sorted.sort_unstable();
@@ -75,7 +80,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             let mut open: HashSet<&str> = part.iter().copied().collect();
             let mut token = None;
             loop {
-                let Asked::Found(entities, next) = self.ask(&query, token.as_ref())? else { return Err(wrong()) };
+                let Asked::Found(entities, next) = self.ask(&query, token.as_ref()).await? else { return Err(wrong()) };
                 for entity in entities {
                     let row = entity.row.clone().filter(|row| open.remove(row.as_str())).ok_or_else(wrong)?;
                     found.insert(row, entity);
@@ -90,7 +95,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         Ok(found)
     }
 
-    pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+    pub(crate) async fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         let client = &self.shared.client;
         // Nothing is written if one of them cannot be.
         for (key, value) in pairs {
@@ -106,21 +111,21 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             let json = layout::entity(&self.partition, key, value, &(self.shared.ambient.random)(), end)?;
             let url = client.url(&client.entity(&self.partition, &layout::row_key(key)));
             if changes.count >= WRITES || (changes.count > 0 && changes.length_with(&url, &json) > BYTES) {
-                self.put_all(std::mem::replace(&mut changes, Changes::new()), deadline)?;
+                self.put_all(std::mem::replace(&mut changes, Changes::new()), deadline).await?;
             }
             changes.put(&url, &json);
         }
-        if changes.count > 0 { self.put_all(changes, deadline) } else { Ok(()) }
+        if changes.count > 0 { self.put_all(changes, deadline).await } else { Ok(()) }
     }
 
-    fn put_all(&self, changes: Changes, deadline: Moment) -> Result<()> {
-        match self.change(changes, deadline)? {
+    async fn put_all(&self, changes: Changes, deadline: Moment) -> Result<()> {
+        match self.change(changes, deadline).await? {
             Answer::Done(_) => Ok(()),
             _ => Err(self.no_answer_to_changes()),
         }
     }
 
-    pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
+    pub(crate) async fn delete_all(&self, keys: &[&str]) -> Result<()> {
         let client = &self.shared.client;
         let deadline = client.deadline();
         let mut seen = HashSet::new();
@@ -134,13 +139,13 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
                 for row in &rows {
                     changes.delete(&client.url(&client.entity(&self.partition, row)));
                 }
-                match self.change(changes, deadline)? {
+                match self.change(changes, deadline).await? {
                     Answer::Done(_) => break,
                     // One of them does not exist, and nothing was deleted. Where one is missing, others may be.
                     Answer::Missing(Some(at)) if at < rows.len() => {
                         rows.remove(at);
                         if !looked {
-                            let found = self.fetch(&rows, "RowKey", deadline)?;
+                            let found = self.fetch(&rows, "RowKey", deadline).await?;
                             rows.retain(|row| found.contains_key(row));
                             looked = true;
                         }
@@ -152,7 +157,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         Ok(())
     }
 
-    fn change(&self, changes: Changes, deadline: Moment) -> Result<Answer> {
+    async fn change(&self, changes: Changes, deadline: Moment) -> Result<Answer> {
         let count = changes.count;
         let call = Call {
             method: Method::Post,
@@ -164,7 +169,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline,
         };
-        Ok(self.shared.client.call(&call)?)
+        Ok(self.shared.client.call(&call).await?)
     }
 
     fn no_answer_to_changes(&self) -> Error {

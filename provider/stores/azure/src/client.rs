@@ -9,9 +9,9 @@ use kvfuse_core::Error;
 pub use kvfuse_http::attempts::Repeat;
 use kvfuse_http::attempts::{self, Step};
 use kvfuse_http::calendar;
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, HttpFault, Method, Request, Response, Scheme};
+use kvfuse_transport::http::{AsyncHttpClient, HttpFault, Method, Request, Response, Scheme};
 use serde_json::json;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub enum Answer {
     TooLarge,
 }
 
-impl<H: HttpClient, C: Clock> Client<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub fn new(config: Config, http: H, clock: C, since_1970: fn() -> Duration) -> Self {
         Self { config, http, clock, since_1970 }
     }
@@ -89,12 +89,12 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// Carries out a call, with retries until its deadline.
-    pub fn call(&self, call: &Call<'_>) -> Result<Answer, Failure> {
-        attempts::repeated(&self.clock, call.deadline, || self.attempt(call))
+    pub async fn call(&self, call: &Call<'_>) -> Result<Answer, Failure> {
+        attempts::repeated(&self.clock, call.deadline, async || self.attempt(call).await).await
     }
 
-    fn attempt(&self, call: &Call<'_>) -> Result<Answer, Step<Failure>> {
-        let response = match self.exchange(call)? {
+    async fn attempt(&self, call: &Call<'_>) -> Result<Answer, Step<Failure>> {
+        let response = match self.exchange(call).await? {
             Ok(response) => response,
             Err(failed) if failed.fault.cause == Cause::TooLarge && call.repeat == Repeat::Freely => {
                 return Ok(Answer::TooLarge);
@@ -120,12 +120,12 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             Meaning::Refused(error) => Err(Step::Over(error.into())),
             Meaning::Busy(why) => Err(Step::Again(error::unavailable(&self.config.server, &why))),
             Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
-            Meaning::NoTable => Err(self.make_table(call.deadline)),
+            Meaning::NoTable => Err(self.make_table(call.deadline).await),
         }
     }
 
     /// Makes the table. The call can then be tried again.
-    fn make_table(&self, deadline: Moment) -> Step<Failure> {
+    async fn make_table(&self, deadline: Moment) -> Step<Failure> {
         let json = json!({ "TableName": self.config.table }).to_string();
         let make = Call {
             method: Method::Post,
@@ -138,7 +138,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             max_answer: MAX_ANSWER,
             deadline,
         };
-        let response = match self.exchange(&make) {
+        let response = match self.exchange(&make).await {
             Ok(Ok(response)) => response,
             Ok(Err(failed)) => return self.failed(&make, &failed),
             Err(step) => return step,
@@ -157,7 +157,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// Sends a request. Each one has a time of its own: a signature is valid for some minutes.
-    fn exchange(&self, call: &Call<'_>) -> Result<Result<Response, HttpFault>, Step<Failure>> {
+    async fn exchange(&self, call: &Call<'_>) -> Result<Result<Response, HttpFault>, Step<Failure>> {
         let config = &self.config;
         let path = format!("{}{}", config.path, call.path);
         let date = calendar::http_date((self.since_1970)());
@@ -214,7 +214,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             connect_deadline: call.deadline,
             max_answer: call.max_answer,
         };
-        Ok(self.http.exchange(&request, call.deadline))
+        Ok(self.http.exchange(&request, call.deadline).await)
     }
 
     /// The consequence of an attempt that may or may not have been carried out.

@@ -10,8 +10,8 @@ use crate::error::{self, Failure};
 use crate::layout;
 use crate::store::{AzureBucket, Found};
 use kvfuse_core::{Error, Result, counter};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::{HttpClient, Method};
+use kvfuse_transport::clock::{AsyncClock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, Method};
 
 /// The condition of a write.
 #[derive(Clone, Copy)]
@@ -29,8 +29,8 @@ pub enum Guarded {
     NotMet(Option<Found>),
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
-    pub fn put(
+impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
+    pub(crate) async fn put(
         &self,
         key: &str,
         value: &[u8],
@@ -51,10 +51,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
                 Expect::Anything => None,
             };
             let insert = matches!(expect, Expect::Absent) && tag.is_none();
-            match self.send(key, &json, insert, tag, deadline) {
+            match self.send(key, &json, insert, tag, deadline).await {
                 Ok(Answer::Done(_)) => return Ok(Guarded::Done),
                 Ok(Answer::NotMet | Answer::Missing(_) | Answer::TooLarge) => {
-                    let now = self.find(key, "", deadline);
+                    let now = self.find(key, "", deadline).await;
                     let now = now.map_err(|failure| lost.clone().unwrap_or_else(|| failure.into()))?;
                     if has(now.as_ref(), &mark) {
                         return Ok(Guarded::Done);
@@ -77,15 +77,15 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
                     if !again {
                         return Ok(Guarded::NotMet(now));
                     }
-                    if !replace && !backoff.wait(&client.clock, deadline) {
+                    if !replace && !backoff.wait_async(&client.clock, deadline).await {
                         return Err(error::contended(&client.config));
                     }
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
                 Err(Failure::Unknown(error)) => {
-                    match self.find(key, "mark", deadline) {
+                    match self.find(key, "mark", deadline).await {
                         Ok(now) if has(now.as_ref(), &mark) => return Ok(Guarded::Done),
-                        Ok(_) if tag.is_some() && backoff.wait(&client.clock, deadline) => {}
+                        Ok(_) if tag.is_some() && backoff.wait_async(&client.clock, deadline).await => {}
                         _ => return Err(error),
                     }
                     lost = Some(error);
@@ -94,7 +94,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         }
     }
 
-    fn send(
+    async fn send(
         &self,
         key: &str,
         json: &str,
@@ -108,7 +108,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         } else {
             (Method::Put, client.entity(&self.partition, &layout::row_key(key)))
         };
-        client.call(&Call {
+        let call = Call {
             method,
             path: &path,
             query: "",
@@ -117,14 +117,15 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             repeat: Repeat::Never,
             max_answer: MAX_ANSWER,
             deadline,
-        })
+        };
+        client.call(&call).await
     }
 
-    pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let client = &self.shared.client;
         let deadline = client.deadline();
         let mut backoff = client.backoff();
-        let mut now = self.live(self.find(key, "", deadline)?)?;
+        let mut now = self.live(self.find(key, "", deadline).await?)?;
         loop {
             let (tag, left) = match &now {
                 Some(found) => (Some(found.tag.clone()), layout::end_of(&found.entity)?),
@@ -135,9 +136,11 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             // What is left of its lifetime stays, unless every write begins a new one.
             let end = self.end(client.config.life).or(left);
             let expect = tag.as_deref().map_or(Expect::Absent, Expect::Tag);
-            match self.put(key, &counter::format(sum), expect, end, deadline)? {
+            match self.put(key, &counter::format(sum), expect, end, deadline).await? {
                 Guarded::Done => return Ok(sum),
-                Guarded::NotMet(found) if backoff.wait(&client.clock, deadline) => now = self.live(found)?,
+                Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => {
+                    now = self.live(found)?
+                }
                 Guarded::NotMet(_) => return Err(error::contended(&client.config)),
             }
         }

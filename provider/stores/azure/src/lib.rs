@@ -32,7 +32,7 @@ mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-pub use store::{Ambient, AzureStore};
+pub use store::{Ambient, AzureBucket, AzureStore};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

@@ -13,8 +13,8 @@ use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Page, Result};
 use kvfuse_http::cursor::{cursor, place};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::{HttpClient, Method};
+use kvfuse_transport::clock::{AsyncClock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, Method};
 use std::fmt::Write;
 
 /// A query of a bucket's partition.
@@ -41,8 +41,8 @@ pub enum Asked {
 #[derive(PartialEq, Eq)]
 pub struct Token(String);
 
-impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
-    pub fn ask(&self, query: &Query<'_>, from: Option<&Token>) -> Result<Asked, Failure> {
+impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
+    pub(crate) async fn ask(&self, query: &Query<'_>, from: Option<&Token>) -> Result<Asked, Failure> {
         let client = &self.shared.client;
         let filter = format!("PartitionKey eq '{}' and {}", self.partition, query.rows);
         let mut text = format!("$filter={}&$top={}", escaped(&filter), query.most);
@@ -61,7 +61,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             deadline: query.deadline,
         };
         let wrong = || error::not_azure(&client.config.server);
-        let response = match client.call(&call)? {
+        let response = match client.call(&call).await? {
             Answer::Done(response) => response,
             Answer::TooLarge => return Ok(Asked::TooLarge),
             Answer::Missing(_) | Answer::NotMet => return Err(wrong().into()),
@@ -82,7 +82,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
     }
 
     /// Only the keys with the prefix are asked for. A cursor belongs to the bucket and the prefix.
-    pub fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
+    pub(crate) async fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
         let (client, listing) = (&self.shared.client, [self.partition.as_str(), prefix]);
         let begins = layout::begins(prefix);
         let from = match at {
@@ -103,7 +103,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         let mut token = None;
         let (entities, more) = loop {
             let query = Query { rows: &rows, select: &select, most, max_answer: MAX_ANSWER, deadline };
-            match self.ask(&query, token.as_ref())? {
+            match self.ask(&query, token.as_ref()).await? {
                 // The service may have looked for a while and found nothing yet.
                 Asked::Found(entities, Some(next)) if entities.is_empty() => token = Some(next),
                 Asked::Found(entities, next) => break (entities, next.is_some()),

@@ -6,9 +6,10 @@ use crate::error::{Failure, not_azure, unknown};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use crate::protocol::{Entity, decode};
-use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::{HttpClient, Method};
+use kvfuse_core::waiting::at_once;
+use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_transport::clock::{AsyncClock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient, Method};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub(crate) struct Shared<H, C> {
     pub ambient: Ambient,
 }
 
-impl<H: HttpClient, C: Clock> AzureStore<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> AzureStore<H, C> {
     /// A store with these settings, which `docs/azure.md` lists.
     ///
     /// # Errors
@@ -42,19 +43,32 @@ impl<H: HttpClient, C: Clock> AzureStore<H, C> {
         let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
         Ok(Self { shared: Rc::new(Shared { client, ambient }) })
     }
-}
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Store for AzureStore<H, C> {
-    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+    fn bucket(&self, bucket: &str) -> Result<AzureBucket<H, C>> {
         let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
-        Ok(Rc::new(AzureBucket { shared: self.shared.clone(), partition }))
+        Ok(AzureBucket { shared: self.shared.clone(), partition })
     }
 }
 
-pub(crate) struct AzureBucket<H, C> {
-    pub shared: Rc<Shared<H, C>>,
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> Store for AzureStore<H, C> {
+    fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
+        Ok(Rc::new(self.bucket(bucket)?))
+    }
+}
+
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncStore for AzureStore<H, C> {
+    type Bucket = AzureBucket<H, C>;
+
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
+        self.bucket(bucket)
+    }
+}
+
+/// One of its buckets.
+pub struct AzureBucket<H, C> {
+    pub(crate) shared: Rc<Shared<H, C>>,
     /// The partition key of its entities.
-    pub partition: String,
+    pub(crate) partition: String,
 }
 
 /// An entity, and the tag of this state of it.
@@ -64,32 +78,32 @@ pub(crate) struct Found {
     pub tag: String,
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     /// Milliseconds since 1970.
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         i64::try_from((self.shared.ambient.since_1970)().as_millis()).unwrap_or(i64::MAX)
     }
 
     /// When a key ends that is written now, in milliseconds since 1970. Rounded up: it may not end early.
-    pub fn end(&self, life: Option<Duration>) -> Option<i64> {
+    pub(crate) fn end(&self, life: Option<Duration>) -> Option<i64> {
         let end = (self.shared.ambient.since_1970)().saturating_add(life?);
         let milliseconds = end.as_nanos().div_ceil(1_000_000);
         Some(i64::try_from(milliseconds).unwrap_or(i64::MAX))
     }
 
     /// Whether the entity is still there although its key has ended.
-    pub fn has_ended(&self, entity: &Entity) -> Result<bool> {
+    pub(crate) fn has_ended(&self, entity: &Entity) -> Result<bool> {
         Ok(layout::end_of(entity)?.is_some_and(|end| end <= self.now()))
     }
 
     /// The entity, if the key has not ended.
-    pub fn live(&self, found: Option<Found>) -> Result<Option<Found>> {
+    pub(crate) fn live(&self, found: Option<Found>) -> Result<Option<Found>> {
         let Some(found) = found else { return Ok(None) };
         Ok((!self.has_ended(&found.entity)?).then_some(found))
     }
 
     /// The entity of a key, ended or not; of its properties only those in `select`, unless it is empty.
-    pub fn find(&self, key: &str, select: &str, deadline: Moment) -> Result<Option<Found>, Failure> {
+    pub(crate) async fn find(&self, key: &str, select: &str, deadline: Moment) -> Result<Option<Found>, Failure> {
         let client = &self.shared.client;
         let path = client.entity(&self.partition, &layout::row_key(key));
         let query = if select.is_empty() { String::new() } else { format!("$select={select}") };
@@ -104,7 +118,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
             deadline,
         };
         let wrong = || not_azure(&client.config.server);
-        match client.call(&call)? {
+        match client.call(&call).await? {
             Answer::Missing(_) => Ok(None),
             Answer::NotMet | Answer::TooLarge => Err(wrong().into()),
             Answer::Done(response) => {
@@ -114,29 +128,39 @@ impl<H: HttpClient + 'static, C: Clock + 'static> AzureBucket<H, C> {
         }
     }
 
-    pub fn read(&self, key: &str, select: &str) -> Result<Option<Found>> {
-        self.live(self.find(key, select, self.shared.client.deadline())?)
+    pub(crate) async fn read(&self, key: &str, select: &str) -> Result<Option<Found>> {
+        self.live(self.find(key, select, self.shared.client.deadline()).await?)
     }
 
     /// Sets the value of a key without a condition.
-    fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
-        match self.put(key, value, Expect::Anything, self.end(life), self.shared.client.deadline())? {
+    async fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
+        match self.put(key, value, Expect::Anything, self.end(life), self.shared.client.deadline()).await? {
             Guarded::Done => Ok(()),
             Guarded::NotMet(_) => Err(not_azure(&self.shared.client.config.server)),
         }
     }
+
+    /// What is left of the lifetimes of keys.
+    async fn left(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let since_1970 = (self.shared.ambient.since_1970)();
+        let left = |entity: Entity| {
+            let end = layout::end_of(&entity)?.and_then(|end| u64::try_from(end).ok());
+            Ok(end.map(|end| Duration::from_millis(end).saturating_sub(since_1970)))
+        };
+        Ok(self.read_all(keys, "RowKey,end", left).await?.into_iter().map(Option::flatten).collect())
+    }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for AzureBucket<H, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.read(key, "")?.map(|found| layout::value_of(found.entity)).transpose()
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for AzureBucket<H, C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(key, "").await?.map(|found| layout::value_of(found.entity)).transpose()
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.write(key, value, self.shared.client.config.life)
+    async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.write(key, value, self.shared.client.config.life).await
     }
 
-    fn delete(&self, key: &str) -> Result<()> {
+    async fn delete(&self, key: &str) -> Result<()> {
         let client = &self.shared.client;
         let call = Call {
             method: Method::Delete,
@@ -148,7 +172,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for AzureBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
-        match client.call(&call)? {
+        match client.call(&call).await? {
             Answer::Done(_) | Answer::Missing(_) => Ok(()),
             Answer::NotMet | Answer::TooLarge => {
                 Err(unknown(&client.config.server, "its answer is not one of Azure Tables"))
@@ -156,73 +180,80 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for AzureBucket<H, C> {
         }
     }
 
-    fn exists(&self, key: &str) -> Result<bool> {
-        Ok(self.read(key, "RowKey,end")?.is_some())
+    async fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.read(key, "RowKey,end").await?.is_some())
     }
 
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page("", cursor)
+    async fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor).await
     }
 
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        self.page(prefix, cursor)
+    async fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor).await
     }
 
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor)
+    async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor).await
     }
 
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        snapshot(self.read(key, "")?)
+    async fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        snapshot(self.read(key, "").await?)
     }
 
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    async fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         let client = &self.shared.client;
         let tag = match expected {
             Version::Absent => None,
             Version::Tag(version) => match tag_in(version) {
                 Some((tag, end)) if end.is_none_or(|end| end > self.now()) => Some(tag),
                 // No version of this store's, or one that has ended.
-                _ => return Ok(Swap::Conflict(self.snapshot(key)?)),
+                _ => return Ok(Swap::Conflict(self.snapshot(key).await?)),
             },
-            Version::Number(_) => return Ok(Swap::Conflict(self.snapshot(key)?)),
+            Version::Number(_) => return Ok(Swap::Conflict(self.snapshot(key).await?)),
         };
         let expect = tag.map_or(Expect::Absent, Expect::Tag);
-        match self.put(key, value, expect, self.end(client.config.life), client.deadline())? {
+        match self.put(key, value, expect, self.end(client.config.life), client.deadline()).await? {
             Guarded::Done => Ok(Swap::Done),
             Guarded::NotMet(now) => Ok(Swap::Conflict(snapshot(now)?)),
         }
     }
 
-    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+    async fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
         let client = &self.shared.client;
         let end = self.end(lifetime.or(client.config.life));
-        Ok(matches!(self.put(key, value, Expect::Absent, end, client.deadline())?, Guarded::Done))
+        Ok(matches!(self.put(key, value, Expect::Absent, end, client.deadline()).await?, Guarded::Done))
     }
 
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.read_all(keys, "", layout::value_of)
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_all(keys, "", layout::value_of).await
     }
 
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        self.write_all(pairs)
+    async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.write_all(pairs).await
     }
 
-    fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        self.delete_all(keys)
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.delete_all(keys).await
     }
 
-    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        self.write(key, value, Some(lifetime))
+    async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.write(key, value, Some(lifetime)).await
     }
+
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
+}
+
+impl<H: HttpClient + 'static, C: AsyncClock + 'static> Bucket for AzureBucket<H, C> {
+    kvfuse_core::bucket_at_once!();
 
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
-        let since_1970 = (self.shared.ambient.since_1970)();
-        let left = |entity: Entity| {
-            let end = layout::end_of(&entity)?.and_then(|end| u64::try_from(end).ok());
-            Ok(end.map(|end| Duration::from_millis(end).saturating_sub(since_1970)))
-        };
-        Ok(self.read_all(keys, "RowKey,end", left)?.into_iter().map(Option::flatten).collect())
+        at_once(self.left(keys))
     }
 }
 

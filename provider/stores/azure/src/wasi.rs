@@ -12,6 +12,28 @@ pub type Store = AzureStore<WasiHttp, WasiClock>;
 
 /// The store that an instance's settings describe.
 pub fn store(settings: &Settings) -> Result<Store> {
-    let ambient = Ambient { since_1970: || Duration::from_millis(timers::now()), random: random::bytes };
-    AzureStore::new(settings, WasiHttp::default(), WasiClock, ambient)
+    AzureStore::new(settings, WasiHttp::default(), WasiClock, ambient())
+}
+
+fn ambient() -> Ambient {
+    Ambient { since_1970: || Duration::from_millis(timers::now()), random: random::bytes }
+}
+
+pub mod waiting {
+    //! The store in both worlds: over the HTTP of WASI 0.2 for what must not wait, and over that of 0.3.
+
+    use crate::AzureStore;
+    use kvfuse_core::waiting::Both;
+    use kvfuse_core::{Result, Settings};
+    use kvfuse_transport::clock::WaitingClock;
+    use kvfuse_transport::http::WaitingHttp;
+
+    /// The store with the ports that WASI implements.
+    pub type Store = Both<super::Store, AzureStore<WaitingHttp, WaitingClock>>;
+
+    /// The store that an instance's settings describe.
+    pub fn store(settings: &Settings) -> Result<Store> {
+        let waiting = AzureStore::new(settings, WaitingHttp, WaitingClock, super::ambient())?;
+        Ok(Both { plain: super::store(settings)?, waiting })
+    }
 }

@@ -7,8 +7,8 @@ use crate::layout;
 use crate::protocol::{BatchGot, BatchWritten, Item, UnprocessedWrite};
 use crate::store::{DynamoBucket, fields, names};
 use kvfuse_core::Result;
-use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::AsyncClock;
+use kvfuse_transport::http::AsyncHttpClient;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
@@ -19,10 +19,10 @@ const WRITES: usize = 25;
 /// The size of keys and values, in bytes, after which a BatchWriteItem ends. DynamoDB takes 16 MB; this bounds the memory.
 const BYTES: usize = 4 << 20;
 
-impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     /// What `of` makes of each key's item; `None` for a key that does not exist. With a projection, it gets only these
     /// attributes, of which the sort key has to be one.
-    pub fn read_all<T>(
+    pub(crate) async fn read_all<T>(
         &self,
         keys: &[&str],
         projection: Option<&str>,
@@ -31,10 +31,10 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         let sorts: Vec<String> = keys.iter().map(|key| layout::sort_key(key)).collect();
         let identity = |sort: &str| json!({ "pk": { "S": self.partition }, "sk": { "S": sort } });
         let of = |item| self.live(Some(item))?.map(&of).transpose();
-        read_each(&self.shared.client, &sorts, projection, identity, of)
+        read_each(&self.shared.client, &sorts, projection, identity, of).await
     }
 
-    pub fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+    pub(crate) async fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         let life = self.shared.client.config.life;
         // Nothing is written if one of them cannot be.
         for (key, value) in pairs {
@@ -45,17 +45,18 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             let item = layout::item(&self.partition, key, value, &mark, self.end(life))?;
             Ok((layout::sort_key(key), item))
         })
+        .await
     }
 
-    pub fn delete_all(&self, keys: &[&str]) -> Result<()> {
+    pub(crate) async fn delete_all(&self, keys: &[&str]) -> Result<()> {
         let of = |key: &str| (layout::sort_key(key), layout::identity(&self.partition, key));
-        delete_each(&self.shared.client, keys, of)
+        delete_each(&self.shared.client, keys, of).await
     }
 }
 
 /// What `of` makes of the item with each of these identifiers, `None` where there is none. `identity` makes the attributes of an
 /// identifier that DynamoDB finds the item by.
-pub fn read_each<H: HttpClient, C: Clock, T>(
+pub async fn read_each<H: AsyncHttpClient, C: AsyncClock, T>(
     client: &Client<H, C>,
     ids: &[String],
     projection: Option<&str>,
@@ -72,7 +73,7 @@ pub fn read_each<H: HttpClient, C: Clock, T>(
         }
         *uses = uses.saturating_add(1);
     }
-    let mut found = fetch(client, rest, projection, identity)?;
+    let mut found = fetch(client, rest, projection, identity).await?;
     let mut values = Vec::with_capacity(ids.len());
     for id in ids {
         let uses = uses.entry(id).or_default();
@@ -84,7 +85,7 @@ pub fn read_each<H: HttpClient, C: Clock, T>(
 }
 
 /// The items with these identifiers, by their identifiers.
-fn fetch<H: HttpClient, C: Clock>(
+async fn fetch<H: AsyncHttpClient, C: AsyncClock>(
     client: &Client<H, C>,
     mut rest: Vec<&str>,
     projection: Option<&str>,
@@ -103,8 +104,8 @@ fn fetch<H: HttpClient, C: Clock>(
         }
         let body = json!({ "RequestItems": { client.config.table.as_str(): asked } });
         let (operation, repeat) = ("BatchGetItem", Repeat::Freely);
-        let got: BatchGot =
-            client.call(&Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_BATCH, deadline })?;
+        let call = Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_BATCH, deadline };
+        let got: BatchGot = client.call(&call).await?;
         let mut open: HashSet<&str> = rest.iter().copied().collect();
         for item in got.found.into_values().flat_map(|items| items.0) {
             let Some(id) = item.id().map(str::to_string).filter(|id| open.remove(id.as_str())) else {
@@ -123,7 +124,7 @@ fn fetch<H: HttpClient, C: Clock>(
         rest.retain(|id| again.contains(*id));
         if rest.is_empty() {
             backoff = client.backoff();
-        } else if !backoff.wait(&client.clock, deadline) {
+        } else if !backoff.wait_async(&client.clock, deadline).await {
             return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
         }
         rest.extend(after);
@@ -132,7 +133,7 @@ fn fetch<H: HttpClient, C: Clock>(
 }
 
 /// Puts the items that `item` makes of the pairs, which come with their identifiers.
-pub fn put_each<H: HttpClient, C: Clock>(
+pub async fn put_each<H: AsyncHttpClient, C: AsyncClock>(
     client: &Client<H, C>,
     pairs: &[(&str, &[u8])],
     item: impl Fn(&str, &[u8]) -> Result<(String, Value)>,
@@ -146,10 +147,11 @@ pub fn put_each<H: HttpClient, C: Clock>(
         let (id, item) = item(key, value)?;
         Ok((id, json!({ "PutRequest": { "Item": item } })))
     })
+    .await
 }
 
 /// Deletes items. `of` makes the identifier of a key, and the attributes that DynamoDB finds the item by.
-pub fn delete_each<H: HttpClient, C: Clock>(
+pub async fn delete_each<H: AsyncHttpClient, C: AsyncClock>(
     client: &Client<H, C>,
     keys: &[&str],
     of: impl Fn(&str) -> (String, Value),
@@ -165,11 +167,12 @@ pub fn delete_each<H: HttpClient, C: Clock>(
             Ok((id, json!({ "DeleteRequest": { "Key": identity } })))
         },
     )
+    .await
 }
 
 /// Carries out a write for each item, in as few requests as the limits allow. `write` gives its identifier and its part of the
 /// request.
-fn in_parts<H: HttpClient, C: Clock, T>(
+async fn in_parts<H: AsyncHttpClient, C: AsyncClock, T>(
     client: &Client<H, C>,
     items: &[T],
     size: impl Fn(&T) -> usize,
@@ -190,14 +193,8 @@ fn in_parts<H: HttpClient, C: Clock, T>(
             let requests: Vec<Value> = writes.iter().map(|(_, request)| request.clone()).collect();
             let body = json!({ "RequestItems": { client.config.table.as_str(): requests } });
             let (operation, repeat) = ("BatchWriteItem", Repeat::Never);
-            let written: BatchWritten = client.call(&Call {
-                api: Api::Table,
-                operation,
-                body: &body,
-                repeat,
-                max_answer: MAX_BATCH,
-                deadline,
-            })?;
+            let call = Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_BATCH, deadline };
+            let written: BatchWritten = client.call(&call).await?;
             let again = written.unprocessed.into_values().flat_map(|writes| writes.0);
             let again: Option<HashSet<String>> = again.map(UnprocessedWrite::id).collect();
             let Some(again) = again.filter(|again| again.iter().all(|id| writes.iter().any(|(known, _)| known == id)))
@@ -208,7 +205,7 @@ fn in_parts<H: HttpClient, C: Clock, T>(
             if writes.is_empty() {
                 break;
             }
-            if !backoff.wait(&client.clock, deadline) {
+            if !backoff.wait_async(&client.clock, deadline).await {
                 return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
             }
         }

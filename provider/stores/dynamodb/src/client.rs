@@ -9,9 +9,9 @@ use kvfuse_core::{Error, Kind};
 pub use kvfuse_http::attempts::Repeat;
 use kvfuse_http::attempts::{self, Step};
 use kvfuse_http::calendar;
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{HttpClient, HttpFault, Method, Request, Response};
+use kvfuse_transport::http::{AsyncHttpClient, HttpFault, Method, Request, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
@@ -79,7 +79,7 @@ impl<T: Into<Failure>> From<T> for Over {
     }
 }
 
-impl<H: HttpClient, C: Clock> Client<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub fn new(config: Config, http: H, clock: C, since_1970: fn() -> Duration) -> Self {
         Self { keys: Keys::new(config.credentials.clone()), config, http, clock, since_1970 }
     }
@@ -93,24 +93,24 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// Carries out a call without a condition.
-    pub fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
-        match self.answer(call)? {
+    pub async fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
+        match self.answer(call).await? {
             Answer::Done(answer) => Ok(answer),
             Answer::NotMet(_) => Err(error::not_dynamodb(&self.config.server).into()),
         }
     }
 
     /// Carries out a call of the table's API.
-    pub fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
-        self.repeated(call).map_err(|over| match over {
+    pub async fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
+        self.repeated(call).await.map_err(|over| match over {
             Over::Failed(failure) => failure,
             Over::Lapsed(_) => error::not_dynamodb(&self.config.server).into(),
         })
     }
 
     /// Carries out a call of the streams' API.
-    pub fn streamed<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Result<T, Lapse>, Failure> {
-        match self.repeated(call) {
+    pub async fn streamed<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Result<T, Lapse>, Failure> {
+        match self.repeated(call).await {
             Ok(Answer::Done(answer)) => Ok(Ok(answer)),
             Ok(Answer::NotMet(_)) => Err(error::not_dynamodb(&self.config.streams).into()),
             Err(Over::Lapsed(lapse)) => Ok(Err(lapse)),
@@ -119,19 +119,19 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
     }
 
     /// Carries out a call, with retries until its deadline.
-    fn repeated<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Over> {
+    async fn repeated<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Over> {
         let body = serde_json::to_vec(call.body)
             .map_err(|_| Error::new(Kind::Other, "the request to DynamoDB cannot be written as JSON"))?;
-        attempts::repeated(&self.clock, call.deadline, || self.exchange(call, &body))
+        attempts::repeated(&self.clock, call.deadline, async || self.exchange(call, &body).await).await
     }
 
-    fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step<Over>> {
+    async fn exchange<T: DeserializeOwned>(&self, call: &Call<'_>, body: &[u8]) -> Result<Answer<T>, Step<Over>> {
         let config = &self.config;
         let server = config.of(call.api);
         // Each attempt has a time of its own: a signature is valid for some minutes.
         let now = (self.since_1970)();
-        let keys =
-            self.keys.current(&self.http, &self.clock, now, call.deadline).map_err(|error| Step::Over(error.into()))?;
+        let keys = self.keys.current(&self.http, &self.clock, now, call.deadline).await;
+        let keys = keys.map_err(|error| Step::Over(error.into()))?;
         let timestamp = calendar::timestamp(now);
         let target = format!("{}.{}", call.api.name(), call.operation);
         let mut headers = vec![
@@ -157,7 +157,7 @@ impl<H: HttpClient, C: Clock> Client<H, C> {
             connect_deadline: call.deadline,
             max_answer: call.max_answer,
         };
-        match self.http.exchange(&request, call.deadline) {
+        match self.http.exchange(&request, call.deadline).await {
             Ok(response) if response.status == 200 => match protocol::decode(&response.body) {
                 Some(answer) => Ok(Answer::Done(answer)),
                 None if call.repeat == Repeat::Never => Err(self.uncertain(call, "its answer is not one of DynamoDB")),

@@ -6,11 +6,12 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::config::Server;
+use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Kind};
 use kvfuse_http::calendar;
 use kvfuse_http::endpoint::plain;
-use kvfuse_transport::clock::{Backoff, Clock, Moment};
-use kvfuse_transport::http::{HttpClient, Method, Request, Response};
+use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
+use kvfuse_transport::http::{AsyncHttpClient, Method, Request, Response};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::fmt;
@@ -67,6 +68,8 @@ const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 pub struct Keys {
     source: Source,
     held: RefCell<Option<Held>>,
+    /// The turn to renew them. The others wait for that.
+    renewing: Mutex<()>,
 }
 
 struct Held {
@@ -97,14 +100,14 @@ struct Issued {
 
 impl Keys {
     pub fn new(source: Source) -> Self {
-        Self { source, held: RefCell::new(None) }
+        Self { source, held: RefCell::new(None), renewing: Mutex::default() }
     }
 
     /// The access key to sign with. `now` is the time since 1970.
     ///
     /// # Errors
     /// If there is none that is valid, and none could be had before the deadline.
-    pub fn current<H: HttpClient, C: Clock>(
+    pub async fn current<H: AsyncHttpClient, C: AsyncClock>(
         &self,
         http: &H,
         clock: &C,
@@ -115,12 +118,16 @@ impl Keys {
             Source::Given(credentials) => return Ok(credentials.clone()),
             Source::Issued(issuer) => issuer,
         };
-        if let Some(held) = &*self.held.borrow()
-            && held.renewed.is_none_or(|renewed| now < renewed)
-        {
-            return Ok(held.credentials.clone());
+        if let Some(fresh) = self.fresh(now) {
+            return Ok(fresh);
         }
-        let issued = issuer.issue(&Asking { http, clock, deadline });
+        let turn = before(clock, deadline, self.renewing.lock()).await;
+        let _turn = turn.ok_or_else(|| failed(issuer.server(), "timed out"))?;
+        if let Some(fresh) = self.fresh(now) {
+            return Ok(fresh);
+        }
+        // In a box, because it is rare and large.
+        let issued = Box::pin(issuer.issue(&Asking { http, clock, deadline })).await;
         let mut held = self.held.borrow_mut();
         match (issued, &mut *held) {
             (Ok((credentials, expires)), held) => {
@@ -136,35 +143,45 @@ impl Keys {
         }
     }
 
+    /// The credentials, if it is not time to renew them.
+    fn fresh(&self, now: Duration) -> Option<Rc<Credentials>> {
+        let held = self.held.borrow();
+        let fresh = held.as_ref().filter(|held| held.renewed.is_none_or(|renewed| now < renewed));
+        fresh.map(|held| held.credentials.clone())
+    }
+
     /// Gives up credentials that the service called expired. Returns whether others can be had.
     pub fn expired(&self, credentials: &Rc<Credentials>) -> bool {
-        let mut held = self.held.borrow_mut();
-        let is_held = held.as_ref().is_some_and(|held| Rc::ptr_eq(&held.credentials, credentials));
-        if is_held {
-            *held = None;
-        }
-        is_held
+        // Another call may have new ones already.
+        self.held.borrow_mut().take_if(|held| Rc::ptr_eq(&held.credentials, credentials));
+        matches!(self.source, Source::Issued(_))
     }
 }
 
 impl Issuer {
-    fn issue<H: HttpClient, C: Clock>(
+    fn server(&self) -> &Server {
+        match self {
+            Self::Container(Agent { server, .. }) | Self::Instance(server) => server,
+        }
+    }
+
+    async fn issue<H: AsyncHttpClient, C: AsyncClock>(
         &self,
         asking: &Asking<'_, H, C>,
     ) -> Result<(Rc<Credentials>, Option<Duration>), Error> {
         match self {
             Self::Container(Agent { server, path, token }) => {
                 let headers: Vec<_> = token.iter().map(|token| ("authorization", token.as_str())).collect();
-                let answer = asking.answer(server, Method::Get, path, &headers)?;
+                let answer = asking.answer(server, Method::Get, path, &headers).await?;
                 issued(server, &answer)
             }
             Self::Instance(server) => {
                 let life = [("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE)];
-                let token = asking.text(server, Method::Put, "/latest/api/token", &life)?;
+                let token = asking.text(server, Method::Put, "/latest/api/token", &life).await?;
                 let token = [(TOKEN, token.as_str())];
-                let roles = asking.text(server, Method::Get, ROLES, &token)?;
+                let roles = asking.text(server, Method::Get, ROLES, &token).await?;
                 let role = roles.lines().next().unwrap_or_default();
-                let answer = asking.answer(server, Method::Get, &format!("{ROLES}{role}"), &token)?;
+                let answer = asking.answer(server, Method::Get, &format!("{ROLES}{role}"), &token).await?;
                 issued(server, &answer)
             }
         }
@@ -178,9 +195,15 @@ struct Asking<'a, H, C> {
     deadline: Moment,
 }
 
-impl<H: HttpClient, C: Clock> Asking<'_, H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> Asking<'_, H, C> {
     /// The answer to a request, which is repeated until the deadline where that may help.
-    fn answer(&self, server: &Server, method: Method, path: &str, headers: &[(&str, &str)]) -> Result<Vec<u8>, Error> {
+    async fn answer(
+        &self,
+        server: &Server,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Vec<u8>, Error> {
         let request = Request {
             method,
             scheme: server.scheme,
@@ -193,21 +216,27 @@ impl<H: HttpClient, C: Clock> Asking<'_, H, C> {
         };
         let mut backoff = Backoff::new(self.clock.now().0);
         loop {
-            let last = match self.http.exchange(&request, self.deadline) {
+            let last = match self.http.exchange(&request, self.deadline).await {
                 Ok(Response { status: 200, body, .. }) => return Ok(body),
                 Ok(Response { status, .. }) if status < 500 && status != 429 => return Err(refused(server, status)),
                 Ok(Response { status, .. }) => failed(server, &format!("HTTP status {status}")),
                 Err(failure) => failed(server, &failure.fault.to_string()),
             };
-            if !backoff.wait(self.clock, self.deadline) {
+            if !backoff.wait_async(self.clock, self.deadline).await {
                 return Err(last);
             }
         }
     }
 
     /// The same for an answer that becomes a part of the next request.
-    fn text(&self, server: &Server, method: Method, path: &str, headers: &[(&str, &str)]) -> Result<String, Error> {
-        let text = String::from_utf8(self.answer(server, method, path, headers)?).unwrap_or_default();
+    async fn text(
+        &self,
+        server: &Server,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<String, Error> {
+        let text = String::from_utf8(self.answer(server, method, path, headers).await?).unwrap_or_default();
         let text = text.trim();
         // Roles are separated by lines.
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b'\n') {

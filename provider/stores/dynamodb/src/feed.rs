@@ -9,6 +9,7 @@ use crate::protocol::{Item, Text};
 use crate::store::{DynamoBucket, request};
 use crate::streams::{Attribute, Described, Image, Iterated, Iterator, Listed, Name, Record, Records, Shards};
 use kvfuse_core::error::quoted;
+use kvfuse_core::waiting::at_once;
 use kvfuse_core::watch::MOST_CHANGES;
 use kvfuse_core::{Change, Error, Kind, Result};
 use kvfuse_transport::clock::Clock;
@@ -29,7 +30,7 @@ const PERMISSIONS: &str = "watching needs dynamodb:DescribeTable on the table, a
 
 impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     /// The stream of the table.
-    pub fn stream(&self) -> Result<Name> {
+    pub(crate) fn stream(&self) -> Result<Name> {
         let client = &self.shared.client;
         let call = Call {
             api: Api::Table,
@@ -39,7 +40,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
-        let table = client.call::<Described>(&call).map_err(permitted)?.table;
+        let table = at_once(async { client.call::<Described>(&call).await.map_err(permitted) })?.table;
         let specification = table.specification.unwrap_or_default();
         let switch_on = |view: &str| {
             let table = quoted(&client.config.table);
@@ -65,11 +66,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     fn streams<T: DeserializeOwned>(&self, operation: &str, body: &Value) -> Result<Result<T, Lapse>> {
         let client = &self.shared.client;
         let (api, repeat, max_answer, deadline) = (Api::Streams, Repeat::Freely, MAX_ANSWER, client.deadline());
-        client.streamed(&Call { api, operation, body, repeat, max_answer, deadline }).map_err(permitted)
+        let call = Call { api, operation, body, repeat, max_answer, deadline };
+        at_once(async { client.streamed(&call).await.map_err(permitted) })
     }
 
     /// All shards of the stream, unless it is gone.
-    pub fn shards(&self, stream: &Name) -> Result<Option<Vec<Listed>>> {
+    pub(crate) fn shards(&self, stream: &Name) -> Result<Option<Vec<Listed>>> {
         let wrong = || error::not_dynamodb(&self.shared.client.config.streams);
         let (mut listed, mut known) = (Vec::new(), HashSet::new());
         let mut last: Option<Name> = None;
@@ -95,7 +97,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         }
     }
 
-    pub fn iterator(&self, stream: &Name, shard: &Shard, kind: &str) -> Result<Result<Iterator, Lapse>> {
+    pub(crate) fn iterator(&self, stream: &Name, shard: &Shard, kind: &str) -> Result<Result<Iterator, Lapse>> {
         let mut body = Map::new();
         body.insert("StreamArn".into(), stream.text().into());
         body.insert("ShardId".into(), shard.id.text().into());
@@ -107,12 +109,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     }
 
     /// What comes at an iterator.
-    pub fn records(&self, iterator: &Iterator) -> Result<Result<Records, Lapse>> {
+    pub(crate) fn records(&self, iterator: &Iterator) -> Result<Result<Records, Lapse>> {
         self.streams("GetRecords", &json!({ "ShardIterator": iterator.0, "Limit": MOST_CHANGES }))
     }
 
     /// The change that a record is, if it is one of the bucket and the prefix.
-    pub fn change(&self, record: Record, prefix: &str) -> Result<Option<Change>, &'static str> {
+    pub(crate) fn change(&self, record: Record, prefix: &str) -> Result<Option<Change>, &'static str> {
         let change = record.change;
         let text = |attribute: &Option<Attribute>| {
             attribute.as_ref().and_then(|attribute| attribute.text()).unwrap_or_default().to_string()

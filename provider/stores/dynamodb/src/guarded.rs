@@ -11,8 +11,8 @@ use crate::layout::{self, Mark};
 use crate::protocol::{Bytes, Item, Written};
 use crate::store::{DynamoBucket, fields, request};
 use kvfuse_core::{Error, Result, counter};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::{AsyncClock, Moment};
+use kvfuse_transport::http::AsyncHttpClient;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -34,8 +34,8 @@ pub enum Guarded {
 
 const LIVES: &str = "(attribute_not_exists(#t) OR #t > :now)";
 
-impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
-    pub fn put(
+impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
+    pub(crate) async fn put(
         &self,
         key: &str,
         value: &[u8],
@@ -50,11 +50,14 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         loop {
             let mut put = fields(json!({ "Item": item }));
             self.add_condition(&mut put, expect);
-            match self.send::<Written>("PutItem", put, deadline) {
+            match self.send::<Written>("PutItem", put, deadline).await {
                 Ok(Answer::Done(_)) => return Ok(Guarded::Done),
                 Ok(Answer::NotMet(found)) => {
                     // Not every service says what it found, nor that it found nothing.
-                    let now = found.map_or_else(|| self.find(key, None, deadline), |item| Ok(Some(item)));
+                    let now = match found {
+                        Some(item) => Ok(Some(item)),
+                        None => self.find(key, None, deadline).await,
+                    };
                     let now = now.map_err(|failure| lost.clone().unwrap_or_else(|| failure.into()))?;
                     if has(now.as_ref(), &mark) {
                         return Ok(Guarded::Done);
@@ -72,15 +75,17 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
                     if !again {
                         return Ok(Guarded::NotMet(now));
                     }
-                    if !backoff.wait(&client.clock, deadline) {
+                    if !backoff.wait_async(&client.clock, deadline).await {
                         return Err(error::contended(&client.config));
                     }
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
                 Err(Failure::Unknown(error)) => {
-                    match self.find(key, Some("#s, #r"), deadline) {
+                    match self.find(key, Some("#s, #r"), deadline).await {
                         Ok(now) if has(now.as_ref(), &mark) => return Ok(Guarded::Done),
-                        Ok(_) if matches!(expect, Expect::Mark(_)) && backoff.wait(&client.clock, deadline) => {}
+                        Ok(_)
+                            if matches!(expect, Expect::Mark(_))
+                                && backoff.wait_async(&client.clock, deadline).await => {}
                         _ => return Err(error),
                     }
                     lost = Some(error);
@@ -103,7 +108,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
         put.insert("ReturnValuesOnConditionCheckFailure".into(), "ALL_OLD".into());
     }
 
-    fn send<T: serde::de::DeserializeOwned>(
+    async fn send<T: serde::de::DeserializeOwned>(
         &self,
         operation: &str,
         write: Map<String, Value>,
@@ -111,26 +116,20 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
     ) -> Result<Answer<T>, Failure> {
         let client = &self.shared.client;
         let body = request(&client.config.table, write);
-        client.answer(&Call {
-            api: Api::Table,
-            operation,
-            body: &body,
-            repeat: Repeat::Never,
-            max_answer: MAX_ANSWER,
-            deadline,
-        })
+        let (api, repeat, max_answer) = (Api::Table, Repeat::Never, MAX_ANSWER);
+        client.answer(&Call { api, operation, body: &body, repeat, max_answer, deadline }).await
     }
 
-    pub fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let client = &self.shared.client;
         let deadline = client.deadline();
         let mut backoff = client.backoff();
         loop {
-            if let Some(sum) = self.try_add(key, delta, floor, deadline)? {
+            if let Some(sum) = self.try_add(key, delta, floor, deadline).await? {
                 return Ok(sum);
             }
             // There is something that does not permit it: another value, a sum out of range, a key that has ended.
-            let now = self.live(self.find(key, None, deadline)?)?;
+            let now = self.live(self.find(key, None, deadline).await?)?;
             let mark = now.as_ref().and_then(|item| item.ver.clone());
             let before = now.map(layout::value_of).transpose()?;
             let sum = counter::add(before.as_deref(), delta, floor)?;
@@ -139,16 +138,16 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
                 (Some(_), Some(mark)) => Expect::Mark(&mark.0.0),
                 (Some(_), None) => return Err(layout::damaged()),
             };
-            match self.put(key, &counter::format(sum), expect, client.config.life, deadline)? {
+            match self.put(key, &counter::format(sum), expect, client.config.life, deadline).await? {
                 Guarded::Done => return Ok(sum),
-                Guarded::NotMet(_) if backoff.wait(&client.clock, deadline) => {}
+                Guarded::NotMet(_) if backoff.wait_async(&client.clock, deadline).await => {}
                 Guarded::NotMet(_) => return Err(error::contended(&client.config)),
             }
         }
     }
 
     /// Lets DynamoDB add, if the key has a counter or nothing and the sum is in range. `None` if that is not so.
-    fn try_add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<Option<i64>> {
+    async fn try_add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<Option<i64>> {
         let Some((least, most)) = range(delta, floor) else { return Ok(None) };
         let mark: Mark = (self.shared.ambient.random)();
         let number = |number: i64| json!({ "N": number.to_string() });
@@ -180,14 +179,14 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             "ReturnValues": "UPDATED_NEW",
         }));
         let config = &self.shared.client.config;
-        match self.send::<Written>("UpdateItem", update, deadline) {
+        match self.send::<Written>("UpdateItem", update, deadline).await {
             Ok(Answer::Done(written)) => {
                 let sum = written.attributes.and_then(|item| item.num).and_then(|number| number.0);
                 sum.map(Some).ok_or_else(|| error::unknown(&config.server, "its answer is not one of DynamoDB"))
             }
             Ok(Answer::NotMet(_)) => Ok(None),
             Err(Failure::Failed(error)) => Err(error),
-            Err(Failure::Unknown(error)) => match self.find(key, None, deadline) {
+            Err(Failure::Unknown(error)) => match self.find(key, None, deadline).await {
                 Ok(Some(item)) if has(Some(&item), &mark) => {
                     item.num.and_then(|number| number.0).map(Some).ok_or_else(layout::damaged)
                 }

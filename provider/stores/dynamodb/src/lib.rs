@@ -11,6 +11,7 @@
 //! | `error` | failures and error answers in terms of the contract |
 //! | `client` | signed requests, retries and deadlines |
 //! | `store` | [`DynamoStore`] and its bucket |
+//! | `bucket` | a bucket in either layout, where calls wait beside each other |
 //! | `guarded` | writes whose outcome is looked up: sets, increments and swaps |
 //! | `batches` | many keys in one request |
 //! | `listing` | pages of keys |
@@ -22,6 +23,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 mod batches;
+mod bucket;
 mod client;
 mod config;
 mod credentials;
@@ -41,6 +43,7 @@ mod streams;
 pub mod wasi;
 mod watch;
 
+pub use bucket::TableBucket;
 pub use store::{Ambient, DynamoStore};
 
 // Tests about bounds look at what was allocated.

@@ -13,13 +13,13 @@ use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Page, Result};
 use kvfuse_http::cursor::{cursor, place};
-use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::HttpClient;
+use kvfuse_transport::clock::AsyncClock;
+use kvfuse_transport::http::AsyncHttpClient;
 use serde_json::json;
 
-impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     /// Only the keys with the prefix are asked for. A cursor belongs to the bucket and the prefix.
-    pub fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
+    pub(crate) async fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
         let (client, listing) = (&self.shared.client, [self.partition.as_str(), prefix]);
         let begins = layout::begins(prefix);
         let from = match at {
@@ -45,7 +45,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
-        let queried: Queried = client.call(&call)?;
+        let queried: Queried = client.call(&call).await?;
         let wrong = || error::not_dynamodb(&client.config.server);
         // That each sort key is larger than the one before is what makes a listing end.
         let any = !queried.items.is_empty();

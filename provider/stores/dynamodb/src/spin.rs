@@ -19,12 +19,13 @@ use crate::protocol::{Bytes, Got, Item, Queried, Written};
 use crate::store::{Shared, fields};
 use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::page::foreign_cursor;
-use kvfuse_core::{Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::HttpClient;
+use kvfuse_core::{AsyncBucket, Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
+use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The longest partition key, in bytes.
 const LONGEST_KEY: usize = 2048;
@@ -34,8 +35,8 @@ const LARGEST: usize = 400 << 10;
 const REST: usize = 2 + 3 + 3 + 21;
 
 /// The whole table.
-pub(crate) struct SpinBucket<H, C> {
-    pub shared: Rc<Shared<H, C>>,
+pub struct SpinBucket<H, C> {
+    pub(crate) shared: Rc<Shared<H, C>>,
 }
 
 /// The condition of a write.
@@ -112,8 +113,8 @@ fn check_size(key: &str, value: &[u8]) -> Result<()> {
     Err(layout::too_large(key, value))
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> SpinBucket<H, C> {
-    fn call<T: DeserializeOwned>(
+impl<H: AsyncHttpClient, C: AsyncClock> SpinBucket<H, C> {
+    async fn call<T: DeserializeOwned>(
         &self,
         operation: &str,
         mut body: Value,
@@ -125,28 +126,28 @@ impl<H: HttpClient + 'static, C: Clock + 'static> SpinBucket<H, C> {
             fields.insert("TableName".into(), client.config.table.as_str().into());
         }
         let call = Call { api: Api::Table, operation, body: &body, repeat, max_answer: MAX_ANSWER, deadline };
-        Ok(client.answer(&call)?)
+        Ok(client.answer(&call).await?)
     }
 
     /// A call without a condition.
-    fn plain<T: DeserializeOwned>(&self, operation: &str, body: Value, repeat: Repeat) -> Result<T> {
-        match self.call(operation, body, repeat, self.shared.client.deadline())? {
+    async fn plain<T: DeserializeOwned>(&self, operation: &str, body: Value, repeat: Repeat) -> Result<T> {
+        match self.call(operation, body, repeat, self.shared.client.deadline()).await? {
             Answer::Done(done) => Ok(done),
             Answer::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
         }
     }
 
-    fn find(&self, key: &str, attributes: Option<&str>) -> Result<Option<Item>> {
+    async fn find(&self, key: &str, attributes: Option<&str>) -> Result<Option<Item>> {
         check_key(key)?;
         let mut get = json!({ "Key": identity(key), "ConsistentRead": true });
         if let (Some(fields), Some(attributes)) = (get.as_object_mut(), attributes) {
             fields.insert("ProjectionExpression".into(), attributes.into());
         }
-        Ok(self.plain::<Got>("GetItem", get, Repeat::Freely)?.item)
+        Ok(self.plain::<Got>("GetItem", get, Repeat::Freely).await?.item)
     }
 
-    fn see(&self, key: &str) -> Result<Option<Seen>> {
-        self.find(key, None)?.map(Seen::of).transpose()
+    async fn see(&self, key: &str) -> Result<Option<Seen>> {
+        self.find(key, None).await?.map(Seen::of).transpose()
     }
 
     /// A whole item, with a version that it has not had.
@@ -157,7 +158,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> SpinBucket<H, C> {
     }
 
     /// Returns whether the condition was met.
-    fn put(&self, key: &str, value: &[u8], expect: &Expect<'_>, deadline: Moment) -> Result<bool> {
+    async fn put(&self, key: &str, value: &[u8], expect: &Expect<'_>, deadline: Moment) -> Result<bool> {
         check_size(key, value)?;
         let mut put = fields(json!({ "Item": self.item(key, value) }));
         let (condition, values) = match expect {
@@ -174,37 +175,37 @@ impl<H: HttpClient + 'static, C: Clock + 'static> SpinBucket<H, C> {
         };
         put.extend(condition.map(|condition| ("ConditionExpression".to_string(), condition.into())));
         put.extend(values.map(|values| ("ExpressionAttributeValues".to_string(), values)));
-        Ok(matches!(self.call::<Written>("PutItem", put.into(), Repeat::Never, deadline)?, Answer::Done(_)))
+        Ok(matches!(self.call::<Written>("PutItem", put.into(), Repeat::Never, deadline).await?, Answer::Done(_)))
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.see(key)?.map(|seen| seen.value))
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.see(key).await?.map(|seen| seen.value))
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        match self.put(key, value, &Expect::Anything, self.shared.client.deadline())? {
+    async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        match self.put(key, value, &Expect::Anything, self.shared.client.deadline()).await? {
             true => Ok(()),
             false => Err(not_dynamodb(&self.shared.client.config.server)),
         }
     }
 
-    fn delete(&self, key: &str) -> Result<()> {
+    async fn delete(&self, key: &str) -> Result<()> {
         check_key(key)?;
-        self.plain::<Written>("DeleteItem", json!({ "Key": identity(key) }), Repeat::Never).map(drop)
+        self.plain::<Written>("DeleteItem", json!({ "Key": identity(key) }), Repeat::Never).await.map(drop)
     }
 
-    fn exists(&self, key: &str) -> Result<bool> {
-        Ok(self.find(key, Some("PK"))?.is_some())
+    async fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.find(key, Some("PK")).await?.is_some())
     }
 
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.list_prefix("", cursor)
+    async fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.list_prefix("", cursor).await
     }
 
     /// DynamoDB looks at every item of the table, and leaves out those without the prefix.
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+    async fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
         let client = &self.shared.client;
         let listing = ["spin", prefix];
         let mut scan = fields(json!({ "ProjectionExpression": "PK", "ConsistentRead": true, "Limit": PAGE_KEYS }));
@@ -212,11 +213,12 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
             scan.insert("FilterExpression".into(), "begins_with(PK, :prefix)".into());
             scan.insert("ExpressionAttributeValues".into(), json!({ ":prefix": { "S": prefix } }));
         }
-        let from = cursor.map(|text| kvfuse_http::cursor::place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
+        let from =
+            cursor.map(|text| kvfuse_http::cursor::place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
         if let Some(from) = &from {
             scan.insert("ExclusiveStartKey".into(), identity(from));
         }
-        let scanned: Queried = self.plain("Scan", scan.into(), Repeat::Freely)?;
+        let scanned: Queried = self.plain("Scan", scan.into(), Repeat::Freely).await?;
         let wrong = || not_dynamodb(&client.config.server);
         let mut page = Page::default();
         for item in scanned.items {
@@ -236,49 +238,76 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
         Ok(page)
     }
 
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let client = &self.shared.client;
         let deadline = client.deadline();
         let mut backoff = client.backoff();
         loop {
-            let seen = self.see(key)?;
+            let seen = self.see(key).await?;
             let sum = counter::add(seen.as_ref().map(|seen| seen.value.as_slice()), delta, floor)?;
             let expect = seen.as_ref().map_or(Expect::Absent, |seen| Expect::Seen(seen.version, &seen.value));
-            if self.put(key, &counter::format(sum), &expect, deadline)? {
+            if self.put(key, &counter::format(sum), &expect, deadline).await? {
                 return Ok(sum);
             }
-            if !backoff.wait(&client.clock, deadline) {
+            if !backoff.wait_async(&client.clock, deadline).await {
                 return Err(error::contended(&client.config));
             }
         }
     }
 
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        Ok(self.see(key)?.map_or(Snapshot::ABSENT, Seen::snapshot))
+    async fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        Ok(self.see(key).await?.map_or(Snapshot::ABSENT, Seen::snapshot))
     }
 
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    async fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         let done = match Expect::of(expected) {
-            Some(expect) => self.put(key, value, &expect, self.shared.client.deadline())?,
+            Some(expect) => self.put(key, value, &expect, self.shared.client.deadline()).await?,
             None => false,
         };
-        if done { Ok(Swap::Done) } else { self.snapshot(key).map(Swap::Conflict) }
+        if done { Ok(Swap::Done) } else { self.snapshot(key).await.map(Swap::Conflict) }
     }
 
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         keys.iter().try_for_each(|key| check_key(key))?;
         let ids: Vec<String> = keys.iter().map(ToString::to_string).collect();
         let value = |item| Seen::of(item).map(|seen| Some(seen.value));
-        batches::read_each(&self.shared.client, &ids, None, identity, value)
+        batches::read_each(&self.shared.client, &ids, None, identity, value).await
     }
 
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+    async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
         pairs.iter().try_for_each(|(key, value)| check_size(key, value))?;
-        batches::put_each(&self.shared.client, pairs, |key, value| Ok((key.to_string(), self.item(key, value))))
+        batches::put_each(&self.shared.client, pairs, |key, value| Ok((key.to_string(), self.item(key, value)))).await
     }
 
-    fn delete_many(&self, keys: &[&str]) -> Result<()> {
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
         keys.iter().try_for_each(|key| check_key(key))?;
-        batches::delete_each(&self.shared.client, keys, |key| (key.to_string(), identity(key)))
+        batches::delete_each(&self.shared.client, keys, |key| (key.to_string(), identity(key))).await
     }
+
+    async fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+        if lifetime.is_some() {
+            return Err(no_lifetimes());
+        }
+        self.put(key, value, &Expect::Absent, self.shared.client.deadline()).await
+    }
+
+    async fn set_expiring(&self, _key: &str, _value: &[u8], _lifetime: Duration) -> Result<()> {
+        Err(no_lifetimes())
+    }
+
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
+    kvfuse_core::bucket_at_once!();
+}
+
+fn no_lifetimes() -> Error {
+    Error::unsupported("in the layout `spin`, lifetimes of keys are not supported; the layout `own` has them")
 }

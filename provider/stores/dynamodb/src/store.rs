@@ -1,5 +1,6 @@
 //! The store and its buckets.
 
+use crate::bucket::TableBucket;
 use crate::client::{Api, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::{Config, Layout};
 use crate::error::{Failure, not_dynamodb};
@@ -8,10 +9,11 @@ use crate::layout;
 use crate::protocol::{Got, Item, Written};
 use crate::spin::SpinBucket;
 use crate::watch::DynamoWatch;
+use kvfuse_core::waiting::at_once;
 use kvfuse_core::watch::From;
-use kvfuse_core::{Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch};
-use kvfuse_transport::clock::{Clock, Moment};
-use kvfuse_transport::http::HttpClient;
+use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch};
+use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
+use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,7 +38,7 @@ pub(crate) struct Shared<H, C> {
     pub ambient: Ambient,
 }
 
-impl<H: HttpClient, C: Clock> DynamoStore<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> DynamoStore<H, C> {
     /// A store with these settings, which `docs/dynamodb.md` lists.
     ///
     /// # Errors
@@ -46,15 +48,23 @@ impl<H: HttpClient, C: Clock> DynamoStore<H, C> {
         let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
         Ok(Self { shared: Rc::new(Shared { client, ambient }) })
     }
+
+    fn bucket(&self, bucket: &str) -> Result<TableBucket<H, C>> {
+        let shared = self.shared.clone();
+        if self.shared.client.config.layout == Layout::Spin {
+            return Ok(TableBucket::Spin(SpinBucket { shared }));
+        }
+        let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
+        Ok(TableBucket::Own(DynamoBucket { shared, partition }))
+    }
 }
 
 impl<H: HttpClient + 'static, C: Clock + 'static> Store for DynamoStore<H, C> {
     fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
-        if self.shared.client.config.layout == Layout::Spin {
-            return Ok(Rc::new(SpinBucket { shared: self.shared.clone() }));
-        }
-        let partition = layout::partition(&self.shared.client.config.prefix, bucket)?;
-        Ok(Rc::new(DynamoBucket { shared: self.shared.clone(), partition }))
+        Ok(match self.bucket(bucket)? {
+            TableBucket::Own(bucket) => Rc::new(bucket),
+            TableBucket::Spin(bucket) => Rc::new(bucket),
+        })
     }
 
     fn space<'a>(&'a self, bucket: &'a str) -> &'a str {
@@ -62,10 +72,19 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Store for DynamoStore<H, C> {
     }
 }
 
-pub(crate) struct DynamoBucket<H, C> {
-    pub shared: Rc<Shared<H, C>>,
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncStore for DynamoStore<H, C> {
+    type Bucket = TableBucket<H, C>;
+
+    fn open_async(&self, bucket: &str) -> Result<Self::Bucket> {
+        self.bucket(bucket)
+    }
+}
+
+/// One of its buckets, in the layout of this store.
+pub struct DynamoBucket<H, C> {
+    pub(crate) shared: Rc<Shared<H, C>>,
     /// The partition key of its items.
-    pub partition: String,
+    pub(crate) partition: String,
 }
 
 /// A request about the table, with the names of the attributes that its expressions have.
@@ -94,28 +113,33 @@ pub(crate) fn fields(value: Value) -> Map<String, Value> {
     }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
+impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     /// Seconds since 1970.
-    pub fn now(&self) -> i64 {
+    pub(crate) fn now(&self) -> i64 {
         i64::try_from((self.shared.ambient.since_1970)().as_secs()).unwrap_or(i64::MAX)
     }
 
     /// When a key ends that is written now, in seconds since 1970. Rounded up: it may not end early.
-    pub fn end(&self, life: Option<Duration>) -> Option<i64> {
+    pub(crate) fn end(&self, life: Option<Duration>) -> Option<i64> {
         let end = (self.shared.ambient.since_1970)().saturating_add(life?);
         let seconds = end.as_secs().saturating_add(u64::from(end.subsec_nanos() > 0));
         Some(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
     /// The item, if the key has not ended. DynamoDB deletes those that have within days.
-    pub fn live(&self, item: Option<Item>) -> Result<Option<Item>> {
+    pub(crate) fn live(&self, item: Option<Item>) -> Result<Option<Item>> {
         let Some(item) = item else { return Ok(None) };
         let ended = layout::end_of(&item)?.is_some_and(|end| end <= self.now());
         Ok((!ended).then_some(item))
     }
 
     /// The item of a key, ended or not. With a projection, only those attributes of it.
-    pub fn find(&self, key: &str, projection: Option<&str>, deadline: Moment) -> Result<Option<Item>, Failure> {
+    pub(crate) async fn find(
+        &self,
+        key: &str,
+        projection: Option<&str>,
+        deadline: Moment,
+    ) -> Result<Option<Item>, Failure> {
         let client = &self.shared.client;
         let mut get = fields(json!({ "Key": layout::identity(&self.partition, key), "ConsistentRead": true }));
         if let Some(projection) = projection {
@@ -129,32 +153,42 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline,
         };
-        Ok(client.call::<Got>(&call)?.item)
+        Ok(client.call::<Got>(&call).await?.item)
     }
 
-    pub fn read(&self, key: &str, projection: Option<&str>) -> Result<Option<Item>> {
-        self.live(self.find(key, projection, self.shared.client.deadline())?)
+    pub(crate) async fn read(&self, key: &str, projection: Option<&str>) -> Result<Option<Item>> {
+        self.live(self.find(key, projection, self.shared.client.deadline()).await?)
     }
 
     /// Sets the value of a key without a condition.
-    fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
-        match self.put(key, value, Expect::Anything, life, self.shared.client.deadline())? {
+    async fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
+        match self.put(key, value, Expect::Anything, life, self.shared.client.deadline()).await? {
             Guarded::Done => Ok(()),
             Guarded::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
         }
     }
+
+    /// What is left of the lifetimes of keys.
+    pub(crate) async fn left(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
+        let since_1970 = (self.shared.ambient.since_1970)();
+        let left = |item: Item| {
+            let end = layout::end_of(&item)?.and_then(|end| u64::try_from(end).ok());
+            Ok(end.map(|end| Duration::from_secs(end).saturating_sub(since_1970)))
+        };
+        Ok(self.read_all(keys, Some("#s, #t"), left).await?.into_iter().map(Option::flatten).collect())
+    }
 }
 
-impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> {
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.read(key, None)?.map(layout::value_of).transpose()
+impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for DynamoBucket<H, C> {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(key, None).await?.map(layout::value_of).transpose()
     }
 
-    fn set(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.write(key, value, self.shared.client.config.life)
+    async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.write(key, value, self.shared.client.config.life).await
     }
 
-    fn delete(&self, key: &str) -> Result<()> {
+    async fn delete(&self, key: &str) -> Result<()> {
         let client = &self.shared.client;
         let delete = fields(json!({ "Key": layout::identity(&self.partition, key) }));
         let call = Call {
@@ -165,81 +199,88 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> 
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
-        client.call::<Written>(&call)?;
+        client.call::<Written>(&call).await?;
         Ok(())
     }
 
-    fn exists(&self, key: &str) -> Result<bool> {
-        Ok(self.read(key, Some("#s, #t"))?.is_some())
+    async fn exists(&self, key: &str) -> Result<bool> {
+        Ok(self.read(key, Some("#s, #t")).await?.is_some())
     }
 
-    fn list(&self, cursor: Option<&str>) -> Result<Page> {
-        self.page("", cursor)
+    async fn list(&self, cursor: Option<&str>) -> Result<Page> {
+        self.page("", cursor).await
     }
 
-    fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
-        self.page(prefix, cursor)
+    async fn list_prefix(&self, prefix: &str, cursor: Option<&str>) -> Result<Page> {
+        self.page(prefix, cursor).await
     }
 
-    fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor)
+    async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+        self.add(key, delta, floor).await
     }
 
-    fn snapshot(&self, key: &str) -> Result<Snapshot> {
-        self.read(key, None)?.map_or(Ok(Snapshot::ABSENT), snapshot)
+    async fn snapshot(&self, key: &str) -> Result<Snapshot> {
+        self.read(key, None).await?.map_or(Ok(Snapshot::ABSENT), snapshot)
     }
 
-    fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
+    async fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> Result<Swap> {
         let client = &self.shared.client;
         let expect = match expected {
             Version::Absent => Expect::Absent,
             Version::Tag(mark) if mark.len() == 16 => Expect::Mark(mark),
             // No version of this store's.
             _ => {
-                let now = self.read(key, None)?;
+                let now = self.read(key, None).await?;
                 return Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?));
             }
         };
-        match self.put(key, value, expect, client.config.life, client.deadline())? {
+        match self.put(key, value, expect, client.config.life, client.deadline()).await? {
             Guarded::Done => Ok(Swap::Done),
             Guarded::NotMet(now) => Ok(Swap::Conflict(now.map_or(Ok(Snapshot::ABSENT), snapshot)?)),
         }
     }
 
-    fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
+    async fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> Result<bool> {
         let client = &self.shared.client;
         let life = lifetime.or(client.config.life);
-        Ok(matches!(self.put(key, value, Expect::Absent, life, client.deadline())?, Guarded::Done))
+        Ok(matches!(self.put(key, value, Expect::Absent, life, client.deadline()).await?, Guarded::Done))
     }
 
-    fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.read_all(keys, None, layout::value_of)
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.read_all(keys, None, layout::value_of).await
     }
 
-    fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
-        self.write_all(pairs)
+    async fn set_many(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
+        self.write_all(pairs).await
     }
 
-    fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        self.delete_all(keys)
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.delete_all(keys).await
     }
+
+    async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
+        self.write(key, value, Some(lifetime)).await
+    }
+
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
+}
+
+impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for DynamoBucket<H, C> {
+    kvfuse_core::bucket_at_once!();
 
     fn watch(&self, prefix: &str, from: From<'_>) -> Result<Box<dyn Watch>> {
         let bucket = DynamoBucket { shared: self.shared.clone(), partition: self.partition.clone() };
         Ok(Box::new(DynamoWatch::new(bucket, prefix, from)?))
     }
 
-    fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
-        self.write(key, value, Some(lifetime))
-    }
-
     fn lifetimes(&self, keys: &[&str]) -> Result<Vec<Option<Duration>>> {
-        let since_1970 = (self.shared.ambient.since_1970)();
-        let left = |item: Item| {
-            let end = layout::end_of(&item)?.and_then(|end| u64::try_from(end).ok());
-            Ok(end.map(|end| Duration::from_secs(end).saturating_sub(since_1970)))
-        };
-        Ok(self.read_all(keys, Some("#s, #t"), left)?.into_iter().map(Option::flatten).collect())
+        at_once(self.left(keys))
     }
 }
 

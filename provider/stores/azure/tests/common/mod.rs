@@ -5,8 +5,9 @@ use kvfuse_azure::{Ambient, AzureStore};
 use kvfuse_core::{Bucket, Result, Store};
 use kvfuse_servers::azure::{ACCOUNT, AzureTables, KEY};
 use kvfuse_servers::clock::SystemClock;
-use kvfuse_servers::http::StdHttp;
+use kvfuse_servers::http::{StdHttp, TokioHttp};
 use kvfuse_servers::settings;
+use kvfuse_servers::waiting::TokioClock;
 use kvfuse_servers::watchdog::Watchdog;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -21,6 +22,15 @@ pub fn random() -> [u8; 16] {
 
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+/// The same engine where calls wait beside each other.
+pub type WaitingStore = AzureStore<TokioHttp, TokioClock>;
+
+pub fn connect_waiting(endpoint: &str, time_limit: &str, http: TokioHttp) -> WaitingStore {
+    let variables =
+        [("KEYVALUE_AZURE_KEY", KEY), ("KEYVALUE_AZURE_ENDPOINT", endpoint), ("KEYVALUE_TIMEOUT_MS", time_limit)];
+    AzureStore::new(&settings(&variables), http, TokioClock, Ambient { since_1970, random }).unwrap()
 }
 
 pub fn connect(endpoint: &str, variables: &[(&str, &str)]) -> NativeStore {

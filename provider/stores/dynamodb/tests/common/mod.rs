@@ -5,8 +5,9 @@ use kvfuse_core::{Bucket, Result, Store};
 use kvfuse_dynamodb::{Ambient, DynamoStore};
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::dynamodb::DynamoDb;
-use kvfuse_servers::http::StdHttp;
+use kvfuse_servers::http::{StdHttp, TokioHttp};
 use kvfuse_servers::settings;
+use kvfuse_servers::waiting::TokioClock;
 use kvfuse_servers::watchdog::Watchdog;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
@@ -24,6 +25,14 @@ pub fn random() -> [u8; 16] {
 
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+/// The same engine where calls wait beside each other.
+pub type WaitingStore = DynamoStore<TokioHttp, TokioClock>;
+
+pub fn connect_waiting(endpoint: &str, variables: &[(&str, &str)], http: TokioHttp) -> WaitingStore {
+    let variables = [&[("KEYVALUE_DYNAMODB_ENDPOINT", endpoint), KEYS[2]], variables].concat();
+    DynamoStore::new(&settings(&variables), http, TokioClock, Ambient { since_1970, random }).unwrap()
 }
 
 pub fn connect(endpoint: &str, variables: &[(&str, &str)]) -> NativeStore {
