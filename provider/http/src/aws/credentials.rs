@@ -5,10 +5,9 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::config::Server;
+use crate::calendar;
+use crate::endpoint::{Server, plain};
 use kvfuse_core::{Error, Kind};
-use kvfuse_http::calendar;
-use kvfuse_http::endpoint::plain;
 use kvfuse_transport::clock::{Backoff, Clock, Moment};
 use kvfuse_transport::http::{HttpClient, Method, Request, Response};
 use serde::Deserialize;
@@ -20,7 +19,9 @@ use std::time::Duration;
 /// An access key. Its `Debug` hides everything.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
+    /// What names the key. It is not printed either.
     pub id: String,
+    /// What signs.
     pub secret: String,
     /// Of temporary credentials.
     pub token: Option<String>,
@@ -47,8 +48,11 @@ pub enum Issuer {
 /// The agent of a container. Its `Debug` hides the path and the token, which are as good as the access key.
 #[derive(Clone)]
 pub struct Agent {
+    /// Where it is.
     pub server: Server,
+    /// What it is asked for.
     pub path: String,
+    /// The header `authorization`.
     pub token: Option<String>,
 }
 
@@ -63,9 +67,11 @@ const TOKEN_LIFE: &str = "60";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// The access key of an instance of the store.
+/// The access key of an instance of a store.
 pub struct Keys {
     source: Source,
+    /// What the key is for.
+    service: &'static str,
     held: RefCell<Option<Held>>,
 }
 
@@ -96,8 +102,9 @@ struct Issued {
 }
 
 impl Keys {
-    pub fn new(source: Source) -> Self {
-        Self { source, held: RefCell::new(None) }
+    /// The access key for a service, of which errors have the name.
+    pub fn new(source: Source, service: &'static str) -> Self {
+        Self { source, service, held: RefCell::new(None) }
     }
 
     /// The access key to sign with. `now` is the time since 1970.
@@ -121,6 +128,7 @@ impl Keys {
             return Ok(held.credentials.clone());
         }
         let issued = issuer.issue(&Asking { http, clock, deadline });
+        let issued = issued.map_err(|error| error.within(format_args!("no credentials for {}", self.service)));
         let mut held = self.held.borrow_mut();
         match (issued, &mut *held) {
             (Ok((credentials, expires)), held) => {
@@ -233,7 +241,7 @@ fn issued(server: &Server, answer: &[u8]) -> Result<(Rc<Credentials>, Option<Dur
 }
 
 fn about(server: &Server, what: &str) -> String {
-    format!("no credentials for DynamoDB: the service at {}, which {} names, {what}", server.authority, server.setting)
+    format!("the service at {}, which {} names, {what}", server.authority, server.setting)
 }
 
 fn failed(server: &Server, why: &str) -> Error {
@@ -249,6 +257,17 @@ fn refused(server: &Server, status: u16) -> Error {
 
 fn not_credentials(server: &Server) -> Error {
     Error::new(Kind::Unavailable, about(server, "did not answer with credentials"))
+}
+
+impl Credentials {
+    /// A text of the server's on one line of limited length, unless it has the access key in it.
+    pub fn shown(&self, text: &str) -> String {
+        let secrets = [Some(&self.id), Some(&self.secret), self.token.as_ref()];
+        if secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str())) {
+            return "(hidden, because it repeats a credential)".into();
+        }
+        text.chars().filter(|c| !c.is_control()).take(120).collect()
+    }
 }
 
 impl fmt::Debug for Credentials {
