@@ -22,7 +22,7 @@ const USERS: &str = r#"{"identities":[{"name":"ann","credentials":[{"accessKey":
 
 /// One process with all of its parts.
 const SEAWEEDFS: &str = "server -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.config=users.json -s3.port.iceberg=0 \
-    -master.volumeSizeLimitMB=64 -volume.max=0 -master.telemetry=false";
+    -master.volumeSizeLimitMB=64 -volume.max=0 -master.telemetry=false -master.peers=none -s3.autoCreateBucket=false";
 
 pub struct S3 {
     folder: TempDir,

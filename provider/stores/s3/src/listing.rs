@@ -1,7 +1,7 @@
 //! Listings of the objects whose names begin with that of the bucket, in pages.
 //!
-//! A cursor is the name at which a page ended, so any instance can continue. They are in order, so no key that stays is skipped or
-//! returned twice, and keys written meanwhile may be returned or not.
+//! A cursor is the name at which a page ended, so any instance can continue. They are in an order that does not depend on what else
+//! there is, so no key that stays is skipped or returned twice, and keys written meanwhile may be returned or not.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
@@ -46,7 +46,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> S3Bucket<H, C> {
         let Answer::Done(response) = client.call(&call)? else { return Err(wrong()) };
         let listed = protocol::listed(&response.body).ok_or_else(wrong)?;
         let mut page = Page::default();
-        let (mut last, mut bytes, mut left) = (from, 0_usize, listed.names.len());
+        let (mut last, mut bytes, mut left) = (from.clone(), 0_usize, listed.names.len());
         if listed.more && left == 0 {
             return Err(wrong());
         }
@@ -55,8 +55,9 @@ impl<H: HttpClient + 'static, C: Clock + 'static> S3Bucket<H, C> {
                 break;
             }
             left = left.saturating_sub(1);
-            // That each name is larger than the one before is what makes a listing end.
-            if !name.starts_with(&begins) || last.as_ref().is_some_and(|last| *last >= name) {
+            // A listing that begins where it already was would never end. The names are in order in S3, but not in every server
+            // that has directories.
+            if !name.starts_with(&begins) || from.as_ref() == Some(&name) || last.as_ref() == Some(&name) {
                 return Err(wrong());
             }
             // What the layout would name otherwise, something else has put there.

@@ -290,7 +290,7 @@ fn a_listing_that_does_not_move_on_is_an_error() {
     assert_eq!((listed.keys, listed.cursor.is_some()), (vec!["a".to_string()], true));
     assert_eq!(bucket.list(listed.cursor.as_deref()).unwrap_err().kind(), Kind::Unavailable);
     assert!(server.asked.borrow()[1].contains("&prefix=b%2F&start-after=b%2Fa "), "{}", server.asked.borrow()[1]);
-    for answer in [page(&["b/b", "b/a"], false), page(&["b/a", "b/a"], false), page(&["c/a"], false), page(&[], true)] {
+    for answer in [page(&["b/a", "b/a"], false), page(&["c/a"], false), page(&[], true)] {
         let (bucket, _) = self::bucket("50", std::slice::from_ref(&answer));
         assert_eq!(bucket.list(None).unwrap_err().kind(), Kind::Unavailable, "{answer:?}");
     }
