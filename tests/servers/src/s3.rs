@@ -21,7 +21,8 @@ const USERS: &str = r#"{"identities":[{"name":"ann","credentials":[{"accessKey":
     "actions":["Admin","Read","Write","List","Tagging"]}]}"#;
 
 /// One process with all of its parts.
-const SEAWEEDFS: &str = "server -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.config=users.json -s3.port.iceberg=0 \
+const SEAWEEDFS: &str = "-logtostderr=true server -dir=. -ip=127.0.0.1 -ip.bind=127.0.0.1 -s3 -s3.config=users.json \
+    -s3.port.iceberg=0 -s3.port.lance=0 -filer.localSocket=filer.sock -s3.localSocket=s3.sock \
     -master.volumeSizeLimitMB=64 -volume.max=0 -master.telemetry=false -master.peers=none -s3.autoCreateBucket=false";
 
 pub struct S3 {
@@ -32,6 +33,8 @@ pub struct S3 {
     pub access_key: (String, String),
     /// Those of SeaweedFS.
     arguments: Vec<String>,
+    /// What it leaves behind outside of its folder.
+    sockets: Vec<String>,
 }
 
 impl S3 {
@@ -40,7 +43,8 @@ impl S3 {
         let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
         // Those below, after which all are checked.
         let process = Some(moto::start(port, "4", folder.path()));
-        let mut this = Self { folder, port, process, access_key: Default::default(), arguments: Vec::new() };
+        let mut this =
+            Self { folder, port, process, access_key: Default::default(), arguments: Vec::new(), sockets: Vec::new() };
         this.wait_until_listening();
         moto::send(port, "s3", Method::Put, "/keyvalue", &[], "");
         this.access_key = moto::access_key(port, "s3");
@@ -55,18 +59,16 @@ impl S3 {
         let (port, mut arguments) = (free_port(), Vec::new());
         arguments.extend(SEAWEEDFS.split_whitespace().map(str::to_string));
         arguments.push(format!("-s3.port={port}"));
-        for other in [
-            "s3.port.grpc",
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-        ] {
-            arguments.push(format!("-{other}={}", free_port()));
+        let mut sockets = Vec::new();
+        for part in ["master", "volume", "filer", "s3"] {
+            if part != "s3" {
+                arguments.push(format!("-{part}.port={}", free_port()));
+            }
+            let port = free_port();
+            arguments.push(format!("-{part}.port.grpc={port}"));
+            sockets.push(format!("/tmp/seaweedfs-{part}-grpc-{port}.sock"));
         }
-        let mut this = Self { folder, port, process: None, access_key, arguments };
+        let mut this = Self { folder, port, process: None, access_key, arguments, sockets };
         this.resume();
         wait_until("the bucket is made", || {
             this.request(Method::Put, "", "", b"").is_ok_and(|made| made.status == 200)
@@ -163,5 +165,14 @@ impl S3 {
 
     pub fn thaw(&self) {
         self.process.as_ref().expect("it runs").thaw();
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.kill();
+        for socket in &self.sockets {
+            let _ = std::fs::remove_file(socket);
+        }
     }
 }

@@ -75,7 +75,7 @@ pub fn meaning(config: &Config, keys: &Credentials, status: u16, refusal: &Refus
         }
         "KeyTooLongError" | "KeyTooLong" | "InvalidObjectName" | "XMinioInvalidObjectName" => {
             Meaning::Refused(Error::invalid(format!(
-                "this server does not accept the name of the object, although it has at most {MAX_NAME} bytes"
+                "this server does not accept the name of the object, although it has at most {MAX_NAME} bytes: it, or a part of it, is too long for it or has characters that it does not take"
             )))
         }
         "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "InsufficientCapacity" => {
