@@ -70,6 +70,6 @@ mod moto {
             a_swap_after_a_delete_conflicts, what_is_created_was_not_there,
             a_value_that_went_away_and_came_back_is_another_version;
         batches: a_batch_sets_and_deletes, the_last_of_equal_keys_wins;
-        listing: a_cursor_works_from_another_handle, a_cursor_made_up_is_refused_or_harmless;
+        listing: an_empty_bucket_lists_nothing, a_cursor_made_up_is_refused_or_harmless;
     }
 }
