@@ -52,8 +52,8 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Store for S3Store<H, C> {
 
     fn create_body(&self) -> Result<Box<dyn Body>> {
         Err(Error::unsupported(
-            "values cannot be written to S3 as streams: an upload has to begin with its key and its size, which are not known yet; \
-             pass the value as a byte list",
+            "writing values as streams is not supported with S3, where an upload begins with its key and its size, \
+             which are not known yet; pass the value as a byte list",
         ))
     }
 }
