@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// A text as a part of a path or of a query, with everything escaped that a URL escapes anywhere, as signatures want it. Slashes are escaped as well, unless `slashes` are kept.
+/// A text as a part of a path or of a query, with everything escaped that a URL escapes anywhere, as signatures want it. Slashes
+/// are escaped as well, unless `slashes` are kept.
 ///
 /// ```
 /// use kvfuse_http::escape::escaped;

@@ -22,9 +22,9 @@ pub fn access_key(port: u16, service: &str) -> (String, String) {
     iam("Action=CreateUser&Version=2010-05-08&UserName=ann");
     // {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"SERVICE:*","Resource":"*"}]}
     iam(&format!(
-        "Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=all&PolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C\
-         %22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22{service}%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D\
-         %5D%7D"
+        "Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=all&PolicyDocument=%7B%22Version%22%3A%222012-10-17\
+         %22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22{service}%3A%2A%22%2C%22Resource%22%3A%22%2A\
+         %22%7D%5D%7D"
     ));
     let key = iam("Action=CreateAccessKey&Version=2010-05-08&UserName=ann");
     let element = |name: &str| {

@@ -21,7 +21,8 @@ const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESS
 /// session token of a temporary one.
 ///
 /// # Errors
-/// [`Unavailable`](Kind::Unavailable) if there is none, [`InvalidArgument`](Kind::InvalidArgument) for a setting that is not valid.
+/// [`Unavailable`](Kind::Unavailable) if there is none, [`InvalidArgument`](Kind::InvalidArgument) for a setting that is not
+/// valid.
 pub fn credentials(settings: &Settings, own: [&str; 3]) -> Result<Source> {
     for [id_name, secret_name, token_name] in [own, KEYS] {
         let get = |name| settings.get(name).map(|text| plain(name, text).map(str::to_string)).transpose();
@@ -46,8 +47,8 @@ pub fn credentials(settings: &Settings, own: [&str; 3]) -> Result<Source> {
     Err(Error::new(
         Kind::Unavailable,
         format!(
-            "no credentials are configured: set the variables {id} and {secret}, and for temporary ones {token}; or {INSTANCE} to \
-             {INSTANCE_EXAMPLE} on an instance of EC2 with a role"
+            "no credentials are configured: set the variables {id} and {secret}, and for temporary ones {token}; or {INSTANCE} \
+             to {INSTANCE_EXAMPLE} on an instance of EC2 with a role"
         ),
     ))
 }

@@ -17,7 +17,8 @@ pub struct Signed<'a> {
     pub method: Method,
     /// As it is sent, without the query. Services other than S3 want it escaped twice, so for these it has to be `/`.
     pub path: &'a str,
-    /// As it is sent: the parameters in the order of their names, each with an equals sign, and [`escaped`](crate::escape::escaped).
+    /// As it is sent: the parameters in the order of their names, each with an equals sign, and
+    /// [`escaped`](crate::escape::escaped).
     pub query: &'a str,
     /// Their names are in lower case and in order. All of them are signed.
     pub headers: &'a [(&'a str, &'a str)],

@@ -64,8 +64,8 @@ pub fn meaning(config: &Config, keys: &Credentials, status: u16, refusal: &Refus
         | "SignatureVersionNotSupported" => refused(Kind::AccessDenied, "S3 rejected the access key or its signature"),
         "AccessDenied" | "AllAccessDisabled" | "AccountProblem" | "MethodNotAllowed" => refused(
             Kind::AccessDenied,
-            "the policies of the access key do not allow this call on the bucket; without s3:ListBucket not even an absent key can \
-             be told",
+            "the policies of the access key do not allow this call on the bucket; without s3:ListBucket not even an absent key \
+             can be told",
         ),
         "InvalidObjectState" => {
             refused(Kind::Unavailable, "the object is archived, and has to be restored before it can be read")
@@ -75,7 +75,8 @@ pub fn meaning(config: &Config, keys: &Credentials, status: u16, refusal: &Refus
         }
         "KeyTooLongError" | "KeyTooLong" | "InvalidObjectName" | "XMinioInvalidObjectName" => {
             Meaning::Refused(Error::invalid(format!(
-                "this server does not accept the name of the object, although it has at most {MAX_NAME} bytes: it, or a part of it, is too long for it or has characters that it does not take"
+                "this server does not accept the name of the object, although it has at most {MAX_NAME} bytes: it has a part \
+                 that is too long for it, or characters that it does not take"
             )))
         }
         "QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "InsufficientCapacity" => {
@@ -128,8 +129,8 @@ fn elsewhere(config: &Config, keys: &Credentials, refusal: &Refusal, region: Opt
     Error::new(
         Kind::Unavailable,
         format!(
-            "the bucket {} is {place}, and {} was asked, with a signature for the region {}; set {ENDPOINT} and {REGION} to where \
-             it is",
+            "the bucket {} is {place}, and {} was asked, with a signature for the region {}; set {ENDPOINT} and {REGION} to \
+             where it is",
             config.bucket, config.server.authority, config.region
         ),
     )

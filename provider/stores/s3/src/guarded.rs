@@ -1,8 +1,8 @@
 //! Writes of one key: sets, swaps and increments.
 //!
 //! Each write has a mark of its own, which it leaves in the object's metadata. When its answer is lost, the object is read: if it
-//! has the mark, the write happened. If not, the outcome is unknown, and nothing is sent again, not even with a condition: a tag is
-//! that of a content, so what was lost on the way could still arrive when the content is once more the expected one.
+//! has the mark, the write happened. If not, the outcome is unknown, and nothing is sent again, not even with a condition: a tag
+//! is that of a content, so what was lost on the way could still arrive when the content is once more the expected one.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MARK, MAX_ANSWER, Repeat};

@@ -1,7 +1,7 @@
 //! Listings of the objects whose names begin with that of the bucket, in pages.
 //!
-//! A cursor is the name at which a page ended, so any instance can continue. They are in an order that does not depend on what else
-//! there is, so no key that stays is skipped or returned twice, and keys written meanwhile may be returned or not.
+//! A cursor is the name at which a page ended, so any instance can continue. They are in an order that does not depend on what
+//! else there is, so no key that stays is skipped or returned twice, and keys written meanwhile may be returned or not.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
