@@ -5,7 +5,9 @@
 mod support;
 
 use kvfuse_servers::azure::{AzureTables, KEY};
+use kvfuse_servers::s3::S3;
 use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, memcached::Memcached, redis::Redis};
+use kvfuse_transport::http::Method;
 use std::process::Command;
 use support::{Folder, built, wasmtime};
 
@@ -258,6 +260,47 @@ fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key
     assert_ne!(failed.code, Some(0));
     for text in [&explained, &failed.stdout, &failed.stderr, &watched.stderr] {
         assert!(!text.contains(KEY), "{text}");
+    }
+}
+
+#[test]
+fn s3_is_reached_over_http_by_run_by_kv_and_by_wasmtime_and_its_secret_is_never_printed() {
+    let s3 = S3::seaweedfs();
+    let (endpoint, (id, secret)) = (s3.endpoint(), s3.access_key.clone());
+    let folder = Folder::new();
+    folder.write("app.wasm", built("kv_demo.wasm"));
+    folder.kvfuse(&["fuse", "app.wasm", "--store", "s3"]).ok();
+    let variables = [
+        ("KEYVALUE_S3_ENDPOINT", endpoint.as_str()),
+        ("AWS_ACCESS_KEY_ID", id.as_str()),
+        ("AWS_SECRET_ACCESS_KEY", secret.as_str()),
+    ];
+    let settings = variables.map(|(name, value)| format!("{name}={value}"));
+    let mut run = vec!["run"];
+    settings.iter().for_each(|setting| run.extend(["--env", setting]));
+    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
+    assert!(tour.contains("has run 1 time "), "{tour}");
+    let mut command = wasmtime();
+    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
+    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+    let place = format!("s3:{endpoint}");
+    let keys = ["--env", &settings[1], "--env", &settings[2]];
+    let kv = |arguments: &[&str]| folder.kvfuse(&[&["kv"], arguments, &["--store", &place], &keys].concat());
+    kv(&["put", "a/b", "1"]).ok();
+    assert_eq!(kv(&["incr", "a/b", "41"]).ok().trim(), "42");
+    assert_eq!(kv(&["list", "--prefix", "a/"]).ok().trim(), "a/b");
+    assert_eq!(s3.request(Method::Get, "default/a/b", "", b"").unwrap().body, b"42");
+    let refused = [kv(&["put", "a/b", "1", "--ttl", "60"]), kv(&["watch"])];
+    for (refused, why) in refused.iter().zip(["lifetimes", "what changes"]) {
+        assert!(refused.code != Some(0) && refused.stderr.contains(why), "{}", refused.stderr);
+    }
+
+    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
+    drop(s3);
+    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    assert_ne!(failed.code, Some(0));
+    for text in [&explained, &failed.stdout, &failed.stderr, &refused[0].stderr, &refused[1].stderr] {
+        assert!(!text.contains(&secret) && !text.contains(&id), "{text}");
     }
 }
 

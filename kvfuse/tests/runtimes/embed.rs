@@ -8,7 +8,7 @@ pub fn main() -> Result<()> {
     let engine = Engine::default();
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_sync(&mut linker)?;
-    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?; // etcd, dynamodb, azure
+    wasmtime_wasi_http::p2::add_only_http_to_linker_sync(&mut linker)?; // etcd, dynamodb, azure, s3
     let mut wasi = WasiCtxBuilder::new();
     wasi.inherit_stdio().inherit_args().inherit_env();
     wasi.preopened_dir("data", "/", FsPerms::ReadWrite)?; // files

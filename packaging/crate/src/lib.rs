@@ -220,6 +220,34 @@ pub static KEYVALUE_AZURE_ASYNC: Component = Component {
     bytes: include_bytes!("../embedded/keyvalue-azure-async.wasm"),
 };
 
+/// wasi:keyvalue over a bucket in S3, or in what speaks its protocol.
+pub static KEYVALUE_S3: Component = Component {
+    file: "keyvalue-s3.wasm",
+    about: "wasi:keyvalue over a bucket in S3, or in what speaks its protocol",
+    bytes: include_bytes!("../embedded/keyvalue-s3.wasm"),
+};
+
+/// wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with 0.2.0-draft2 (get-many gives optional pairs).
+pub static KEYVALUE_S3_DRAFT2_OPTIONAL_PAIRS: Component = Component {
+    file: "keyvalue-s3-draft2-optional-pairs.wasm",
+    about: "wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with 0.2.0-draft2 (get-many gives optional pairs)",
+    bytes: include_bytes!("../embedded/keyvalue-s3-draft2-optional-pairs.wasm"),
+};
+
+/// wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with 0.1.0 (values consumed by methods).
+pub static KEYVALUE_S3_V0_1_CONSUME_METHODS: Component = Component {
+    file: "keyvalue-s3-v0-1-consume-methods.wasm",
+    about: "wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with 0.1.0 (values consumed by methods)",
+    bytes: include_bytes!("../embedded/keyvalue-s3-v0-1-consume-methods.wasm"),
+};
+
+/// wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with the asynchronous interfaces.
+pub static KEYVALUE_S3_ASYNC: Component = Component {
+    file: "keyvalue-s3-async.wasm",
+    about: "wasi:keyvalue over a bucket in S3, or in what speaks its protocol, with the asynchronous interfaces",
+    bytes: include_bytes!("../embedded/keyvalue-s3-async.wasm"),
+};
+
 /// wasi:keyvalue over several stores, by the bucket's name.
 pub static KEYVALUE_STORES: Component = Component {
     file: "keyvalue-stores.wasm",
@@ -320,6 +348,10 @@ pub static ALL: &[&Component] = &[
     &KEYVALUE_AZURE_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_AZURE_V0_1_CONSUME_METHODS,
     &KEYVALUE_AZURE_ASYNC,
+    &KEYVALUE_S3,
+    &KEYVALUE_S3_DRAFT2_OPTIONAL_PAIRS,
+    &KEYVALUE_S3_V0_1_CONSUME_METHODS,
+    &KEYVALUE_S3_ASYNC,
     &KEYVALUE_STORES,
     &KEYVALUE_STORES_DRAFT2_OPTIONAL_PAIRS,
     &KEYVALUE_STORES_V0_1_CONSUME_METHODS,

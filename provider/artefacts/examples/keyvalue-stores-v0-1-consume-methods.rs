@@ -8,6 +8,7 @@ kvfuse_artefacts::artefact!(
     "memcached" = kvfuse_memcached,
     "etcd" = kvfuse_etcd,
     "dynamodb" = kvfuse_dynamodb,
-    "azure" = kvfuse_azure:
+    "azure" = kvfuse_azure,
+    "s3" = kvfuse_s3:
     draft2, draft, wrpc, draft_eventual, unversioned, spin2, spin1; v0_1_consume_methods
 );

@@ -86,7 +86,8 @@ impl<S: Store + ?Sized> Store for Box<S> {
     }
 }
 
-fn no_lifetimes() -> Error {
+/// What a store answers whose keys cannot have lifetimes.
+pub fn no_lifetimes() -> Error {
     Error::unsupported("this store does not support lifetimes of keys; delete the key when it is no longer needed")
 }
 

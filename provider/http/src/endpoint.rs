@@ -46,6 +46,18 @@ impl Endpoint {
         Ok((Self { scheme, host: address.host, port: address.port }, address.path))
     }
 
+    /// The same for a setting that cannot have a path.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument), with the example.
+    pub fn without_path(name: &str, text: &str, example: &str) -> Result<Self> {
+        let (endpoint, path) = Self::parse(name, text, example)?;
+        match path.as_str() {
+            "" | "/" => Ok(endpoint),
+            _ => Err(Error::invalid(format!("{name} has a path; a valid one is {example}"))),
+        }
+    }
+
     /// What serves it, as the setting of this name says.
     pub fn server(self, setting: &'static str) -> Server {
         let default = Some(if self.scheme == Scheme::Https { 443 } else { 80 });

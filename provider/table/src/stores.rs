@@ -380,25 +380,17 @@ pub const STORES: &[Store] = &[
             setting("KEYVALUE_DYNAMODB_TABLE", "the name of the table", "keyvalue"),
             setting("KEYVALUE_DYNAMODB_LAYOUT", "how keys are laid out: own, or as Spin does, spin", "spin"),
             setting("KEYVALUE_DYNAMODB_REGION", "the region, if the endpoint does not say it", "eu-west-1"),
-            setting("AWS_REGION", "the same, if neither says it", "eu-west-1"),
+            AWS_REGION,
             secret("KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "the access key, instead of that in the AWS variables"),
             secret("KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "its secret"),
             secret("KEYVALUE_DYNAMODB_SESSION_TOKEN", "its session token, if it is temporary"),
-            secret("AWS_ACCESS_KEY_ID", "the access key"),
-            secret("AWS_SECRET_ACCESS_KEY", "its secret"),
-            secret("AWS_SESSION_TOKEN", "its session token, if it is temporary"),
-            secret("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "what gives out access keys in a container, as a path"),
-            beside(
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                "what gives out access keys in a container, as a URL",
-                "http://169.254.170.23/v1/credentials",
-            ),
-            secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "what a container says to it"),
-            beside(
-                "AWS_EC2_METADATA_SERVICE_ENDPOINT",
-                "what gives out access keys on an instance of EC2 that has a role",
-                "http://169.254.169.254",
-            ),
+            AWS_ACCESS_KEY_ID,
+            AWS_SECRET_ACCESS_KEY,
+            AWS_SESSION_TOKEN,
+            AWS_CONTAINER_RELATIVE,
+            AWS_CONTAINER_FULL,
+            AWS_CONTAINER_TOKEN,
+            AWS_INSTANCE,
             setting("KEYVALUE_TTL_S", "how long a key lives after it was last written, in seconds", "3600"),
             PREFIX,
             TIMEOUT,
@@ -452,6 +444,51 @@ pub const STORES: &[Store] = &[
             ("KEYVALUE_TIMEOUT_MS", "60000"),
         ],
     },
+    Store {
+        name: "s3",
+        about: "a bucket in S3, or in what speaks its protocol",
+        artefact: "keyvalue-s3",
+        imports: &[
+            "wasi:http/types@0.2.12",
+            "wasi:http/outgoing-handler@0.2.12",
+            // What tells a write from every other one.
+            "wasi:random/random@0.2.12",
+        ],
+        waiting: HTTP_WAITING,
+        variables: &[
+            endpoint(
+                "KEYVALUE_S3_ENDPOINT",
+                "the endpoint of the service, with the bucket as its path or in its host",
+                "https://s3.eu-west-1.amazonaws.com/BUCKET",
+            ),
+            setting("KEYVALUE_S3_BUCKET", "the bucket, if the endpoint does not say it", "app-data"),
+            setting("KEYVALUE_S3_REGION", "the region, if the endpoint does not say it", "eu-west-1"),
+            AWS_REGION,
+            secret("KEYVALUE_S3_ACCESS_KEY_ID", "the access key, instead of that in the AWS variables"),
+            secret("KEYVALUE_S3_SECRET_ACCESS_KEY", "its secret"),
+            secret("KEYVALUE_S3_SESSION_TOKEN", "its session token, if it is temporary"),
+            AWS_ACCESS_KEY_ID,
+            AWS_SECRET_ACCESS_KEY,
+            AWS_SESSION_TOKEN,
+            AWS_CONTAINER_RELATIVE,
+            AWS_CONTAINER_FULL,
+            AWS_CONTAINER_TOKEN,
+            AWS_INSTANCE,
+            PREFIX,
+            TIMEOUT,
+        ],
+        largest: Some((5 << 30) - 2048),
+        lifetimes: false,
+        lists: true,
+        extends: None,
+        tested_with: &[
+            ("KEYVALUE_S3_ENDPOINT", "${KVFUSE_S3_ENDPOINT}"),
+            ("KEYVALUE_S3_ACCESS_KEY_ID", "${KVFUSE_S3_ACCESS_KEY_ID}"),
+            ("KEYVALUE_S3_SECRET_ACCESS_KEY", "${KVFUSE_S3_SECRET_ACCESS_KEY}"),
+            ("KEYVALUE_PREFIX", "{case}/"),
+            ("KEYVALUE_TIMEOUT_MS", "60000"),
+        ],
+    },
 ];
 
 /// The URLs whose servers speak TLS.
@@ -476,5 +513,22 @@ const REDIS_SERVERS: Variable = beside(
     "10.0.0.4:6379,10.0.0.5:6379",
 );
 const REDIS_LAYOUT: Variable = setting("KEYVALUE_REDIS_LAYOUT", "how keys are laid out: prefix, raw or hash", "raw");
+const AWS_REGION: Variable = setting("AWS_REGION", "the same, if neither says it", "eu-west-1");
+const AWS_ACCESS_KEY_ID: Variable = secret("AWS_ACCESS_KEY_ID", "the access key");
+const AWS_SECRET_ACCESS_KEY: Variable = secret("AWS_SECRET_ACCESS_KEY", "its secret");
+const AWS_SESSION_TOKEN: Variable = secret("AWS_SESSION_TOKEN", "its session token, if it is temporary");
+const AWS_CONTAINER_RELATIVE: Variable =
+    secret("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "what gives out access keys in a container, as a path");
+const AWS_CONTAINER_FULL: Variable = beside(
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "what gives out access keys in a container, as a URL",
+    "http://169.254.170.23/v1/credentials",
+);
+const AWS_CONTAINER_TOKEN: Variable = secret("AWS_CONTAINER_AUTHORIZATION_TOKEN", "what a container says to it");
+const AWS_INSTANCE: Variable = beside(
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "what gives out access keys on an instance of EC2 that has a role",
+    "http://169.254.169.254",
+);
 const PREFIX: Variable = setting("KEYVALUE_PREFIX", "what every key begins with in the server", "app/");
 const TIMEOUT: Variable = setting("KEYVALUE_TIMEOUT_MS", "the longest that one call may take", "5000");

@@ -12,7 +12,9 @@ pub use {waiting::WaitingHttp, wasi::WasiHttp};
 
 use crate::clock::Moment;
 use crate::fault::{Cause, Fault};
+use std::any::Any;
 use std::future::Future;
+use std::time::Duration;
 
 /// An HTTP client. On WASI: `wasi:http/outgoing-handler`.
 pub trait HttpClient {
@@ -22,11 +24,12 @@ pub trait HttpClient {
     /// [`HttpFault`], after the deadline at the latest.
     fn exchange(&self, request: &Request<'_>, deadline: Moment) -> Result<Response, HttpFault>;
 
-    /// Sends a request and waits for the head of the response. Its body is read as it arrives, for as long as that takes.
+    /// Sends a request and waits for the head of the response. Its body is read as it arrives, for as long as that takes; the
+    /// host may give up if nothing more has arrived for what was left until the deadline and `pause` together.
     ///
     /// # Errors
     /// [`HttpFault`], after the deadline at the latest.
-    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault>;
+    fn stream(&self, request: &Request<'_>, deadline: Moment, pause: Duration) -> Result<Streaming, HttpFault>;
 }
 
 /// An HTTP client whose waits let others go on, if its world has others. Every [`HttpClient`] is one, and waits inside the call.
@@ -50,6 +53,8 @@ impl<H: HttpClient> AsyncHttpClient for H {
 pub struct Streaming {
     /// The HTTP status.
     pub status: u16,
+    /// Its headers.
+    pub headers: Headers,
     /// The body. [`Request::max_answer`] does not bound it.
     pub body: Box<dyn Pieces>,
 }
@@ -74,6 +79,18 @@ pub enum Method {
     Put,
     /// To remove something from its place.
     Delete,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
 }
 
 /// A request.
@@ -142,6 +159,9 @@ pub trait Pieces {
 
     /// Waits for the next piece, or the end. Returns whether it arrived before the deadline.
     fn wait(&mut self, deadline: Moment) -> bool;
+
+    /// What is left of the body as the host's stream, which a consumer can read: on WASI, a `wasi:io/streams` input stream.
+    fn hand_on(self: Box<Self>) -> Box<dyn Any>;
 }
 
 /// Reads a body to its end.
@@ -203,6 +223,10 @@ mod tests {
         fn wait(&mut self, deadline: Moment) -> bool {
             self.now = self.now.saturating_add(1);
             Moment(self.now) < deadline
+        }
+
+        fn hand_on(self: Box<Self>) -> Box<dyn Any> {
+            self
         }
     }
 

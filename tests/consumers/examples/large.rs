@@ -1,4 +1,5 @@
-//! A command that streams a value into the store and out again, and compares the two. Its argument is the size in MiB.
+//! A command that streams a value into the store and out again, and compares the two. Its argument is the size in MiB; with
+//! `read` after it, the value is there already.
 
 wit_bindgen::generate!({
     path: ["../../wit/io", "../../wit/v0_1"],
@@ -45,7 +46,13 @@ fn round_trip() -> Result<String, String> {
     let mib: u64 = environment::get_arguments().get(1).and_then(|n| n.parse().ok()).ok_or("how many MiB?")?;
     let chunks = (mib << 20) / CHUNK as u64;
     let bucket = types::Bucket::open_bucket("large").map_err(trace)?;
+    if environment::get_arguments().get(2).map(String::as_str) != Some("read") {
+        write(&bucket, chunks)?;
+    }
+    read(&bucket, chunks)
+}
 
+fn write(bucket: &types::Bucket, chunks: u64) -> Result<(), String> {
     let value = types::OutgoingValue::new_outgoing_value();
     let stream = value.outgoing_value_write_body_async().map_err(trace)?;
     for number in 0..chunks {
@@ -64,9 +71,11 @@ fn round_trip() -> Result<String, String> {
         stream.blocking_flush().map_err(text)?;
     }
     drop(stream);
-    eventual::set(&bucket, &"key".to_string(), &value).map_err(trace)?;
+    eventual::set(bucket, &"key".to_string(), &value).map_err(trace)
+}
 
-    let value = eventual::get(&bucket, &"key".to_string()).map_err(trace)?.ok_or("missing")?;
+fn read(bucket: &types::Bucket, chunks: u64) -> Result<String, String> {
+    let value = eventual::get(bucket, &"key".to_string()).map_err(trace)?.ok_or("missing")?;
     let size = value.incoming_value_size().map_err(trace)?;
     let stream = types::IncomingValue::incoming_value_consume_async(value).map_err(trace)?;
     let (mut number, mut have) = (0, Vec::with_capacity(2 * CHUNK));

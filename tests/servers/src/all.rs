@@ -6,6 +6,7 @@ use crate::dynamodb::DynamoDb;
 use crate::etcd::Etcd;
 use crate::memcached::Memcached;
 use crate::redis::Redis;
+use crate::s3::S3;
 
 /// The running servers; they stop when this is dropped.
 pub struct Servers {
@@ -15,6 +16,7 @@ pub struct Servers {
     etcd: Etcd,
     dynamodb: DynamoDb,
     azure: AzureTables,
+    s3: S3,
 }
 
 impl Servers {
@@ -24,14 +26,8 @@ impl Servers {
         let authority = Authority::new();
         let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
         let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-        Self {
-            redis,
-            authority,
-            memcached: Memcached::start(&[]),
-            etcd,
-            dynamodb: DynamoDb::start(),
-            azure: AzureTables::start(),
-        }
+        let (memcached, dynamodb, azure) = (Memcached::start(&[]), DynamoDb::start(), AzureTables::start());
+        Self { redis, authority, memcached, etcd, dynamodb, azure, s3: S3::seaweedfs() }
     }
 
     /// The variables by which the stores' stanzas in `provider/table` name them.
@@ -45,6 +41,9 @@ impl Servers {
             ("KVFUSE_DYNAMODB_ENDPOINT", self.dynamodb.endpoint()),
             ("KVFUSE_AZURE_ENDPOINT", self.azure.endpoint()),
             ("KVFUSE_AZURE_KEY", KEY.to_string()),
+            ("KVFUSE_S3_ENDPOINT", self.s3.endpoint()),
+            ("KVFUSE_S3_ACCESS_KEY_ID", self.s3.access_key.0.clone()),
+            ("KVFUSE_S3_SECRET_ACCESS_KEY", self.s3.access_key.1.clone()),
         ]
     }
 

@@ -1,12 +1,8 @@
 //! Emulators of DynamoDB, with a table called `keyvalue`.
 
-use crate::clock::SystemClock;
-use crate::http::StdHttp;
+use crate::moto;
 use crate::process::{Process, emulator, free_port, program, wait_until};
-use kvfuse_transport::clock::Clock;
-use kvfuse_transport::http::{HttpClient, Method, Request, Scheme};
 use std::path::Path;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Loaded into dynalite.
@@ -59,10 +55,7 @@ impl DynamoDb {
 
     /// Starts moto, of whose requests so many are not checked.
     fn run_moto(&mut self, unchecked: &str) {
-        let mut command = vec![format!("INITIAL_NO_AUTH_ACTION_COUNT={unchecked}")];
-        command.push(emulator("moto/bin/moto_server").display().to_string());
-        command.extend(["-H", "127.0.0.1", "-p", &self.port.to_string()].map(str::to_string));
-        self.process = Some(Process::start(&program("env", "coreutils"), &command, self.folder.path()));
+        self.process = Some(moto::start(self.port, unchecked, self.folder.path()));
         self.wait_until_listening();
     }
 
@@ -72,20 +65,7 @@ impl DynamoDb {
         // Those below, after which all are checked.
         this.run_moto("4");
         this.post("dynamodb", "application/x-amz-json-1.0", "CreateTable", &table("NEW_IMAGE"));
-        let iam = |body: &str| this.post("iam", "application/x-www-form-urlencoded", "", body);
-        iam("Action=CreateUser&Version=2010-05-08&UserName=ann");
-        // {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}]}
-        iam(
-            "Action=PutUserPolicy&Version=2010-05-08&UserName=ann&PolicyName=table&PolicyDocument=%7B%22Version%22%3A%22\
-             2012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22dynamodb%3A%2A%22%2C%22\
-             Resource%22%3A%22%2A%22%7D%5D%7D",
-        );
-        let key = iam("Action=CreateAccessKey&Version=2010-05-08&UserName=ann");
-        let element = |name: &str| {
-            let after = key.split(&format!("<{name}>")).nth(1).and_then(|rest| rest.split('<').next());
-            after.unwrap_or_else(|| panic!("no {name} in {key}")).to_string()
-        };
-        this.access_key = (element("AccessKeyId"), element("SecretAccessKey"));
+        this.access_key = moto::access_key(this.port, "dynamodb");
         this
     }
 
@@ -145,32 +125,6 @@ impl DynamoDb {
     }
 
     fn post(&self, service: &str, content_type: &str, operation: &str, body: &str) -> String {
-        let deadline = SystemClock.now() + Duration::from_secs(30);
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=a/20150830/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
-        );
-        let target = format!("DynamoDB_20120810.{operation}");
-        let mut headers = vec![
-            ("authorization", &*authorization),
-            ("content-type", content_type),
-            ("x-amz-date", "20150830T123600Z"),
-        ];
-        if !operation.is_empty() {
-            headers.push(("x-amz-target", &target));
-        }
-        let request = Request {
-            method: Method::Post,
-            scheme: Scheme::Http,
-            authority: &format!("127.0.0.1:{}", self.port),
-            path: "/",
-            headers: &headers,
-            body: body.as_bytes(),
-            connect_deadline: deadline,
-            max_answer: 1 << 20,
-        };
-        let response = StdHttp::default().exchange(&request, deadline).expect("the emulator answers");
-        let text = String::from_utf8_lossy(&response.body).into_owned();
-        assert_eq!(response.status, 200, "{operation}: {text}");
-        text
+        moto::post(self.port, service, content_type, operation, body)
     }
 }

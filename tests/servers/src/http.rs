@@ -6,9 +6,11 @@ use kvfuse_core::waiting::ready;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::{Cause, Fault};
 use kvfuse_transport::http::{
-    AsyncHttpClient, HttpClient, HttpFault, Method, Pieces, Request, Response, Scheme, Streaming, read_to_end,
+    AsyncHttpClient, Headers, HttpClient, HttpFault, Pieces, Request, Response, Scheme, Streaming, read_to_end,
 };
 use kvfuse_transport::sockets::{Input, Network, Output};
+use std::any::Any;
+use std::time::Duration;
 
 /// How much larger than its body an answer may be: the head counts as well, and so does what marks the chunks.
 const HEAD: usize = 64 << 10;
@@ -28,17 +30,18 @@ impl HttpClient for StdHttp {
         parse(&answer).map_err(sent)
     }
 
-    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault> {
+    fn stream(&self, request: &Request<'_>, deadline: Moment, _: Duration) -> Result<Streaming, HttpFault> {
         let sent = |fault| HttpFault { sent: true, fault };
         let mut connection = Arriving(self.send(request, deadline)?);
         let mut bytes = Vec::new();
         loop {
             if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-                let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_ascii_lowercase();
+                let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
                 let status = head.get(9..12).and_then(|digits| digits.parse().ok()).unwrap();
-                let chunked = head.contains("transfer-encoding: chunked");
-                let body = Chunks { from: connection, bytes: bytes.split_off(end + 4), chunked, ended: false };
-                return Ok(Streaming { status, body: Box::new(body) });
+                let headers = headers(&head);
+                let left = headers.get("content-length").map(|text| text.parse().unwrap());
+                let body = Chunks { from: connection, bytes: bytes.split_off(end + 4), left, ended: false };
+                return Ok(Streaming { status, headers, body: Box::new(body) });
             }
             if !connection.wait(deadline) {
                 return Err(sent(Fault::timed_out()));
@@ -94,12 +97,7 @@ async fn send<N: Network>(
     let (input, mut output) = connecting.await.map_err(unsent)?;
     let mut head = format!(
         "{} {} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\nconnection: close\r\n",
-        match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        },
+        request.method.name(),
         request.path,
         request.authority,
         request.body.len()
@@ -115,19 +113,23 @@ async fn send<N: Network>(
 }
 
 /// A body as it arrives.
-struct Chunks {
+pub struct Chunks {
     from: Arriving,
     /// What has arrived and was not given yet.
     bytes: Vec<u8>,
-    chunked: bool,
+    /// How many bytes there are to give, unless they come in chunks.
+    left: Option<usize>,
     ended: bool,
 }
 
 impl Chunks {
     /// The first chunk, once all of it has arrived.
     fn take(&mut self) -> Option<Vec<u8>> {
-        if !self.chunked {
-            return Some(std::mem::take(&mut self.bytes)).filter(|bytes| !bytes.is_empty());
+        if let Some(left) = &mut self.left {
+            let bytes = std::mem::take(&mut self.bytes);
+            self.ended = *left == 0;
+            *left -= bytes.len();
+            return Some(bytes).filter(|bytes| self.ended || !bytes.is_empty());
         }
         let line = self.bytes.windows(2).position(|window| window == b"\r\n")?;
         let length = usize::from_str_radix(std::str::from_utf8(&self.bytes[..line]).unwrap(), 16).unwrap();
@@ -154,7 +156,11 @@ impl Pieces for Chunks {
     }
 
     fn wait(&mut self, deadline: Moment) -> bool {
-        !self.bytes.is_empty() || self.from.wait(deadline)
+        !self.bytes.is_empty() || self.left == Some(0) || self.from.wait(deadline)
+    }
+
+    fn hand_on(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }
 
@@ -169,6 +175,10 @@ impl Pieces for Arriving {
     fn wait(&mut self, deadline: Moment) -> bool {
         self.0.wait(deadline)
     }
+
+    fn hand_on(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
 }
 
 fn parse(answer: &[u8]) -> Result<Response, Fault> {
@@ -182,8 +192,7 @@ fn parse(answer: &[u8]) -> Result<Response, Fault> {
     }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").ok_or_else(cut)?;
     let head = std::str::from_utf8(&answer[..end]).map_err(|_| malformed())?;
-    let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
-    let headers: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.trim().as_bytes().to_vec())).collect();
+    let headers = headers(head);
     let head = head.to_ascii_lowercase();
     let body = &answer[end + 4..];
     let status = head.get(9..12).and_then(|digits| digits.parse().ok()).ok_or_else(malformed)?;
@@ -196,7 +205,13 @@ fn parse(answer: &[u8]) -> Result<Response, Fault> {
         let length: usize = header("content-length").and_then(|text| text.parse().ok()).ok_or_else(malformed)?;
         body.get(..length).ok_or_else(cut)?.to_vec()
     };
-    Ok(Response { status, headers: headers.into(), body })
+    Ok(Response { status, headers, body })
+}
+
+fn headers(head: &str) -> Headers {
+    let lines = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+    let headers: Vec<_> = lines.map(|(name, value)| (name.to_string(), value.trim().as_bytes().to_vec())).collect();
+    headers.into()
 }
 
 fn dechunk(mut rest: &[u8]) -> Option<Vec<u8>> {

@@ -7,7 +7,8 @@
 //! | [`waiting`] | the ports where calls wait beside each other, on tokio |
 //! | [`at_once`] | what holds of many calls at once, whichever store they are of |
 //! | [`gateway`] | a stand-in for etcd that answers when a test says so |
-//! | [`redis`], [`memcached`], [`etcd`], [`dynamodb`], [`azure`] | these servers; of the last two, emulators |
+//! | [`redis`], [`memcached`], [`etcd`], [`dynamodb`], [`azure`], [`s3`] | these servers; of the last three, emulators |
+//! | [`moto`] | what the emulators of AWS share |
 //! | [`redis_cluster`], [`sentinels`] | Redis Cluster, and Redis with sentinels |
 //! | [`shared`] | a server that several tests share |
 //! | [`certificates`] | certificates for them, and their authority |
@@ -34,11 +35,13 @@ pub mod faults;
 pub mod gateway;
 pub mod http;
 pub mod memcached;
+pub mod moto;
 pub mod net;
 pub mod process;
 pub mod proxy;
 pub mod redis;
 pub mod redis_cluster;
+pub mod s3;
 pub mod sentinels;
 pub mod shared;
 pub mod waiting;

@@ -166,12 +166,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             Content::Json(json) => (Some("application/json"), json),
             Content::Changes(changes, _) => (Some(multipart::CONTENT_TYPE), changes),
         };
-        let method = match call.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        };
+        let method = call.method.name();
         let mut headers = vec![
             ("accept", "application/json;odata=nometadata"),
             ("dataserviceversion", "3.0;NetFx"),

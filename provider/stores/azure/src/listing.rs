@@ -13,6 +13,7 @@ use kvfuse_core::limits::{PAGE_BYTES, PAGE_KEYS};
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{Page, Result};
 use kvfuse_http::cursor::{cursor, place};
+use kvfuse_http::escape::escaped;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
 use std::fmt::Write;
@@ -45,7 +46,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     pub(crate) async fn ask(&self, query: &Query<'_>, from: Option<&Token>) -> Result<Asked, Failure> {
         let client = &self.shared.client;
         let filter = format!("PartitionKey eq '{}' and {}", self.partition, query.rows);
-        let mut text = format!("$filter={}&$top={}", escaped(&filter), query.most);
+        let mut text = format!("$filter={}&$top={}", escaped(&filter, false), query.most);
         if !query.select.is_empty() {
             let _ = write!(text, "&$select={}", query.select);
         }
@@ -69,9 +70,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
         let queried: Queried = decode(&response.body).ok_or_else(wrong)?;
         let header = |name: &str| response.headers.get(name).filter(|value| !value.is_empty());
         let token = header("x-ms-continuation-nextpartitionkey").map(|partition| {
-            let mut token = format!("&NextPartitionKey={}", escaped(partition));
+            let mut token = format!("&NextPartitionKey={}", escaped(partition, false));
             if let Some(row) = header("x-ms-continuation-nextrowkey") {
-                let _ = write!(token, "&NextRowKey={}", escaped(row));
+                let _ = write!(token, "&NextRowKey={}", escaped(row, false));
             }
             Token(token)
         });
@@ -139,17 +140,4 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
         }
         Ok(page)
     }
-}
-
-/// A text as the value of a parameter of a URL.
-fn escaped(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

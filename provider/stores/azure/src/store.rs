@@ -8,6 +8,7 @@ use crate::layout;
 use crate::protocol::{Entity, decode};
 use kvfuse_core::waiting::at_once;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient, Method};
 use std::rc::Rc;
@@ -270,13 +271,6 @@ fn tag_in(version: &[u8]) -> Option<(&str, Option<i64>)> {
     let (end, tag) = std::str::from_utf8(version).ok()?.split_once(' ')?;
     let end = if end == "-" { None } else { Some(end.parse().ok()?) };
     is_tag(tag).then_some((tag, end))
-}
-
-/// Whether a text is one entity tag, and can be a header: neither `*`, which every entity matches, nor several.
-fn is_tag(text: &str) -> bool {
-    let quoted = text.strip_prefix("W/").unwrap_or(text);
-    let inside = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    inside.is_some_and(|tag| tag.len() <= 256 && tag.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use kvfuse_transport::http::{HttpClient, HttpFault, Request, Response, Streaming
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// Status, headers and body.
 type Reply = (u16, &'static [(&'static str, &'static str)], String);
@@ -37,7 +38,7 @@ impl HttpClient for Answers {
         Ok(Response { status, headers: headers.into(), body: body.into_bytes() })
     }
 
-    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
+    fn stream(&self, _: &Request<'_>, _: Moment, _: Duration) -> Result<Streaming, HttpFault> {
         panic!("no answer is a stream")
     }
 }

@@ -1,13 +1,13 @@
 //! Requests to DynamoDB: signed, how often, and for how long.
 
 use crate::config::Config;
-use crate::credentials::{Credentials, Keys};
 use crate::error::{self, Failure, Lapse, Meaning};
 use crate::protocol::{self, Item};
-use crate::sign::{self, Scope};
 use kvfuse_core::{Error, Kind};
 pub use kvfuse_http::attempts::Repeat;
 use kvfuse_http::attempts::{self, Step};
+use kvfuse_http::aws::credentials::{Credentials, Keys};
+use kvfuse_http::aws::sign::{self, Scope, Signed};
 use kvfuse_http::calendar;
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::fault::Cause;
@@ -81,7 +81,7 @@ impl<T: Into<Failure>> From<T> for Over {
 
 impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub fn new(config: Config, http: H, clock: C, since_1970: fn() -> Duration) -> Self {
-        Self { keys: Keys::new(config.credentials.clone()), config, http, clock, since_1970 }
+        Self { keys: Keys::new(config.credentials.clone(), "DynamoDB"), config, http, clock, since_1970 }
     }
 
     pub fn deadline(&self) -> Moment {
@@ -142,7 +142,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
         headers.extend(keys.token.as_deref().map(|token| ("x-amz-security-token", token)));
         headers.push(("x-amz-target", target.as_str()));
         let scope = Scope { region: &config.region, service: "dynamodb", timestamp: &timestamp };
-        let signature = sign::authorization(&headers, body, &scope, &keys)
+        let hash = sign::hash(body);
+        let signed = Signed { method: Method::Post, path: "/", query: "", headers: &headers, body: &hash };
+        let signature = sign::authorization(&signed, &scope, &keys)
             .map_err(|_| Step::Over(Error::invalid("the secret access key cannot sign requests").into()))?;
         // The client adds that one itself.
         headers.retain(|(name, _)| *name != "host");

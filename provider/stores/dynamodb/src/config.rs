@@ -1,16 +1,15 @@
 //! The settings.
 
 use crate::client::Api;
-use crate::credentials::{Agent, Credentials, Issuer, Source};
 use kvfuse_core::error::quoted;
 use kvfuse_core::settings::LABEL;
 use kvfuse_core::{Error, Kind, Result, Settings};
+use kvfuse_http::aws;
+use kvfuse_http::aws::credentials::Source;
 pub use kvfuse_http::endpoint::Server;
 use kvfuse_http::endpoint::{Endpoint, plain};
 use kvfuse_transport::address;
 use kvfuse_transport::clock;
-use kvfuse_transport::http::Scheme;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// Where the table is, who asks, and where keys are stored.
@@ -43,14 +42,6 @@ pub enum Layout {
 const ENDPOINT: &str = "KEYVALUE_DYNAMODB_ENDPOINT";
 const STREAMS: &str = "KEYVALUE_DYNAMODB_STREAMS_ENDPOINT";
 const REGION: &str = "KEYVALUE_DYNAMODB_REGION";
-const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
-const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-const AUTHORIZATION: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
-const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
-/// What a path in [`RELATIVE`] is relative to.
-const CONTAINER: &str = "http://169.254.170.2";
-const INSTANCE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
-const INSTANCE_EXAMPLE: &str = "http://169.254.169.254";
 const LAYOUT: &str = "KEYVALUE_DYNAMODB_LAYOUT";
 const PREFIX: &str = "KEYVALUE_PREFIX";
 const LIFE: &str = "KEYVALUE_TTL_S";
@@ -58,11 +49,9 @@ const EXAMPLE: &str = "https://dynamodb.eu-west-1.amazonaws.com";
 const STREAMS_EXAMPLE: &str = "https://streams.dynamodb.eu-west-1.amazonaws.com";
 /// A thousand years, in seconds.
 const LONGEST_LIFE: u64 = 31_557_600_000;
-/// The variables of an access key. Those of the first row that is set count, and no others.
-const KEYS: [[&str; 3]; 2] = [
-    ["KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "KEYVALUE_DYNAMODB_SESSION_TOKEN"],
-    ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"],
-];
+/// The variables of an access key for this store alone.
+const KEYS: [&str; 3] =
+    ["KEYVALUE_DYNAMODB_ACCESS_KEY_ID", "KEYVALUE_DYNAMODB_SECRET_ACCESS_KEY", "KEYVALUE_DYNAMODB_SESSION_TOKEN"];
 
 impl Config {
     /// What serves an API.
@@ -80,9 +69,9 @@ impl Config {
                 format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
             )
         })?;
-        let address = endpoint(ENDPOINT, text, EXAMPLE)?;
+        let address = Endpoint::without_path(ENDPOINT, text, EXAMPLE)?;
         let streams = match settings.get(STREAMS) {
-            Some(text) => endpoint(STREAMS, text, STREAMS_EXAMPLE)?,
+            Some(text) => Endpoint::without_path(STREAMS, text, STREAMS_EXAMPLE)?,
             None => match address::beside(&address.host) {
                 Some(host) => Endpoint { host, ..address.clone() },
                 None => address.clone(),
@@ -104,7 +93,7 @@ impl Config {
             streams: streams.server(STREAMS),
             region: plain(REGION, &region)?.to_string(),
             table: settings.get("KEYVALUE_DYNAMODB_TABLE").unwrap_or("keyvalue").to_string(),
-            credentials: credentials(settings)?,
+            credentials: aws::settings::credentials(settings, KEYS)?,
             prefix: settings.get(PREFIX).unwrap_or("keyvalue/").to_string(),
             life: settings.seconds(LIFE, 1..=LONGEST_LIFE)?,
             time_limit: clock::time_limit(settings)?,
@@ -129,16 +118,6 @@ fn refuse_beside_spin(settings: &Settings) -> Result<()> {
     }
 }
 
-/// The endpoint in a setting. It never appears in an error, because it may contain a password, although that is not
-/// allowed.
-fn endpoint(name: &str, text: &str, example: &str) -> Result<Endpoint> {
-    let (endpoint, path) = Endpoint::parse(name, text, example)?;
-    match path.as_str() {
-        "" | "/" => Ok(endpoint),
-        _ => Err(Error::invalid(format!("{name} has a path; a valid one is {example}"))),
-    }
-}
-
 /// `eu-west-1` in `dynamodb.eu-west-1.amazonaws.com`, and in the names of the other kinds of endpoints.
 fn region_of(host: &str) -> Option<String> {
     let mut labels = host.split('.').skip_while(|label| !matches!(*label, "dynamodb" | "dynamodb-fips"));
@@ -146,76 +125,11 @@ fn region_of(host: &str) -> Option<String> {
     labels.next().filter(|_| labels.next().is_some()).map(str::to_string)
 }
 
-fn credentials(settings: &Settings) -> Result<Source> {
-    for [id_name, secret_name, token_name] in KEYS {
-        let get = |name| settings.get(name).map(|text| plain(name, text).map(str::to_string)).transpose();
-        match (get(id_name)?, get(secret_name)?, get(token_name)?) {
-            (None, None, None) => {}
-            (Some(id), Some(secret), token) => return Ok(Source::Given(Rc::new(Credentials { id, secret, token }))),
-            _ => {
-                return Err(Error::invalid(format!(
-                    "{id_name} and {secret_name} must be set together ({token_name} only with both)"
-                )));
-            }
-        }
-    }
-    if let Some(agent) = agent(settings)? {
-        return Ok(Source::Issued(Issuer::Container(agent)));
-    }
-    if let Some(text) = settings.get(INSTANCE) {
-        let server = endpoint(INSTANCE, text, INSTANCE_EXAMPLE)?.server(INSTANCE);
-        return Ok(Source::Issued(Issuer::Instance(server)));
-    }
-    let [_, [id, secret, token]] = KEYS;
-    Err(Error::new(
-        Kind::Unavailable,
-        format!(
-            "no credentials are configured: set the variables {id} and {secret}, and for temporary ones {token}; or {INSTANCE} to \
-             {INSTANCE_EXAMPLE} on an instance of EC2 with a role"
-        ),
-    ))
-}
-
-/// What gives out credentials in a container.
-fn agent(settings: &Settings) -> Result<Option<Agent>> {
-    let (name, text) = match (settings.get(RELATIVE), settings.get(FULL)) {
-        (Some(path), _) if path.starts_with('/') => (RELATIVE, format!("{CONTAINER}{path}")),
-        (Some(_), _) => return Err(Error::invalid(format!("{RELATIVE} is not a path: it has to begin with /"))),
-        (None, Some(text)) => (FULL, text.to_string()),
-        (None, None) => return Ok(None),
-    };
-    let example = "http://169.254.170.23/v1/credentials";
-    let (endpoint, path) = Endpoint::parse(name, plain(name, text.trim())?, example)?;
-    if endpoint.scheme == Scheme::Http && !is_local(&endpoint.host) {
-        return Err(Error::invalid(format!(
-            "{name} would send credentials over a network in clear text; use https, or an address of this machine"
-        )));
-    }
-    let token = settings.get(AUTHORIZATION).map(|token| token.trim().to_string());
-    if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')) {
-        return Err(Error::invalid(format!("{AUTHORIZATION} contains characters other than ASCII")));
-    }
-    if token.is_none() && settings.get(AUTHORIZATION_FILE).is_some() {
-        return Err(Error::invalid(format!(
-            "{AUTHORIZATION_FILE} names a file, and this provider reads none; set {AUTHORIZATION} to what it contains"
-        )));
-    }
-    let path = if path.is_empty() { "/".to_string() } else { path };
-    Ok(Some(Agent { server: endpoint.server(name), path, token }))
-}
-
-/// Whether a host is this machine, or one of the addresses at which a container finds its agent.
-fn is_local(host: &str) -> bool {
-    let agents = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
-    host == "localhost"
-        || agents.contains(&host)
-        || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use kvfuse_servers::settings;
+    use kvfuse_transport::http::Scheme;
 
     fn config(variables: &[(&str, &str)]) -> Result<Config> {
         let keys = [("AWS_ACCESS_KEY_ID", "hunter1"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
@@ -287,79 +201,6 @@ mod tests {
             assert!(error.message().contains(ENDPOINT) && !error.message().contains("hunter"), "{error}");
         }
         assert_eq!(config(&[]).unwrap_err().kind(), Kind::Unavailable);
-    }
-
-    #[test]
-    fn an_access_key_is_that_of_this_store_or_that_of_aws_and_never_a_mixture() {
-        let with = |variables: &[(&str, &str)]| {
-            let endpoint = [(ENDPOINT, "http://a"), (REGION, "r")];
-            Config::from_settings(&settings(&[&endpoint, variables].concat())).map(|config| config.credentials)
-        };
-        let [[id, secret, token], [aws_id, aws_secret, aws_token]] = KEYS;
-        let aws = [(aws_id, "hunter3"), (aws_secret, "hunter4"), (aws_token, "hunter5")];
-        let given = |variables: &[(&str, &str)]| match with(variables) {
-            Ok(Source::Given(credentials)) => credentials,
-            other => panic!("{other:?}"),
-        };
-        let found = given(&[&aws[..], &[(id, "hunter1"), (secret, "hunter2")]].concat());
-        assert_eq!((found.id.as_str(), found.secret.as_str(), found.token.as_deref()), ("hunter1", "hunter2", None));
-        let found = given(&aws);
-        assert_eq!((found.id.as_str(), found.token.as_deref()), ("hunter3", Some("hunter5")));
-        let halves: [&[(&str, &str)]; 4] =
-            [&[(id, "hunter1")], &[(secret, "hunter2")], &[(token, "hunter6")], &[(id, "hunter 1"), (secret, "a")]];
-        for half in halves {
-            let error = with(&[&aws, half].concat()).unwrap_err();
-            assert!(!error.message().contains("hunter"), "{error}");
-        }
-        assert!(with(&[]).unwrap_err().message().contains("AWS_SECRET_ACCESS_KEY"));
-    }
-
-    #[test]
-    fn a_service_that_gives_out_credentials_counts_only_without_an_access_key() {
-        let with = |variables: &[(&str, &str)]| {
-            let endpoint = [(ENDPOINT, "http://a"), (REGION, "r")];
-            Config::from_settings(&settings(&[&endpoint, variables].concat())).map(|config| config.credentials)
-        };
-        let relative = [(RELATIVE, "/v2/credentials/hunter1")];
-        match with(&relative).unwrap() {
-            Source::Issued(Issuer::Container(agent)) => {
-                assert_eq!(agent.server.authority, "169.254.170.2");
-                assert_eq!((agent.path.as_str(), agent.token), ("/v2/credentials/hunter1", None));
-            }
-            other => panic!("{other:?}"),
-        }
-        let full = [(FULL, "http://169.254.170.23/v1/hunter1"), (AUTHORIZATION, "Basic hunter2")];
-        match with(&full).unwrap() {
-            Source::Issued(Issuer::Container(agent)) => {
-                assert_eq!((agent.server.authority.as_str(), agent.path.as_str()), ("169.254.170.23", "/v1/hunter1"));
-                assert_eq!(agent.token.as_deref(), Some("Basic hunter2"));
-                assert!(!format!("{agent:?}").contains("hunter"));
-            }
-            other => panic!("{other:?}"),
-        }
-        assert!(matches!(with(&[(INSTANCE, "http://[fd00:ec2::254]")]), Ok(Source::Issued(Issuer::Instance(_)))));
-        let keys = [("AWS_ACCESS_KEY_ID", "hunter1"), ("AWS_SECRET_ACCESS_KEY", "hunter2")];
-        let both = [&keys[..], &relative, &full[..1], &[(INSTANCE, "http://b")]].concat();
-        assert!(matches!(with(&both), Ok(Source::Given(_))));
-        for (name, text, said) in [
-            (RELATIVE, "hunter1", "begin with /"),
-            (RELATIVE, "@evil/hunter1", "begin with /"),
-            (FULL, "http://elsewhere/hunter1", "clear text"),
-            (FULL, "http://169.254.170.2.example/hunter1", "clear text"),
-            (FULL, "ftp://127.0.0.1/hunter1", "scheme"),
-            (INSTANCE, "http://169.254.169.254/hunter1", "path"),
-            (INSTANCE, "hunter1", "scheme"),
-        ] {
-            let error = with(&[(name, text)]).unwrap_err();
-            assert!(error.message().contains(name) && error.message().contains(said), "{error}");
-            assert!(!error.message().contains("hunter"), "{error}");
-        }
-        for url in ["http://127.0.0.1:8080/a", "http://[::1]/a", "http://localhost/a", "https://elsewhere/a"] {
-            assert!(matches!(with(&[(FULL, url)]), Ok(Source::Issued(Issuer::Container(_)))), "{url}");
-        }
-        let error = with(&[full[0], (AUTHORIZATION_FILE, "/var/run/hunter")]).unwrap_err();
-        assert!(error.message().contains("reads none") && !error.message().contains("hunter"), "{error}");
-        assert!(with(&[full[0], (AUTHORIZATION, "hunter\r\nx: y")]).is_err());
     }
 
     #[test]

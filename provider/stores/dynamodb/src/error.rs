@@ -2,9 +2,9 @@
 
 use crate::client::Api;
 use crate::config::{Config, Layout, Server};
-use crate::credentials::Credentials;
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
+use kvfuse_http::aws::credentials::Credentials;
 pub use kvfuse_transport::fault::Failure;
 use kvfuse_transport::fault::{Cause, Fault};
 
@@ -103,7 +103,7 @@ pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refus
         }
         "UnknownOperationException" => Meaning::Refused(not_dynamodb(server)),
         "ValidationException" | "SerializationException" => {
-            refused(Kind::Other, format!("DynamoDB answered with an error: {}", shown(keys, &refusal.message)))
+            refused(Kind::Other, format!("DynamoDB answered with an error: {}", keys.shown(&refusal.message)))
         }
         "" if matches!(status, 401 | 403) => refused(
             Kind::AccessDenied,
@@ -111,17 +111,8 @@ pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refus
         ),
         "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
-        name => Meaning::Uncertain(shown(keys, name)),
+        name => Meaning::Uncertain(keys.shown(name)),
     }
-}
-
-/// A text of the server's on one line of limited length, unless it has a credential in it.
-fn shown(keys: &Credentials, text: &str) -> String {
-    let secrets = [Some(&keys.id), Some(&keys.secret), keys.token.as_ref()];
-    if secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str())) {
-        return "(hidden, because it repeats a credential)".into();
-    }
-    text.chars().filter(|c| !c.is_control()).take(120).collect()
 }
 
 pub fn unavailable(server: &Server, why: &str) -> Error {
@@ -206,7 +197,7 @@ mod tests {
         ]);
         let refusal = format!(r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{name}","message":"{message}"}}"#);
         let config = Config::from_settings(&settings).unwrap();
-        let crate::credentials::Source::Given(keys) = &config.credentials else { panic!("they are set") };
+        let kvfuse_http::aws::credentials::Source::Given(keys) = &config.credentials else { panic!("they are set") };
         meaning(&config, keys, api, status, crate::protocol::refusal(refusal.as_bytes()))
     }
 

@@ -1,10 +1,8 @@
-//! A store in DynamoDB, over its JSON protocol: one signed HTTP request for each call.
+//! A store in DynamoDB, over its JSON protocol: one signed HTTP request for each call. `kvfuse_http::aws` signs.
 //!
 //! | file | what it contains |
 //! |---|---|
 //! | `config` | the settings: endpoint, region, table, credentials, prefix, lifetime, time limit |
-//! | `credentials` | the access key, and where it comes from; renews temporary ones |
-//! | `sign` | signatures of requests (AWS Signature Version 4), without I/O |
 //! | `protocol` | the answers as JSON, without I/O |
 //! | `layout` | how a key and its value are an item |
 //! | `spin` | the bucket in the layout of Spin |
@@ -26,7 +24,6 @@ mod batches;
 mod bucket;
 mod client;
 mod config;
-mod credentials;
 mod error;
 mod feed;
 mod guarded;
@@ -35,7 +32,6 @@ mod lineage;
 mod listing;
 mod position;
 mod protocol;
-mod sign;
 mod spin;
 mod store;
 mod streams;

@@ -10,7 +10,7 @@ use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::Fault;
-use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Method, Request, Response, Streaming};
+use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Request, Response, Streaming};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
@@ -64,12 +64,7 @@ impl World {
 
     fn answer(&self, request: &Request<'_>) -> Result<(u16, String), Fault> {
         let header = |name: &str| request.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        let method = match request.method {
-            Method::Get => "GET",
-            Method::Post => "POST",
-            Method::Put => "PUT",
-            Method::Delete => "DELETE",
-        };
+        let method = request.method.name();
         if request.authority == "db:1" {
             let key = header("authorization").unwrap().split(['=', '/']).nth(1).unwrap().to_string();
             assert_eq!(header("x-amz-security-token").unwrap(), format!("token of {key}").replace(' ', "-"));
@@ -128,7 +123,7 @@ impl HttpClient for World {
         Ok(Response { status: answer.0, headers: Headers::default(), body: answer.1.into_bytes() })
     }
 
-    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
+    fn stream(&self, _: &Request<'_>, _: Moment, _: Duration) -> Result<Streaming, HttpFault> {
         panic!("no answer is a stream")
     }
 }

@@ -13,6 +13,7 @@ use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Request, Response, 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A server with these answers, of which the last one is for all further requests.
 #[derive(Clone, Default)]
@@ -29,7 +30,7 @@ impl HttpClient for Answers {
         Ok(Response { status, headers: Headers::default(), body: body.into_bytes() })
     }
 
-    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
+    fn stream(&self, _: &Request<'_>, _: Moment, _: Duration) -> Result<Streaming, HttpFault> {
         panic!("no answer is a stream")
     }
 }

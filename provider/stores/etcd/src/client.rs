@@ -14,9 +14,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 /// The largest answer to accept, in bytes, unless a call has another limit.
 pub const MAX_ANSWER: usize = 512 << 20;
+/// How long the host may wait for the next part of an answer that is a stream. Its reader has limits of its own.
+const PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 pub struct Client<H, C> {
     pub config: Config,
@@ -127,7 +130,7 @@ impl<H: HttpClient, C: AsyncClock> Client<H, C> {
     /// Carries out a call whose answer is a stream, with retries until its deadline. Waits inside the call.
     pub async fn stream(&self, call: &Call<'_>) -> Result<Box<dyn Pieces>, Failure> {
         let begin = async |request: &Request<'_>, until: Moment| {
-            let mut streaming = self.http.stream(request, until)?;
+            let mut streaming = self.http.stream(request, until, PAUSE)?;
             if streaming.status == 200 {
                 return Ok(Got::Done(streaming.body));
             }

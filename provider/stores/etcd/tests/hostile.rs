@@ -8,7 +8,9 @@ use kvfuse_servers::settings;
 use kvfuse_transport::clock::Moment;
 use kvfuse_transport::fault::Fault;
 use kvfuse_transport::http::{Headers, HttpClient, HttpFault, Pieces, Request, Response, Streaming};
+use std::any::Any;
 use std::rc::Rc;
+use std::time::Duration;
 
 /// A server with one answer to everything.
 struct Always(&'static str);
@@ -18,8 +20,8 @@ impl HttpClient for Always {
         Ok(Response { status: 200, headers: Headers::default(), body: self.0.as_bytes().to_vec() })
     }
 
-    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
-        Ok(Streaming { status: 200, body: Box::new(Once(Some(self.0))) })
+    fn stream(&self, _: &Request<'_>, _: Moment, _: Duration) -> Result<Streaming, HttpFault> {
+        Ok(Streaming { status: 200, headers: Headers::default(), body: Box::new(Once(Some(self.0))) })
     }
 }
 
@@ -32,6 +34,10 @@ impl Pieces for Once {
 
     fn wait(&mut self, _: Moment) -> bool {
         true
+    }
+
+    fn hand_on(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }
 

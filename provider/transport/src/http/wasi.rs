@@ -5,6 +5,7 @@ use super::both::{headers, nanoseconds, rejected};
 use super::{HttpClient, HttpFault, Pieces, Request, Response, Streaming, read_to_end};
 use crate::clock::{Moment, wasi::Waiter};
 use crate::fault::{Cause, Fault};
+use std::any::Any;
 use std::rc::Rc;
 use std::time::Duration;
 use wasip2::clocks::monotonic_clock;
@@ -18,10 +19,6 @@ use wasip2::io::streams::{InputStream, StreamError};
 
 /// The most bytes of a response to read at once.
 const PIECE: u64 = 64 << 10;
-
-/// How long the host may wait for the next bytes of a body that is read as it arrives. The reader has limits of its
-/// own.
-const PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// The HTTP client of the host, which also does TLS.
 #[derive(Default)]
@@ -39,11 +36,11 @@ impl HttpClient for WasiHttp {
         Ok(Response { status, headers, body })
     }
 
-    fn stream(&self, request: &Request<'_>, deadline: Moment) -> Result<Streaming, HttpFault> {
-        let (response, body) = self.send(request, deadline, PAUSE)?;
-        let status = response.status();
+    fn stream(&self, request: &Request<'_>, deadline: Moment, pause: Duration) -> Result<Streaming, HttpFault> {
+        let (response, body) = self.send(request, deadline, pause)?;
+        let (status, headers) = (response.status(), response.headers().entries().into());
         let body = self.arriving(response, body).map_err(|fault| HttpFault { sent: true, fault })?;
-        Ok(Streaming { status, body: Box::new(body) })
+        Ok(Streaming { status, headers, body: Box::new(body) })
     }
 }
 
@@ -94,7 +91,7 @@ impl WasiHttp {
 
     fn arriving(&self, response: IncomingResponse, body: IncomingBody) -> Result<Arriving, Fault> {
         let stream = body.stream().map_err(|()| unreadable())?;
-        Ok(Arriving { ready: stream.subscribe(), stream, _body: body, response, waiter: self.waiter.clone() })
+        Ok(Arriving { ready: stream.subscribe(), stream, body, response, waiter: self.waiter.clone() })
     }
 
     fn write(&self, body: OutgoingBody, mut bytes: &[u8], deadline: Moment) -> Result<(), Fault> {
@@ -144,7 +141,7 @@ fn unreadable() -> Fault {
 struct Arriving {
     ready: Pollable,
     stream: InputStream,
-    _body: IncomingBody,
+    body: IncomingBody,
     response: IncomingResponse,
     waiter: Rc<Waiter>,
 }
@@ -160,6 +157,15 @@ impl Pieces for Arriving {
 
     fn wait(&mut self, deadline: Moment) -> bool {
         self.waiter.wait(&self.ready, deadline)
+    }
+
+    fn hand_on(self: Box<Self>) -> Box<dyn Any> {
+        let Self { ready, stream, body, response, waiter: _ } = *self;
+        drop(ready);
+        // They have to live as long as the stream, and nothing tells when its consumer has dropped it. What stays is two entries
+        // in the instance's table; the host closes the connection when the body has ended.
+        std::mem::forget((body, response));
+        Box::new(stream)
     }
 }
 

@@ -355,7 +355,7 @@ impl HttpClient for Double {
         Ok(Response { status, headers: Headers::default(), body: body.into_bytes() })
     }
 
-    fn stream(&self, _: &Request<'_>, _: Moment) -> Result<Streaming, HttpFault> {
+    fn stream(&self, _: &Request<'_>, _: Moment, _: Duration) -> Result<Streaming, HttpFault> {
         panic!("no answer is a stream")
     }
 }

@@ -5,11 +5,10 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html>.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::config::Server;
+use crate::calendar;
+use crate::endpoint::{Server, plain};
 use futures_util::lock::Mutex;
 use kvfuse_core::{Error, Kind};
-use kvfuse_http::calendar;
-use kvfuse_http::endpoint::plain;
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::http::{AsyncHttpClient, Method, Request, Response};
 use serde::Deserialize;
@@ -21,7 +20,9 @@ use std::time::Duration;
 /// An access key. Its `Debug` hides everything.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
+    /// What names the key. It is not printed either.
     pub id: String,
+    /// What signs.
     pub secret: String,
     /// Of temporary credentials.
     pub token: Option<String>,
@@ -48,8 +49,11 @@ pub enum Issuer {
 /// The agent of a container. Its `Debug` hides the path and the token, which are as good as the access key.
 #[derive(Clone)]
 pub struct Agent {
+    /// Where it is.
     pub server: Server,
+    /// What it is asked for.
     pub path: String,
+    /// The header `authorization`.
     pub token: Option<String>,
 }
 
@@ -64,9 +68,11 @@ const TOKEN_LIFE: &str = "60";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// The access key of an instance of the store.
+/// The access key of an instance of a store.
 pub struct Keys {
     source: Source,
+    /// What the key is for.
+    service: &'static str,
     held: RefCell<Option<Held>>,
     /// The turn to renew them. The others wait for that.
     renewing: Mutex<()>,
@@ -99,8 +105,9 @@ struct Issued {
 }
 
 impl Keys {
-    pub fn new(source: Source) -> Self {
-        Self { source, held: RefCell::new(None), renewing: Mutex::default() }
+    /// The access key for a service, of which errors have the name.
+    pub fn new(source: Source, service: &'static str) -> Self {
+        Self { source, service, held: RefCell::new(None), renewing: Mutex::default() }
     }
 
     /// The access key to sign with. `now` is the time since 1970.
@@ -122,12 +129,14 @@ impl Keys {
             return Ok(fresh);
         }
         let turn = before(clock, deadline, self.renewing.lock()).await;
-        let _turn = turn.ok_or_else(|| failed(issuer.server(), "timed out"))?;
+        let turn = turn.ok_or_else(|| failed(issuer.server(), "timed out"));
+        let _turn = turn.map_err(|error| self.none(error))?;
         if let Some(fresh) = self.fresh(now) {
             return Ok(fresh);
         }
         // In a box, because it is rare and large.
         let issued = Box::pin(issuer.issue(&Asking { http, clock, deadline })).await;
+        let issued = issued.map_err(|error| self.none(error));
         let mut held = self.held.borrow_mut();
         match (issued, &mut *held) {
             (Ok((credentials, expires)), held) => {
@@ -141,6 +150,10 @@ impl Keys {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    fn none(&self, why: Error) -> Error {
+        why.within(format_args!("no credentials for {}", self.service))
     }
 
     /// The credentials, if it is not time to renew them.
@@ -262,7 +275,7 @@ fn issued(server: &Server, answer: &[u8]) -> Result<(Rc<Credentials>, Option<Dur
 }
 
 fn about(server: &Server, what: &str) -> String {
-    format!("no credentials for DynamoDB: the service at {}, which {} names, {what}", server.authority, server.setting)
+    format!("the service at {}, which {} names, {what}", server.authority, server.setting)
 }
 
 fn failed(server: &Server, why: &str) -> Error {
@@ -278,6 +291,17 @@ fn refused(server: &Server, status: u16) -> Error {
 
 fn not_credentials(server: &Server) -> Error {
     Error::new(Kind::Unavailable, about(server, "did not answer with credentials"))
+}
+
+impl Credentials {
+    /// A text of the server's on one line of limited length, unless it has the access key in it.
+    pub fn shown(&self, text: &str) -> String {
+        let secrets = [Some(&self.id), Some(&self.secret), self.token.as_ref()];
+        if secrets.into_iter().flatten().any(|secret| text.contains(secret.as_str())) {
+            return "(hidden, because it repeats a credential)".into();
+        }
+        text.chars().filter(|c| !c.is_control()).take(120).collect()
+    }
 }
 
 impl fmt::Debug for Credentials {

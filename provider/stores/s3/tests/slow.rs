@@ -1,0 +1,30 @@
+//! Faults of the connection and the server, at every byte.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::store;
+use kvfuse_servers::faults::every_fault_at_every_byte;
+use kvfuse_servers::proxy::Fault;
+use kvfuse_servers::s3::S3;
+
+#[test]
+#[ignore = "takes half a minute"]
+fn a_connection_closed_at_any_byte_is_reported_truthfully() {
+    let server = S3::seaweedfs();
+    every_fault_at_every_byte(server.port(), Fault::Close, true, store);
+}
+
+#[test]
+#[ignore = "takes half half a minute"]
+fn nonsense_at_any_byte_is_reported_truthfully() {
+    let server = S3::seaweedfs();
+    every_fault_at_every_byte(server.port(), Fault::Nonsense, true, store);
+}
+
+#[test]
+#[ignore = "takes minutes, nearly all of them waiting: 200 ms at each byte"]
+fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
+    let server = S3::seaweedfs();
+    every_fault_at_every_byte(server.port(), Fault::Hang, true, store);
+}
