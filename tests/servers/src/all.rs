@@ -24,7 +24,14 @@ impl Servers {
         let authority = Authority::new();
         let redis = Redis::start_tls(&authority.certificate("127.0.0.1"), &[]);
         let etcd = Etcd::start(1, &["--max-request-bytes", "33554432"]);
-        Self { redis, authority, memcached: Memcached::start(&[]), etcd, dynamodb: DynamoDb::start(), azure: AzureTables::start() }
+        Self {
+            redis,
+            authority,
+            memcached: Memcached::start(&[]),
+            etcd,
+            dynamodb: DynamoDb::start(),
+            azure: AzureTables::start(),
+        }
     }
 
     /// The variables by which the stores' stanzas in `provider/table` name them.

@@ -212,7 +212,8 @@ impl<H: HttpClient + 'static, C: Clock + 'static> Bucket for SpinBucket<H, C> {
             scan.insert("FilterExpression".into(), "begins_with(PK, :prefix)".into());
             scan.insert("ExpressionAttributeValues".into(), json!({ ":prefix": { "S": prefix } }));
         }
-        let from = cursor.map(|text| kvfuse_http::cursor::place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
+        let from =
+            cursor.map(|text| kvfuse_http::cursor::place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
         if let Some(from) = &from {
             scan.insert("ExclusiveStartKey".into(), identity(from));
         }
