@@ -11,6 +11,8 @@ LEAN := $(CARGO_TARGET_DIR)/wasm32-unknown-unknown/guest
 WASI := $(CARGO_TARGET_DIR)/wasm32-wasip2/guest
 # The packages whose guests the tests run; the lints look at all of them.
 LEAN_GUESTS := kvfuse-artefacts kvfuse-runner keyvalue_floor keyvalue_mutant kvfuse-conformance-guests kvfuse-consumers
+# Those of them whose guests are examples.
+EXAMPLES := kvfuse-artefacts kvfuse-runner kvfuse-conformance-guests kvfuse-consumers
 WASI_GUESTS := kv_demo kvfuse-test-guests kvfuse-serve-guest
 # Made by the target `xtask`.
 XTASK := $(CARGO_TARGET_DIR)/debug/xtask
@@ -98,7 +100,7 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 .PHONY: test-long
 test-long: providers build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
-	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test together --test at_once \
+	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test every_byte --test together --test at_once \
 	  --test explore_use --test explore_live --test streams --test contract -- --ignored
 	@$(XTASK) test $(NATIVE) --lib --bins --
 
@@ -164,6 +166,7 @@ lint: toolchain ## formatting and lints, guests included
 	@cargo clippy --quiet $(NATIVE) --all-targets -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(LEAN_GUESTS) kvfuse-transport kvfuse-explorer) \
 	  --target wasm32-unknown-unknown -- --deny warnings
+	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(EXAMPLES)) --examples --target wasm32-unknown-unknown -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet $(addprefix --package ,$(WASI_GUESTS)) --target wasm32-wasip2 -- --deny warnings
 	@tools/cargo-wasm.sh clippy --quiet --package kvfuse --no-default-features --target wasm32-wasip2 -- --deny warnings
 

@@ -71,11 +71,11 @@ fn write(bucket: &types::Bucket, chunks: u64) -> Result<(), String> {
         stream.blocking_flush().map_err(text)?;
     }
     drop(stream);
-    eventual::set(bucket, &"key".to_string(), &value).map_err(trace)
+    eventual::set(bucket, "key", &value).map_err(trace)
 }
 
 fn read(bucket: &types::Bucket, chunks: u64) -> Result<String, String> {
-    let value = eventual::get(bucket, &"key".to_string()).map_err(trace)?.ok_or("missing")?;
+    let value = eventual::get(bucket, "key").map_err(trace)?.ok_or("missing")?;
     let size = value.incoming_value_size().map_err(trace)?;
     let stream = types::IncomingValue::incoming_value_consume_async(value).map_err(trace)?;
     let (mut number, mut have) = (0, Vec::with_capacity(2 * CHUNK));

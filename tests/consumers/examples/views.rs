@@ -42,8 +42,10 @@ struct View {
     name: &'static str,
     set: fn(&str, &[u8]) -> Result<(), String>,
     get: fn(&str) -> Result<Vec<u8>, String>,
-    increment: Option<fn(&str) -> Result<u64, String>>,
+    increment: Option<Increment>,
 }
+
+type Increment = fn(&str) -> Result<u64, String>;
 
 const BUCKET: &str = "views";
 

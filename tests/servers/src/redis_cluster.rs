@@ -7,12 +7,17 @@ use crate::redis::Redis;
 /// The slots of every cluster.
 const SLOTS: usize = 16_384;
 
-/// Three primaries, and then their replicas, if there are some. The slots are in three equal parts.
+/// Up to three primaries, and then their replicas, if there are some. The slots are in equal parts.
 pub struct RedisCluster {
     pub nodes: Vec<Redis>,
 }
 
 impl RedisCluster {
+    /// One node, which has all slots.
+    pub fn of_one() -> Self {
+        Self::start(1, None, &[])
+    }
+
     /// Three nodes, each with a third of the slots and no replica.
     pub fn of_three(arguments: &[&str]) -> Self {
         Self::start(3, None, arguments)
@@ -29,6 +34,7 @@ impl RedisCluster {
     }
 
     fn start(count: usize, authority: Option<&Authority>, arguments: &[&str]) -> Self {
+        let primaries = count.min(3);
         let ports: Vec<String> = (0..count).map(|_| free_port().to_string()).collect();
         let start = |bus: &String| {
             let fixed = format!(
@@ -43,8 +49,8 @@ impl RedisCluster {
         };
         let cluster = Self { nodes: ports.iter().map(start).collect() };
         let nodes = &cluster.nodes;
-        for (number, node) in nodes.iter().take(3).enumerate() {
-            let (first, last) = (SLOTS * number / 3, SLOTS * (number + 1) / 3 - 1);
+        for (number, node) in nodes.iter().take(primaries).enumerate() {
+            let (first, last) = (SLOTS * number / primaries, SLOTS * (number + 1) / primaries - 1);
             ok(node, &["CLUSTER", "ADDSLOTSRANGE", &first.to_string(), &last.to_string()]);
             ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
         }
@@ -58,16 +64,19 @@ impl RedisCluster {
             let known = node.command(&["CLUSTER", "NODES"]);
             known.lines().count() == count && !known.contains("handshake") && !known.contains(" disconnected")
         });
-        for (number, replica) in nodes.iter().skip(3).enumerate() {
+        for (number, replica) in nodes.iter().skip(primaries).enumerate() {
             let primary = cluster.id(number);
             wait_until("a node becomes a replica", || replica.command(&["CLUSTER", "REPLICATE", &primary]) == "+OK");
         }
         cluster.until("the cluster is complete", |node, number| {
             let replicas = node.command(&["CLUSTER", "NODES"]).matches("slave").count();
             let replication = node.command(&["INFO", "replication"]);
-            let linked =
-                if number < 3 { format!("connected_slaves:{}", count / 3 - 1) } else { "master_link_status:up".into() };
-            replicas == count - 3
+            let linked = if number < primaries {
+                format!("connected_slaves:{}", count / primaries - 1)
+            } else {
+                "master_link_status:up".into()
+            };
+            replicas == count - primaries
                 && replication.contains(&linked)
                 && node.command(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
         });

@@ -4,7 +4,7 @@
 mod common;
 
 use common::{KEYS, random, since_1970};
-use kvfuse_core::{Bucket, Kind, Store};
+use kvfuse_core::{Bucket, Kind, Store, Version};
 use kvfuse_dynamodb::{Ambient, DynamoStore};
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::settings;
@@ -36,9 +36,22 @@ impl HttpClient for Answers {
 }
 
 fn bucket(time_limit: &str, answers: &[(u16, &str)]) -> (Rc<dyn Bucket>, Answers) {
+    opened("own", time_limit, answers)
+}
+
+/// The same in Spin's layout.
+fn spin(answers: &[(u16, &str)]) -> (Rc<dyn Bucket>, Answers) {
+    opened("spin", "50", answers)
+}
+
+fn opened(layout: &str, time_limit: &str, answers: &[(u16, &str)]) -> (Rc<dyn Bucket>, Answers) {
     let server = Answers::default();
     server.answers.borrow_mut().extend(answers.iter().map(|(status, body)| (*status, body.to_string())));
-    let variables = [("KEYVALUE_DYNAMODB_ENDPOINT", "http://db:1"), ("KEYVALUE_TIMEOUT_MS", time_limit)];
+    let variables = [
+        ("KEYVALUE_DYNAMODB_ENDPOINT", "http://db:1"),
+        ("KEYVALUE_DYNAMODB_LAYOUT", layout),
+        ("KEYVALUE_TIMEOUT_MS", time_limit),
+    ];
     let settings = settings(&[&KEYS[..], &variables].concat());
     let ambient = Ambient { since_1970, random };
     let store = DynamoStore::new(&settings, server.clone(), SystemClock, ambient).unwrap();
@@ -166,4 +179,123 @@ fn a_condition_that_is_never_met_ends_at_the_time_limit() {
     let answers: Vec<_> = std::iter::repeat_n([refused, OK, refused, OK], 500).flatten().collect();
     let (bucket, _) = self::bucket("50", &answers);
     assert_eq!(bucket.increment("a", 1, 0).unwrap_err().kind(), Kind::Timeout);
+}
+
+#[test]
+fn a_scan_with_keys_that_cannot_be_in_it_or_that_does_not_move_on_is_an_error() {
+    let page = |keys: &[&str], last: &str| {
+        let items: Vec<String> = keys.iter().map(|key| format!(r#"{{"PK":{{"S":"{key}"}}}}"#)).collect();
+        format!(r#"{{"Items":[{}],"LastEvaluatedKey":{{"PK":{{"S":"{last}"}}}}}}"#, items.join(","))
+    };
+    // The scan may have ended at a key without the prefix, and its keys are in no order.
+    let (bucket, server) = spin(&[(200, &page(&["ab", "aa"], "z"))]);
+    let listed = bucket.list_prefix("a", None).unwrap();
+    assert_eq!((&listed.keys[..], listed.cursor.is_some()), (&["ab".to_string(), "aa".to_string()][..], true));
+    let error = bucket.list_prefix("a", listed.cursor.as_deref()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "it ended again where it began: {error}");
+    assert!(server.asked.borrow()[1].contains(r#""ExclusiveStartKey":{"PK":{"S":"z"}}"#), "{:?}", server.asked);
+    // Of another prefix.
+    assert_eq!(bucket.list_prefix("b", listed.cursor.as_deref()).unwrap_err().kind(), Kind::InvalidArgument);
+    assert_eq!(bucket.list(listed.cursor.as_deref()).unwrap_err().kind(), Kind::InvalidArgument);
+    for answer in [
+        page(&["aa", "b"], "z"),
+        page(&[""], "z"),
+        r#"{"Items":[{}]}"#.to_string(),
+        r#"{"Items":[{"PK":{"N":"1"}}]}"#.to_string(),
+        r#"{"Items":[{"PK":{"B":"YQ=="}}]}"#.to_string(),
+        r#"{"Items":[{"PK":"a"}]}"#.to_string(),
+        r#"{"Items":[{"sk":{"S":"a"}}]}"#.to_string(),
+        r#"{"Items":[],"LastEvaluatedKey":{}}"#.to_string(),
+        r#"{"Items":[],"LastEvaluatedKey":{"sk":{"S":"a"}}}"#.to_string(),
+        r#"{"Items":{}}"#.to_string(),
+        "{}".to_string(),
+    ] {
+        let (bucket, _) = spin(&[(200, &answer)]);
+        assert_eq!(bucket.list_prefix("a", None).unwrap_err().kind(), Kind::Unavailable, "{answer}");
+    }
+}
+
+#[test]
+fn an_item_of_spin_that_is_none_is_damaged_and_is_not_written_over_unseen() {
+    // What has the right types and is no item of this layout.
+    for item in [
+        r#"{"PK":{"S":"a"}}"#,
+        r#"{"PK":{"S":"a"},"VER":{"N":"1"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":"1.5"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":"1E40"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":"9223372036854775808"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":""}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":"one"}}"#,
+    ] {
+        let (bucket, server) = spin(&[(200, &format!(r#"{{"Item":{item}}}"#))]);
+        let errors = [
+            bucket.get("a").unwrap_err(),
+            bucket.snapshot("a").map(drop).unwrap_err(),
+            bucket.increment("a", 1, i64::MIN).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|error| error.kind() == Kind::Damaged), "{item}: {errors:?}");
+        assert!(server.asked.borrow().iter().all(|asked| !asked.contains("ConditionExpression")), "{item}");
+        assert_eq!(bucket.exists("a"), Ok(true), "{item}");
+        let (bucket, _) = spin(&[(200, &format!(r#"{{"Responses":{{"keyvalue":[{item}]}}}}"#))]);
+        assert_eq!(bucket.get_many(&["a"]).unwrap_err().kind(), Kind::Damaged, "{item}");
+    }
+    // What has the wrong types.
+    for item in [
+        r#"{"PK":{"S":"a"},"VAL":{"S":"1"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"N":"1"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"*"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"S":"1"}}"#,
+        r#"{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":1}"#,
+        r#""a""#,
+    ] {
+        let (bucket, _) = spin(&[(200, &format!(r#"{{"Item":{item}}}"#))]);
+        for error in [
+            bucket.get("a").unwrap_err(),
+            bucket.snapshot("a").map(drop).unwrap_err(),
+            bucket.increment("a", 1, i64::MIN).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::Unavailable, "{item}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_value_of_spin_that_is_no_counter_is_not_added_to() {
+    // "x", "", "1.5", "9223372036854775808".
+    for value in ["eA==", "", "MS41", "OTIyMzM3MjAzNjg1NDc3NTgwOA=="] {
+        let (bucket, server) = spin(&[(200, &format!(r#"{{"Item":{{"PK":{{"S":"a"}},"VAL":{{"B":"{value}"}}}}}}"#))]);
+        assert_eq!(bucket.increment("a", 1, i64::MIN).unwrap_err().kind(), Kind::InvalidArgument, "{value:?}");
+        assert_eq!(server.asked.borrow().len(), 1, "nothing is written");
+    }
+    // Another writer is always faster: the item is read, and the condition is never met.
+    let item = r#"{"Item":{"PK":{"S":"a"},"VAL":{"B":"MQ=="},"VER":{"N":"-1"}}}"#;
+    let refused = (400, r#"{"__type":"x#ConditionalCheckFailedException","message":"The conditional request failed"}"#);
+    let answers: Vec<_> = std::iter::repeat_n([(200, item), refused], 500).flatten().collect();
+    let (bucket, server) = spin(&answers);
+    assert_eq!(bucket.increment("a", 1, i64::MIN).unwrap_err().kind(), Kind::Timeout);
+    assert!(server.asked.borrow()[1].contains(r#"":version":{"N":"-1"}"#), "{:?}", server.asked.borrow()[1]);
+}
+
+#[test]
+fn an_answer_to_a_write_of_spin_that_is_none_leaves_its_outcome_unknown() {
+    for answer in [(200, "<html>"), (500, r#"{"__type":"InternalServerError"}"#), (503, ""), (200, "null")] {
+        let (bucket, _) = spin(&[answer]);
+        for error in [
+            bucket.set("a", b"1").unwrap_err(),
+            bucket.delete("a").unwrap_err(),
+            bucket.swap("a", &Version::Absent, b"1").map(drop).unwrap_err(),
+            bucket.set_many(&[("a", b"1")]).unwrap_err(),
+            bucket.delete_many(&["a"]).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), Kind::OutcomeUnknown, "{answer:?}: {error}");
+        }
+        let (bucket, _) = spin(&[(200, "{}"), answer]);
+        assert_eq!(bucket.increment("a", 1, 0).unwrap_err().kind(), Kind::OutcomeUnknown, "{answer:?}");
+    }
+    // An unconditional write cannot fail its condition.
+    let refused = (400, r#"{"__type":"x#ConditionalCheckFailedException","message":"The conditional request failed"}"#);
+    let (bucket, _) = spin(&[refused]);
+    for error in [bucket.set("a", b"1").unwrap_err(), bucket.delete("a").unwrap_err()] {
+        assert_eq!(error.kind(), Kind::Unavailable, "{error}");
+    }
 }

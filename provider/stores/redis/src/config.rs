@@ -79,8 +79,23 @@ const SENTINEL_PASSWORD: &str = "KEYVALUE_REDIS_SENTINEL_PASSWORD";
 
 /// Whether the URL of the server asks for TLS.
 pub fn asks_for_tls(settings: &Settings) -> bool {
-    let scheme = settings.get(URL).and_then(|url| url.split_once("://")).map(|(scheme, _)| scheme.to_ascii_lowercase());
-    scheme.is_some_and(|scheme| is_tls(of_server(&scheme)))
+    settings.get(URL).and_then(scheme).is_some_and(|scheme| is_tls(of_server(&scheme)))
+}
+
+fn scheme(url: &str) -> Option<String> {
+    url.trim().split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase())
+}
+
+/// A valid URL of the kind that this one is. It repeats nothing of it but a scheme that is known.
+fn example(url: &str) -> String {
+    let scheme = scheme(url).unwrap_or_default();
+    let (server, several) = scheme.split_once('+').unwrap_or((&scheme, ""));
+    let rest = match (server, several) {
+        ("redis" | "rediss" | "valkey" | "valkeys", "cluster") => "10.0.0.4:6379,10.0.0.5:6379",
+        ("redis" | "rediss" | "valkey" | "valkeys", "sentinel") => "10.0.0.4:26379,10.0.0.5:26379/mymaster",
+        _ => return EXAMPLE.to_string(),
+    };
+    format!("{scheme}://{rest}")
 }
 
 /// The scheme without what says that there are several servers.
@@ -156,7 +171,7 @@ impl Config {
     /// `redis+sentinel://…/name[/database]` and `redis+cluster://…`. The URL itself never appears in an error: if it is mistyped,
     /// any part of it may be the password.
     fn from_url(url: &str, encrypts: bool) -> Result<Self> {
-        let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {EXAMPLE}"));
+        let wrong = |what: &str| Error::invalid(format!("{URL} {what}; a valid one is {}", example(url)));
         let addresses = Address::parse_list(url).map_err(|invalid| wrong(&invalid.to_string()))?;
         let (Some(first), Some(last)) = (addresses.first(), addresses.last()) else { return Err(wrong("has no host")) };
         let scheme = first.scheme.as_deref().ok_or_else(|| wrong("has no scheme"))?;
@@ -194,10 +209,7 @@ impl Config {
                 let (name, number) = path.split_once('/').unwrap_or((path, ""));
                 let fits = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
                 if name.is_empty() || !name.bytes().all(fits) {
-                    return Err(Error::invalid(format!(
-                        "{URL} does not name the primary that the sentinels watch, such as mymaster in \
-                         redis+sentinel://127.0.0.1:26379/mymaster"
-                    )));
+                    return Err(wrong("does not name the primary that the sentinels watch"));
                 }
                 (Servers::Sentinels(endpoints, name.to_string()), number)
             }

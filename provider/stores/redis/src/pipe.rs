@@ -51,6 +51,9 @@ impl<N: Network> Pipe<N> {
         }
         let _passing = Passing(self);
         let Some(mut held) = self.hold_input() else { return true };
+        // Otherwise each call that begins meanwhile would set a timer, and stop it when it is over. That costs a runtime as much
+        // as there are calls at once.
+        self.state.borrow_mut().look();
         let arrived = match &mut held.input {
             Some(input) => input.at_hand().await,
             None => return true,
@@ -278,10 +281,61 @@ impl<N: Network> Drop for Passing<'_, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::future::{Either, select};
+    use futures_util::future::{Either, join_all, select};
     use kvfuse_servers::waiting::{TokioClock, TokioNetwork, runtime};
+    use std::cell::Cell;
     use std::io::{Read, Write};
     use std::time::Duration;
+
+    /// Counts the timers that are set.
+    #[derive(Default)]
+    struct Counting(Cell<usize>);
+
+    impl AsyncClock for Counting {
+        fn now(&self) -> Moment {
+            TokioClock.now()
+        }
+
+        async fn sleep_until(&self, moment: Moment) {
+            self.0.set(self.0.get() + 1);
+            TokioClock.sleep_until(moment).await;
+        }
+    }
+
+    #[test]
+    fn calls_that_begin_while_one_looks_at_the_connection_set_no_timers_and_are_answered_if_it_is_dropped() {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            connection.read_exact(&mut vec![0; 3 * REQUEST.len()]).unwrap();
+            connection.write_all(&b"$1\r\nx\r\n".repeat(3)).unwrap();
+            let _ = connection.read(&mut [0]);
+        });
+        runtime().block_on(async {
+            let clock = Counting::default();
+            let deadline = clock.now() + Duration::from_secs(300);
+            let (input, output) = TokioNetwork::default().connect("127.0.0.1", port, deadline).await.unwrap();
+            let pipe = Pipe::<TokioNetwork>::new(Link::new(input, output, deadline));
+            let request = Request::of(&[b"GET", b"a"]);
+            let mut looks = Box::pin(pipe.is_good(|_| false));
+            let mut calls: Vec<_> = (0..3).map(|_| Box::pin(pipe.exchange(&clock, &request, deadline))).collect();
+            poll_fn(|cx| {
+                assert!(looks.as_mut().poll(cx).is_pending(), "it looks for a turn");
+                assert!(calls.iter_mut().all(|call| call.as_mut().poll(cx).is_pending()));
+                Poll::Ready(())
+            })
+            .await;
+            drop(looks);
+            assert_eq!(clock.0.get(), 0);
+            for replies in join_all(calls).await {
+                assert_eq!(replies.unwrap(), [Reply::Bulk(b"x".to_vec())]);
+            }
+            // Only who reads looks at the time.
+            assert!(clock.0.get() <= 1, "{}", clock.0.get());
+        });
+        server.join().unwrap();
+    }
 
     const REQUEST: &[u8] = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n";
 

@@ -57,6 +57,28 @@ fn what_a_cluster_or_sentinels_cannot_be_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn what_a_refusal_offers_is_accepted_and_of_the_kind_that_was_asked_for() {
+    for (text, offered) in [
+        ("redis+cluster://a/3", "redis+cluster://"),
+        ("valkey+cluster://a/3", "valkey+cluster://"),
+        ("Redis+Cluster://a:70000", "redis+cluster://"),
+        ("rediss+cluster://a/3", "rediss+cluster://"),
+        ("redis+sentinel://a", "redis+sentinel://"),
+        ("redis+sentinel://a/m/x", "redis+sentinel://"),
+        ("redis://h/db", "redis://"),
+        ("redis+ring://a", "redis://"),
+        ("hunter2+cluster://a", "redis://"),
+        ("hunter2", "redis://"),
+    ] {
+        let parse = |url: &str| Config::from_settings(&settings(&[(URL, url)]), true);
+        let error = parse(text).unwrap_err();
+        let (_, valid) = error.message().split_once("a valid one is ").unwrap();
+        assert!(valid.starts_with(offered), "{text}: {error}");
+        assert!(parse(valid).is_ok(), "{text}: {error}");
+    }
+}
+
+#[test]
 fn a_list_of_servers_bounds_what_others_may_name() {
     let named = |text: &str| config(&[(URL, "redis+cluster://a:1"), (NAMED, text)]);
     let bounded = named("b:2, c").unwrap();

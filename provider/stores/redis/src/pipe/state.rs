@@ -181,6 +181,11 @@ impl State {
         self.armed
     }
 
+    /// A call looks for a turn at what has arrived. Nobody has to look at the time meanwhile: another call reads afterwards.
+    pub fn look(&mut self) {
+        self.armed = Moment(0);
+    }
+
     pub fn disarm(&mut self) {
         self.armed = Moment::NEVER;
     }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod fake;
+pub mod mapped;
 
 use kvfuse_core::{Body, Bucket, Result, Store};
 use kvfuse_redis::RedisStore;
