@@ -12,7 +12,9 @@ use kvfuse_http::calendar;
 use kvfuse_http::escape::escaped;
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::fault::Cause;
-use kvfuse_transport::http::{AsyncHttpClient, HttpClient, HttpFault, Method, Request, Response, Streaming, read_to_end};
+use kvfuse_transport::http::{
+    AsyncHttpClient, HttpClient, HttpFault, Method, Request, Response, Streaming, read_to_end,
+};
 use std::rc::Rc;
 use std::time::Duration;
 

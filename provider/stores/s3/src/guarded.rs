@@ -30,13 +30,7 @@ pub enum Guarded {
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
-    pub(crate) async fn put(
-        &self,
-        name: &str,
-        value: &[u8],
-        expect: Expect<'_>,
-        deadline: Moment,
-    ) -> Result<Guarded> {
+    pub(crate) async fn put(&self, name: &str, value: &[u8], expect: Expect<'_>, deadline: Moment) -> Result<Guarded> {
         let client = &self.shared.client;
         let mark = hex(&(self.shared.ambient.random)());
         let mut headers = vec![("content-type", "application/octet-stream"), (MARK, mark.as_str())];

@@ -7,7 +7,9 @@ use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use kvfuse_core::store::no_lifetimes;
 use kvfuse_core::waiting::at_once;
-use kvfuse_core::{AsyncBucket, AsyncStore, Body, BodyReader, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_core::{
+    AsyncBucket, AsyncStore, Body, BodyReader, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version,
+};
 use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Headers, HttpClient, Method};
