@@ -2,4 +2,4 @@
 //!
 //! Written by `make generate`.
 
-kvfuse_artefacts::artefact!(kvfuse_s3: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, wasmcloud_0_2, wasmcloud_0_1, spin3, spin2, spin1);
+kvfuse_artefacts::artefact!(waiting kvfuse_s3: draft2, draft, wrpc, draft_eventual, v0_1, unversioned, spin2, spin1; waiting wasmcloud_0_2, wasmcloud_0_1, spin3);

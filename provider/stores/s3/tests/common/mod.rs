@@ -3,9 +3,10 @@
 
 use kvfuse_s3::{Ambient, S3Store};
 use kvfuse_servers::clock::SystemClock;
-use kvfuse_servers::http::StdHttp;
+use kvfuse_servers::http::{StdHttp, TokioHttp};
 use kvfuse_servers::s3::S3;
 use kvfuse_servers::settings;
+use kvfuse_servers::waiting::TokioClock;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +33,18 @@ pub fn connect_counting(server: &S3, variables: &[(&str, &str)], http: StdHttp) 
     // The last one counts.
     let variables = [&own, variables].concat();
     S3Store::new(&settings(&variables), http, SystemClock, Ambient { since_1970, random }).unwrap()
+}
+
+/// The same engine where calls wait beside each other, in a bucket at an endpoint, with the access key of SeaweedFS.
+pub fn connect_waiting(endpoint: &str, http: TokioHttp) -> S3Store<TokioHttp, TokioClock> {
+    let variables = [
+        ("KEYVALUE_S3_ENDPOINT", endpoint),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_REGION", "us-east-1"),
+        ("KEYVALUE_TIMEOUT_MS", "60000"),
+    ];
+    S3Store::new(&settings(&variables), http, TokioClock, Ambient { since_1970, random }).unwrap()
 }
 
 /// The store at a port with the access key of SeaweedFS, with a time limit in milliseconds.

@@ -1,0 +1,62 @@
+//! Many calls of one instance at once: answers, dropped calls, connections that break.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod common;
+
+use common::connect_waiting;
+use kvfuse_core::{AsyncBucket, AsyncStore};
+use kvfuse_servers::at_once;
+use kvfuse_servers::gateway::Gateway;
+use kvfuse_servers::http::TokioHttp;
+use kvfuse_servers::proxy::Proxy;
+use kvfuse_servers::s3::S3;
+use kvfuse_servers::waiting::{all, runtime};
+use kvfuse_servers::watchdog::Watchdog;
+use std::thread;
+
+#[test]
+fn sixty_four_calls_are_in_flight_together() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let store = connect_waiting(&format!("{}/keyvalue", gateway.endpoint()), TokioHttp::default());
+    let bucket = store.open_async("b").unwrap();
+    let server = thread::spawn(move || {
+        for asked in gateway.take_together(64).into_iter().rev() {
+            asked.answer(404, "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>");
+        }
+    });
+    runtime().block_on(async {
+        let values = all((0..64).map(async |number| bucket.get(&format!("{number}")).await)).await;
+        values.into_iter().for_each(|value| assert_eq!(value, Ok(None)));
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn calls_at_once_get_their_own_answers_and_one_that_is_dropped_at_any_await_harms_no_other() {
+    let _watchdog = Watchdog::of_the_test();
+    let server = S3::seaweedfs();
+    let http = TokioHttp::default();
+    let store = connect_waiting(&server.endpoint(), http.clone());
+    let open = |bucket| store.open_async(bucket).unwrap();
+    // Every write waits in between, so that there are requests of which a part was sent.
+    http.network.piece.set(Some(100));
+    runtime().block_on(async {
+        at_once::each_gets_its_own_answer(&open("1")).await;
+        at_once::calls_that_are_all_dropped_leave_a_store_that_works(&open("2")).await;
+        at_once::a_dropped_swap_or_listing_harms_no_other(&open("3")).await;
+        at_once::swaps_and_increments_lose_no_update(&open("4")).await;
+    });
+}
+
+#[test]
+#[ignore = "takes long"]
+fn connections_that_are_cut_at_any_byte_end_each_call_by_its_own_rule() {
+    let _watchdog = Watchdog::of_the_test();
+    let server = S3::seaweedfs();
+    let proxy = Proxy::start(server.port());
+    let bucket = connect_waiting(&format!("http://127.0.0.1:{}/keyvalue", proxy.port()), TokioHttp::default());
+    let direct = connect_waiting(&server.endpoint(), TokioHttp::default());
+    let (bucket, direct) = (bucket.open_async("b").unwrap(), direct.open_async("b").unwrap());
+    runtime().block_on(at_once::cut_at_any_byte(&bucket, &proxy, 601, &direct));
+}
