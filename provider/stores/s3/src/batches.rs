@@ -7,12 +7,15 @@ use crate::protocol;
 use crate::store::S3Bucket;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
 use kvfuse_core::Result;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
 use md5::{Digest, Md5};
 use std::collections::{HashMap, HashSet};
 
+/// How many requests of a batch wait beside each other, where calls do. Elsewhere each is over before the next one begins.
+const TOGETHER: usize = 16;
 /// The most objects that one request deletes.
 const DELETES: usize = 1000;
 
@@ -20,24 +23,27 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
     pub(crate) async fn read_all(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         // Each key is asked for once, and its last use has the value itself.
         let mut uses: HashMap<&str, usize> = HashMap::new();
+        let mut unique = Vec::new();
         for key in keys {
             let uses = uses.entry(key).or_default();
+            if *uses == 0 {
+                unique.push(*key);
+            }
             *uses = uses.saturating_add(1);
         }
-        let mut read: HashMap<&str, Option<Vec<u8>>> = HashMap::new();
+        let mut read: HashMap<&str, Vec<u8>> = HashMap::new();
+        for part in unique.chunks(TOGETHER) {
+            // Each request has the time of a call of its own: many take longer than one.
+            let found = part.iter().map(|key| self.read(key, self.shared.client.deadline()));
+            for (key, found) in part.iter().zip(join_all(found).await) {
+                read.extend(found?.map(|found| (*key, found.value)));
+            }
+        }
         let mut values = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = match read.remove(key) {
-                Some(value) => value,
-                // Each request has the time of a call of its own: many take longer than one.
-                None => self.read(key, self.shared.client.deadline()).await?.map(|found| found.value),
-            };
             let left = uses.entry(key).or_default();
             *left = left.saturating_sub(1);
-            if *left > 0 {
-                read.insert(key, value.clone());
-            }
-            values.push(value);
+            values.push(if *left == 0 { read.remove(key) } else { read.get(key).cloned() });
         }
         Ok(values)
     }
@@ -49,8 +55,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
         let mut seen = HashSet::new();
         let mut unique: Vec<_> = pairs.iter().rev().filter(|(key, _)| seen.insert(*key)).collect();
         unique.reverse();
-        for (key, value) in unique {
-            self.write(key, value, self.shared.client.deadline()).await?;
+        for part in unique.chunks(TOGETHER) {
+            let written = part.iter().map(|(key, value)| self.write(key, value, self.shared.client.deadline()));
+            join_all(written).await.into_iter().collect::<Result<()>>()?;
         }
         Ok(())
     }

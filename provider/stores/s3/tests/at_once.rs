@@ -33,6 +33,29 @@ fn sixty_four_calls_are_in_flight_together() {
 }
 
 #[test]
+fn the_requests_of_a_batch_are_in_flight_sixteen_at_a_time() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let store = connect_waiting(&format!("{}/keyvalue", gateway.endpoint()), TokioHttp::default());
+    let bucket = store.open_async("b").unwrap();
+    let server = thread::spawn(move || {
+        let none = "<Error><Code>NoSuchKey</Code><Message>none</Message></Error>";
+        for count in [16, 4] {
+            gateway.take_together(count).into_iter().rev().for_each(|asked| asked.answer(404, none));
+        }
+        gateway.take_together(16).into_iter().rev().for_each(|asked| asked.answer(200, ""));
+    });
+    let keys: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    runtime().block_on(async {
+        assert_eq!(bucket.get_many(&keys).await, Ok(vec![None; 20]));
+        let pairs: Vec<(&str, &[u8])> = keys.iter().take(16).map(|key| (*key, &b"value"[..])).collect();
+        assert_eq!(bucket.set_many(&pairs).await, Ok(()));
+    });
+    server.join().unwrap();
+}
+
+#[test]
 fn calls_at_once_get_their_own_answers_and_one_that_is_dropped_at_any_await_harms_no_other() {
     let _watchdog = Watchdog::of_the_test();
     let server = S3::seaweedfs();
