@@ -5,7 +5,7 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis, Memcached and etcd |
+//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis, Memcached, etcd and Azure Tables |
 //! | `platforms` | the figures of the asynchronous interfaces |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
@@ -37,7 +37,7 @@ const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
-       kvfuse-bench --engines                           Redis, Memcached and etcd only
+       kvfuse-bench --engines                           Redis, Memcached, etcd and Azure Tables only
        kvfuse-bench --platforms                         the asynchronous interfaces only
        kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores

@@ -242,14 +242,15 @@ fn native_at_once(url: &str, times: usize, at_once: usize) -> Result<f64> {
 
 /// The same gets by so many clients at once.
 fn native_http_at_once(port: u16, times: usize, clients: usize) -> f64 {
-    let url = format!("http://127.0.0.1:{port}");
-    let post = |agent: &ureq::Agent, what: &requests::Etcd| {
-        let request = agent.post(format!("{url}{}", what.path)).header("content-type", "application/json");
+    let post = |agent: &ureq::Agent, what: &requests::Http| {
+        let request = agent.post(format!("http://127.0.0.1:{port}{}", what.path));
+        let request = what.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
         request.send(&what.body).expect("an answer").body_mut().read_to_vec().expect("a body")
     };
-    post(&ureq::Agent::new_with_defaults(), &requests::etcd("set-many"));
-    let what = requests::etcd("get");
-    at_once(clients, times, |agent| assert!(post(agent, &what).len() > 10))
+    let agent = ureq::Agent::new_with_defaults();
+    requests::etcd("set-many").iter().for_each(|what| _ = post(&agent, what));
+    let get = requests::etcd("get");
+    at_once(clients, times, |agent| get.iter().for_each(|what| assert!(post(agent, what).len() > 10)))
 }
 
 /// So many calls by so many threads at once, each with a connection that it keeps: how long one takes, in nanoseconds.

@@ -61,14 +61,16 @@ pub fn memcached(operation: &str) -> Exchange {
     }
 }
 
-/// A path of etcd's JSON gateway and a body for it.
-pub struct Etcd {
-    pub path: &'static str,
+/// A request over HTTP.
+pub struct Http {
+    pub method: &'static str,
+    pub path: String,
+    pub headers: Vec<(&'static str, String)>,
     pub body: String,
 }
 
-/// One key, or a batch of them.
-pub fn etcd(operation: &str) -> Etcd {
+/// Of etcd's JSON gateway: one key, or a batch of them.
+pub fn etcd(operation: &str) -> Vec<Http> {
     let field = |n| format!(r#""key":"{}""#, STANDARD.encode(format!("keyvalue/default/{}", key(n))));
     let range = |n| format!("{{{}}}", field(n));
     let put = |n| format!(r#"{{{},"value":"{}"}}"#, field(n), STANDARD.encode(value()));
@@ -76,11 +78,92 @@ pub fn etcd(operation: &str) -> Etcd {
         let parts: Vec<String> = (0..BATCH).map(|n| format!(r#"{{"{name}":{}}}"#, part(n))).collect();
         format!(r#"{{"success":[{}]}}"#, parts.join(","))
     };
+    let (path, body) = match operation {
+        "get" => ("/v3/kv/range", range(7)),
+        "set" => ("/v3/kv/put", put(7)),
+        "get-many" => ("/v3/kv/txn", batch("request_range", &range)),
+        "set-many" => ("/v3/kv/txn", batch("request_put", &put)),
+        other => panic!("no operation {other:?}"),
+    };
+    vec![Http { method: "POST", path: path.into(), headers: vec![("content-type", "application/json".into())], body }]
+}
+
+/// Of Azure Tables: one key, or a batch of them, in the emulator's account. `port` is where it listens; the requests are signed
+/// at `date`.
+pub fn azure(operation: &str, port: u16, date: &str, authorization: &str) -> Vec<Http> {
+    const READS: usize = 12;
+    let (method, content_type, resource) = azure_signed(operation);
+    let entity = |n| format!("{ACCOUNT}/keyvalue(PartitionKey='default',RowKey='{}')", row(n));
+    let json = |n| {
+        format!(
+            r#"{{"PartitionKey":"default","RowKey":"{}","mark":"{}","mark@odata.type":"Edm.Binary","value0":"{}","value0@odata.type":"Edm.Binary"}}"#,
+            row(n),
+            STANDARD.encode([7; 16]),
+            STANDARD.encode(value())
+        )
+    };
+    let change = |n| {
+        format!(
+            "--changeset_kvfuse\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n\
+             PUT http://127.0.0.1:{port}{} HTTP/1.1\r\nAccept: application/json;odata=nometadata\r\n\
+             DataServiceVersion: 3.0;\r\nContent-Type: application/json\r\n\r\n{}\r\n",
+            entity(n),
+            json(n)
+        )
+    };
+    let parts: Vec<(String, String)> = match operation {
+        "get" => vec![(resource, String::new())],
+        "set" => vec![(resource, json(7))],
+        "get-many" => {
+            let rows: Vec<String> = (0..BATCH).map(row).collect();
+            rows.chunks(READS).map(|rows| (format!("{resource}?{}", query(rows)), String::new())).collect()
+        }
+        _ => {
+            let changes: String = (0..BATCH).map(change).collect();
+            let begin = "--batch_kvfuse\r\nContent-Type: multipart/mixed; boundary=changeset_kvfuse\r\n\r\n";
+            vec![(resource, format!("{begin}{changes}--changeset_kvfuse--\r\n--batch_kvfuse--\r\n"))]
+        }
+    };
+    let mut headers: Vec<(&'static str, String)> = vec![
+        ("accept", "application/json;odata=nometadata".into()),
+        ("dataserviceversion", "3.0;NetFx".into()),
+        ("maxdataserviceversion", "3.0;NetFx".into()),
+        ("x-ms-date", date.into()),
+        ("x-ms-version", "2019-02-02".into()),
+        ("authorization", authorization.into()),
+    ];
+    if !content_type.is_empty() {
+        headers.push(("content-type", content_type.into()));
+    }
+    parts.into_iter().map(|(path, body)| Http { method, path, headers: headers.clone(), body }).collect()
+}
+
+/// What is signed of the requests of an operation, beside the date: the method, the content type and the resource.
+pub fn azure_signed(operation: &str) -> (&'static str, &'static str, String) {
+    let entity = || format!("{ACCOUNT}/keyvalue(PartitionKey='default',RowKey='{}')", row(7));
     match operation {
-        "get" => Etcd { path: "/v3/kv/range", body: range(7) },
-        "set" => Etcd { path: "/v3/kv/put", body: put(7) },
-        "get-many" => Etcd { path: "/v3/kv/txn", body: batch("request_range", &range) },
-        "set-many" => Etcd { path: "/v3/kv/txn", body: batch("request_put", &put) },
+        "get" => ("GET", "", entity()),
+        "set" => ("PUT", "application/json", entity()),
+        "get-many" => ("GET", "", format!("{ACCOUNT}/keyvalue()")),
+        "set-many" => ("POST", "multipart/mixed; boundary=batch_kvfuse", format!("{ACCOUNT}/$batch")),
         other => panic!("no operation {other:?}"),
     }
+}
+
+/// The path of the account of every emulator of Azure Tables.
+const ACCOUNT: &str = "/devstoreaccount1";
+
+fn row(n: usize) -> String {
+    format!("k{}", key(n))
+}
+
+/// A query of these rows, which are in order.
+fn query(rows: &[String]) -> String {
+    let any: Vec<String> = rows.iter().map(|row| format!("RowKey eq '{row}'")).collect();
+    let (first, last) = (&rows[0], &rows[rows.len() - 1]);
+    let filter =
+        format!("PartitionKey eq 'default' and RowKey ge '{first}' and RowKey le '{last}' and ({})", any.join(" or "));
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    format!("$filter={}&$top=1000", filter.bytes().map(escape).collect::<String>())
 }
