@@ -16,7 +16,7 @@ fn a_connection_closed_at_any_byte_is_reported_truthfully() {
 }
 
 #[test]
-#[ignore = "takes minutes, nearly all of them waiting: 200 ms at each byte"]
+#[ignore = "takes a minute, nearly all of it waiting: 200 ms at each byte"]
 fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
     let server = S3::seaweedfs();
     every_fault_at_every_byte(server.port(), Fault::Hang, true, store);
