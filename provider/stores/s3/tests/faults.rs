@@ -27,9 +27,24 @@ fn a_connection_closed_at_some_byte_is_reported_truthfully() {
     every_fault_at_every_nth_byte(shared().port(), Fault::Close, true, 13, store);
 }
 
+/// Only where a status line should be: a value is the body of an answer as it is, so nothing in it can be told from nonsense.
 #[test]
-fn nonsense_at_some_byte_is_reported_truthfully() {
-    every_fault_at_every_nth_byte(shared().port(), Fault::Nonsense, true, 13, store);
+fn nonsense_instead_of_an_answer_is_reported_truthfully() {
+    let _watchdog = Watchdog::of_the_test();
+    let server = shared();
+    let direct = store(server.port(), "10000").open("nonsense").unwrap();
+    let proxy = Proxy::start(server.port());
+    let bucket = store(proxy.port(), "10000").open("nonsense").unwrap();
+    for byte in 0..9 {
+        let value = byte.to_string();
+        proxy.plan(Direction::Reply, Fault::Nonsense, byte);
+        // The write happened, and is found by its mark.
+        assert_eq!(bucket.set("a", value.as_bytes()), Ok(()));
+        assert_eq!(direct.get("a").unwrap().as_deref(), Some(value.as_bytes()));
+        proxy.plan(Direction::Reply, Fault::Nonsense, byte);
+        assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Unavailable);
+        assert!(!proxy.clear(), "the fault was played");
+    }
 }
 
 /// Whichever comes first.
