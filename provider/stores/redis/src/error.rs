@@ -134,6 +134,9 @@ pub fn refusal(line: &str) -> Failure {
     }
     match Redirect::parse(line) {
         Some(redirect) => Failure::Elsewhere(redirect),
+        None if is_elsewhere(line) => {
+            Failure::Refused(Error::new(Kind::Unavailable, "the server redirects to what is no address"))
+        }
         None => Failure::Refused(from_reply(line)),
     }
 }

@@ -115,7 +115,7 @@ fn a_redirection_to_nonsense_or_of_another_slot_is_an_error_at_once() {
     }
     for to in ["MOVED", "MOVED x y", "MOVED 16384 127.0.0.1:1", "ASK"] {
         let fake = node(move |_| send(format!("-{to}\r\n")));
-        fails(&[fake.port()], "");
+        fails(&[fake.port()], "redirects to what is no address");
     }
 }
 
