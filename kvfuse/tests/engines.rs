@@ -29,6 +29,18 @@ fn precompiled(folder: &Folder, file: &str, compiled: &str, variable: (&str, &st
     command
 }
 
+/// The tour deletes thousands of keys in one call, which takes an emulator seconds.
+const PATIENT: (&str, &str) = ("KEYVALUE_TIMEOUT_MS", "60000");
+
+/// The same arguments without that patience, for a server that is gone.
+fn hurried<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let hurry = |argument: &&'a str| match argument.starts_with(PATIENT.0) {
+        true => "KEYVALUE_TIMEOUT_MS=300",
+        false => argument,
+    };
+    arguments.iter().map(hurry).collect()
+}
+
 #[test]
 #[ignore = "needs Python and Node: make test-languages"]
 fn every_language_stores_and_reads_through_redis() {
@@ -210,6 +222,7 @@ fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_ne
         ("AWS_ACCESS_KEY_ID", "AKIAHUNTER1"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
         ("AWS_SESSION_TOKEN", "hunter3"),
+        PATIENT,
     ];
     let settings = variables.map(|(name, value)| format!("{name}={value}"));
     let mut run = vec!["run"];
@@ -222,7 +235,7 @@ fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_ne
 
     let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
     drop(dynamodb);
-    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
     assert_ne!(failed.code, Some(0));
     for text in [&explained, &failed.stdout, &failed.stderr] {
         assert!(!text.to_ascii_lowercase().contains("hunter"), "{text}");
@@ -236,7 +249,7 @@ fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key
     let folder = Folder::new();
     folder.write("app.wasm", built("kv_demo.wasm"));
     folder.kvfuse(&["fuse", "app.wasm", "--store", "azure"]).ok();
-    let variables = [("KEYVALUE_AZURE_ENDPOINT", endpoint.as_str()), ("KEYVALUE_AZURE_KEY", KEY)];
+    let variables = [("KEYVALUE_AZURE_ENDPOINT", endpoint.as_str()), ("KEYVALUE_AZURE_KEY", KEY), PATIENT];
     let settings = variables.map(|(name, value)| format!("{name}={value}"));
     let mut run = vec!["run"];
     settings.iter().for_each(|setting| run.extend(["--env", setting]));
@@ -256,7 +269,7 @@ fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key
 
     let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
     drop(azure);
-    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
     assert_ne!(failed.code, Some(0));
     for text in [&explained, &failed.stdout, &failed.stderr, &watched.stderr] {
         assert!(!text.contains(KEY), "{text}");
@@ -274,6 +287,7 @@ fn s3_is_reached_over_http_by_run_by_kv_and_by_wasmtime_and_its_secret_is_never_
         ("KEYVALUE_S3_ENDPOINT", endpoint.as_str()),
         ("AWS_ACCESS_KEY_ID", id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", secret.as_str()),
+        PATIENT,
     ];
     let settings = variables.map(|(name, value)| format!("{name}={value}"));
     let mut run = vec!["run"];
@@ -297,7 +311,7 @@ fn s3_is_reached_over_http_by_run_by_kv_and_by_wasmtime_and_its_secret_is_never_
 
     let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
     drop(s3);
-    let failed = folder.kvfuse(&[&run[..], &["app.fused.wasm", "--", "get", "a"]].concat());
+    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
     assert_ne!(failed.code, Some(0));
     for text in [&explained, &failed.stdout, &failed.stderr, &refused[0].stderr, &refused[1].stderr] {
         assert!(!text.contains(&secret) && !text.contains(&id), "{text}");

@@ -216,7 +216,7 @@ fn a_server_with_too_many_connections_is_unavailable() {
 fn several_servers_share_the_keys_and_without_one_only_its_keys_are_unavailable() {
     let mut servers: Vec<_> = (0..3).map(|_| Memcached::start(&[])).collect();
     let network = StdNetwork::default();
-    let store = connect_counting(&list(&servers), &[("KEYVALUE_TIMEOUT_MS", "200")], network.clone());
+    let store = connect_counting(&list(&servers), &[("KEYVALUE_TIMEOUT_MS", "2000")], network.clone());
     let _watchdog = Watchdog::of_the_test();
     let bucket = store.open("b").unwrap();
     let keys: Vec<String> = (0..90).map(|n| format!("{n}")).collect();
