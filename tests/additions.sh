@@ -90,7 +90,7 @@ cargo build --quiet --package kvfuse --package xtask --no-default-features
 kvfuse=$CARGO_TARGET_DIR/debug/kvfuse
 "$kvfuse" stores >stores.txt
 grep -q '^toy: nothing that lasts$' stores.txt || die "kvfuse stores does not list the store"
-[ "$(grep -c 'wasi:keyvalue@0.3.0-toy' stores.txt)" = 24 ] || die "not every provider has the generation: $(cat stores.txt)"
+! grep '^  provider ' stores.txt | grep -v 'wasi:keyvalue@0.3.0-toy' || die "not every provider has the generation"
 "$CARGO_TARGET_DIR/debug/xtask" componentize "$CARGO_TARGET_DIR/wasm32-unknown-unknown/guest/examples/toy.wasm" app.wasm app "a consumer"
 "$kvfuse" inspect app.wasm >inspected.txt
 grep -q 'the toy' inspected.txt || die "kvfuse inspect does not know the generation: $(cat inspected.txt)"
