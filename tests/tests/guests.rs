@@ -11,7 +11,7 @@ use std::sync::Arc;
 const GUESTS: &[&str] = &["both", "draft", "draft2"];
 /// Guests without cases, which another test runs: that test's source has to name them.
 const WORKERS: &[(&str, &str)] =
-    &[("files_worker", include_str!("files_processes.rs")), ("remote", include_str!("engine_faults/main.rs"))];
+    &[("files_worker", include_str!("files_processes.rs")), ("remote", include_str!("engine_faults/setup.rs"))];
 
 fn main() -> Result<()> {
     let arguments = Arguments::from_args();

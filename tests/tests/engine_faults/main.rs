@@ -58,13 +58,13 @@ fn trial(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'sta
 
 fn down(setup: &Setup) -> Result<()> {
     let port = free_port();
-    let mut instance = setup.instance(port, "200")?;
+    let mut instance = setup.instance(port, "1000")?;
     let mut refused = 0;
     for order in ["get a", "set a 1", "incr n 1", "get-many a b"] {
         let error = instance.error(order)?;
         // The last attempt may end with the time.
         let is_refused = error.contains("refused");
-        ensure!(is_refused || error.contains("did not answer within 200 ms"), "{order}: {error}");
+        ensure!(is_refused || error.contains("did not answer within 1000 ms"), "{order}: {error}");
         ensure!(error.contains(&format!("127.0.0.1:{port}")), "{order}: {error}");
         ensure!(!error.contains("may or may not"), "what was never sent did not happen: {error}");
         refused += u32::from(is_refused);
