@@ -1,5 +1,5 @@
 //! The provider that holds every store: all cases of the conformance suite, of every generation, pass in a bucket that is
-//! routed to any of the stores. Routes know no generation, so `make test` takes another store for each of them, and
+//! routed to any of the stores. Routes know no generation, so `make test` takes each store once, with another generation, and
 //! `make test-long` all.
 
 use anyhow::{Context, Result, ensure};
@@ -18,14 +18,14 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
-fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_a_store() -> Result<()> {
-    each_generation_on(|generation, store| generation % stores().count() == store)
+fn every_case_of_a_generation_passes_in_a_bucket_that_is_routed_to_each_store() -> Result<()> {
+    each_generation_on(|generation, store| generation == store)
 }
 
 #[test]
 #[ignore = "long: make test-long"]
 fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store() -> Result<()> {
-    each_generation_on(|generation, store| generation % stores().count() != store)
+    each_generation_on(|generation, store| generation != store)
 }
 
 fn stores() -> impl Iterator<Item = &'static Store> {
@@ -47,9 +47,10 @@ fn each_generation_on(is_run: impl Fn(usize, usize) -> bool) -> Result<()> {
         let start = |(number, generation): (usize, &'static Generation)| {
             let stores = stores().enumerate().filter(|(store, _)| is_run(number, *store)).map(|(_, store)| store);
             let stores: Vec<_> = stores.collect();
-            scope.spawn(move || check(generation, &stores, target).context(generation.title))
+            let any = !stores.is_empty();
+            any.then(|| scope.spawn(move || check(generation, &stores, target).context(generation.title)))
         };
-        let running: Vec<_> = GENERATIONS.iter().enumerate().map(start).collect();
+        let running: Vec<_> = GENERATIONS.iter().enumerate().filter_map(start).collect();
         running.into_iter().try_for_each(|check| check.join().expect("no panic"))
     })
 }

@@ -58,13 +58,13 @@ fn trial(name: impl Into<String>, run: impl FnOnce() -> Result<()> + Send + 'sta
 
 fn down(setup: &Setup) -> Result<()> {
     let port = free_port();
-    let mut instance = setup.instance(port, "1000")?;
+    let mut instance = setup.instance(port, "1500")?;
     let mut refused = 0;
     for order in ["get a", "set a 1", "incr n 1", "get-many a b"] {
         let error = instance.error(order)?;
         // The last attempt may end with the time.
         let is_refused = error.contains("refused");
-        ensure!(is_refused || error.contains("did not answer within 1000 ms"), "{order}: {error}");
+        ensure!(is_refused || error.contains("did not answer within 1500 ms"), "{order}: {error}");
         ensure!(error.contains(&format!("127.0.0.1:{port}")), "{order}: {error}");
         ensure!(!error.contains("may or may not"), "what was never sent did not happen: {error}");
         refused += u32::from(is_refused);
@@ -76,7 +76,7 @@ fn down(setup: &Setup) -> Result<()> {
 fn comes_up(setup: &Setup) -> Result<()> {
     let mut server = setup.server();
     server.kill();
-    let mut instance = setup.instance(server.proxy.port(), "200")?;
+    let mut instance = setup.instance(server.proxy.port(), "1500")?;
     instance.error("get a")?;
     server.resume();
     instance.eventually("get a");
@@ -87,12 +87,12 @@ fn comes_up(setup: &Setup) -> Result<()> {
 
 fn hangs(setup: &Setup) -> Result<()> {
     let server = setup.server();
-    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    let mut instance = setup.instance(server.proxy.port(), "1500")?;
     instance.eventually("set a 1");
     server.freeze();
     for order in ["get a", "get-many a b"] {
         let error = instance.error(order)?;
-        ensure!(error.contains("did not answer within 300 ms"), "{order}: {error}");
+        ensure!(error.contains("did not answer within 1500 ms"), "{order}: {error}");
     }
     instance.error("set a 2")?;
     server.thaw();
@@ -163,13 +163,13 @@ fn found_write(setup: &Setup) -> Result<()> {
 
 fn stops_in_the_middle(setup: &Setup) -> Result<()> {
     let server = setup.server();
-    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    let mut instance = setup.instance(server.proxy.port(), "1500")?;
     instance.eventually("set a 1");
     let last = last_byte(&mut instance, &server, "get a")?;
     for byte in [1, last] {
         server.proxy.plan(Direction::Reply, Fault::Hang, byte);
         let error = instance.error("get a")?;
-        ensure!(error.contains("did not answer within 300 ms"), "at byte {byte}: {error}");
+        ensure!(error.contains("did not answer within 1500 ms"), "at byte {byte}: {error}");
         ensure!(!server.proxy.clear(), "the fault at byte {byte} was not played");
         ensure!(instance.eventually("get a") == "1");
     }
@@ -178,13 +178,13 @@ fn stops_in_the_middle(setup: &Setup) -> Result<()> {
 
 fn never_stops(setup: &Setup) -> Result<()> {
     let server = setup.server();
-    let mut instance = setup.instance(server.proxy.port(), "300")?;
+    let mut instance = setup.instance(server.proxy.port(), "1500")?;
     instance.eventually("set a 1");
     let flood = if setup.engine == Engine::Redis { Fault::PUSHES } else { Fault::BODY };
     for order in ["get a", "get-many a b"] {
         server.proxy.plan(Direction::Reply, flood, 0);
         let error = instance.error(order)?;
-        ensure!(error.contains("did not answer within 300 ms"), "{order}: {error}");
+        ensure!(error.contains("did not answer within 1500 ms"), "{order}: {error}");
         ensure!(!server.proxy.clear(), "the fault was not played");
         ensure!(instance.eventually("get a") == "1");
     }
@@ -218,7 +218,7 @@ fn always_there(setup: &Setup) -> Result<()> {
 
 fn nonsense(setup: &Setup) -> Result<()> {
     let server = setup.server();
-    let mut instance = setup.instance(server.proxy.port(), "1000")?;
+    let mut instance = setup.instance(server.proxy.port(), "5000")?;
     instance.value("set a 1")?;
     let last = last_byte(&mut instance, &server, "get a")?;
     for byte in [0, last / 2] {
@@ -254,7 +254,7 @@ fn restarted(setup: &Setup) -> Result<()> {
 
 fn lost_increment(setup: &Setup) -> Result<()> {
     let server = setup.server();
-    let mut instance = setup.instance(server.proxy.port(), "2000")?;
+    let mut instance = setup.instance(server.proxy.port(), "5000")?;
     // It may read first; the answer that is lost is the one to the write.
     let last = last_byte(&mut instance, &server, "incr n 1")?;
     server.proxy.plan(Direction::Reply, Fault::Close, last);

@@ -17,13 +17,13 @@ use std::thread;
 #[test]
 fn a_connection_closed_at_some_byte_is_reported_truthfully() {
     let server = AzureTables::start();
-    every_fault_at_every_nth_byte(server.port(), Fault::Close, true, 7, store);
+    every_fault_at_every_nth_byte(server.port(), Fault::Close, true, 17, store);
 }
 
 #[test]
 fn nonsense_at_some_byte_is_reported_truthfully() {
     let server = AzureTables::start();
-    every_fault_at_every_nth_byte(server.port(), Fault::Nonsense, true, 7, store);
+    every_fault_at_every_nth_byte(server.port(), Fault::Nonsense, true, 17, store);
 }
 
 /// Whichever comes first.
