@@ -59,7 +59,7 @@ pub mod wasi {
     }
 }
 END
-sed -i 's|^pub const STORES: &\[Store\] = &\[|&\n    Store {\n        name: "toy",\n        about: "nothing that lasts",\n        artefact: "keyvalue-toy",\n        imports: \&[],\n        waiting: None,\n        variables: \&[],\n        largest: None,\n        lifetimes: false,\n        lists: true,\n        extends: None,\n        tested_with: \&[],\n    },|' \
+sed -i 's|^pub const STORES: &\[Store\] = &\[|&\n    Store {\n        name: "toy",\n        about: "nothing that lasts",\n        artefact: "keyvalue-toy",\n        imports: \&[],\n        waiting: None,\n        variables: \&[],\n        largest: None,\n        longest_key: None,\n        lifetimes: false,\n        lists: true,\n        extends: None,\n        tested_with: \&[],\n    },|' \
   provider/table/src/stores.rs
 printf '# The toy store\n\nIt forgets.\n' >docs/toy.md
 

@@ -9,7 +9,7 @@ use kvfuse_servers::s3::S3;
 use kvfuse_servers::{certificates::Authority, dynamodb::DynamoDb, etcd::Etcd, memcached::Memcached, redis::Redis};
 use kvfuse_transport::http::Method;
 use std::process::Command;
-use support::{Folder, built, wasmtime};
+use support::{Folder, Ran, built, wasmtime};
 
 /// The wasmtime command that `inspect` prints, in this folder, with one variable for real.
 fn line(folder: &Folder, file: &str, variable: (&str, &str)) -> Command {
@@ -29,16 +29,44 @@ fn precompiled(folder: &Folder, file: &str, compiled: &str, variable: (&str, &st
     command
 }
 
-/// The tour deletes thousands of keys in one call, which takes an emulator seconds.
-const PATIENT: (&str, &str) = ("KEYVALUE_TIMEOUT_MS", "60000");
+/// The demo, fused with a store over HTTP.
+struct Toured {
+    folder: Folder,
+    /// Its variables, but for the time limit.
+    settings: Vec<String>,
+}
 
-/// The same arguments without that patience, for a server that is gone.
-fn hurried<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
-    let hurry = |argument: &&'a str| match argument.starts_with(PATIENT.0) {
-        true => "KEYVALUE_TIMEOUT_MS=300",
-        false => argument,
-    };
-    arguments.iter().map(hurry).collect()
+impl Toured {
+    /// After a tour under `kvfuse run`, and one under wasmtime.
+    fn of(store: &str, variables: &[(&str, &str)]) -> Self {
+        // The tour deletes thousands of keys in one call, which takes an emulator seconds.
+        let patient = [variables, &[("KEYVALUE_TIMEOUT_MS", "60000")]].concat();
+        let folder = Folder::new();
+        folder.write("app.wasm", built("kv_demo.wasm"));
+        folder.kvfuse(&["fuse", "app.wasm", "--store", store]).ok();
+        let this = Self { folder, settings: variables.iter().map(|(name, value)| format!("{name}={value}")).collect() };
+        let tour = this.run("60000", &["app.fused.wasm"]).ok();
+        assert!(tour.contains("has run 1 time "), "{tour}");
+        let mut command = wasmtime();
+        command.args(support::line(&this.folder, "app.fused.wasm", &patient)).envs(patient);
+        assert!(this.folder.run(&mut command).ok().contains("has run 2 times"));
+        this
+    }
+
+    fn run(&self, time_limit: &str, arguments: &[&str]) -> Ran {
+        let time_limit = format!("KEYVALUE_TIMEOUT_MS={time_limit}");
+        let settings = self.settings.iter().chain([&time_limit]).flat_map(|setting| ["--env", setting]);
+        self.folder.kvfuse(&["run"].into_iter().chain(settings).chain(arguments.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// Everything that is printed when the command is explained, and when it runs although its server has stopped.
+    fn printed_without<S>(&self, server: S) -> [String; 3] {
+        let explained = self.run("60000", &["--explain", "app.fused.wasm"]).ok();
+        drop(server);
+        let failed = self.run("300", &["app.fused.wasm", "--", "get", "a"]);
+        assert_ne!(failed.code, Some(0));
+        [explained, failed.stdout, failed.stderr]
+    }
 }
 
 #[test]
@@ -213,31 +241,14 @@ fn etcd_is_reached_over_http_by_run_and_by_wasmtime() {
 fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_never_printed() {
     let dynamodb = DynamoDb::start();
     let endpoint = dynamodb.endpoint();
-    let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm"));
-    folder.kvfuse(&["fuse", "app.wasm", "--store", "dynamodb"]).ok();
     let variables = [
         ("KEYVALUE_DYNAMODB_ENDPOINT", endpoint.as_str()),
         ("AWS_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "AKIAHUNTER1"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
         ("AWS_SESSION_TOKEN", "hunter3"),
-        PATIENT,
     ];
-    let settings = variables.map(|(name, value)| format!("{name}={value}"));
-    let mut run = vec!["run"];
-    settings.iter().for_each(|setting| run.extend(["--env", setting]));
-    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
-    assert!(tour.contains("has run 1 time "), "{tour}");
-    let mut command = wasmtime();
-    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
-    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
-
-    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
-    drop(dynamodb);
-    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
-    assert_ne!(failed.code, Some(0));
-    for text in [&explained, &failed.stdout, &failed.stderr] {
+    for text in Toured::of("dynamodb", &variables).printed_without(dynamodb) {
         assert!(!text.to_ascii_lowercase().contains("hunter"), "{text}");
     }
 }
@@ -246,32 +257,17 @@ fn dynamodb_is_reached_over_http_by_run_and_by_wasmtime_and_its_access_key_is_ne
 fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key_is_never_printed() {
     let azure = AzureTables::start();
     let endpoint = azure.endpoint();
-    let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm"));
-    folder.kvfuse(&["fuse", "app.wasm", "--store", "azure"]).ok();
-    let variables = [("KEYVALUE_AZURE_ENDPOINT", endpoint.as_str()), ("KEYVALUE_AZURE_KEY", KEY), PATIENT];
-    let settings = variables.map(|(name, value)| format!("{name}={value}"));
-    let mut run = vec!["run"];
-    settings.iter().for_each(|setting| run.extend(["--env", setting]));
-    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
-    assert!(tour.contains("has run 1 time "), "{tour}");
-    let mut command = wasmtime();
-    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
-    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+    let toured = Toured::of("azure", &[("KEYVALUE_AZURE_ENDPOINT", &endpoint), ("KEYVALUE_AZURE_KEY", KEY)]);
     let place = format!("azure:{endpoint}");
-    let kv =
-        |arguments: &[&str]| folder.kvfuse(&[&["kv"], arguments, &["--store", &place, "--env", &settings[1]]].concat());
+    let key = ["--store", &place, "--env", &toured.settings[1]];
+    let kv = |arguments: &[&str]| toured.folder.kvfuse(&[&["kv"], arguments, &key].concat());
     kv(&["put", "a/b", "1", "--ttl", "3600"]).ok();
     assert_eq!(kv(&["incr", "a/b", "41"]).ok().trim(), "42");
     assert_eq!(kv(&["list", "--prefix", "a/"]).ok().trim(), "a/b");
     let watched = kv(&["watch"]);
     assert!(watched.code != Some(0) && watched.stderr.contains("what changes"), "{}", watched.stderr);
 
-    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
-    drop(azure);
-    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
-    assert_ne!(failed.code, Some(0));
-    for text in [&explained, &failed.stdout, &failed.stderr, &watched.stderr] {
+    for text in toured.printed_without(azure).iter().chain([&watched.stderr]) {
         assert!(!text.contains(KEY), "{text}");
     }
 }
@@ -280,26 +276,12 @@ fn azure_tables_are_reached_over_http_by_run_by_kv_and_by_wasmtime_and_their_key
 fn s3_is_reached_over_http_by_run_by_kv_and_by_wasmtime_and_its_secret_is_never_printed() {
     let s3 = S3::seaweedfs();
     let (endpoint, (id, secret)) = (s3.endpoint(), s3.access_key.clone());
-    let folder = Folder::new();
-    folder.write("app.wasm", built("kv_demo.wasm"));
-    folder.kvfuse(&["fuse", "app.wasm", "--store", "s3"]).ok();
-    let variables = [
-        ("KEYVALUE_S3_ENDPOINT", endpoint.as_str()),
-        ("AWS_ACCESS_KEY_ID", id.as_str()),
-        ("AWS_SECRET_ACCESS_KEY", secret.as_str()),
-        PATIENT,
-    ];
-    let settings = variables.map(|(name, value)| format!("{name}={value}"));
-    let mut run = vec!["run"];
-    settings.iter().for_each(|setting| run.extend(["--env", setting]));
-    let tour = folder.kvfuse(&[&run[..], &["app.fused.wasm"]].concat()).ok();
-    assert!(tour.contains("has run 1 time "), "{tour}");
-    let mut command = wasmtime();
-    command.args(support::line(&folder, "app.fused.wasm", &variables)).envs(variables);
-    assert!(folder.run(&mut command).ok().contains("has run 2 times"));
+    let variables =
+        [("KEYVALUE_S3_ENDPOINT", &*endpoint), ("AWS_ACCESS_KEY_ID", &id), ("AWS_SECRET_ACCESS_KEY", &secret)];
+    let toured = Toured::of("s3", &variables);
     let place = format!("s3:{endpoint}");
-    let keys = ["--env", &settings[1], "--env", &settings[2]];
-    let kv = |arguments: &[&str]| folder.kvfuse(&[&["kv"], arguments, &["--store", &place], &keys].concat());
+    let keys = ["--store", &place, "--env", &toured.settings[1], "--env", &toured.settings[2]];
+    let kv = |arguments: &[&str]| toured.folder.kvfuse(&[&["kv"], arguments, &keys].concat());
     kv(&["put", "a/b", "1"]).ok();
     assert_eq!(kv(&["incr", "a/b", "41"]).ok().trim(), "42");
     assert_eq!(kv(&["list", "--prefix", "a/"]).ok().trim(), "a/b");
@@ -309,11 +291,7 @@ fn s3_is_reached_over_http_by_run_by_kv_and_by_wasmtime_and_its_secret_is_never_
         assert!(refused.code != Some(0) && refused.stderr.contains(why), "{}", refused.stderr);
     }
 
-    let explained = folder.kvfuse(&[&run[..], &["--explain", "app.fused.wasm"]].concat()).ok();
-    drop(s3);
-    let failed = folder.kvfuse(&[&hurried(&run)[..], &["app.fused.wasm", "--", "get", "a"]].concat());
-    assert_ne!(failed.code, Some(0));
-    for text in [&explained, &failed.stdout, &failed.stderr, &refused[0].stderr, &refused[1].stderr] {
+    for text in toured.printed_without(s3).iter().chain(refused.iter().map(|refused| &refused.stderr)) {
         assert!(!text.contains(&secret) && !text.contains(&id), "{text}");
     }
 }

@@ -12,7 +12,10 @@ use std::sync::Arc;
 const GUESTS: &[&str] = &["both", "draft", "draft2"];
 
 /// The cases with keys or values of 1 MiB and more. A store with a smaller limit refuses them, and says so.
-const LARGE: &[&str] = &["sixteen_mebibytes_come_back", "hostile_keys_are_all_different"];
+const LARGE: &[&str] = &["sixteen_mebibytes_come_back", LARGE_KEY];
+
+/// The case with a key of 1 MiB.
+const LARGE_KEY: &str = "hostile_keys_are_all_different";
 
 /// The cases that list keys. A store that cannot refuses, and says so.
 const LISTING: &[(&str, &str)] = &[
@@ -64,8 +67,11 @@ fn run(program: &Program, store: &Store, servers: &Servers, (guest, case): (&str
         ensure!(refused, "status {:?}\n{}", outcome.status, outcome.stderr);
         return Ok(());
     }
-    if store.largest.is_some_and(|largest| largest < 1 << 20) && LARGE.contains(&case) {
-        let refused = outcome.status != Some(0) && outcome.stderr.contains("does not support items of more than");
+    let key_too_long = store.longest_key.is_some() && case == LARGE_KEY;
+    if key_too_long || store.largest.is_some_and(|largest| largest < 1 << 20) && LARGE.contains(&case) {
+        let what = if key_too_long { "names of objects" } else { "items" };
+        let refusal = format!("does not support {what} of more than");
+        let refused = outcome.status != Some(0) && outcome.stderr.contains(&refusal);
         ensure!(refused, "status {:?}\n{}", outcome.status, outcome.stderr);
         return Ok(());
     }

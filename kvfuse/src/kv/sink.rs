@@ -191,19 +191,22 @@ impl Findings {
     /// Finds what a store would not take of a pair.
     fn judge(&mut self, bucket: &str, (key, value): &Pair, to: &Place, limits: &Limits) {
         let checked = limits.check_key(key).and_then(|()| limits.check_value(value));
-        let taken = (bucket.len() + key.len() + value.len()) as u64;
-        match (checked, to.store.largest) {
-            (Err(e), _) => self.add(bucket, key, e.message()),
-            (Ok(()), Some(largest)) if taken > largest => {
-                let what = format!(
-                    "{} bytes are more than the server takes unless it is set otherwise: {largest} bytes for a value with \
-                     its key and bucket",
-                    value.len()
-                );
-                self.add(bucket, key, &what);
-            }
-            _ => {}
-        }
+        let name = (bucket.len() + key.len()) as u64;
+        let taken = name + value.len() as u64;
+        let found = match (checked, to.store.longest_key, to.store.largest) {
+            (Err(e), _, _) => e.message().to_string(),
+            (Ok(()), Some(longest), _) if name > longest => format!(
+                "{} bytes are more than the store takes as a key: {longest} bytes with the name of its bucket",
+                key.len()
+            ),
+            (Ok(()), _, Some(largest)) if taken > largest => format!(
+                "{} bytes are more than the server takes unless it is set otherwise: {largest} bytes for a value with its \
+                 key and bucket",
+                value.len()
+            ),
+            _ => return,
+        };
+        self.add(bucket, key, &found);
     }
 
     pub fn text(&self) -> String {

@@ -70,8 +70,12 @@ pub trait AsyncBucket {
     fn snapshot(&self, key: &str) -> impl Future<Output = Result<Snapshot>>;
     fn swap(&self, key: &str, expected: &Version, value: &[u8]) -> impl Future<Output = Result<Swap>>;
     fn create(&self, key: &str, value: &[u8], lifetime: Option<Duration>) -> impl Future<Output = Result<bool>>;
-    fn version_text(&self, key: &str, version: &Version) -> String;
-    fn version_of_text(&self, key: &str, text: &str) -> Option<Version>;
+    fn version_text(&self, _key: &str, version: &Version) -> String {
+        version.to_text()
+    }
+    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
+        Version::from_text(text)
+    }
     fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>>;
     fn set_many(&self, pairs: &[(&str, &[u8])]) -> impl Future<Output = Result<()>>;
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>>;

@@ -161,14 +161,6 @@ impl AsyncBucket for Slow {
     async fn increment(&self, _: &str, _: i64, _: i64) -> Result<i64> {
         panic!("every state is to be different from all others");
     }
-
-    fn version_text(&self, _: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
-    }
 }
 
 fn gate(slow: &Slow, settings: &[(&str, &str)]) -> Gate<Labelled<Slow>> {

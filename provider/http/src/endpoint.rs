@@ -1,6 +1,6 @@
 //! The address of a service, as a setting has it. No I/O.
 
-use kvfuse_core::{Error, Result};
+use kvfuse_core::{Error, Kind, Result, Settings};
 use kvfuse_transport::address::{self, Address};
 use kvfuse_transport::http::Scheme;
 
@@ -69,6 +69,16 @@ impl Endpoint {
         };
         Server { scheme: self.scheme, authority, setting }
     }
+}
+
+/// The endpoint that a store cannot work without.
+///
+/// # Errors
+/// [`Unavailable`](Kind::Unavailable) if it is not set.
+pub fn required<'a>(settings: &'a Settings, name: &str, example: &str) -> Result<&'a str> {
+    settings.get(name).ok_or_else(|| {
+        Error::new(Kind::Unavailable, format!("no endpoint is configured: set the variable {name}, such as {example}"))
+    })
 }
 
 /// Text that goes into a header or a URL. It is not repeated.

@@ -23,6 +23,9 @@ pub struct Store {
     /// limit by default. Slightly smaller ones may be refused as well, because the prefix that the settings put before
     /// keys counts.
     pub largest: Option<u64>,
+    /// The longest key together with the name of its bucket, in bytes, if keys have a limit of their own. Slightly shorter
+    /// ones may be refused as well: the prefix counts, and so does what some characters are written as.
+    pub longest_key: Option<u64>,
     /// Whether its keys can have lifetimes of their own.
     pub lifetimes: bool,
     /// Whether it can list its keys. One that cannot refuses, with the reason.
@@ -168,6 +171,7 @@ pub static TOGETHER: Store = Store {
     waiting: None,
     variables: ROUTING,
     largest: None,
+    longest_key: None,
     lifetimes: false,
     lists: true,
     extends: None,
@@ -209,6 +213,7 @@ pub const STORES: &[Store] = &[
             setting("KEYVALUE_MEMORY", "how much of the store an instance keeps in memory", "16M"),
         ],
         largest: None,
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: None,
@@ -243,6 +248,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some(512 << 20),
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: None,
@@ -284,6 +290,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some(512 << 20),
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: Some(Extends { store: "redis", schemes: REDIS_TLS_SCHEMES }),
@@ -318,6 +325,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some((1 << 20) - 256),
+        longest_key: None,
         lifetimes: true,
         lists: false,
         extends: None,
@@ -346,6 +354,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some(1_572_864 - 256),
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: None,
@@ -396,6 +405,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some((400 << 10) - 256),
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: None,
@@ -434,6 +444,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some((1 << 20) - 4096),
+        longest_key: None,
         lifetimes: true,
         lists: true,
         extends: None,
@@ -478,6 +489,7 @@ pub const STORES: &[Store] = &[
             TIMEOUT,
         ],
         largest: Some((5 << 30) - 2048),
+        longest_key: Some(1024 - 1),
         lifetimes: false,
         lists: true,
         extends: None,

@@ -22,6 +22,14 @@ pub async fn each_gets_its_own_answer(bucket: &impl AsyncBucket) {
     all(calls).await;
 }
 
+/// All of these that need no more than a store, each in a bucket of its own.
+pub async fn answers_dropped_calls_and_updates<B: AsyncBucket>(open: impl Fn(&str) -> B) {
+    each_gets_its_own_answer(&open("1")).await;
+    calls_that_are_all_dropped_leave_a_store_that_works(&open("2")).await;
+    a_dropped_swap_or_listing_harms_no_other(&open("3")).await;
+    swaps_and_increments_lose_no_update(&open("4")).await;
+}
+
 /// A call that is dropped after any number of polls harms no other: whichever of the calls it is, one that sends, that reads, or
 /// that waits for those.
 pub async fn a_dropped_call_harms_no_other(bucket: &impl AsyncBucket) {

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, Content, MAX_ANSWER, MAX_QUERY, Repeat};
-use crate::error;
+use crate::error::AZURE;
 use crate::layout;
 use crate::listing::{Asked, Query};
 use crate::multipart::Changes;
@@ -60,7 +60,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     /// The entities with these rows, by their rows. They are asked for in order, each query within the range of its rows: the
     /// service looks at what is between them.
     async fn fetch(&self, rows: &[String], select: &str, deadline: Moment) -> Result<HashMap<String, Entity>> {
-        let wrong = || error::not_azure(&self.shared.client.config.server);
+        let wrong = || AZURE.stranger(&self.shared.client.config.server);
         let mut sorted: Vec<&str> = rows.iter().map(String::as_str).collect();
         sorted.sort_unstable();
         sorted.dedup();
@@ -173,6 +173,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     }
 
     fn no_answer_to_changes(&self) -> Error {
-        error::unknown(&self.shared.client.config.server, "its answer is not one of Azure Tables")
+        AZURE.unknown(&self.shared.client.config.server, "its answer is not one of Azure Tables")
     }
 }

@@ -1,7 +1,7 @@
 //! Requests to the Table service: signed, how often, and for how long.
 
 use crate::config::{Config, Credentials};
-use crate::error::{self, Failure, Meaning};
+use crate::error::{self, AZURE, Failure, Meaning};
 use crate::multipart::{self, Outcome};
 use crate::protocol;
 use crate::sign::{self, Signed};
@@ -118,7 +118,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             Meaning::Missing(at) => Ok(Answer::Missing(at)),
             Meaning::Exists | Meaning::NotMet => Ok(Answer::NotMet),
             Meaning::Refused(error) => Err(Step::Over(error.into())),
-            Meaning::Busy(why) => Err(Step::Again(error::unavailable(&self.config.server, &why))),
+            Meaning::Busy(why) => Err(Step::Again(AZURE.unavailable(&self.config.server, &why))),
             Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
             Meaning::NoTable => Err(self.make_table(call.deadline).await),
         }
@@ -151,7 +151,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             (status, _) => match error::meaning(&self.config, status, &refusal) {
                 Meaning::Refused(error) => Step::Over(error::no_table(&self.config, error.message()).into()),
                 Meaning::Busy(why) | Meaning::Uncertain(why) => Step::Again(error::no_table(&self.config, &why)),
-                _ => Step::Over(error::not_azure(&self.config.server).into()),
+                _ => Step::Over(AZURE.stranger(&self.config.server).into()),
             },
         }
     }
@@ -214,23 +214,11 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
 
     /// The consequence of an attempt that may or may not have been carried out.
     fn uncertain(&self, call: &Call<'_>, why: &str) -> Step<Failure> {
-        let server = &self.config.server;
-        match call.repeat {
-            Repeat::Freely => Step::Again(error::unavailable(server, why)),
-            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(server, why))),
-        }
+        AZURE.uncertain(&self.config.server, call.repeat, why)
     }
 
     /// The consequence of an exchange without an answer.
     fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step<Failure> {
-        let fault = &failed.fault;
-        if failed.sent && call.repeat == Repeat::Never {
-            return self.uncertain(call, &fault.detail);
-        }
-        let last = error::unreachable(&self.config, fault);
-        match fault.cause {
-            Cause::Denied | Cause::Malformed | Cause::TooLarge => Step::Over(last.into()),
-            _ => Step::Again(last),
-        }
+        AZURE.failed(&self.config.server, self.config.time_limit, call.repeat, failed)
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use kvfuse_core::{Error, Kind, Result, Settings};
-use kvfuse_http::endpoint::{Endpoint, Server, plain};
+use kvfuse_http::endpoint::{Endpoint, Server, plain, required};
 use kvfuse_transport::clock;
 use std::fmt;
 use std::time::Duration;
@@ -45,12 +45,7 @@ const LONGEST_LIFE: u64 = 31_557_600_000;
 
 impl Config {
     pub fn from_settings(settings: &Settings) -> Result<Self> {
-        let text = settings.get(ENDPOINT).ok_or_else(|| {
-            Error::new(
-                Kind::Unavailable,
-                format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
-            )
-        })?;
+        let text = required(settings, ENDPOINT, EXAMPLE)?;
         let (endpoint, path) = Endpoint::parse(ENDPOINT, text, EXAMPLE)?;
         let path = path.trim_end_matches('/').to_string();
         Ok(Self {

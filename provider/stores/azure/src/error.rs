@@ -1,11 +1,12 @@
 //! Failures and error answers, in terms of the contract.
 
-use crate::config::{Config, ENDPOINT, TABLE};
+use crate::config::{Config, TABLE};
 use crate::protocol::Refusal;
 use kvfuse_core::{Error, Kind};
-use kvfuse_http::endpoint::Server;
+use kvfuse_http::service::Service;
 pub use kvfuse_transport::fault::Failure;
-use kvfuse_transport::fault::{Cause, Fault};
+
+pub const AZURE: Service = Service("Azure Tables");
 
 /// What an error answer means for the caller.
 #[derive(Debug, PartialEq)]
@@ -65,7 +66,7 @@ pub fn meaning(config: &Config, status: u16, refusal: &Refusal) -> Meaning {
             "Azure Tables, or something in between, rejected the key of the account or the shared access signature",
         ),
         "" if status == 429 => Meaning::Busy("HTTP status 429".into()),
-        "" if matches!(status, 400 | 404 | 405) => Meaning::Refused(not_azure(&config.server)),
+        "" if matches!(status, 400 | 404 | 405) => Meaning::Refused(AZURE.stranger(&config.server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
         code => Meaning::Uncertain(shown(config, code)),
     }
@@ -92,72 +93,10 @@ pub fn no_table(config: &Config, why: &str) -> Error {
     )
 }
 
-pub fn unavailable(server: &Server, why: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("Azure Tables at {} is temporarily unable to serve: {why}", server.authority))
-}
-
-pub fn unknown(server: &Server, why: &str) -> Error {
-    Error::new(
-        Kind::OutcomeUnknown,
-        format!(
-            "sent to Azure Tables at {}, but there was no usable answer ({why}): it may or may not have happened; read before \
-             trying again",
-            server.authority
-        ),
-    )
-}
-
-/// The error of a request that was not carried out.
-pub fn unreachable(config: &Config, fault: &Fault) -> Error {
-    let authority = &config.server.authority;
-    let message = match fault.cause {
-        Cause::TimedOut => return timed_out(config),
-        Cause::Malformed | Cause::TooLarge => return not_azure(&config.server),
-        Cause::Denied => format!(
-            "Azure Tables at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP \
-             requests; with wasmtime, add -S http"
-        ),
-        Cause::Tls => format!(
-            "TLS with Azure Tables at {authority} failed ({fault}), so nothing was sent: either the port does not speak TLS, \
-             or the host does not trust the server's certificate"
-        ),
-        _ => format!("Azure Tables at {authority} cannot be reached: {fault}"),
-    };
-    Error::new(Kind::Unavailable, message)
-}
-
-fn timed_out(config: &Config) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "Azure Tables at {} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
-            config.server.authority,
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
-/// Others kept being faster.
-pub fn contended(config: &Config) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "other clients kept writing the key for {} ms; nothing was changed (KEYVALUE_TIMEOUT_MS sets the limit)",
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
-pub fn not_azure(server: &Server) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("the server at {} does not answer like Azure Tables; check {ENDPOINT}", server.authority),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ENDPOINT;
     use kvfuse_servers::settings;
 
     fn with(credential: (&str, &str), status: u16, code: &str, message: &str) -> Meaning {

@@ -6,10 +6,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, Content, MAX_ANSWER, Repeat};
-use crate::error::{self, Failure};
+use crate::error::Failure;
 use crate::layout;
 use crate::store::{AzureBucket, Found};
 use kvfuse_core::{Error, Result, counter};
+use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
 
@@ -78,7 +79,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                         return Ok(Guarded::NotMet(now));
                     }
                     if !replace && !backoff.wait_async(&client.clock, deadline).await {
-                        return Err(error::contended(&client.config));
+                        return Err(contended(client.config.time_limit));
                     }
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
@@ -141,7 +142,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                 Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => {
                     now = self.live(found)?
                 }
-                Guarded::NotMet(_) => return Err(error::contended(&client.config)),
+                Guarded::NotMet(_) => return Err(contended(client.config.time_limit)),
             }
         }
     }

@@ -32,7 +32,8 @@ mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-pub use store::{Ambient, AzureBucket, AzureStore};
+pub use kvfuse_http::ambient::Ambient;
+pub use store::{AzureBucket, AzureStore};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

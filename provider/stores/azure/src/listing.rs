@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, Content, MAX_ANSWER, Repeat};
-use crate::error::{self, Failure};
+use crate::error::{AZURE, Failure};
 use crate::layout;
 use crate::protocol::{Entity, Queried, decode};
 use crate::store::AzureBucket;
@@ -61,7 +61,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             max_answer: query.max_answer,
             deadline: query.deadline,
         };
-        let wrong = || error::not_azure(&client.config.server);
+        let wrong = || AZURE.stranger(&client.config.server);
         let response = match client.call(&call).await? {
             Answer::Done(response) => response,
             Answer::TooLarge => return Ok(Asked::TooLarge),
@@ -110,7 +110,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                 Asked::Found(entities, next) => break (entities, next.is_some()),
                 // Long keys.
                 Asked::TooLarge if most > 1 => most = most.div_ceil(8),
-                Asked::TooLarge => return Err(error::not_azure(&client.config.server)),
+                Asked::TooLarge => return Err(AZURE.stranger(&client.config.server)),
             }
         };
         let mut page = Page::default();
@@ -125,7 +125,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                 .row
                 .clone()
                 .filter(|row| row.starts_with(&begins) && last.as_ref().is_none_or(|last| last < row));
-            last = Some(row.ok_or_else(|| error::not_azure(&client.config.server))?);
+            last = Some(row.ok_or_else(|| AZURE.stranger(&client.config.server))?);
             if !self.has_ended(&entity)? {
                 let key = layout::key_of(&entity)?;
                 // The row of a long key has only a part of the prefix.

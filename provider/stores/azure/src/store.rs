@@ -2,12 +2,13 @@
 
 use crate::client::{Answer, Call, Client, Content, MAX_ANSWER, Repeat};
 use crate::config::Config;
-use crate::error::{Failure, not_azure, unknown};
+use crate::error::{AZURE, Failure};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use crate::protocol::{Entity, decode};
 use kvfuse_core::waiting::at_once;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version};
+use kvfuse_http::ambient::Ambient;
 use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient, Method};
@@ -17,15 +18,6 @@ use std::time::Duration;
 /// Buckets in a table. Opening one takes no round trip.
 pub struct AzureStore<H, C> {
     shared: Rc<Shared<H, C>>,
-}
-
-/// What the store needs to know of its surroundings.
-#[derive(Clone, Copy)]
-pub struct Ambient {
-    /// The time of day, as the time since 1970 in UTC. Signatures have it, and keys end by it.
-    pub since_1970: fn() -> Duration,
-    /// Unpredictable bytes, which tell a write from every other one.
-    pub random: fn() -> [u8; 16],
 }
 
 /// What all buckets of an instance share.
@@ -118,7 +110,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline,
         };
-        let wrong = || not_azure(&client.config.server);
+        let wrong = || AZURE.stranger(&client.config.server);
         match client.call(&call).await? {
             Answer::Missing(_) => Ok(None),
             Answer::NotMet | Answer::TooLarge => Err(wrong().into()),
@@ -137,7 +129,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     async fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
         match self.put(key, value, Expect::Anything, self.end(life), self.shared.client.deadline()).await? {
             Guarded::Done => Ok(()),
-            Guarded::NotMet(_) => Err(not_azure(&self.shared.client.config.server)),
+            Guarded::NotMet(_) => Err(AZURE.stranger(&self.shared.client.config.server)),
         }
     }
 
@@ -176,7 +168,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for AzureBucket<H, C> {
         match client.call(&call).await? {
             Answer::Done(_) | Answer::Missing(_) => Ok(()),
             Answer::NotMet | Answer::TooLarge => {
-                Err(unknown(&client.config.server, "its answer is not one of Azure Tables"))
+                Err(AZURE.unknown(&client.config.server, "its answer is not one of Azure Tables"))
             }
         }
     }
@@ -239,14 +231,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for AzureBucket<H, C> {
 
     async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         self.write(key, value, Some(lifetime)).await
-    }
-
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
     }
 }
 

@@ -4,25 +4,19 @@ use crate::{Ambient, AzureStore};
 use kvfuse_core::{Result, Settings};
 use kvfuse_transport::clock::WasiClock;
 use kvfuse_transport::http::WasiHttp;
-use kvfuse_transport::{random, timers};
-use std::time::Duration;
 
 /// The store with the ports that WASI implements.
 pub type Store = AzureStore<WasiHttp, WasiClock>;
 
 /// The store that an instance's settings describe.
 pub fn store(settings: &Settings) -> Result<Store> {
-    AzureStore::new(settings, WasiHttp::default(), WasiClock, ambient())
-}
-
-fn ambient() -> Ambient {
-    Ambient { since_1970: || Duration::from_millis(timers::now()), random: random::bytes }
+    AzureStore::new(settings, WasiHttp::default(), WasiClock, Ambient::of_wasi())
 }
 
 pub mod waiting {
     //! The store in both worlds: over the HTTP of WASI 0.2 for what must not wait, and over that of 0.3.
 
-    use crate::AzureStore;
+    use crate::{Ambient, AzureStore};
     use kvfuse_core::waiting::Both;
     use kvfuse_core::{Result, Settings};
     use kvfuse_transport::clock::WaitingClock;
@@ -33,7 +27,7 @@ pub mod waiting {
 
     /// The store that an instance's settings describe.
     pub fn store(settings: &Settings) -> Result<Store> {
-        let waiting = AzureStore::new(settings, WaitingHttp, WaitingClock, super::ambient())?;
+        let waiting = AzureStore::new(settings, WaitingHttp, WaitingClock, Ambient::of_wasi())?;
         Ok(Both { plain: super::store(settings)?, waiting })
     }
 }

@@ -7,29 +7,28 @@ mod azurite {
     use super::common::{NativeStore, connect};
     use kvfuse_core::{Bucket, Result, Store};
     use kvfuse_servers::azure::AzureTables;
+    use kvfuse_servers::shared::Shared;
     use std::rc::Rc;
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, Mutex, Weak};
 
     /// A store with a table of its own. Cases that run at the same time share an emulator, which takes longer to start
     /// than most of them; the last one stops it.
-    struct Shared(NativeStore, #[allow(dead_code, reason = "it keeps the emulator running")] Arc<AzureTables>);
+    struct Own(NativeStore, #[allow(dead_code, reason = "it keeps the emulator running")] Arc<AzureTables>);
 
-    impl Store for Shared {
+    impl Store for Own {
         fn open(&self, bucket: &str) -> Result<Rc<dyn Bucket>> {
             self.0.open(bucket)
         }
     }
 
-    fn store() -> Shared {
-        static SERVER: Mutex<Weak<AzureTables>> = Mutex::new(Weak::new());
+    fn store() -> Own {
+        static SERVER: Shared<AzureTables> = Shared::new();
         static CASES: AtomicU32 = AtomicU32::new(0);
-        let mut shared = SERVER.lock().unwrap();
-        let server = shared.upgrade().unwrap_or_else(|| Arc::new(AzureTables::start()));
-        *shared = Arc::downgrade(&server);
+        let server = SERVER.get(AzureTables::start);
         let table = format!("case{}", CASES.fetch_add(1, Ordering::Relaxed));
         let variables = [("KEYVALUE_AZURE_TABLE", &*table), ("KEYVALUE_TIMEOUT_MS", "120000")];
-        Shared(connect(&server.endpoint(), &variables), server)
+        Own(connect(&server.endpoint(), &variables), server)
     }
 
     kvfuse_suite::cases_of_small_values!(store);

@@ -133,11 +133,7 @@ fn round_trips_are_as_documented() {
     let own = OwnAzure::start(&[]);
     let http = StdHttp::default();
     let store = connect_counting(&own.server.endpoint(), &[], http.clone());
-    let count = |operation: &dyn Fn()| {
-        let before = http.network.round_trips.get();
-        operation();
-        http.network.round_trips.get() - before
-    };
+    let count = |operation: &dyn Fn()| http.network.round_trips_of(operation);
     let bucket = store.open("b").unwrap();
     let keys: Vec<String> = (0..101).map(|n| n.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();

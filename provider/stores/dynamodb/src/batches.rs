@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Api, Call, Client, MAX_BATCH, Repeat};
-use crate::error;
+use crate::error::DYNAMODB;
 use crate::layout;
 use crate::protocol::{BatchGot, BatchWritten, Item, UnprocessedWrite};
 use crate::store::{DynamoBucket, fields, names};
@@ -109,7 +109,7 @@ async fn fetch<H: AsyncHttpClient, C: AsyncClock>(
         let mut open: HashSet<&str> = rest.iter().copied().collect();
         for item in got.found.into_values().flat_map(|items| items.0) {
             let Some(id) = item.id().map(str::to_string).filter(|id| open.remove(id.as_str())) else {
-                return Err(error::not_dynamodb(&client.config.server));
+                return Err(DYNAMODB.stranger(&client.config.server));
             };
             found.insert(id, item);
         }
@@ -118,14 +118,14 @@ async fn fetch<H: AsyncHttpClient, C: AsyncClock>(
         for key in unprocessed {
             match key.id() {
                 Some(id) if open.contains(id) => again.insert(id.to_string()),
-                _ => return Err(error::not_dynamodb(&client.config.server)),
+                _ => return Err(DYNAMODB.stranger(&client.config.server)),
             };
         }
         rest.retain(|id| again.contains(*id));
         if rest.is_empty() {
             backoff = client.backoff();
         } else if !backoff.wait_async(&client.clock, deadline).await {
-            return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
+            return Err(DYNAMODB.unavailable(&client.config.server, "it did not get to all keys of the batch"));
         }
         rest.extend(after);
     }
@@ -199,14 +199,14 @@ async fn in_parts<H: AsyncHttpClient, C: AsyncClock, T>(
             let again: Option<HashSet<String>> = again.map(UnprocessedWrite::id).collect();
             let Some(again) = again.filter(|again| again.iter().all(|id| writes.iter().any(|(known, _)| known == id)))
             else {
-                return Err(error::unknown(&client.config.server, "its answer is not one of DynamoDB"));
+                return Err(DYNAMODB.unknown(&client.config.server, "its answer is not one of DynamoDB"));
             };
             writes.retain(|(id, _)| again.contains(id));
             if writes.is_empty() {
                 break;
             }
             if !backoff.wait_async(&client.clock, deadline).await {
-                return Err(error::unavailable(&client.config.server, "it did not get to all keys of the batch"));
+                return Err(DYNAMODB.unavailable(&client.config.server, "it did not get to all keys of the batch"));
             }
         }
         rest = after;

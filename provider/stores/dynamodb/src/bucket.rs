@@ -44,12 +44,4 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for TableBucket<H, C> {
         delete_many(keys: &[&str]) -> ();
         set_expiring(key: &str, value: &[u8], lifetime: Duration) -> ();
     }
-
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
-    }
 }

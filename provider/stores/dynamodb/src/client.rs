@@ -1,7 +1,7 @@
 //! Requests to DynamoDB: signed, how often, and for how long.
 
 use crate::config::Config;
-use crate::error::{self, Failure, Lapse, Meaning};
+use crate::error::{self, DYNAMODB, Failure, Lapse, Meaning};
 use crate::protocol::{self, Item};
 use kvfuse_core::{Error, Kind};
 pub use kvfuse_http::attempts::Repeat;
@@ -10,7 +10,6 @@ use kvfuse_http::aws::credentials::{Credentials, Keys};
 use kvfuse_http::aws::sign::{self, Scope, Signed};
 use kvfuse_http::calendar;
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
-use kvfuse_transport::fault::Cause;
 use kvfuse_transport::http::{AsyncHttpClient, HttpFault, Method, Request, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -96,7 +95,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub async fn call<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<T, Failure> {
         match self.answer(call).await? {
             Answer::Done(answer) => Ok(answer),
-            Answer::NotMet(_) => Err(error::not_dynamodb(&self.config.server).into()),
+            Answer::NotMet(_) => Err(DYNAMODB.stranger(&self.config.server).into()),
         }
     }
 
@@ -104,7 +103,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub async fn answer<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Answer<T>, Failure> {
         self.repeated(call).await.map_err(|over| match over {
             Over::Failed(failure) => failure,
-            Over::Lapsed(_) => error::not_dynamodb(&self.config.server).into(),
+            Over::Lapsed(_) => DYNAMODB.stranger(&self.config.server).into(),
         })
     }
 
@@ -112,7 +111,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
     pub async fn streamed<T: DeserializeOwned>(&self, call: &Call<'_>) -> Result<Result<T, Lapse>, Failure> {
         match self.repeated(call).await {
             Ok(Answer::Done(answer)) => Ok(Ok(answer)),
-            Ok(Answer::NotMet(_)) => Err(error::not_dynamodb(&self.config.streams).into()),
+            Ok(Answer::NotMet(_)) => Err(DYNAMODB.stranger(&self.config.streams).into()),
             Err(Over::Lapsed(lapse)) => Ok(Err(lapse)),
             Err(Over::Failed(failure)) => Err(failure),
         }
@@ -163,7 +162,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             Ok(response) if response.status == 200 => match protocol::decode(&response.body) {
                 Some(answer) => Ok(Answer::Done(answer)),
                 None if call.repeat == Repeat::Never => Err(self.uncertain(call, "its answer is not one of DynamoDB")),
-                None => Err(Step::Over(error::not_dynamodb(server).into())),
+                None => Err(Step::Over(DYNAMODB.stranger(server).into())),
             },
             Ok(response) => self.refused(call, &keys, &response),
             Err(failed) => Err(self.failed(call, &failed)),
@@ -172,24 +171,12 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
 
     /// The consequence of an attempt that may or may not have been carried out.
     fn uncertain(&self, call: &Call<'_>, why: &str) -> Step<Over> {
-        let server = self.config.of(call.api);
-        match call.repeat {
-            Repeat::Freely => Step::Again(error::unavailable(server, why)),
-            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(server, why)).into()),
-        }
+        DYNAMODB.uncertain(self.config.of(call.api), call.repeat, why)
     }
 
     /// The consequence of an exchange without an answer.
     fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step<Over> {
-        let fault = &failed.fault;
-        if failed.sent && call.repeat == Repeat::Never {
-            return self.uncertain(call, &fault.detail);
-        }
-        let last = error::unreachable(&self.config, self.config.of(call.api), fault);
-        match fault.cause {
-            Cause::Denied | Cause::Malformed | Cause::TooLarge => Step::Over(last.into()),
-            _ => Step::Again(last),
-        }
+        DYNAMODB.failed(self.config.of(call.api), self.config.time_limit, call.repeat, failed)
     }
 
     /// The consequence of an error answer.
@@ -204,7 +191,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             Meaning::Expired(error) => Err(Step::Over(error.into())),
             Meaning::NotMet(item) => Ok(Answer::NotMet(item)),
             Meaning::Refused(error) => Err(Step::Over(error.into())),
-            Meaning::Busy(why) => Err(Step::Again(error::unavailable(self.config.of(call.api), &why))),
+            Meaning::Busy(why) => Err(Step::Again(DYNAMODB.unavailable(self.config.of(call.api), &why))),
             Meaning::Lapsed(lapse) => Err(Step::Over(Over::Lapsed(lapse))),
             Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
         }

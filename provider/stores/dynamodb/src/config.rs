@@ -3,11 +3,11 @@
 use crate::client::Api;
 use kvfuse_core::error::quoted;
 use kvfuse_core::settings::LABEL;
-use kvfuse_core::{Error, Kind, Result, Settings};
+use kvfuse_core::{Error, Result, Settings};
 use kvfuse_http::aws;
 use kvfuse_http::aws::credentials::Source;
 pub use kvfuse_http::endpoint::Server;
-use kvfuse_http::endpoint::{Endpoint, plain};
+use kvfuse_http::endpoint::{Endpoint, plain, required};
 use kvfuse_transport::address;
 use kvfuse_transport::clock;
 use std::time::Duration;
@@ -63,12 +63,7 @@ impl Config {
     }
 
     pub fn from_settings(settings: &Settings) -> Result<Self> {
-        let text = settings.get(ENDPOINT).ok_or_else(|| {
-            Error::new(
-                Kind::Unavailable,
-                format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
-            )
-        })?;
+        let text = required(settings, ENDPOINT, EXAMPLE)?;
         let address = Endpoint::without_path(ENDPOINT, text, EXAMPLE)?;
         let streams = match settings.get(STREAMS) {
             Some(text) => Endpoint::without_path(STREAMS, text, STREAMS_EXAMPLE)?,
@@ -128,6 +123,7 @@ fn region_of(host: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kvfuse_core::Kind;
     use kvfuse_servers::settings;
     use kvfuse_transport::http::Scheme;
 

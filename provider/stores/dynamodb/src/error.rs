@@ -1,12 +1,14 @@
 //! Failures and error answers, in terms of the contract.
 
 use crate::client::Api;
-use crate::config::{Config, Layout, Server};
+use crate::config::{Config, Layout};
 use crate::protocol::{Item, Refusal};
 use kvfuse_core::{Error, Kind};
 use kvfuse_http::aws::credentials::Credentials;
+use kvfuse_http::service::Service;
 pub use kvfuse_transport::fault::Failure;
-use kvfuse_transport::fault::{Cause, Fault};
+
+pub const DYNAMODB: Service = Service("DynamoDB");
 
 /// What an error answer means for the caller.
 #[derive(Debug, PartialEq)]
@@ -101,7 +103,7 @@ pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refus
             };
             refused(Kind::Unavailable, format!("the table in DynamoDB has other keys: it needs {keys}"))
         }
-        "UnknownOperationException" => Meaning::Refused(not_dynamodb(server)),
+        "UnknownOperationException" => Meaning::Refused(DYNAMODB.stranger(server)),
         "ValidationException" | "SerializationException" => {
             refused(Kind::Other, format!("DynamoDB answered with an error: {}", keys.shown(&refusal.message)))
         }
@@ -109,73 +111,10 @@ pub fn meaning(config: &Config, keys: &Credentials, api: Api, status: u16, refus
             Kind::AccessDenied,
             "DynamoDB, or something in between, rejected the access key or its signature".into(),
         ),
-        "" if matches!(status, 404 | 405) => Meaning::Refused(not_dynamodb(server)),
+        "" if matches!(status, 404 | 405) => Meaning::Refused(DYNAMODB.stranger(server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
         name => Meaning::Uncertain(keys.shown(name)),
     }
-}
-
-pub fn unavailable(server: &Server, why: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("DynamoDB at {} is temporarily unable to serve: {why}", server.authority))
-}
-
-pub fn unknown(server: &Server, why: &str) -> Error {
-    Error::new(
-        Kind::OutcomeUnknown,
-        format!(
-            "sent to DynamoDB at {}, but there was no usable answer ({why}): it may or may not have happened; read before \
-             trying again",
-            server.authority
-        ),
-    )
-}
-
-/// The error of a request that was not carried out.
-pub fn unreachable(config: &Config, server: &Server, fault: &Fault) -> Error {
-    let authority = &server.authority;
-    let message = match fault.cause {
-        Cause::TimedOut => return timed_out(config, server),
-        Cause::Malformed | Cause::TooLarge => return not_dynamodb(server),
-        Cause::Denied => format!(
-            "DynamoDB at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP \
-             requests; with wasmtime, add -S http"
-        ),
-        Cause::Tls => format!(
-            "TLS with DynamoDB at {authority} failed ({fault}), so nothing was sent: either the port does not speak TLS, or \
-             the host does not trust the server's certificate"
-        ),
-        _ => format!("DynamoDB at {authority} cannot be reached: {fault}"),
-    };
-    Error::new(Kind::Unavailable, message)
-}
-
-fn timed_out(config: &Config, server: &Server) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "DynamoDB at {} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
-            server.authority,
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
-/// Others kept being faster.
-pub fn contended(config: &Config) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "other clients kept writing the key for {} ms; nothing was changed (KEYVALUE_TIMEOUT_MS sets the limit)",
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
-pub fn not_dynamodb(server: &Server) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("the server at {} does not answer like DynamoDB; check {}", server.authority, server.setting),
-    )
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Api, Call, MAX_ANSWER, Repeat};
-use crate::error::{self, Failure, Lapse};
+use crate::error::{DYNAMODB, Failure, Lapse};
 use crate::layout;
 use crate::lineage::{From, MOST_SHARDS, Shard};
 use crate::protocol::{Item, Text};
@@ -72,7 +72,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
 
     /// All shards of the stream, unless it is gone.
     pub(crate) fn shards(&self, stream: &Name) -> Result<Option<Vec<Listed>>> {
-        let wrong = || error::not_dynamodb(&self.shared.client.config.streams);
+        let wrong = || DYNAMODB.stranger(&self.shared.client.config.streams);
         let (mut listed, mut known) = (Vec::new(), HashSet::new());
         let mut last: Option<Name> = None;
         loop {

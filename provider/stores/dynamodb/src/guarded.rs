@@ -6,11 +6,12 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Api, Call, MAX_ANSWER, Repeat};
-use crate::error::{self, Failure};
+use crate::error::{DYNAMODB, Failure};
 use crate::layout::{self, Mark};
 use crate::protocol::{Bytes, Item, Written};
 use crate::store::{DynamoBucket, fields, request};
 use kvfuse_core::{Error, Result, counter};
+use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::AsyncHttpClient;
 use serde_json::{Map, Value, json};
@@ -76,7 +77,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
                         return Ok(Guarded::NotMet(now));
                     }
                     if !backoff.wait_async(&client.clock, deadline).await {
-                        return Err(error::contended(&client.config));
+                        return Err(contended(client.config.time_limit));
                     }
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
@@ -141,7 +142,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
             match self.put(key, &counter::format(sum), expect, client.config.life, deadline).await? {
                 Guarded::Done => return Ok(sum),
                 Guarded::NotMet(_) if backoff.wait_async(&client.clock, deadline).await => {}
-                Guarded::NotMet(_) => return Err(error::contended(&client.config)),
+                Guarded::NotMet(_) => return Err(contended(client.config.time_limit)),
             }
         }
     }
@@ -182,7 +183,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
         match self.send::<Written>("UpdateItem", update, deadline).await {
             Ok(Answer::Done(written)) => {
                 let sum = written.attributes.and_then(|item| item.num).and_then(|number| number.0);
-                sum.map(Some).ok_or_else(|| error::unknown(&config.server, "its answer is not one of DynamoDB"))
+                sum.map(Some).ok_or_else(|| DYNAMODB.unknown(&config.server, "its answer is not one of DynamoDB"))
             }
             Ok(Answer::NotMet(_)) => Ok(None),
             Err(Failure::Failed(error)) => Err(error),

@@ -40,7 +40,8 @@ pub mod wasi;
 mod watch;
 
 pub use bucket::TableBucket;
-pub use store::{Ambient, DynamoStore};
+pub use kvfuse_http::ambient::Ambient;
+pub use store::DynamoStore;
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

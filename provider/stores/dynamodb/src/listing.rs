@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Api, Call, MAX_ANSWER, Repeat};
-use crate::error;
+use crate::error::DYNAMODB;
 use crate::layout;
 use crate::protocol::Queried;
 use crate::store::{DynamoBucket, fields, request};
@@ -46,7 +46,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
             deadline: client.deadline(),
         };
         let queried: Queried = client.call(&call).await?;
-        let wrong = || error::not_dynamodb(&client.config.server);
+        let wrong = || DYNAMODB.stranger(&client.config.server);
         // That each sort key is larger than the one before is what makes a listing end.
         let any = !queried.items.is_empty();
         let mut last = from;

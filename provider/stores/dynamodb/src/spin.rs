@@ -13,13 +13,14 @@
 
 use crate::batches;
 use crate::client::{Answer, Api, Call, MAX_ANSWER, Repeat};
-use crate::error::{self, not_dynamodb};
+use crate::error::DYNAMODB;
 use crate::layout;
 use crate::protocol::{Bytes, Got, Item, Queried, Written};
 use crate::store::{Shared, fields};
 use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{AsyncBucket, Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
+use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use serde::de::DeserializeOwned;
@@ -133,7 +134,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> SpinBucket<H, C> {
     async fn plain<T: DeserializeOwned>(&self, operation: &str, body: Value, repeat: Repeat) -> Result<T> {
         match self.call(operation, body, repeat, self.shared.client.deadline()).await? {
             Answer::Done(done) => Ok(done),
-            Answer::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
+            Answer::NotMet(_) => Err(DYNAMODB.stranger(&self.shared.client.config.server)),
         }
     }
 
@@ -187,7 +188,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
     async fn set(&self, key: &str, value: &[u8]) -> Result<()> {
         match self.put(key, value, &Expect::Anything, self.shared.client.deadline()).await? {
             true => Ok(()),
-            false => Err(not_dynamodb(&self.shared.client.config.server)),
+            false => Err(DYNAMODB.stranger(&self.shared.client.config.server)),
         }
     }
 
@@ -219,7 +220,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
             scan.insert("ExclusiveStartKey".into(), identity(from));
         }
         let scanned: Queried = self.plain("Scan", scan.into(), Repeat::Freely).await?;
-        let wrong = || not_dynamodb(&client.config.server);
+        let wrong = || DYNAMODB.stranger(&client.config.server);
         let mut page = Page::default();
         for item in scanned.items {
             let key = item.spin_key.ok_or_else(wrong)?.0;
@@ -250,7 +251,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
                 return Ok(sum);
             }
             if !backoff.wait_async(&client.clock, deadline).await {
-                return Err(error::contended(&client.config));
+                return Err(contended(client.config.time_limit));
             }
         }
     }
@@ -293,14 +294,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
 
     async fn set_expiring(&self, _key: &str, _value: &[u8], _lifetime: Duration) -> Result<()> {
         Err(no_lifetimes())
-    }
-
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::bucket::TableBucket;
 use crate::client::{Api, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::{Config, Layout};
-use crate::error::{Failure, not_dynamodb};
+use crate::error::{DYNAMODB, Failure};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use crate::protocol::{Got, Item, Written};
@@ -12,6 +12,7 @@ use crate::watch::DynamoWatch;
 use kvfuse_core::waiting::at_once;
 use kvfuse_core::watch::From;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snapshot, Store, Swap, Version, Watch};
+use kvfuse_http::ambient::Ambient;
 use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use serde_json::{Map, Value, json};
@@ -21,15 +22,6 @@ use std::time::Duration;
 /// Buckets in a table of DynamoDB. Opening one takes no round trip.
 pub struct DynamoStore<H, C> {
     shared: Rc<Shared<H, C>>,
-}
-
-/// What the store needs to know of its surroundings.
-#[derive(Clone, Copy)]
-pub struct Ambient {
-    /// The time of day, as the time since 1970 in UTC. Signatures have it, and keys end by it.
-    pub since_1970: fn() -> Duration,
-    /// Unpredictable bytes, which tell a write from every other one.
-    pub random: fn() -> [u8; 16],
 }
 
 /// What all buckets of an instance share.
@@ -164,7 +156,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     async fn write(&self, key: &str, value: &[u8], life: Option<Duration>) -> Result<()> {
         match self.put(key, value, Expect::Anything, life, self.shared.client.deadline()).await? {
             Guarded::Done => Ok(()),
-            Guarded::NotMet(_) => Err(not_dynamodb(&self.shared.client.config.server)),
+            Guarded::NotMet(_) => Err(DYNAMODB.stranger(&self.shared.client.config.server)),
         }
     }
 
@@ -260,14 +252,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for DynamoBucket<H, C> {
 
     async fn set_expiring(&self, key: &str, value: &[u8], lifetime: Duration) -> Result<()> {
         self.write(key, value, Some(lifetime)).await
-    }
-
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
     }
 }
 

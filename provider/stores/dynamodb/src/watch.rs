@@ -7,7 +7,7 @@
 //! Nothing is kept of an answer: what does not fit into the one to the caller is asked for again. DynamoDB does not wait
 //! for a change, so a watch asks again after a pause.
 
-use crate::error::{self, Lapse};
+use crate::error::{DYNAMODB, Lapse};
 use crate::lineage::{self, From as Part, Gap, MOST_SHARDS, Shard};
 use crate::position;
 use crate::store::DynamoBucket;
@@ -187,7 +187,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoWatch<H, C> {
     }
 
     fn unavailable(&self, why: &str) -> Error {
-        error::unavailable(&self.bucket.shared.client.config.streams, why)
+        DYNAMODB.unavailable(&self.bucket.shared.client.config.streams, why)
     }
 
     /// The next records of a shard; nothing if there are none, or none any more, which leaves a gap.

@@ -7,7 +7,8 @@ use common::{NativeStore, OwnDynamoDb, connect};
 use kvfuse_core::{Kind, Store, Swap, Version};
 use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::faults::{
-    a_missing_server, a_server_without_http, every_fault_at_every_byte, replies_byte_by_byte,
+    a_frozen_server, a_missing_server, a_server_without_http, an_answer_without_end, every_fault_at_every_byte,
+    replies_byte_by_byte,
 };
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
@@ -40,21 +41,8 @@ fn a_server_that_hangs_at_any_byte_times_out_and_is_reported_truthfully() {
 /// Whichever comes first.
 #[test]
 fn a_server_that_never_stops_sending_is_given_up_at_the_largest_answer_or_the_time_limit() {
-    let _watchdog = Watchdog::of_the_test();
     let server = DynamoDb::start();
-    let proxy = Proxy::start(server.port());
-    let bucket = store(proxy.port(), "200").open("b").unwrap();
-    wait_until("the store works", || bucket.set("a", b"1").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    let error = bucket.get("a").unwrap_err();
-    assert!(matches!(error.kind(), Kind::Timeout | Kind::Unavailable), "{error}");
-    wait_until("the store works again", || bucket.get("a").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    match bucket.set("a", b"2") {
-        // There was time to look it up.
-        Ok(()) => assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"2"[..])),
-        Err(error) => assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}"),
-    }
+    an_answer_without_end(server.port(), "200", store, |bucket| bucket.get("a").map(drop));
 }
 
 #[test]
@@ -76,15 +64,7 @@ fn a_server_other_than_dynamodb_is_reported_as_such() {
 #[test]
 fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
     let own = OwnDynamoDb::start(&[("KEYVALUE_TIMEOUT_MS", "300")]);
-    let bucket = own.open("b").unwrap();
-    wait_until("the first write succeeds", || bucket.set("a", b"1").is_ok());
-    own.server.freeze();
-    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
-    let error = bucket.set("a", b"2").unwrap_err();
-    assert_eq!(error.kind(), Kind::OutcomeUnknown);
-    assert!(error.message().contains("may or may not have happened"), "{error}");
-    own.server.thaw();
-    wait_until("it answers again", || bucket.get("a").is_ok());
+    a_frozen_server(&*own.open("b").unwrap(), || own.server.freeze(), || own.server.thaw());
 }
 
 /// What was lost is looked up by its mark: the write that happened succeeds, and only once.

@@ -8,10 +8,11 @@ use kvfuse_core::{Bucket, Kind, Result, Store, Swap, Version};
 use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::Fault;
+use kvfuse_servers::shared::Shared;
 use kvfuse_servers::watchdog::Watchdog;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// A store with a table of its own, as Spin's documentation creates it, in an emulator that cases share.
@@ -24,12 +25,10 @@ struct Own {
 
 impl Own {
     fn start() -> Self {
-        static SERVER: Mutex<Weak<DynamoDb>> = Mutex::new(Weak::new());
+        static SERVER: Shared<DynamoDb> = Shared::new();
         static TABLES: AtomicU32 = AtomicU32::new(0);
         let _watchdog = Watchdog::of_the_test();
-        let mut shared = SERVER.lock().unwrap();
-        let server = shared.upgrade().unwrap_or_else(|| Arc::new(DynamoDb::start()));
-        *shared = Arc::downgrade(&server);
+        let server = SERVER.get(DynamoDb::start);
         let table = format!("spin-{}", TABLES.fetch_add(1, Ordering::Relaxed));
         create(&server, &table);
         Self { store: at(&server.endpoint(), &table, "120000"), table, server, _watchdog }

@@ -217,14 +217,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
         self.create_for(key, value, lifetime).await
     }
 
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
-    }
-
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         self.read_all(keys).await
     }

@@ -104,14 +104,6 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for MemcachedBuc
         self.put(key, value, lifetime, "ME", self.client.deadline()).await
     }
 
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
-    }
-
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         self.read_many(keys, "v").await?.into_iter().map(value).collect()
     }

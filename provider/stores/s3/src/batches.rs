@@ -2,7 +2,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
-use crate::error;
+use crate::error::S3;
 use crate::protocol;
 use crate::store::S3Bucket;
 use base64::Engine;
@@ -74,7 +74,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
 
     async fn delete_some(&self, mut names: Vec<&str>, deadline: Moment) -> Result<()> {
         let client = &self.shared.client;
-        let wrong = || error::unknown(&client.config.server, "its answer is not one of S3");
+        let wrong = || S3.unknown(&client.config.server, "its answer is not one of S3");
         let mut backoff = client.backoff();
         loop {
             let body = protocol::delete(names.iter().copied());

@@ -1,7 +1,7 @@
 //! Requests to S3: signed, how often, and for how long.
 
 use crate::config::Config;
-use crate::error::{self, Failure, Meaning};
+use crate::error::{self, Failure, Meaning, S3};
 use crate::protocol;
 use kvfuse_core::Error;
 pub use kvfuse_http::attempts::Repeat;
@@ -120,7 +120,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
             Meaning::Refused(error) => Err(Step::Over(error.into())),
             Meaning::Expired(error) if self.keys.expired(&keys) => Err(Step::Again(error)),
             Meaning::Expired(error) => Err(Step::Over(error.into())),
-            Meaning::Busy(why) => Err(Step::Again(error::unavailable(&self.config.server, &why))),
+            Meaning::Busy(why) => Err(Step::Again(S3.unavailable(&self.config.server, &why))),
             Meaning::Uncertain(why) => Err(self.uncertain(call, &why)),
         }
     }
@@ -173,33 +173,21 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
         let server = &self.config.server;
         let keys = self.keys.current(&self.http, &self.clock, (self.since_1970)(), deadline).await?;
         match error::meaning(&self.config, &keys, 200, refusal, None) {
-            Meaning::Busy(why) => Ok(error::unavailable(server, &why)),
+            Meaning::Busy(why) => Ok(S3.unavailable(server, &why)),
             Meaning::Refused(error) | Meaning::Expired(error) => Err(error),
-            Meaning::Uncertain(why) => Err(error::unknown(server, &why)),
-            _ => Err(error::unknown(server, "its answer is not one of S3")),
+            Meaning::Uncertain(why) => Err(S3.unknown(server, &why)),
+            _ => Err(S3.unknown(server, "its answer is not one of S3")),
         }
     }
 
     /// The consequence of an attempt that may or may not have been carried out.
     fn uncertain(&self, call: &Call<'_>, why: &str) -> Step<Failure> {
-        let server = &self.config.server;
-        match call.repeat {
-            Repeat::Freely => Step::Again(error::unavailable(server, why)),
-            Repeat::Never => Step::Over(Failure::Unknown(error::unknown(server, why))),
-        }
+        S3.uncertain(&self.config.server, call.repeat, why)
     }
 
     /// The consequence of an exchange without an answer.
     fn failed(&self, call: &Call<'_>, failed: &HttpFault) -> Step<Failure> {
-        let fault = &failed.fault;
-        if failed.sent && call.repeat == Repeat::Never {
-            return self.uncertain(call, &fault.detail);
-        }
-        let last = error::unreachable(&self.config, fault);
-        match fault.cause {
-            Cause::Denied | Cause::Malformed | Cause::TooLarge => Step::Over(last.into()),
-            _ => Step::Again(last),
-        }
+        S3.failed(&self.config.server, self.config.time_limit, call.repeat, failed)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::layout;
 use kvfuse_core::{Error, Kind, Limits, Result, Settings};
 use kvfuse_http::aws;
 use kvfuse_http::aws::credentials::Source;
-use kvfuse_http::endpoint::{Endpoint, Server, plain};
+use kvfuse_http::endpoint::{Endpoint, Server, plain, required};
 use kvfuse_transport::clock;
 use std::time::Duration;
 
@@ -38,12 +38,7 @@ const DEFAULT_REGION: &str = "us-east-1";
 
 impl Config {
     pub fn from_settings(settings: &Settings) -> Result<Self> {
-        let text = settings.get(ENDPOINT).ok_or_else(|| {
-            Error::new(
-                Kind::Unavailable,
-                format!("no endpoint is configured: set the variable {ENDPOINT}, such as {EXAMPLE}"),
-            )
-        })?;
+        let text = required(settings, ENDPOINT, EXAMPLE)?;
         let (endpoint, path) = Endpoint::parse(ENDPOINT, text, EXAMPLE)?;
         let (bucket, path) = bucket(settings.get(BUCKET), &endpoint.host, path.trim_matches('/'))?;
         let region = settings.get(REGION).map(str::to_string).or_else(|| region_of(&endpoint.host));

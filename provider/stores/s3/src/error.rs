@@ -5,9 +5,10 @@ use crate::layout::MAX_NAME;
 use crate::protocol::Refusal;
 use kvfuse_core::{Error, Kind};
 use kvfuse_http::aws::credentials::Credentials;
-use kvfuse_http::endpoint::Server;
+use kvfuse_http::service::Service;
 pub use kvfuse_transport::fault::Failure;
-use kvfuse_transport::fault::{Cause, Fault};
+
+pub const S3: Service = Service("S3");
 
 /// What an error answer means for the caller.
 #[derive(Debug, PartialEq)]
@@ -104,7 +105,7 @@ pub fn meaning(config: &Config, keys: &Credentials, status: u16, refusal: &Refus
             refused(Kind::AccessDenied, "S3, or something in between, rejected the access key or its signature")
         }
         "" if status == 429 => Meaning::Busy("HTTP status 429".into()),
-        "" if matches!(status, 400 | 404 | 405) => Meaning::Refused(not_s3(&config.server)),
+        "" if matches!(status, 400 | 404 | 405) => Meaning::Refused(S3.stranger(&config.server)),
         "" => Meaning::Uncertain(format!("HTTP status {status}")),
         code => Meaning::Uncertain(keys.shown(code)),
     }
@@ -136,61 +137,6 @@ fn elsewhere(config: &Config, keys: &Credentials, refusal: &Refusal, region: Opt
     )
 }
 
-pub fn unavailable(server: &Server, why: &str) -> Error {
-    Error::new(Kind::Unavailable, format!("S3 at {} is temporarily unable to serve: {why}", server.authority))
-}
-
-pub fn unknown(server: &Server, why: &str) -> Error {
-    Error::new(
-        Kind::OutcomeUnknown,
-        format!(
-            "sent to S3 at {}, but there was no usable answer ({why}): it may or may not have happened; read before trying again",
-            server.authority
-        ),
-    )
-}
-
-/// The error of a request that was not carried out.
-pub fn unreachable(config: &Config, fault: &Fault) -> Error {
-    let authority = &config.server.authority;
-    let message = match fault.cause {
-        Cause::TimedOut => return timed_out(config),
-        Cause::Malformed | Cause::TooLarge => return not_s3(&config.server),
-        Cause::Denied => format!(
-            "S3 at {authority} cannot be reached ({fault}): the host does not allow this component to make HTTP requests; with \
-             wasmtime, add -S http"
-        ),
-        Cause::Tls => format!(
-            "TLS with S3 at {authority} failed ({fault}), so nothing was sent: either the port does not speak TLS, or the host \
-             does not trust the server's certificate"
-        ),
-        _ => format!("S3 at {authority} cannot be reached: {fault}"),
-    };
-    Error::new(Kind::Unavailable, message)
-}
-
-fn timed_out(config: &Config) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "S3 at {} did not answer within {} ms; the variable KEYVALUE_TIMEOUT_MS sets the limit",
-            config.server.authority,
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
-/// Others kept being faster.
-pub fn contended(config: &Config) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "other clients kept writing the key for {} ms; nothing was changed (KEYVALUE_TIMEOUT_MS sets the limit)",
-            config.time_limit.as_millis()
-        ),
-    )
-}
-
 /// The object has more bytes than a value.
 pub fn too_large(config: &Config) -> Error {
     Error::invalid(format!(
@@ -198,13 +144,6 @@ pub fn too_large(config: &Config) -> Error {
          stream",
         config.largest
     ))
-}
-
-pub fn not_s3(server: &Server) -> Error {
-    Error::new(
-        Kind::Unavailable,
-        format!("the server at {} does not answer like S3; check {ENDPOINT}", server.authority),
-    )
 }
 
 #[cfg(test)]

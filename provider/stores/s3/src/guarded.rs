@@ -6,10 +6,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MARK, MAX_ANSWER, Repeat};
-use crate::error::{self, Failure};
+use crate::error::{Failure, S3};
 use crate::store::{Found, S3Bucket, State};
 use kvfuse_core::{Result, counter};
 use kvfuse_http::keyed::hex;
+use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
 
@@ -53,7 +54,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
         loop {
             match client.call(&call).await {
                 Ok(Answer::Done(_)) => return Ok(Guarded::Done),
-                Ok(_) if matches!(expect, Expect::Anything) => return Err(error::not_s3(&client.config.server)),
+                Ok(_) if matches!(expect, Expect::Anything) => return Err(S3.stranger(&client.config.server)),
                 Ok(Answer::NotMet | Answer::Missing | Answer::Empty | Answer::TooLarge) => {
                     let now = self.find(name, deadline).await?;
                     if now.as_ref().is_some_and(|found| found.state.write == mark) {
@@ -69,7 +70,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
                         return Ok(Guarded::NotMet(now));
                     }
                     if !backoff.wait_async(&client.clock, deadline).await {
-                        return Err(error::contended(&client.config));
+                        return Err(contended(client.config.time_limit));
                     }
                 }
                 Err(Failure::Failed(error)) => return Err(error),
@@ -92,7 +93,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
             match self.put(&name, &counter::format(sum), expect, deadline).await? {
                 Guarded::Done => return Ok(sum),
                 Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => now = found,
-                Guarded::NotMet(_) => return Err(error::contended(&client.config)),
+                Guarded::NotMet(_) => return Err(contended(client.config.time_limit)),
             }
         }
     }

@@ -27,7 +27,8 @@ mod store;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
-pub use store::{Ambient, S3Bucket, S3Store};
+pub use kvfuse_http::ambient::Ambient;
+pub use store::{S3Bucket, S3Store};
 
 // Tests about bounds look at what was allocated.
 #[cfg(test)]

@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
-use crate::error;
+use crate::error::S3;
 use crate::layout;
 use crate::protocol;
 use crate::store::S3Bucket;
@@ -21,7 +21,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
     /// Only the keys with the prefix are asked for. A cursor belongs to the bucket and the prefix.
     pub(crate) async fn page(&self, prefix: &str, at: Option<&str>) -> Result<Page> {
         let (client, listing) = (&self.shared.client, [self.space.as_str(), prefix]);
-        let wrong = || error::not_s3(&client.config.server);
+        let wrong = || S3.stranger(&client.config.server);
         let begins = layout::begins(&self.space, prefix);
         let from = at.map(|text| place(text, &listing).ok_or_else(foreign_cursor)).transpose()?;
         // No name is as long as that.

@@ -2,7 +2,7 @@
 
 use crate::client::{Answer, Call, Client, MARK, MAX_ANSWER, Repeat};
 use crate::config::Config;
-use crate::error::{Failure, not_s3, too_large, unknown};
+use crate::error::{Failure, S3, too_large};
 use crate::guarded::{Expect, Guarded};
 use crate::layout;
 use kvfuse_core::store::no_lifetimes;
@@ -10,6 +10,7 @@ use kvfuse_core::waiting::at_once;
 use kvfuse_core::{
     AsyncBucket, AsyncStore, Body, BodyReader, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version,
 };
+use kvfuse_http::ambient::Ambient;
 use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Headers, HttpClient, Method};
@@ -19,15 +20,6 @@ use std::time::Duration;
 /// Buckets in a bucket of S3. Opening one takes no round trip.
 pub struct S3Store<H, C> {
     shared: Rc<Shared<H, C>>,
-}
-
-/// What the store needs to know of its surroundings.
-#[derive(Clone, Copy)]
-pub struct Ambient {
-    /// The time of day, as the time since 1970 in UTC. Signatures have it.
-    pub since_1970: fn() -> Duration,
-    /// Unpredictable bytes, which tell a write from every other one.
-    pub random: fn() -> [u8; 16],
 }
 
 /// What all buckets of an instance share.
@@ -136,7 +128,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
             }
             Answer::Missing => Ok(None),
             Answer::TooLarge => Err(too_large(&client.config).into()),
-            Answer::NotMet | Answer::Empty => Err(not_s3(&client.config.server).into()),
+            Answer::NotMet | Answer::Empty => Err(S3.stranger(&client.config.server).into()),
         }
     }
 
@@ -149,7 +141,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
             Answer::Missing => Ok(None),
             // It has no first byte. A server without ranges sends all of it, which may be much.
             Answer::Empty | Answer::TooLarge => Ok(Some(None)),
-            Answer::NotMet => Err(not_s3(&client.config.server).into()),
+            Answer::NotMet => Err(S3.stranger(&client.config.server).into()),
         }
     }
 
@@ -163,7 +155,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
     }
 
     fn state_in(&self, headers: &Headers) -> Result<State, Failure> {
-        State::of(headers).ok_or_else(|| not_s3(&self.shared.client.config.server).into())
+        State::of(headers).ok_or_else(|| S3.stranger(&self.shared.client.config.server).into())
     }
 
     pub(crate) async fn read(&self, key: &str, deadline: Moment) -> Result<Option<Found>> {
@@ -174,7 +166,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
     pub(crate) async fn write(&self, key: &str, value: &[u8], deadline: Moment) -> Result<()> {
         match self.put(&self.object(key)?, value, Expect::Anything, deadline).await? {
             Guarded::Done => Ok(()),
-            Guarded::NotMet(_) => Err(not_s3(&self.shared.client.config.server)),
+            Guarded::NotMet(_) => Err(S3.stranger(&self.shared.client.config.server)),
         }
     }
 
@@ -208,7 +200,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for S3Bucket<H, C> {
         match client.call(&call).await? {
             Answer::Done(_) | Answer::Missing => Ok(()),
             Answer::NotMet | Answer::Empty | Answer::TooLarge => {
-                Err(unknown(&client.config.server, "its answer is not one of S3"))
+                Err(S3.unknown(&client.config.server, "its answer is not one of S3"))
             }
         }
     }
@@ -275,14 +267,6 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for S3Bucket<H, C> {
     async fn set_expiring(&self, _key: &str, _value: &[u8], _lifetime: Duration) -> Result<()> {
         Err(no_lifetimes())
     }
-
-    fn version_text(&self, _key: &str, version: &Version) -> String {
-        version.to_text()
-    }
-
-    fn version_of_text(&self, _key: &str, text: &str) -> Option<Version> {
-        Version::from_text(text)
-    }
 }
 
 impl<H: HttpClient + 'static, C: AsyncClock + 'static> Bucket for S3Bucket<H, C> {
@@ -296,7 +280,7 @@ impl<H: HttpClient + 'static, C: AsyncClock + 'static> Bucket for S3Bucket<H, C>
 impl<H: HttpClient, C: AsyncClock> S3Bucket<H, C> {
     async fn body(&self, key: &str) -> Result<Option<BodyReader>> {
         let client = &self.shared.client;
-        let wrong = || not_s3(&client.config.server);
+        let wrong = || S3.stranger(&client.config.server);
         let streaming = match client.stream(&self.reading(&self.object(key)?, &[], self.deadline())).await? {
             Answer::Done(streaming) => streaming,
             Answer::Missing => return Ok(None),

@@ -61,15 +61,9 @@ fn calls_at_once_get_their_own_answers_and_one_that_is_dropped_at_any_await_harm
     let server = S3::seaweedfs();
     let http = TokioHttp::default();
     let store = connect_waiting(&server.endpoint(), http.clone());
-    let open = |bucket| store.open_async(bucket).unwrap();
     // Every write waits in between, so that there are requests of which a part was sent.
     http.network.piece.set(Some(100));
-    runtime().block_on(async {
-        at_once::each_gets_its_own_answer(&open("1")).await;
-        at_once::calls_that_are_all_dropped_leave_a_store_that_works(&open("2")).await;
-        at_once::a_dropped_swap_or_listing_harms_no_other(&open("3")).await;
-        at_once::swaps_and_increments_lose_no_update(&open("4")).await;
-    });
+    runtime().block_on(at_once::answers_dropped_calls_and_updates(|bucket| store.open_async(bucket).unwrap()));
 }
 
 #[test]

@@ -4,17 +4,16 @@
 mod common;
 
 use common::store;
-use kvfuse_core::{Kind, Store, Swap, counter};
+use kvfuse_core::{Kind, Store, Swap};
 use kvfuse_servers::faults::{
-    a_missing_server, a_server_without_http, every_fault_at_every_nth_byte, replies_byte_by_byte,
+    a_frozen_server, a_missing_server, a_server_without_http, an_answer_without_end, every_fault_at_every_nth_byte,
+    replies_byte_by_byte, restarted_under_load,
 };
-use kvfuse_servers::process::wait_until;
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::s3::S3;
 use kvfuse_servers::shared::Shared;
 use kvfuse_servers::watchdog::Watchdog;
 use std::sync::Arc;
-use std::thread;
 
 /// For the tests that leave it running.
 fn shared() -> Arc<S3> {
@@ -50,21 +49,7 @@ fn nonsense_instead_of_an_answer_is_reported_truthfully() {
 /// Whichever comes first.
 #[test]
 fn a_server_that_never_stops_sending_is_given_up_at_the_largest_answer_or_the_time_limit() {
-    let _watchdog = Watchdog::of_the_test();
-    let server = shared();
-    let proxy = Proxy::start(server.port());
-    let bucket = store(proxy.port(), "300").open("endless").unwrap();
-    wait_until("the store works", || bucket.set("a", b"1").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    let error = bucket.list(None).unwrap_err();
-    assert!(matches!(error.kind(), Kind::Timeout | Kind::Unavailable), "{error}");
-    wait_until("the store works again", || bucket.get("a").is_ok());
-    proxy.plan(Direction::Reply, Fault::BODY, 0);
-    match bucket.set("a", b"2") {
-        // There was time to look it up.
-        Ok(()) => assert_eq!(bucket.get("a").unwrap().as_deref(), Some(&b"2"[..])),
-        Err(error) => assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}"),
-    }
+    an_answer_without_end(shared().port(), "300", store, |bucket| bucket.list(None).map(drop));
 }
 
 #[test]
@@ -86,15 +71,7 @@ fn a_server_other_than_s3_is_reported_as_such() {
 fn a_frozen_server_times_out_and_the_same_instance_goes_on_when_it_thaws() {
     let _watchdog = Watchdog::of_the_test();
     let server = S3::seaweedfs();
-    let bucket = store(server.port(), "300").open("b").unwrap();
-    wait_until("the first write succeeds", || bucket.set("a", b"1").is_ok());
-    server.freeze();
-    assert_eq!(bucket.get("a").unwrap_err().kind(), Kind::Timeout);
-    let error = bucket.set("a", b"2").unwrap_err();
-    assert_eq!(error.kind(), Kind::OutcomeUnknown);
-    assert!(error.message().contains("may or may not have happened"), "{error}");
-    server.thaw();
-    wait_until("it answers again", || bucket.get("a").is_ok());
+    a_frozen_server(&*store(server.port(), "300").open("b").unwrap(), || server.freeze(), || server.thaw());
 }
 
 /// What was lost is looked up by its mark: the write that happened succeeds, and only once.
@@ -123,51 +100,9 @@ fn a_write_whose_answer_is_lost_is_found_by_its_mark() {
 /// done is not.
 #[test]
 fn a_server_killed_under_load_loses_nothing_that_was_acknowledged() {
-    let _watchdog = Watchdog::of_the_test();
     let mut server = S3::seaweedfs();
-    let port = server.port();
-    let number = |value: Option<Vec<u8>>| value.map_or(0, |value| counter::parse(&value).unwrap());
-    let counted = thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|client| {
-                scope.spawn(move || {
-                    let bucket = store(port, "30000").open("b").unwrap();
-                    let (mut done, mut unknown) = (0, 0);
-                    for round in 0..60 {
-                        let counts = (client + round) % 2 == 0;
-                        let outcome = if counts {
-                            bucket.increment("n", 1, 0).map(|_| true)
-                        } else {
-                            bucket.snapshot("m").and_then(|seen| {
-                                let next = counter::format(number(seen.value) + 1);
-                                Ok(bucket.swap("m", &seen.version, &next)? == Swap::Done)
-                            })
-                        };
-                        match outcome {
-                            Ok(true) if counts => done += 1,
-                            Ok(true) => done += 1000,
-                            Ok(false) => {}
-                            Err(error) if error.kind() == Kind::OutcomeUnknown => unknown += 1,
-                            Err(error) => panic!("{error:?}"),
-                        }
-                    }
-                    (done, unknown)
-                })
-            })
-            .collect();
-        let direct = store(port, "30000").open("b").unwrap();
-        for at in [20, 60] {
-            wait_until("the clients have counted", || number(direct.get("n").unwrap()) >= at);
-            server.kill();
-            server.resume();
-        }
-        clients.into_iter().map(|client| client.join().unwrap()).collect::<Vec<_>>()
+    restarted_under_load(server.port(), store, || {
+        server.kill();
+        server.resume();
     });
-    let bucket = store(port, "30000").open("b").unwrap();
-    let (done, unknown) = counted.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-    let (counted, swapped) = (done % 1000, done / 1000);
-    let n = number(bucket.get("n").unwrap());
-    assert!((counted..=counted + unknown).contains(&n), "{counted} done and {unknown} unknown, found {n}");
-    let m = number(bucket.get("m").unwrap());
-    assert!((swapped..=swapped + unknown).contains(&m), "{swapped} swaps done and {unknown} unknown, found {m}");
 }

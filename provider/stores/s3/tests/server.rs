@@ -211,11 +211,7 @@ fn round_trips_are_as_documented() {
     let http = StdHttp::default();
     let server = moto();
     let store = connect_counting(&server, &[("KEYVALUE_TIMEOUT_MS", "60000")], http.clone());
-    let count = |operation: &dyn Fn()| {
-        let before = http.network.round_trips.get();
-        operation();
-        http.network.round_trips.get() - before
-    };
+    let count = |operation: &dyn Fn()| http.network.round_trips_of(operation);
     let bucket = store.open("trips").unwrap();
     let keys: Vec<String> = (0..1001).map(|n| n.to_string()).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
