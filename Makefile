@@ -100,7 +100,7 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 .PHONY: test-long
 test-long: providers build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
-	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test every_byte --test together --test at_once \
+	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test every_byte --test engine_guests --test several --test together --test at_once \
 	  --test explore_use --test explore_live --test streams --test contract -- --ignored
 	@$(XTASK) test $(NATIVE) --lib --bins --
 

@@ -128,6 +128,13 @@ fn a_dry_run_names_what_the_target_would_not_take_and_writes_nothing() {
     );
     assert!(!dry.stdout.contains("\"fits\"") && !dry.stdout.contains("\"small\""), "{}", dry.stdout);
     assert_eq!(etcd.revision(), revision);
+    // S3 takes as large a value, and no such key.
+    let long = "k".repeat(1100);
+    set(&*source, &[(long.clone(), b"1".to_vec())]);
+    let access = ["--to-env", "AWS_ACCESS_KEY_ID=a", "--to-env", "AWS_SECRET_ACCESS_KEY=b"];
+    let s3 = ["copy", "--from", "files:data", "--to", "s3:http://127.0.0.1:1/bucket", "--dry-run"];
+    says(&folder.kvfuse(&[&s3[..], &access].concat()), 4, "1100 bytes are more than the store takes as a key");
+    source.delete(&long).unwrap();
     // It is as it was said.
     says(&copy(&[]), 1, "the key \"large");
     source.delete("large").unwrap();

@@ -362,27 +362,40 @@ fn the_environment_may_route_otherwise_but_never_to_a_store_that_is_not_in_the_c
     assert!(refused.stderr.contains("no server is configured"), "{}", refused.stderr);
 }
 
-#[test]
-fn every_pair_of_stores_fits_a_consumer_of_every_generation() {
-    for generation in kvfuse_table::GENERATIONS {
+/// Fuses a consumer of each generation with pairs of stores: `taken` says which, by the number of the generation and the pair's.
+fn pairs_of_stores_fit(taken: impl Fn(usize, usize) -> bool) {
+    let stores = || kvfuse_table::STORES.iter().filter(|store| store.is_in_together());
+    let pairs: Vec<_> = stores()
+        .flat_map(|store| stores().map(move |other| (store, other)))
+        .filter(|(store, other)| store.name != other.name)
+        .collect();
+    for (turn, generation) in kvfuse_table::GENERATIONS.iter().enumerate() {
         let folder = Folder::new();
         folder.write("app.wasm", consumer_of(&[generation.name]));
-        let stores = || kvfuse_table::STORES.iter().filter(|store| store.is_in_together());
-        for store in stores() {
-            for other in stores().filter(|other| other.name != store.name) {
-                let route = format!("sessions={}", other.name);
-                let ran = folder.kvfuse(&["fuse", "-q", "app.wasm", "--store", store.name, "--bucket", &route]);
-                assert_eq!(ran.code, Some(0), "{} {} {}\n{}", generation.name, store.name, other.name, ran.stderr);
-                let imports = kvfuse_compose::Interfaces::of(&folder.read("app.fused.wasm")).unwrap().imports;
-                for third in stores() {
-                    // Another store's imports are there only if those of these two contain them.
-                    let needed = |name| store.imports.contains(name) || other.imports.contains(name);
-                    let all = third.imports.iter().all(|name| imports.iter().any(|import| import == name));
-                    assert_eq!(all, third.imports.iter().all(needed), "{imports:?} {}", third.name);
-                }
+        for (_, (store, other)) in pairs.iter().enumerate().filter(|(number, _)| taken(turn, *number)) {
+            let route = format!("sessions={}", other.name);
+            let ran = folder.kvfuse(&["fuse", "-q", "app.wasm", "--store", store.name, "--bucket", &route]);
+            assert_eq!(ran.code, Some(0), "{} {} {}\n{}", generation.name, store.name, other.name, ran.stderr);
+            let imports = kvfuse_compose::Interfaces::of(&folder.read("app.fused.wasm")).unwrap().imports;
+            for third in stores() {
+                // Another store's imports are there only if those of these two contain them.
+                let needed = |name| store.imports.contains(name) || other.imports.contains(name);
+                let all = third.imports.iter().all(|name| imports.iter().any(|import| import == name));
+                assert_eq!(all, third.imports.iter().all(needed), "{imports:?} {}", third.name);
             }
         }
     }
+}
+
+#[test]
+fn every_pair_of_stores_fits_a_consumer_and_every_generation_fits_some_pairs() {
+    pairs_of_stores_fit(|turn, number| number % kvfuse_table::GENERATIONS.len() == turn);
+}
+
+#[test]
+#[ignore = "takes a minute of computing"]
+fn every_pair_of_stores_fits_a_consumer_of_every_generation() {
+    pairs_of_stores_fit(|_, _| true);
 }
 
 #[test]

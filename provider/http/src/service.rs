@@ -94,15 +94,3 @@ impl Service {
         }
     }
 }
-
-/// Others kept being faster.
-pub fn contended(time_limit: Duration) -> Error {
-    Error::new(
-        Kind::Timeout,
-        format!(
-            "timed out after {} ms, at the last attempt, another client had written the key first; nothing was changed \
-             (KEYVALUE_TIMEOUT_MS sets the limit)",
-            time_limit.as_millis()
-        ),
-    )
-}

@@ -17,6 +17,7 @@
 //! | `random` | unpredictable bytes; on `wasi:random` |
 //! | [`sockets`] | TCP connections; on `wasi:sockets` |
 //! | `timers` | the time of day, and pollables for timers; on `wasi:clocks` |
+//! | [`turns`] | turns, for calls that would get in each other's way |
 #![deny(missing_docs, rustdoc::broken_intra_doc_links)]
 
 pub mod address;
@@ -33,6 +34,7 @@ pub mod random;
 pub mod sockets;
 #[cfg(target_arch = "wasm32")]
 pub mod timers;
+pub mod turns;
 #[cfg(target_arch = "wasm32")]
 mod waiting;
 

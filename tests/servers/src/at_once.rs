@@ -5,6 +5,7 @@ use crate::proxy::{Direction, Fault, Proxy};
 use crate::waiting::{Polled, all, runtime};
 use futures_util::future::{join, join_all};
 use kvfuse_core::{AsyncBucket, Kind, Swap};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
@@ -185,4 +186,14 @@ pub async fn a_dropped_swap_or_listing_harms_no_other(bucket: &impl AsyncBucket)
     }
     assert_eq!(bucket.get("counter").await.unwrap().as_deref(), Some(&b"24"[..]));
     add_one(bucket).await;
+}
+
+/// Increments of one key do not get in each other's way: each reads once and writes once. `sent` counts requests.
+pub async fn increments_of_one_key_take_turns(bucket: &impl AsyncBucket, sent: &Cell<usize>) {
+    bucket.set("taken in turns", b"0").await.unwrap();
+    let before = sent.get();
+    let mut sums = all((0..50).map(async |_| bucket.increment("taken in turns", 1, 0).await.unwrap())).await;
+    sums.sort_unstable();
+    assert_eq!(sums, (1..=50).collect::<Vec<_>>());
+    assert_eq!(sent.get() - before, 100);
 }

@@ -10,9 +10,9 @@ use crate::error::Failure;
 use crate::layout;
 use crate::store::{AzureBucket, Found};
 use kvfuse_core::{Error, Result, counter};
-use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
+use kvfuse_transport::turns::contended;
 
 /// The condition of a write.
 #[derive(Clone, Copy)]
@@ -122,9 +122,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
         client.call(&call).await
     }
 
-    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
         let client = &self.shared.client;
-        let deadline = client.deadline();
         let mut backoff = client.backoff();
         let mut now = self.live(self.find(key, "", deadline).await?)?;
         loop {

@@ -12,6 +12,8 @@ use kvfuse_http::ambient::Ambient;
 use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient, Method};
+use kvfuse_transport::turns::Turns;
+use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub struct AzureStore<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     pub ambient: Ambient,
+    pub increments: Turns,
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> AzureStore<H, C> {
@@ -34,7 +37,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureStore<H, C> {
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
     pub fn new(settings: &Settings, http: H, clock: C, ambient: Ambient) -> Result<Self> {
         let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
-        Ok(Self { shared: Rc::new(Shared { client, ambient }) })
+        Ok(Self { shared: Rc::new(Shared { client, ambient, increments: Turns::default() }) })
     }
 
     fn bucket(&self, bucket: &str) -> Result<AzureBucket<H, C>> {
@@ -186,7 +189,10 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for AzureBucket<H, C> {
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor).await
+        let Shared { client, increments, .. } = &*self.shared;
+        let (what, deadline) = ([self.partition.as_bytes(), &[0], key.as_bytes()].concat(), client.deadline());
+        let sum = increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
+        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

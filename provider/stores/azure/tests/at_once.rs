@@ -49,6 +49,14 @@ fn calls_at_once_get_their_own_answers_and_one_that_is_dropped_at_any_await_harm
 }
 
 #[test]
+fn increments_of_one_key_take_turns() {
+    let _watchdog = Watchdog::of_the_test();
+    let (server, http) = (AzureTables::start(), TokioHttp::default());
+    let bucket = connect_waiting(&server.endpoint(), "60000", http.clone()).open_async("b").unwrap();
+    runtime().block_on(at_once::increments_of_one_key_take_turns(&bucket, &http.network.connects));
+}
+
+#[test]
 #[ignore = "takes long"]
 fn connections_that_are_cut_at_any_byte_end_each_call_by_its_own_rule() {
     let _watchdog = Watchdog::of_the_test();

@@ -11,9 +11,9 @@ use crate::layout::{self, Mark};
 use crate::protocol::{Bytes, Item, Written};
 use crate::store::{DynamoBucket, fields, request};
 use kvfuse_core::{Error, Result, counter};
-use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::AsyncHttpClient;
+use kvfuse_transport::turns::contended;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 

@@ -20,9 +20,9 @@ use crate::store::{Shared, fields};
 use kvfuse_core::limits::PAGE_KEYS;
 use kvfuse_core::page::foreign_cursor;
 use kvfuse_core::{AsyncBucket, Bucket, Error, Page, Result, Snapshot, Swap, Version, counter};
-use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
+use kvfuse_transport::turns::contended;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -178,6 +178,22 @@ impl<H: AsyncHttpClient, C: AsyncClock> SpinBucket<H, C> {
         put.extend(values.map(|values| ("ExpressionAttributeValues".to_string(), values)));
         Ok(matches!(self.call::<Written>("PutItem", put.into(), Repeat::Never, deadline).await?, Answer::Done(_)))
     }
+
+    async fn add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
+        let client = &self.shared.client;
+        let mut backoff = client.backoff();
+        loop {
+            let seen = self.see(key).await?;
+            let sum = counter::add(seen.as_ref().map(|seen| seen.value.as_slice()), delta, floor)?;
+            let expect = seen.as_ref().map_or(Expect::Absent, |seen| Expect::Seen(seen.version, &seen.value));
+            if self.put(key, &counter::format(sum), &expect, deadline).await? {
+                return Ok(sum);
+            }
+            if !backoff.wait_async(&client.clock, deadline).await {
+                return Err(contended(client.config.time_limit));
+            }
+        }
+    }
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
@@ -240,20 +256,10 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        let client = &self.shared.client;
+        let Shared { client, increments, .. } = &*self.shared;
         let deadline = client.deadline();
-        let mut backoff = client.backoff();
-        loop {
-            let seen = self.see(key).await?;
-            let sum = counter::add(seen.as_ref().map(|seen| seen.value.as_slice()), delta, floor)?;
-            let expect = seen.as_ref().map_or(Expect::Absent, |seen| Expect::Seen(seen.version, &seen.value));
-            if self.put(key, &counter::format(sum), &expect, deadline).await? {
-                return Ok(sum);
-            }
-            if !backoff.wait_async(&client.clock, deadline).await {
-                return Err(contended(client.config.time_limit));
-            }
-        }
+        let sum = increments.take(key.as_bytes(), &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
+        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

@@ -15,6 +15,7 @@ use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Page, Result, Settings, Snaps
 use kvfuse_http::ambient::Ambient;
 use kvfuse_transport::clock::{AsyncClock, Clock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
+use kvfuse_transport::turns::Turns;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct DynamoStore<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     pub ambient: Ambient,
+    pub increments: Turns,
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> DynamoStore<H, C> {
@@ -38,7 +40,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoStore<H, C> {
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
     pub fn new(settings: &Settings, http: H, clock: C, ambient: Ambient) -> Result<Self> {
         let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
-        Ok(Self { shared: Rc::new(Shared { client, ambient }) })
+        Ok(Self { shared: Rc::new(Shared { client, ambient, increments: Turns::default() }) })
     }
 
     fn bucket(&self, bucket: &str) -> Result<TableBucket<H, C>> {

@@ -1,18 +1,19 @@
 //! Writes that fail if the key has changed since it was read: increments and swaps.
 //!
-//! A guarded write whose answer is lost is sent again unchanged. If that succeeds, the first one had not happened, and
-//! no longer can, because the revision that guards it is past: the write happened exactly once. If it fails, the key
-//! was written in between, possibly by the first one. If the key's current state shows that it was another write, the
-//! operation continues. Otherwise its outcome is unknown.
+//! A guarded write whose answer is lost is sent again unchanged, if it expects a revision. If that succeeds, the first one had
+//! not happened, and no longer can, because the revision that guards it is past: the write happened exactly once. If it fails,
+//! the key was written in between, possibly by the first one. If the key's current state shows that it was another write, the
+//! operation continues. Otherwise its outcome is unknown, and so is that of a write that expects no key and whose answer is lost.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error::{self, Failure};
 use crate::protocol::{self, Compare, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::{EtcdBucket, snapshot};
-use kvfuse_core::{Error, Kind, Result, Snapshot, Swap, Version, counter};
+use kvfuse_core::{Error, Result, Snapshot, Swap, Version, counter};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::http::AsyncHttpClient;
+use kvfuse_transport::turns::contended;
 
 enum Guarded {
     Done,
@@ -21,9 +22,8 @@ enum Guarded {
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
-    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
         let client = &self.shared.client;
-        let deadline = client.deadline();
         let mut backoff = Backoff::new(client.clock.now().0);
         let mut before = self.read(key).await?;
         loop {
@@ -33,13 +33,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
                 Guarded::Done => return Ok(sum),
                 // Someone else was first. The pause keeps many writers from blocking each other.
                 Guarded::Conflict(now) if backoff.wait_async(&client.clock, deadline).await => before = now,
-                Guarded::Conflict(_) => {
-                    return Err(Error::new(
-                        Kind::Timeout,
-                        "timed out because other clients kept writing the counter; nothing was changed \
-                         (KEYVALUE_TIMEOUT_MS sets the limit)",
-                    ));
-                }
+                Guarded::Conflict(_) => return Err(contended(client.config.time_limit)),
             }
         }
     }
@@ -98,7 +92,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
                 }
                 Err(Failure::Failed(error)) => return Err(lost.unwrap_or(error)),
                 Err(Failure::Unknown(error)) => {
-                    if !backoff.wait_async(&self.shared.client.clock, deadline).await {
+                    // That a key is absent is no revision. It is so again when the key was written, and then deleted.
+                    if revision == Number(0) || !backoff.wait_async(&self.shared.client.clock, deadline).await {
                         return Err(error);
                     }
                     lost = Some(error);

@@ -12,6 +12,8 @@ use kvfuse_core::{
 };
 use kvfuse_transport::clock::{AsyncClock, Moment, before};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
+use kvfuse_transport::turns::Turns;
+use kvfuse_transport::turns::contended;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ pub struct EtcdStore<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     lease: Cell<Option<Lease>>,
+    pub increments: Turns,
     /// The turn to get another one.
     granting: Mutex<()>,
     /// The most operations that a transaction may have, as far as is known.
@@ -48,7 +51,7 @@ impl<H, C> EtcdStore<H, C> {
         let client = Client::new(Config::from_settings(settings)?, http, clock);
         // The default of etcd's --max-txn-ops is 128.
         let (lease, granting, max_operations) = (Cell::new(None), Mutex::default(), Cell::new(128));
-        let shared = Shared { client, lease, granting, max_operations };
+        let shared = Shared { client, lease, increments: Turns::default(), granting, max_operations };
         Ok(Self { shared: Rc::new(shared) })
     }
 
@@ -202,7 +205,10 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor).await
+        let Shared { client, increments, .. } = &*self.shared;
+        let (what, deadline) = (self.key(key).0, client.deadline());
+        let sum = increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
+        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

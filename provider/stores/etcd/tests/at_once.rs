@@ -108,6 +108,14 @@ fn swaps_and_increments_of_one_instance_lose_no_update_while_others_write() {
 }
 
 #[test]
+fn increments_of_one_key_take_turns() {
+    let _watchdog = Watchdog::of_the_test();
+    let server = Etcd::start(1, &[]);
+    let (bucket, http) = bucket_at(&server.endpoints(), &[]);
+    runtime().block_on(at_once::increments_of_one_key_take_turns(&bucket, &http.network.connects));
+}
+
+#[test]
 fn connections_that_are_cut_at_any_byte_end_each_call_by_its_own_rule() {
     let _watchdog = Watchdog::of_the_test();
     let etcd = Etcd::start(1, &[]);

@@ -10,6 +10,7 @@ use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment, before};
 use kvfuse_transport::fault::Fault;
 use kvfuse_transport::sockets::Network;
+use kvfuse_transport::turns::Turns;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub struct Client<N: Network, C> {
     pub config: Config,
     network: N,
     pub clock: C,
+    pub increments: Turns,
     /// In the order of the configuration.
     places: Vec<Place<N>>,
 }
@@ -38,7 +40,7 @@ impl<N: Network, C: AsyncClock> Client<N, C> {
     pub fn new(config: Config, network: N, clock: C) -> Self {
         let place = |_: &Server| Place { links: Default::default(), next: Cell::new(0) };
         let places = config.servers.iter().map(place).collect();
-        Self { config, network, clock, places }
+        Self { config, network, clock, increments: Turns::default(), places }
     }
 
     /// When an operation that starts now times out.

@@ -12,9 +12,10 @@ use crate::error::{self, Failure};
 use crate::lifetimes;
 use crate::protocol::{Flags, Reply, Request};
 use crate::store::MemcachedBucket;
-use kvfuse_core::{Error, Kind, Result, Snapshot, Swap, Version, counter};
+use kvfuse_core::{Result, Snapshot, Swap, Version, counter};
 use kvfuse_transport::clock::{AsyncClock, Backoff, Moment};
 use kvfuse_transport::sockets::Network;
+use kvfuse_transport::turns::contended;
 
 /// What a key was seen with.
 pub(crate) struct Seen {
@@ -73,9 +74,8 @@ impl<N: Network, C: AsyncClock> MemcachedBucket<N, C> {
         }
     }
 
-    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
         let client = &self.client;
-        let deadline = client.deadline();
         let mut backoff = Backoff::new(client.clock.now().0);
         loop {
             let seen = self.see(key, deadline).await?;
@@ -90,11 +90,7 @@ impl<N: Network, C: AsyncClock> MemcachedBucket<N, C> {
             }
             // Someone else was first. The pause keeps many writers from blocking each other.
             if !backoff.wait_async(&client.clock, deadline).await {
-                return Err(Error::new(
-                    Kind::Timeout,
-                    "timed out because other clients kept writing the counter; nothing was changed (KEYVALUE_TIMEOUT_MS sets \
-                     the limit)",
-                ));
+                return Err(contended(client.config.time_limit));
             }
         }
     }

@@ -9,6 +9,7 @@ use kvfuse_core::waiting::at_once;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
 use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
+use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -89,7 +90,10 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for MemcachedBuc
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor).await
+        let (client, deadline) = (&self.client, self.client.deadline());
+        let what = self.space.name(key);
+        let sum = client.increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
+        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

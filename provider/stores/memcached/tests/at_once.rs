@@ -65,6 +65,14 @@ fn swaps_and_increments_of_one_instance_lose_no_update_while_others_write() {
 }
 
 #[test]
+fn increments_of_one_key_take_turns() {
+    let _watchdog = Watchdog::of_the_test();
+    let server = Memcached::start(&[]);
+    let (bucket, network) = bucket_at(server.port(), "60000");
+    runtime().block_on(at_once::increments_of_one_key_take_turns(&bucket, &network.writes));
+}
+
+#[test]
 fn a_frozen_server_times_out_each_call_and_the_instance_goes_on_when_it_thaws() {
     let _watchdog = Watchdog::of_the_test();
     let server = Memcached::start(&[]);

@@ -236,12 +236,10 @@ fn several_servers_share_the_keys_and_without_one_only_its_keys_are_unavailable(
 
     let of_first: Vec<bool> = keys.iter().map(|key| has(&servers[0], key)).collect();
     servers[0].kill();
-    for (key, is_gone) in names.iter().zip(of_first) {
-        match bucket.get(key) {
-            Ok(value) => assert!(!is_gone && value.is_some(), "{key}"),
-            Err(error) => assert!(is_gone && error.kind() == Kind::Unavailable, "{key}: {error}"),
-        }
-    }
+    let (gone, left): (Vec<_>, Vec<_>) = names.iter().zip(of_first).partition(|(_, of_first)| *of_first);
+    assert!(left.iter().all(|(key, _)| bucket.get(key).unwrap().is_some()));
+    // Of the others, one is enough: each is waited for until the time limit.
+    assert_eq!(bucket.get(gone[0].0).unwrap_err().kind(), Kind::Unavailable);
     assert_eq!(bucket.get_many(&names).unwrap_err().kind(), Kind::Unavailable);
 }
 

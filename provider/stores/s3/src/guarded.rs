@@ -10,9 +10,9 @@ use crate::error::{Failure, S3};
 use crate::store::{Found, S3Bucket, State};
 use kvfuse_core::{Result, counter};
 use kvfuse_http::keyed::hex;
-use kvfuse_http::service::contended;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Method};
+use kvfuse_transport::turns::contended;
 
 /// The condition of a write.
 #[derive(Clone, Copy)]
@@ -82,15 +82,14 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Bucket<H, C> {
         }
     }
 
-    pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
+    pub(crate) async fn add(&self, name: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
         let client = &self.shared.client;
-        let (name, deadline) = (self.object(key)?, client.deadline());
         let mut backoff = client.backoff();
-        let mut now = self.find(&name, deadline).await?;
+        let mut now = self.find(name, deadline).await?;
         loop {
             let sum = counter::add(now.as_ref().map(|found| found.value.as_slice()), delta, floor)?;
             let expect = now.as_ref().map_or(Expect::Absent, |found| Expect::State(&found.state));
-            match self.put(&name, &counter::format(sum), expect, deadline).await? {
+            match self.put(name, &counter::format(sum), expect, deadline).await? {
                 Guarded::Done => return Ok(sum),
                 Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => now = found,
                 Guarded::NotMet(_) => return Err(contended(client.config.time_limit)),

@@ -14,6 +14,8 @@ use kvfuse_http::ambient::Ambient;
 use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Headers, HttpClient, Method};
+use kvfuse_transport::turns::Turns;
+use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ pub struct S3Store<H, C> {
 pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     pub ambient: Ambient,
+    pub increments: Turns,
 }
 
 impl<H: AsyncHttpClient, C: AsyncClock> S3Store<H, C> {
@@ -36,7 +39,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> S3Store<H, C> {
     /// [`InvalidArgument`](kvfuse_core::Kind::InvalidArgument) for a setting that is not valid.
     pub fn new(settings: &Settings, http: H, clock: C, ambient: Ambient) -> Result<Self> {
         let client = Client::new(Config::from_settings(settings)?, http, clock, ambient.since_1970);
-        Ok(Self { shared: Rc::new(Shared { client, ambient }) })
+        Ok(Self { shared: Rc::new(Shared { client, ambient, increments: Turns::default() }) })
     }
 
     fn bucket(&self, bucket: &str) -> Result<S3Bucket<H, C>> {
@@ -218,7 +221,11 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for S3Bucket<H, C> {
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        self.add(key, delta, floor).await
+        let Shared { client, increments, .. } = &*self.shared;
+        let (name, deadline) = (self.object(key)?, client.deadline());
+        let sum =
+            increments.take(name.as_bytes(), &client.clock, deadline, self.add(&name, delta, floor, deadline)).await;
+        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {
