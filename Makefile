@@ -85,8 +85,13 @@ components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
+# The servers are mostly waited for, and the providers computed.
+.PHONY: providers-and-servers
+providers-and-servers:
+	@$(MAKE) --no-print-directory --jobs 2 servers providers
+
 .PHONY: test test-full native
-test: providers build servers test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
+test: providers-and-servers build test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
 	$(call say,tests)
 	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED)
 
@@ -98,7 +103,7 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 
 # The tests that `make test` leaves out.
 .PHONY: test-long
-test-long: providers build servers test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
+test-long: providers-and-servers build test-guests conformance-guests consumers ## the whole conformance matrix, every mutant, and other tests that are long
 	$(call say,long tests)
 	@WASMTIME=$$(tools/wasmtime.sh) $(XTASK) test $(TESTED) --test conformance --test mutants --test slow --test every_byte --test engine_guests --test several --test together --test at_once \
 	  --test explore_use --test explore_live --test streams --test contract -- --ignored

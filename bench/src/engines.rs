@@ -1,19 +1,22 @@
 //! The networked providers beside the bare exchange: what they add to it.
 
+use crate::aws::Service;
 use crate::guests::{LEAN, STALE, flat};
 use crate::row::{CLIENT, FLOOR, KVFUSE, Row, step, us};
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kvfuse_bench_guest::requests::{self, BATCH};
+use kvfuse_bench_guest::requests::{self, BATCH, Http};
 use kvfuse_bench_guest::{Order, key, median};
 use kvfuse_compose::Memories;
 use kvfuse_http::{calendar, keyed::keyed};
 use kvfuse_servers::azure::{ACCOUNT, AzureTables, KEY};
 use kvfuse_servers::certificates::Authority;
+use kvfuse_servers::dynamodb::DynamoDb;
 use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::memcached::Memcached;
 use kvfuse_servers::redis::Redis;
+use kvfuse_servers::s3::S3;
 use kvfuse_tests::{command_line, component, guest};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -34,6 +37,8 @@ struct Engine {
     times: usize,
     /// The target of batches.
     batches: Batches,
+    /// Makes the requests of the bare exchange, if they are signed as AWS' are.
+    aws: Option<Service>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,7 +57,7 @@ impl Engine {
         write("fused.wasm", kvfuse_compose::compose(&consumer, &provider)?)?;
         write("flat.wasm", flat(&consumer, &provider, Memories::Two)?)?;
         std::fs::write(folder.path().join("exchange.wasm"), guest("exchange")?)?;
-        Ok(Self { folder, name, port, settings, times, batches: Batches::OneRequest })
+        Ok(Self { folder, name, port, settings, times, batches: Batches::OneRequest, aws: None })
     }
 
     fn times(&self, operation: &str) -> usize {
@@ -88,11 +93,21 @@ impl Engine {
 
     fn bare(&self, operation: &str) -> Result<f64> {
         let times = self.times(operation).to_string();
-        let mut arguments = [self.name, operation, &times, &self.port.to_string()].map(str::to_string).to_vec();
+        let name = if self.aws.is_some() { "file" } else { self.name };
+        let mut arguments = [name, operation, &times, &self.port.to_string()].map(str::to_string).to_vec();
         if self.name == "azure" {
             arguments.extend(signed(operation)?);
         }
-        self.run("exchange", &[], &arguments)
+        if let Some(service) = &self.aws {
+            std::fs::write(self.folder.path().join("requests"), Http::written(&service.requests(operation)?))?;
+        }
+        self.run("exchange", &[&format!("--dir={}::.", self.folder.path().display())], &arguments)
+    }
+
+    /// The same by an HTTP client that keeps its connection.
+    fn native(&self, operation: &str) -> Result<f64> {
+        let service = self.aws.as_ref().context("a service of AWS")?;
+        native_http(self.port, &service.requests(operation)?, self.times(operation))
     }
 
     /// Get and set beside the bare exchange; batches beside one get and beside the bare exchange of the same bytes.
@@ -192,7 +207,38 @@ pub fn measure(quick: bool, rows: &mut Vec<Row>) -> Result<()> {
         let [date, authorization] = signed(operation)?;
         native_http(port, &requests::azure(operation, port, &date, &authorization), engine.times(operation))
     };
-    engine.measure(rows, ["azure get", "azure set", "azure get-many", "azure set-many"], native)
+    engine.measure(rows, ["azure get", "azure set", "azure get-many", "azure set-many"], native)?;
+    drop(server);
+
+    step("DynamoDB: 100 bytes over 1,000 keys");
+    let server = DynamoDb::start();
+    let engine = of_aws("dynamodb", server.port(), server.endpoint(), &server.access_key, times(400))?;
+    engine.measure(rows, ["dynamodb get", "dynamodb set", "dynamodb get-many", "dynamodb set-many"], |operation| {
+        engine.native(operation)
+    })?;
+    drop(server);
+
+    step("S3: 100 bytes over 1,000 keys");
+    let server = S3::seaweedfs();
+    let engine = of_aws("s3", server.port(), server.endpoint(), &server.access_key, times(400))?;
+    engine.measure(rows, ["s3 get", "s3 set", "s3 get-many", "s3 set-many"], |operation| engine.native(operation))
+}
+
+fn of_aws(
+    name: &'static str,
+    port: u16,
+    endpoint: String,
+    (id, secret): &(String, String),
+    times: usize,
+) -> Result<Engine> {
+    let settings = vec![
+        format!("KEYVALUE_{}_ENDPOINT={endpoint}", name.to_uppercase()),
+        format!("AWS_ACCESS_KEY_ID={id}"),
+        format!("AWS_SECRET_ACCESS_KEY={secret}"),
+        "AWS_REGION=us-east-1".into(),
+    ];
+    let service = Service { name, port, access_key: (id.clone(), secret.clone()) };
+    Ok(Engine { batches: Batches::AsAllowed, aws: Some(service), ..Engine::new(name, port, settings, times)? })
 }
 
 /// The date and the authorization of the requests of an operation to the emulator of Azure Tables. They are good for some minutes.
@@ -248,11 +294,11 @@ fn native_http(port: u16, what: &[requests::Http], times: usize) -> Result<f64> 
     let agent = ureq::Agent::new_with_defaults();
     let exchange = |what: &requests::Http| {
         let url = format!("http://127.0.0.1:{port}{}", what.path);
-        let mut request = ureq::http::Request::builder().method(what.method).uri(url);
+        let mut request = ureq::http::Request::builder().method(what.method.as_str()).uri(url);
         for (name, value) in &what.headers {
-            request = request.header(*name, value);
+            request = request.header(name, value);
         }
-        let sent = match what.method {
+        let sent = match what.method.as_str() {
             "GET" => agent.run(request.body(())?),
             _ => agent.run(request.body(what.body.as_str())?),
         };

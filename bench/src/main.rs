@@ -5,13 +5,15 @@
 //!
 //! | file | |
 //! |---|---|
-//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis, Memcached, etcd and Azure Tables |
+//! | `figures`, `flat`, `scale`, `engines` | the figures of small stores, made flat, of large ones, of Redis, Memcached, etcd, Azure Tables, DynamoDB and S3 |
+//! | `aws` | signed requests of DynamoDB and S3 |
 //! | `platforms` | the figures of the asynchronous interfaces |
 //! | `curve`, `fused`, `counting` | the curve over sizes, its fused contender, and host calls |
 //! | `guests`, `native` | what is measured: fused guests, and native peers |
 //! | `node` | fused guests on Node.js |
 //! | `row`, `page`, `chart` | a figure, the text and the pictures |
 
+mod aws;
 mod chart;
 mod counting;
 mod curve;
@@ -37,7 +39,7 @@ const HELP: &str = "\
 usage: kvfuse-bench [--quick] [--sizes KEYS,KEYS...]    everything; writes docs/bench.md and its pictures
        kvfuse-bench --curve [--sizes ...] [--native] [--only NAME] [--write]
        kvfuse-bench --rows [--quick]                    everything but the curve, into docs/bench.md
-       kvfuse-bench --engines                           Redis, Memcached, etcd and Azure Tables only
+       kvfuse-bench --engines                           the stores over servers only
        kvfuse-bench --platforms                         the asynchronous interfaces only
        kvfuse-bench --node                              on Node.js, through jco, only; NODE names another node
   --quick   fewer operations, smaller stores

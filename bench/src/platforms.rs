@@ -244,7 +244,7 @@ fn native_at_once(url: &str, times: usize, at_once: usize) -> Result<f64> {
 fn native_http_at_once(port: u16, times: usize, clients: usize) -> f64 {
     let post = |agent: &ureq::Agent, what: &requests::Http| {
         let request = agent.post(format!("http://127.0.0.1:{port}{}", what.path));
-        let request = what.headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let request = what.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
         request.send(&what.body).expect("an answer").body_mut().read_to_vec().expect("a body")
     };
     let agent = ureq::Agent::new_with_defaults();

@@ -1,6 +1,5 @@
 //! The provider that holds every store: all cases of the conformance suite, of every generation, pass in a bucket that is
-//! routed to any of the stores. Routes know no generation, so `make test` takes each store once, with another generation, and
-//! `make test-long` all.
+//! routed to any of the stores. Routes know no generation, so `make test` takes one of them, for all stores, and `make test-long` the others, each for one store.
 
 use anyhow::{Context, Result, ensure};
 use kvfuse_conformance::Runner;
@@ -19,13 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 #[test]
 fn every_case_of_a_generation_passes_in_a_bucket_that_is_routed_to_each_store() -> Result<()> {
-    each_generation_on(|generation, store| generation == store)
+    each_generation_on(|generation, _| generation == 0)
 }
 
 #[test]
 #[ignore = "long: make test-long"]
-fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_any_store() -> Result<()> {
-    each_generation_on(|generation, store| generation != store)
+fn every_case_of_every_generation_passes_in_a_bucket_that_is_routed_to_some_store() -> Result<()> {
+    let count = stores().count();
+    each_generation_on(|generation, store| generation > 0 && generation % count == store)
 }
 
 fn stores() -> impl Iterator<Item = &'static Store> {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// Keys of a batch.
 pub const BATCH: usize = 100;
 /// Bytes of a value.
-const VALUE: usize = 100;
+pub const VALUE: usize = 100;
 
 /// A request over a connection, and the length of its answer in bytes.
 pub struct Exchange {
@@ -63,10 +63,47 @@ pub fn memcached(operation: &str) -> Exchange {
 
 /// A request over HTTP.
 pub struct Http {
-    pub method: &'static str,
+    pub method: String,
     pub path: String,
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(String, String)>,
     pub body: String,
+}
+
+impl Http {
+    fn new(method: &str, path: String, headers: &[(&str, &str)], body: String) -> Self {
+        let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        Self { method: method.into(), path, headers, body }
+    }
+
+    /// Requests as the text of a file, from which [`Http::read`] reads them.
+    pub fn written(requests: &[Self]) -> String {
+        requests.iter().fold(String::new(), |mut text, Self { method, path, headers, body }| {
+            let _ = writeln!(text, "{method} {path} {} {}", headers.len(), body.len());
+            headers.iter().for_each(|(name, value)| _ = writeln!(text, "{name} {value}"));
+            text.push_str(body);
+            text
+        })
+    }
+
+    /// Panics if it is another text.
+    pub fn read(mut text: &str) -> Vec<Self> {
+        let mut requests = Vec::new();
+        while let Some((first, rest)) = text.split_once('\n') {
+            let [method, path, count, length] = first.split(' ').collect::<Vec<_>>().try_into().expect("four words");
+            text = rest;
+            let mut headers = Vec::new();
+            for _ in 0..count.parse().expect("a number") {
+                let (line, rest) = text.split_once('\n').expect("a header");
+                let (name, value) = line.split_once(' ').expect("a value");
+                headers.push((name.to_string(), value.to_string()));
+                text = rest;
+            }
+            let (body, rest) = text.split_at(length.parse().expect("a length"));
+            requests.push(Self { method: method.into(), path: path.into(), headers, body: body.into() });
+            text = rest;
+        }
+        requests
+    }
 }
 
 /// Of etcd's JSON gateway: one key, or a batch of them.
@@ -85,7 +122,7 @@ pub fn etcd(operation: &str) -> Vec<Http> {
         "set-many" => ("/v3/kv/txn", batch("request_put", &put)),
         other => panic!("no operation {other:?}"),
     };
-    vec![Http { method: "POST", path: path.into(), headers: vec![("content-type", "application/json".into())], body }]
+    vec![Http::new("POST", path.into(), &[("content-type", "application/json")], body)]
 }
 
 /// Of Azure Tables: one key, or a batch of them, in the emulator's account. `port` is where it listens; the requests are signed
@@ -124,18 +161,18 @@ pub fn azure(operation: &str, port: u16, date: &str, authorization: &str) -> Vec
             vec![(resource, format!("{begin}{changes}--changeset_kvfuse--\r\n--batch_kvfuse--\r\n"))]
         }
     };
-    let mut headers: Vec<(&'static str, String)> = vec![
-        ("accept", "application/json;odata=nometadata".into()),
-        ("dataserviceversion", "3.0;NetFx".into()),
-        ("maxdataserviceversion", "3.0;NetFx".into()),
-        ("x-ms-date", date.into()),
-        ("x-ms-version", "2019-02-02".into()),
-        ("authorization", authorization.into()),
+    let mut headers = vec![
+        ("accept", "application/json;odata=nometadata"),
+        ("dataserviceversion", "3.0;NetFx"),
+        ("maxdataserviceversion", "3.0;NetFx"),
+        ("x-ms-date", date),
+        ("x-ms-version", "2019-02-02"),
+        ("authorization", authorization),
     ];
     if !content_type.is_empty() {
-        headers.push(("content-type", content_type.into()));
+        headers.push(("content-type", content_type));
     }
-    parts.into_iter().map(|(path, body)| Http { method, path, headers: headers.clone(), body }).collect()
+    parts.into_iter().map(|(path, body)| Http::new(method, path, &headers, body)).collect()
 }
 
 /// What is signed of the requests of an operation, beside the date: the method, the content type and the resource.

@@ -27,20 +27,30 @@ fn either(names: &[&str], package: &str) -> PathBuf {
     found.into_iter().find(|path| path.is_file()).unwrap_or_else(|| program(names[0], package))
 }
 
+/// The driver, and its port.
+fn start_driver() -> Option<(Child, String)> {
+    let mut driver = Command::new(either(&["chromedriver"], "chromium-driver"))
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let started = "was started successfully on port ";
+    let port = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.split_once(started).map(|(_, port)| port.trim_end_matches('.').to_string()));
+    if port.is_none() {
+        let _ = driver.wait();
+    }
+    Some((driver, port?))
+}
+
 impl Browser {
     /// Starts a browser whose profile is in this folder, and whose downloads are in `downloads` there.
     pub fn start(folder: &Folder) -> Self {
-        let mut driver = Command::new(either(&["chromedriver"], "chromium-driver"))
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let started = "was started successfully on port ";
-        let line = lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(started)));
-        let line = line.expect("ChromeDriver says on which port it is").unwrap();
-        let port = line.rsplit(started).next().unwrap().trim_end_matches('.').to_string();
+        // It chooses a port that is free for one version of IP, and ends if it is not free for the other.
+        let (driver, port) = (0..10).find_map(|_| start_driver()).expect("ChromeDriver says on which port it is");
         let arguments = [
             "--headless=new",
             // Root has no sandbox, and the page is ours.

@@ -1,6 +1,7 @@
 //! The floor under the networked providers: the same bytes exchanged with the same server by a guest that does nothing
 //! else, in the plainest way that the host interface has. `exchange redis|memcached|etcd|azure OPERATION TIMES PORT`, for Azure
-//! Tables with the date and the authorization of the requests.
+//! Tables with the date and the authorization of the requests; `exchange file OPERATION TIMES PORT` takes the requests from the file
+//! `requests`.
 
 #[cfg(target_arch = "wasm32")]
 fn main() {
@@ -37,6 +38,10 @@ mod guest {
             // The provider, which is measured before, has set the keys.
             "azure" => {
                 let what = requests::azure(operation, port, &arguments[4], &arguments[5]);
+                time(times, || exchange_all(port, &what));
+            }
+            "file" => {
+                let what = requests::Http::read(&std::fs::read_to_string("requests").expect("a file"));
                 time(times, || exchange_all(port, &what));
             }
             other => panic!("no server {other:?}"),
@@ -83,10 +88,10 @@ mod guest {
     fn exchange(port: u16, what: &requests::Http) -> Vec<u8> {
         let body = &what.body;
         let mut headers: Vec<(String, Vec<u8>)> =
-            what.headers.iter().map(|(name, value)| (name.to_string(), value.clone().into_bytes())).collect();
+            what.headers.iter().map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
         headers.push(("content-length".to_string(), body.len().to_string().into_bytes()));
         let request = OutgoingRequest::new(Fields::from_list(&headers).unwrap());
-        request.set_method(&method(what.method)).unwrap();
+        request.set_method(&method(&what.method)).unwrap();
         request.set_scheme(Some(&Scheme::Http)).unwrap();
         request.set_authority(Some(&format!("127.0.0.1:{port}"))).unwrap();
         request.set_path_with_query(Some(&what.path)).unwrap();

@@ -16,13 +16,13 @@ use kvfuse_servers::watchdog::Watchdog;
 #[test]
 fn a_connection_closed_at_some_byte_is_reported_truthfully() {
     let server = AzureTables::start();
-    every_fault_at_every_nth_byte(server.port(), Fault::Close, true, 17, store);
+    every_fault_at_every_nth_byte(server.port(), Fault::Close, true, 41, store);
 }
 
 #[test]
 fn nonsense_at_some_byte_is_reported_truthfully() {
     let server = AzureTables::start();
-    every_fault_at_every_nth_byte(server.port(), Fault::Nonsense, true, 17, store);
+    every_fault_at_every_nth_byte(server.port(), Fault::Nonsense, true, 41, store);
 }
 
 /// Whichever comes first.
