@@ -151,7 +151,8 @@ fn found_write(setup: &Setup) -> Result<()> {
         ensure!(instance.value("get a")? == "2");
         instance.value("set a 1")?;
     }
-    let last = last_byte(&mut instance, &server, "incr n 1")?;
+    // A header of DynamoDB has a checksum of the sum, in fewer digits for some: the next answer may be shorter.
+    let last = last_byte(&mut instance, &server, "incr n 1")? - 4;
     for (byte, sum) in [(last - 1, "3"), (last, "4")] {
         server.proxy.plan(Direction::Reply, Fault::Close, byte);
         ensure!(instance.value("incr n 1")? == sum, "cut off at byte {byte}");
