@@ -2,7 +2,9 @@
 
 mod every_byte;
 
-pub use every_byte::{EveryByte, Site, every_fault_at_every_byte, every_fault_at_every_nth_byte};
+pub use every_byte::{
+    EveryByte, Site, every_fault_at_every_byte, every_fault_at_every_nth_byte, every_hang_at_every_nth_byte,
+};
 
 use crate::process::{free_port, wait_until};
 use crate::proxy::{Direction, Fault, Proxy};

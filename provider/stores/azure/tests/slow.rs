@@ -5,7 +5,7 @@ mod common;
 
 use common::store;
 use kvfuse_servers::azure::AzureTables;
-use kvfuse_servers::faults::{every_fault_at_every_byte, every_fault_at_every_nth_byte};
+use kvfuse_servers::faults::{every_fault_at_every_byte, every_hang_at_every_nth_byte};
 use kvfuse_servers::proxy::Fault;
 
 #[test]
@@ -26,5 +26,5 @@ fn nonsense_at_any_byte_is_reported_truthfully() {
 #[ignore = "takes minutes, nearly all of them waiting: 200 ms at every seventh byte"]
 fn a_server_that_hangs_at_some_byte_times_out_and_is_reported_truthfully() {
     let server = AzureTables::start();
-    every_fault_at_every_nth_byte(server.port(), Fault::Hang, true, 7, store);
+    every_hang_at_every_nth_byte(server.port(), 7, store);
 }

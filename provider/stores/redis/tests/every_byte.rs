@@ -38,7 +38,7 @@ fn of_sentinel_waiting(port: u16, time_limit: &str) -> Blocking<WaitingStore> {
 /// Faults at a node that has all slots.
 fn at_a_node<S: Store>(site: fn(u16) -> Site, fault: Fault, warm: bool, nth: usize, make: fn(u16, &str) -> S) {
     let cluster = RedisCluster::of_one();
-    EveryByte { upstream: cluster.nodes[0].port(), site, fault, warm, nth, make }.play();
+    EveryByte { upstream: cluster.nodes[0].port(), site, fault, warm, nth, slow: false, make }.play();
 }
 
 // Every byte is in `make test-long`.
@@ -107,7 +107,7 @@ fn primary(upstream: u16) -> Site {
 
 fn with_sentinels<S: Store>(site: fn(u16) -> Site, fault: Fault, warm: bool, nth: usize, make: fn(u16, &str) -> S) {
     let redis = Redis::start(&[]);
-    EveryByte { upstream: redis.port(), site, fault, warm, nth, make }.play();
+    EveryByte { upstream: redis.port(), site, fault, warm, nth, slow: false, make }.play();
 }
 
 fn sentinels_at(nth: usize) {

@@ -4,7 +4,7 @@
 mod common;
 
 use common::store;
-use kvfuse_servers::faults::{every_fault_at_every_byte, every_fault_at_every_nth_byte};
+use kvfuse_servers::faults::{every_fault_at_every_byte, every_hang_at_every_nth_byte};
 use kvfuse_servers::proxy::Fault;
 use kvfuse_servers::s3::S3;
 
@@ -19,5 +19,5 @@ fn a_connection_closed_at_any_byte_is_reported_truthfully() {
 #[ignore = "takes a minute, nearly all of it waiting: 200 ms at each byte"]
 fn a_server_that_hangs_at_some_byte_times_out_and_is_reported_truthfully() {
     let server = S3::seaweedfs();
-    every_fault_at_every_nth_byte(server.port(), Fault::Hang, true, 7, store);
+    every_hang_at_every_nth_byte(server.port(), 7, store);
 }

@@ -178,6 +178,8 @@ pub struct EveryByte<S> {
     pub warm: bool,
     /// At which replies' bytes: at every one, or at fewer where they are many.
     pub nth: usize,
+    /// Whether the server has no time for many clients that all wait for the shortest of time limits.
+    pub slow: bool,
     /// Makes a store for the server at a port, with a time limit in milliseconds.
     pub make: fn(u16, &str) -> S,
 }
@@ -188,7 +190,7 @@ pub struct EveryByte<S> {
 /// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
 /// server. A read is retried by the store if the connection was closed. Afterwards the same store works.
 pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
-    EveryByte { upstream, site: Site::before, fault, warm, nth: 1, make }.play();
+    EveryByte { upstream, site: Site::before, fault, warm, nth: 1, slow: false, make }.play();
 }
 
 /// The same at fewer bytes, for a server whose answers are long: at every `nth` of them.
@@ -199,7 +201,12 @@ pub fn every_fault_at_every_nth_byte<S: Store>(
     nth: usize,
     make: fn(u16, &str) -> S,
 ) {
-    EveryByte { upstream, site: Site::before, fault, warm, nth, make }.play();
+    EveryByte { upstream, site: Site::before, fault, warm, nth, slow: false, make }.play();
+}
+
+/// Hangs at every `nth` byte of the answers of a server that is slow.
+pub fn every_hang_at_every_nth_byte<S: Store>(upstream: u16, nth: usize, make: fn(u16, &str) -> S) {
+    EveryByte { upstream, site: Site::before, fault: Fault::Hang, warm: true, nth, slow: true, make }.play();
 }
 
 impl<S: Store> EveryByte<S> {
@@ -210,8 +217,8 @@ impl<S: Store> EveryByte<S> {
             Fault::Close => &[Direction::Request, Direction::Reply][..],
             Fault::Hang | Fault::Nonsense | Fault::Flood(..) => &[Direction::Reply],
         };
-        // Hanging mostly waits, so it is done in parallel. Where not every byte is taken, the server is too slow for that.
-        let lanes = if self.fault == Fault::Hang && self.nth == 1 { 8 } else { 1 };
+        // Hanging mostly waits, so it is done in parallel.
+        let lanes = if self.fault == Fault::Hang && !self.slow { 8 } else { 1 };
         let site = (self.site)(self.upstream);
         let lists = lists(&*(self.make)(site.direct, "30000").open("b").unwrap());
         thread::scope(|scope| {
