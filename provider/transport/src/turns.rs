@@ -6,7 +6,7 @@
 
 use crate::clock::{AsyncClock, Moment, before};
 use futures_channel::oneshot::{self, Sender};
-use kvfuse_core::{Error, Kind};
+use kvfuse_core::{Error, Kind, Result};
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -28,12 +28,14 @@ struct Turn {
 }
 
 impl Turns {
-    /// The result of an operation that begins when it is its turn. `None` if it never was before the deadline.
+    /// The result of an operation that begins when it is its turn, and is given its deadline. The time limit counts from this call
+    /// on.
     ///
     /// ```
     /// use kvfuse_core::waiting::ready;
     /// use kvfuse_transport::clock::{AsyncClock, Moment};
     /// use kvfuse_transport::turns::Turns;
+    /// use std::time::Duration;
     /// # struct Stopped;
     /// # impl AsyncClock for Stopped {
     /// #     fn now(&self) -> Moment { Moment(0) }
@@ -41,25 +43,32 @@ impl Turns {
     /// # }
     ///
     /// let (turns, clock) = (Turns::default(), Stopped);
-    /// let done = turns.take(b"key", &clock, Moment(9), async { 1 });
-    /// assert_eq!(ready(done), Some(Some(1)));
+    /// let done = turns.take(b"key", &clock, Duration::from_nanos(9), async |deadline| Ok(deadline));
+    /// assert_eq!(ready(done), Some(Ok(Moment(9))));
     /// ```
+    ///
+    /// # Errors
+    /// Those of the operation; [`contended`] if it never was its turn within the time limit.
     pub async fn take<T>(
         &self,
         what: &[u8],
         clock: &impl AsyncClock,
-        deadline: Moment,
-        operation: impl Future<Output = T>,
-    ) -> Option<T> {
+        time_limit: Duration,
+        operation: impl AsyncFnOnce(Moment) -> Result<T>,
+    ) -> Result<T> {
+        let deadline = clock.now() + time_limit;
         let _turn = match self.join(what) {
             Ok(turn) => turn,
-            Err(waiting) => before(clock, deadline, waiting).await?.ok()?,
+            Err(waiting) => match before(clock, deadline, waiting).await {
+                Some(Ok(turn)) => turn,
+                Some(Err(_)) | None => return Err(contended(time_limit)),
+            },
         };
-        Some(operation.await)
+        operation(deadline).await
     }
 
     /// The turn, if nobody has it, or else the end of the line.
-    fn join(&self, what: &[u8]) -> Result<Turn, oneshot::Receiver<Turn>> {
+    fn join(&self, what: &[u8]) -> std::result::Result<Turn, oneshot::Receiver<Turn>> {
         let mut lines = self.lines.borrow_mut();
         if let Some(line) = lines.get_mut(what) {
             let (sender, receiver) = oneshot::channel();
@@ -107,7 +116,7 @@ pub fn contended(time_limit: Duration) -> Error {
 mod tests {
     use super::*;
     use futures_util::FutureExt;
-    use std::future::{Pending, pending};
+    use std::future::pending;
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
@@ -126,7 +135,7 @@ mod tests {
         }
     }
 
-    const LATER: Moment = Moment(1);
+    const LATER: Duration = Duration::from_nanos(1);
 
     fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Poll<T> {
         future.poll_unpin(&mut Context::from_waker(Waker::noop()))
@@ -137,16 +146,20 @@ mod tests {
         let turns = Turns::default();
         let order = RefCell::new(Vec::new());
         let (go, gone) = oneshot::channel::<()>();
-        let first = async {
+        let push = async |number: i32| -> Result<()> {
+            order.borrow_mut().push(number);
+            Ok(())
+        };
+        let first = async |_| {
             gone.await.unwrap();
-            order.borrow_mut().push(1);
+            push(1).await
         };
         let mut first = Box::pin(turns.take(b"a", &Stopped, LATER, first));
-        let mut second = Box::pin(turns.take(b"a", &Stopped, LATER, async { order.borrow_mut().push(2) }));
-        let mut third = Box::pin(turns.take(b"a", &Stopped, LATER, async { order.borrow_mut().push(3) }));
-        let mut other = Box::pin(turns.take(b"b", &Stopped, LATER, async { order.borrow_mut().push(4) }));
+        let mut second = Box::pin(turns.take(b"a", &Stopped, LATER, async |_| push(2).await));
+        let mut third = Box::pin(turns.take(b"a", &Stopped, LATER, async |_| push(3).await));
+        let mut other = Box::pin(turns.take(b"b", &Stopped, LATER, async |_| push(4).await));
         assert!(poll(&mut first).is_pending() && poll(&mut second).is_pending() && poll(&mut third).is_pending());
-        assert_eq!(poll(&mut other), Poll::Ready(Some(())));
+        assert_eq!(poll(&mut other), Poll::Ready(Ok(())));
         go.send(()).unwrap();
         assert!(poll(&mut first).is_ready());
         assert!(poll(&mut third).is_pending(), "the second one came before it");
@@ -158,28 +171,28 @@ mod tests {
     #[test]
     fn a_call_that_is_dropped_at_any_point_holds_up_nobody() {
         let turns = Turns::default();
-        let forever = || -> Pending<()> { pending() };
-        let mut has = Box::pin(turns.take(b"a", &Stopped, LATER, forever()));
-        let mut waits = Box::pin(turns.take(b"a", &Stopped, LATER, forever()));
-        let mut next = Box::pin(turns.take(b"a", &Stopped, LATER, forever()));
-        let mut last = Box::pin(turns.take(b"a", &Stopped, LATER, async { 1 }));
+        let forever = async |_| pending::<Result<()>>().await;
+        let mut has = Box::pin(turns.take(b"a", &Stopped, LATER, forever));
+        let mut waits = Box::pin(turns.take(b"a", &Stopped, LATER, forever));
+        let mut next = Box::pin(turns.take(b"a", &Stopped, LATER, forever));
+        let mut last = Box::pin(turns.take(b"a", &Stopped, LATER, async |_| Ok(1)));
         assert!(poll(&mut has).is_pending() && poll(&mut waits).is_pending() && poll(&mut next).is_pending());
         assert!(poll(&mut last).is_pending());
         drop(waits);
         drop(has);
         // It has the turn by now, and was not asked.
         drop(next);
-        assert_eq!(poll(&mut last), Poll::Ready(Some(1)));
+        assert_eq!(poll(&mut last), Poll::Ready(Ok(1)));
         assert!(turns.lines.borrow().is_empty());
     }
 
     #[test]
     fn a_turn_that_does_not_come_before_the_deadline_is_given_up() {
         let turns = Turns::default();
-        let mut has = Box::pin(turns.take(b"a", &Stopped, LATER, pending::<()>()));
+        let mut has = Box::pin(turns.take(b"a", &Stopped, LATER, async |_| pending::<Result<()>>().await));
         assert!(poll(&mut has).is_pending());
-        let mut late = Box::pin(turns.take(b"a", &Stopped, Moment(0), async {}));
-        assert_eq!(poll(&mut late), Poll::Ready(None));
+        let mut late = Box::pin(turns.take(b"a", &Stopped, Duration::ZERO, async |_| Ok(())));
+        assert_eq!(poll(&mut late), Poll::Ready(Err(contended(Duration::ZERO))));
         drop((late, has));
         assert!(turns.lines.borrow().is_empty());
     }

@@ -13,7 +13,6 @@ use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient, Method};
 use kvfuse_transport::turns::Turns;
-use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -190,9 +189,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for AzureBucket<H, C> {
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let Shared { client, increments, .. } = &*self.shared;
-        let (what, deadline) = ([self.partition.as_bytes(), &[0], key.as_bytes()].concat(), client.deadline());
-        let sum = increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
-        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
+        let what = [self.partition.as_bytes(), &[0], key.as_bytes()].concat();
+        let add = async |deadline| self.add(key, delta, floor, deadline).await;
+        increments.take(&what, &client.clock, client.config.time_limit, add).await
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

@@ -257,9 +257,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for SpinBucket<H, C> {
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let Shared { client, increments, .. } = &*self.shared;
-        let deadline = client.deadline();
-        let sum = increments.take(key.as_bytes(), &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
-        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
+        let add = async |deadline| self.add(key, delta, floor, deadline).await;
+        increments.take(key.as_bytes(), &client.clock, client.config.time_limit, add).await
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

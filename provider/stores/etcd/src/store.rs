@@ -13,7 +13,6 @@ use kvfuse_core::{
 use kvfuse_transport::clock::{AsyncClock, Moment, before};
 use kvfuse_transport::http::{AsyncHttpClient, HttpClient};
 use kvfuse_transport::turns::Turns;
-use kvfuse_transport::turns::contended;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -206,9 +205,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let Shared { client, increments, .. } = &*self.shared;
-        let (what, deadline) = (self.key(key).0, client.deadline());
-        let sum = increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
-        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
+        let what = self.key(key).0;
+        let add = async |deadline| self.add(key, delta, floor, deadline).await;
+        increments.take(&what, &client.clock, client.config.time_limit, add).await
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

@@ -9,7 +9,6 @@ use kvfuse_core::waiting::at_once;
 use kvfuse_core::{AsyncBucket, AsyncStore, Bucket, Error, Page, Result, Settings, Snapshot, Store, Swap, Version};
 use kvfuse_transport::clock::AsyncClock;
 use kvfuse_transport::sockets::Network;
-use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -90,10 +89,9 @@ impl<N: Network + 'static, C: AsyncClock + 'static> AsyncBucket for MemcachedBuc
     }
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
-        let (client, deadline) = (&self.client, self.client.deadline());
-        let what = self.space.name(key);
-        let sum = client.increments.take(&what, &client.clock, deadline, self.add(key, delta, floor, deadline)).await;
-        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
+        let client = &self.client;
+        let add = async |deadline| self.add(key, delta, floor, deadline).await;
+        client.increments.take(&self.space.name(key), &client.clock, client.config.time_limit, add).await
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {

@@ -15,7 +15,6 @@ use kvfuse_http::tag::is_tag;
 use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::{AsyncHttpClient, Headers, HttpClient, Method};
 use kvfuse_transport::turns::Turns;
-use kvfuse_transport::turns::contended;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -222,10 +221,9 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for S3Bucket<H, C> {
 
     async fn increment(&self, key: &str, delta: i64, floor: i64) -> Result<i64> {
         let Shared { client, increments, .. } = &*self.shared;
-        let (name, deadline) = (self.object(key)?, client.deadline());
-        let sum =
-            increments.take(name.as_bytes(), &client.clock, deadline, self.add(&name, delta, floor, deadline)).await;
-        sum.unwrap_or_else(|| Err(contended(client.config.time_limit)))
+        let name = self.object(key)?;
+        let add = async |deadline| self.add(&name, delta, floor, deadline).await;
+        increments.take(name.as_bytes(), &client.clock, client.config.time_limit, add).await
     }
 
     async fn snapshot(&self, key: &str) -> Result<Snapshot> {
