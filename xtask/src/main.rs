@@ -8,6 +8,7 @@ use kvfuse_compose::{About, Allowed, componentize, compose};
 use kvfuse_table::Artefact;
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 const USAGE: &str = "usage:
   xtask generate [--check]                               what provider/table determines in the source
@@ -16,10 +17,21 @@ const USAGE: &str = "usage:
   xtask compose CONSUMER.wasm PROVIDER.wasm OUT.wasm     the two in one, as `wasm-tools compose` does it
   xtask test ARGUMENTS…                                  what `cargo test ARGUMENTS…` does, several programs at a time";
 
-fn main() -> Result<()> {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match arguments.as_slice() {
+    // Not with a backtrace, whatever the environment asks for: that one is for the tests.
+    run(&arguments).map_or_else(
+        |error| {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}
+
+fn run(arguments: &[&str]) -> Result<()> {
+    match arguments {
         ["generate"] => generate::generate(&root(), false),
         ["generate", "--check"] => generate::generate(&root(), true),
         ["providers", modules, components] => providers(modules, components),

@@ -57,7 +57,7 @@ pub fn test(arguments: &[&str]) -> Result<()> {
                     if !report.passed
                         && let Ok(mut failed) = failed.lock()
                     {
-                        failed.push(program.name);
+                        failed.push((program.name, failures(&report.output)));
                     }
                 }
             });
@@ -68,10 +68,15 @@ pub fn test(arguments: &[&str]) -> Result<()> {
         println!("running the examples in the documentation");
         let status = cargo(arguments).args(["--quiet", "--doc"]).status().context("cargo does not start")?;
         if !status.success() {
-            failed.push("the examples in the documentation".into());
+            failed.push(("the examples in the documentation".into(), String::new()));
         }
     }
-    ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    // Once more at the end, where they are looked for: much may have been printed since.
+    for (name, failures) in &failed {
+        println!("{name}:\n{failures}");
+    }
+    let names: Vec<_> = failed.into_iter().map(|(name, _)| name).collect();
+    ensure!(names.is_empty(), "failed: {}", names.join(", "));
     Ok(())
 }
 
@@ -143,4 +148,33 @@ fn summary(program: &Program, report: &Report) -> String {
     let result = result.and_then(|text| text.split("; 0 measured").next()).unwrap_or("ended without a result");
     let line = format!("{:6.1} s  {}: {result}", report.seconds, program.name);
     if report.passed { line } else { format!("{}\n{line}", report.output) }
+}
+
+/// What the output of a program says about the tests that failed, or else its end. No backtraces.
+fn failures(output: &str) -> String {
+    const MOST: usize = 60;
+    let is_frame = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("at ") || line.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok())
+    };
+    let lines: Vec<_> = output.lines().filter(|line| !is_frame(line)).collect();
+    let first = lines.iter().position(|line| *line == "failures:");
+    let first = first.unwrap_or(lines.len().saturating_sub(MOST));
+    lines.iter().skip(first).take(MOST).flat_map(|line| [*line, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::failures;
+
+    #[test]
+    fn failures_are_told_without_backtraces() {
+        let output = "running 2 tests\n\nfailures:\n\n---- a stdout ----\npanicked at a.rs:1:2:\nleft: 1\nstack backtrace:\n   \
+                      0: std::panic\n             at ./a.rs:1:2\n  12: main\n";
+        assert_eq!(
+            failures(output),
+            "failures:\n\n---- a stdout ----\npanicked at a.rs:1:2:\nleft: 1\nstack backtrace:\n"
+        );
+        assert_eq!(failures("Error: no such file\n"), "Error: no such file\n");
+    }
 }

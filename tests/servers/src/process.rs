@@ -1,7 +1,7 @@
 //! Server programs.
 
 use std::fs::File;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,14 +39,17 @@ fn tools() -> PathBuf {
     std::env::var_os("KVFUSE_TOOLS").map_or_else(|| PathBuf::from(TOOLS), PathBuf::from)
 }
 
-/// A free port of the loopback interface. It is below those that the system uses for outgoing connections, so it stays
-/// free until someone listens on it. Test processes that run in parallel start at different ports.
+/// A free port of the loopback interface. It is below those that the system uses for outgoing connections, and no other process
+/// of the tests gets it before this one has ended, so it stays free until a server listens on it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let port = 10_000 + (std::process::id().wrapping_mul(101) + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000;
         let port = u16::try_from(port).unwrap();
+        // The socket of the same number that no server uses stands for it, and is held until the process ends.
+        let Ok(held) = UdpSocket::bind(("127.0.0.1", port)) else { continue };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            std::mem::forget(held);
             return port;
         }
     }
@@ -142,6 +145,13 @@ impl Drop for Process {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_is_kept_from_the_other_processes_until_this_one_ends() {
+        let port = free_port();
+        assert!(UdpSocket::bind(("127.0.0.1", port)).is_err(), "what the others try first");
+        assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "it is free for a server");
+    }
 
     #[test]
     #[should_panic(expected = "apt-get install no-such-package")]
