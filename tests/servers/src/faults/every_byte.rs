@@ -1,12 +1,12 @@
 //! Every fault at every byte of every operation.
 
 use super::lists;
-use crate::process::wait_until;
 use crate::proxy::{Direction, Fault, Proxy};
 use crate::watchdog::Watchdog;
 use kvfuse_core::{Bucket, Error, Kind, Store, Swap};
 use std::rc::Rc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// An operation, with the values of the keys before and after it.
 struct Case {
@@ -145,10 +145,24 @@ fn set_up(bucket: &dyn Bucket, content: [Option<&str>; 2]) {
     }
 }
 
+fn until_it_works(bucket: &dyn Bucket, when: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    let mut pause = Duration::from_millis(5);
+    while let Err(error) = bucket.get("a") {
+        assert!(Instant::now() < end, "the store does not work {when}: {error}");
+        // Many that try again at once would keep each other from it.
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_secs(1));
+    }
+}
+
 /// The time limit of operations with this fault, in milliseconds. Hanging takes all of it at each byte.
 fn time_limit(fault: Fault) -> &'static str {
     if fault == Fault::Hang { "200" } else { "10000" }
 }
+
+/// [`EveryByte::lanes`] of a server that is fast.
+pub const LANES: usize = 8;
 
 /// A server and the faults before it.
 pub struct Site {
@@ -178,8 +192,9 @@ pub struct EveryByte<S> {
     pub warm: bool,
     /// At which replies' bytes: at every one, or at fewer where they are many.
     pub nth: usize,
-    /// Whether the server has no time for many clients that all wait for the shortest of time limits.
-    pub slow: bool,
+    /// How many clients hang at a time, for each operation: fewer where each is more work, or takes more connections. A closed one
+    /// holds its port for a minute, and there are 28,000.
+    pub lanes: usize,
     /// Makes a store for the server at a port, with a time limit in milliseconds.
     pub make: fn(u16, &str) -> S,
 }
@@ -190,7 +205,7 @@ pub struct EveryByte<S> {
 /// Each time, the operation succeeds with the right result, or fails with an error that is true about the state of the
 /// server. A read is retried by the store if the connection was closed. Afterwards the same store works.
 pub fn every_fault_at_every_byte<S: Store>(upstream: u16, fault: Fault, warm: bool, make: fn(u16, &str) -> S) {
-    EveryByte { upstream, site: Site::before, fault, warm, nth: 1, slow: false, make }.play();
+    EveryByte { upstream, site: Site::before, fault, warm, nth: 1, lanes: LANES, make }.play();
 }
 
 /// The same at fewer bytes, for a server whose answers are long: at every `nth` of them.
@@ -201,12 +216,12 @@ pub fn every_fault_at_every_nth_byte<S: Store>(
     nth: usize,
     make: fn(u16, &str) -> S,
 ) {
-    EveryByte { upstream, site: Site::before, fault, warm, nth, slow: false, make }.play();
+    EveryByte { upstream, site: Site::before, fault, warm, nth, lanes: LANES, make }.play();
 }
 
 /// Hangs at every `nth` byte of the answers of a server that is slow.
 pub fn every_hang_at_every_nth_byte<S: Store>(upstream: u16, nth: usize, make: fn(u16, &str) -> S) {
-    EveryByte { upstream, site: Site::before, fault: Fault::Hang, warm: true, nth, slow: true, make }.play();
+    EveryByte { upstream, site: Site::before, fault: Fault::Hang, warm: true, nth, lanes: 1, make }.play();
 }
 
 impl<S: Store> EveryByte<S> {
@@ -217,8 +232,8 @@ impl<S: Store> EveryByte<S> {
             Fault::Close => &[Direction::Request, Direction::Reply][..],
             Fault::Hang | Fault::Nonsense | Fault::Flood(..) => &[Direction::Reply],
         };
-        // Hanging mostly waits, so it is done in parallel.
-        let lanes = if self.fault == Fault::Hang && !self.slow { 8 } else { 1 };
+        // Hanging mostly waits.
+        let lanes = if self.fault == Fault::Hang { self.lanes } else { 1 };
         let site = (self.site)(self.upstream);
         let lists = lists(&*(self.make)(site.direct, "30000").open("b").unwrap());
         thread::scope(|scope| {
@@ -260,7 +275,7 @@ impl<S: Store> EveryByte<S> {
                 _ => make(site.faulty, time_limit(fault)).open(&name).unwrap(),
             };
             if warm {
-                wait_until(&format!("the store works before {what}"), || bucket.get("a").is_ok());
+                until_it_works(&*bucket, &format!("before {what}"));
             }
             proxy.plan(direction, fault, byte);
             let outcome = (case.run)(&*bucket);
@@ -286,7 +301,7 @@ impl<S: Store> EveryByte<S> {
                     assert!(fault != Fault::Close || !reads, "{what} was not retried: {error}");
                 }
             }
-            wait_until(&format!("the store works again after {what}"), || bucket.get("a").is_ok());
+            until_it_works(&*bucket, &format!("after {what}"));
             proxied = Some(bucket);
             if unused {
                 if fault == Fault::Hang && outcome.is_err() {
