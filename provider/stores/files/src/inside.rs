@@ -1,9 +1,18 @@
 //! A bucket's directory, accessed through the store's, so that a first read need not open it and no descriptor is kept.
 
+use crate::item::is_over;
 use crate::record::NEVER;
 use kvfuse_transport::files::{Directory, Open, Result};
 use std::rc::Rc;
 use std::time::Duration;
+
+/// What a reader of a log knows about an entry that may have ended.
+pub enum Life {
+    Lasts,
+    Over,
+    /// It has ended, but perhaps after the log was read, and may have been replaced before: the log has to be read again.
+    Unclear,
+}
 
 /// A directory below another one, by its path.
 pub struct Inside<D> {
@@ -19,7 +28,24 @@ impl<D: Directory> Inside<D> {
 
     /// Whether what ends then has ended. Only what ends takes a look at the clock.
     pub fn is_over(&self, end: u64) -> bool {
-        end != NEVER && end <= self.time()
+        end != NEVER && is_over(end, self.time())
+    }
+
+    /// Whether what ends then, as a log says, has ended for its reader. `before` is a time before the log was read, if there is
+    /// one; for what is unclear it is set to now.
+    pub fn life(&self, end: u64, before: &mut Option<u64>) -> Life {
+        if end == NEVER {
+            return Life::Lasts;
+        }
+        if before.is_some_and(|time| is_over(end, time)) {
+            return Life::Over;
+        }
+        let now = self.time();
+        if !is_over(end, now) {
+            return Life::Lasts;
+        }
+        *before = Some(now);
+        Life::Unclear
     }
 
     /// When something ends that begins now. Rounded up: it may not end early.

@@ -2,7 +2,8 @@
 
 use crate::body;
 use crate::error::failed;
-use crate::item::{Item, OwnedKey, Stored};
+use crate::inside::Life;
+use crate::item::{Item, OwnedKey, Stored, is_over};
 use crate::record::{FileValue, MAX_KEY, Plan};
 use crate::sweep::Sweep;
 use crate::tree::{Access, TRIES, Tree, unstable};
@@ -15,13 +16,19 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 impl<D: Directory> Tree<D> {
     /// The value and the version of a key.
     pub fn get(&mut self, name: Name<'_>) -> Result<Option<(Vec<u8>, u64)>> {
-        let mut missed = None;
+        let (mut missed, mut before) = (None, None);
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)?.filter(|found| !self.directory.is_over(found.end)) else {
-                return Ok(None);
-            };
+            let Some(found) = segment.find(&name)? else { return Ok(None) };
+            match self.directory.life(found.end, &mut before) {
+                Life::Lasts => {}
+                Life::Over => return Ok(None),
+                Life::Unclear => {
+                    self.next_turn();
+                    continue;
+                }
+            }
             let version = found.version;
             return Ok(Some((
                 match found.value {
@@ -46,13 +53,19 @@ impl<D: Directory> Tree<D> {
 
     /// The value of a key as a host stream.
     pub fn get_body(&mut self, name: Name<'_>) -> Result<Option<BodyReader>> {
-        let mut missed = None;
+        let (mut missed, mut before) = (None, None);
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)?.filter(|found| !self.directory.is_over(found.end)) else {
-                return Ok(None);
-            };
+            let Some(found) = segment.find(&name)? else { return Ok(None) };
+            match self.directory.life(found.end, &mut before) {
+                Life::Lasts => {}
+                Life::Over => return Ok(None),
+                Life::Unclear => {
+                    self.next_turn();
+                    continue;
+                }
+            }
             let version = found.version;
             return match found.value {
                 Stored::Bytes(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes))).map(Some),
@@ -121,10 +134,16 @@ impl<D: Directory> Tree<D> {
 
     /// When a key's value ends; `None` if it has none.
     pub fn end(&mut self, name: Name<'_>) -> Result<Option<u64>> {
+        let mut before = None;
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            return Ok(segment.find(&name)?.map(|found| found.end).filter(|end| !self.directory.is_over(*end)));
+            let Some(end) = segment.find(&name)?.map(|found| found.end) else { return Ok(None) };
+            match self.directory.life(end, &mut before) {
+                Life::Lasts => return Ok(Some(end)),
+                Life::Over => return Ok(None),
+                Life::Unclear => self.next_turn(),
+            }
         }
         Err(unstable())
     }
@@ -138,6 +157,7 @@ impl<D: Directory> Tree<D> {
         let mut page = Page::default();
         let mut bytes = 0;
         let mut sweep = Sweep::default();
+        let (mut before, mut again) = (None, None);
         let end = crate::name::Node::ROOT.last();
         while from <= end {
             self.evict();
@@ -151,8 +171,17 @@ impl<D: Directory> Tree<D> {
             let slice = segment.slice_of(from);
             let last = segment.last_of(slice).min(part.last());
             let items = segment.slice(&self.keys, slice, &mut sweep)?.items;
+            // The same as for one key, but a slice is read no more than twice: what has ended since is still listed.
+            let mut now = before;
+            let unclear = |item: &Item| matches!(self.directory.life(item.found.end, &mut now), Life::Unclear);
+            if again != Some(from) && items.iter().any(unclear) {
+                (before, again) = (now, Some(from));
+                sweep = Sweep::default();
+                self.next_turn();
+                continue;
+            }
             let mut previous = None;
-            let live = |item: &&Item| !self.directory.is_over(item.found.end);
+            let live = |item: &&Item| !before.is_some_and(|time| is_over(item.found.end, time));
             for item in items.iter().filter(|item| item.place >= from && item.place <= last).filter(live) {
                 let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
                 if full && previous != Some(item.place) {

@@ -3,9 +3,11 @@
 use kvfuse_core::watch::From;
 use kvfuse_core::{Bucket, Change, Snapshot, Store, Swap, Version, Watch};
 use kvfuse_files::{Config, Durability, FileStore, repair, survey};
+use kvfuse_files_sim::director::{Call, Director, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::{Plain, mix};
 use kvfuse_files_sim::steps::list;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -350,6 +352,65 @@ fn an_instance_that_has_not_read_what_ended_meanwhile_does_not_act_on_it() {
         act(&*another, &seen.version);
         let there = (number > 0).then(|| b"2".to_vec());
         assert_eq!((first.get("key"), another.get("key")), (Ok(there.clone()), Ok(there)), "{number}");
+    }
+}
+
+/// Lets everything pass, and does something before a call.
+struct Before {
+    left: Cell<usize>,
+    act: Box<dyn Fn()>,
+    random: Rc<Plain>,
+}
+
+impl Director for Before {
+    fn judge(&self, _: Call, _: &str) -> Verdict {
+        if let Some(left) = self.left.get().checked_sub(1) {
+            self.left.set(left);
+            if left == 0 {
+                (self.act)();
+            }
+        }
+        Verdict::Go
+    }
+
+    fn random(&self) -> u64 {
+        self.random.random()
+    }
+}
+
+#[test]
+fn a_key_that_is_set_again_before_its_end_is_there_at_every_moment_of_a_read() {
+    type Find = fn(&dyn Bucket) -> bool;
+    let finds: [(&str, Find); 6] = [
+        ("get", |bucket| bucket.get("key").unwrap().is_some()),
+        ("exists", |bucket| bucket.exists("key").unwrap()),
+        ("snapshot", |bucket| bucket.snapshot("key").unwrap() != Snapshot::ABSENT),
+        ("get-many", |bucket| bucket.get_many(&["other", "key"]).unwrap()[1].is_some()),
+        ("get-body", |bucket| bucket.get_body("key").unwrap().is_some()),
+        ("list", |bucket| list(bucket).unwrap().contains(&"key".to_string())),
+    ];
+    for (name, find) in finds {
+        for call in 1.. {
+            let disk = Disk::default();
+            let writer = open(&disk, 1, small());
+            writer.set_expiring("key", &[7; 90], ms(5)).unwrap();
+            // So that it has to be looked for in the file.
+            (0..40).for_each(|n| writer.set(&format!("other {n}"), &[8; 90]).unwrap());
+            let act = {
+                let (writer, disk) = (writer.clone(), disk.clone());
+                move || {
+                    writer.set("key", b"again").unwrap();
+                    disk.pass(ms(6));
+                }
+            };
+            let director = Rc::new(Before { left: Cell::new(call), act: Box::new(act), random: Plain::new(2) });
+            let reader = FileStore::new(Ok(disk.root(director.clone())), small()).open("bucket").unwrap();
+            assert!(find(&*reader), "{name}: set again before call {call}");
+            if director.left.get() > 0 {
+                assert!(call > 3, "{name} makes {call} calls");
+                break;
+            }
+        }
     }
 }
 
