@@ -38,6 +38,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             let uses = uses.entry(row).or_default();
             *uses = uses.saturating_add(1);
         }
+        let asked = self.now();
         let mut found = match keys {
             // Much the cheapest request.
             [key] => {
@@ -51,7 +52,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             let uses = uses.entry(row).or_default();
             *uses = uses.saturating_sub(1);
             let entity = if *uses == 0 { found.remove(row) } else { found.get(row).cloned() };
-            let ended = entity.as_ref().map_or(Ok(false), |entity| self.has_ended(entity))?;
+            let ended = entity.as_ref().map_or(Ok(false), |entity| Self::had_ended(entity, asked))?;
             values.push(entity.filter(|_| !ended).map(&of).transpose()?);
         }
         Ok(values)

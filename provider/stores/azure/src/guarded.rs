@@ -55,6 +55,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             match self.send(key, &json, insert, tag, deadline).await {
                 Ok(Answer::Done(_)) => return Ok(Guarded::Done),
                 Ok(Answer::NotMet | Answer::Missing(_) | Answer::TooLarge) => {
+                    let asked = self.now();
                     let now = self.find(key, "", deadline).await;
                     let now = now.map_err(|failure| lost.clone().unwrap_or_else(|| failure.into()))?;
                     if has(now.as_ref(), &mark) {
@@ -64,7 +65,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                         return Err(error);
                     }
                     ended = match &now {
-                        Some(found) if self.has_ended(&found.entity)? => Some(found.tag.clone()),
+                        Some(found) if Self::had_ended(&found.entity, asked)? => Some(found.tag.clone()),
                         _ => None,
                     };
                     let replace = ended.is_some() && matches!(expect, Expect::Absent);
@@ -125,7 +126,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     pub(crate) async fn add(&self, key: &str, delta: i64, floor: i64, deadline: Moment) -> Result<i64> {
         let client = &self.shared.client;
         let mut backoff = client.backoff();
-        let mut now = self.live(self.find(key, "", deadline).await?)?;
+        let mut now = self.live(key, "", deadline).await?;
         loop {
             let (tag, left) = match &now {
                 Some(found) => (Some(found.tag.clone()), layout::end_of(&found.entity)?),
@@ -138,9 +139,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
             let expect = tag.as_deref().map_or(Expect::Absent, Expect::Tag);
             match self.put(key, &counter::format(sum), expect, end, deadline).await? {
                 Guarded::Done => return Ok(sum),
-                Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => {
-                    now = self.live(found)?
-                }
+                // If it ends meanwhile, the next attempt finds that.
+                Guarded::NotMet(found) if backoff.wait_async(&client.clock, deadline).await => now = found,
                 Guarded::NotMet(_) => return Err(contended(client.config.time_limit)),
             }
         }

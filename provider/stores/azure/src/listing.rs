@@ -102,6 +102,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
         let deadline = client.deadline();
         let mut most = PAGE_KEYS;
         let mut token = None;
+        let asked = self.now();
         let (entities, more) = loop {
             let query = Query { rows: &rows, select: &select, most, max_answer: MAX_ANSWER, deadline };
             match self.ask(&query, token.as_ref()).await? {
@@ -126,7 +127,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
                 .clone()
                 .filter(|row| row.starts_with(&begins) && last.as_ref().is_none_or(|last| last < row));
             last = Some(row.ok_or_else(|| AZURE.stranger(&client.config.server))?);
-            if !self.has_ended(&entity)? {
+            if !Self::had_ended(&entity, asked)? {
                 let key = layout::key_of(&entity)?;
                 // The row of a long key has only a part of the prefix.
                 if key.starts_with(prefix) {

@@ -86,15 +86,17 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
         Some(i64::try_from(milliseconds).unwrap_or(i64::MAX))
     }
 
-    /// Whether the entity is still there although its key has ended.
-    pub(crate) fn has_ended(&self, entity: &Entity) -> Result<bool> {
-        Ok(layout::end_of(entity)?.is_some_and(|end| end <= self.now()))
+    /// Whether the entity was still there although its key had ended when it was asked for. A key that ended since may have been set
+    /// again before that.
+    pub(crate) fn had_ended(entity: &Entity, asked: i64) -> Result<bool> {
+        Ok(layout::end_of(entity)?.is_some_and(|end| end <= asked))
     }
 
-    /// The entity, if the key has not ended.
-    pub(crate) fn live(&self, found: Option<Found>) -> Result<Option<Found>> {
-        let Some(found) = found else { return Ok(None) };
-        Ok((!self.has_ended(&found.entity)?).then_some(found))
+    /// The entity of a key, if the key had not ended when it was asked for.
+    pub(crate) async fn live(&self, key: &str, select: &str, deadline: Moment) -> Result<Option<Found>, Failure> {
+        let asked = self.now();
+        let Some(found) = self.find(key, select, deadline).await? else { return Ok(None) };
+        Ok((!Self::had_ended(&found.entity, asked)?).then_some(found))
     }
 
     /// The entity of a key, ended or not; of its properties only those in `select`, unless it is empty.
@@ -124,7 +126,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AzureBucket<H, C> {
     }
 
     pub(crate) async fn read(&self, key: &str, select: &str) -> Result<Option<Found>> {
-        self.live(self.find(key, select, self.shared.client.deadline()).await?)
+        Ok(self.live(key, select, self.shared.client.deadline()).await?)
     }
 
     /// Sets the value of a key without a condition.

@@ -270,13 +270,15 @@ fn clients_that_count_and_swap_at_the_same_time_lose_nothing() {
 
 thread_local! {
     static TIME: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// What passes with each look at the clock.
+    static STEP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// A store whose time of day is that of the test. The emulator does not look at the time of a signature.
 fn at_a_time(server: &AzureTables, variables: &[(&str, &str)]) -> NativeStore {
     let endpoint = server.endpoint();
     let variables = [&[("KEYVALUE_AZURE_ENDPOINT", &*endpoint), ("KEYVALUE_AZURE_KEY", KEY)], variables].concat();
-    let ambient = Ambient { since_1970: || TIME.get(), random };
+    let ambient = Ambient { since_1970: || TIME.replace(TIME.get() + STEP.get()), random };
     AzureStore::new(&settings(&variables), StdHttp::default(), SystemClock, ambient).unwrap()
 }
 
@@ -314,6 +316,30 @@ fn a_key_ends_after_its_lifetime_for_every_operation_though_the_entity_is_still_
     assert_eq!(bucket.increment("n", 5, 0), Ok(5));
     assert_eq!(bucket.list(None).unwrap().keys, ["c", "forever", "n", "s"]);
     assert_eq!(bucket.lifetimes(&["n", "s", "c"]).unwrap(), [None, None, None]);
+}
+
+/// It may have been set again before its end, after the answer was made.
+#[test]
+fn a_key_that_ends_while_it_is_read_is_there() {
+    let own = OwnAzure::start(&[]);
+    TIME.set(Duration::from_micros(1_000_000_500));
+    let bucket = at_a_time(&own.server, &[]).open("b").unwrap();
+    bucket.set_expiring("a", b"1", Duration::from_secs(10)).unwrap();
+    type Find = fn(&dyn Bucket) -> bool;
+    let finds: [Find; 5] = [
+        |bucket| bucket.get("a").unwrap().is_some(),
+        |bucket| bucket.exists("a").unwrap(),
+        |bucket| bucket.snapshot("a").unwrap().value.is_some(),
+        |bucket| bucket.get_many(&["a", "b"]).unwrap()[0].is_some(),
+        |bucket| bucket.list(None).unwrap().keys == ["a"],
+    ];
+    for (number, find) in finds.into_iter().enumerate() {
+        TIME.set(Duration::from_micros(1_010_000_999));
+        STEP.set(Duration::from_secs(5));
+        assert!(find(&*bucket), "{number}");
+        STEP.set(Duration::ZERO);
+        assert!(!find(&*bucket), "{number}");
+    }
 }
 
 #[test]

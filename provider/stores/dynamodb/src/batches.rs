@@ -30,7 +30,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     ) -> Result<Vec<Option<T>>> {
         let sorts: Vec<String> = keys.iter().map(|key| layout::sort_key(key)).collect();
         let identity = |sort: &str| json!({ "pk": { "S": self.partition }, "sk": { "S": sort } });
-        let of = |item| self.live(Some(item))?.map(&of).transpose();
+        let asked = self.now();
+        let of = |item| Self::live(Some(item), asked)?.map(&of).transpose();
         read_each(&self.shared.client, &sorts, projection, identity, of).await
     }
 

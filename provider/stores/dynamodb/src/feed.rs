@@ -146,7 +146,7 @@ impl<H: HttpClient + 'static, C: Clock + 'static> DynamoBucket<H, C> {
             return Ok(Some(Change::Delete { key }));
         }
         // What has ended is deleted, although DynamoDB has not got to it.
-        match self.live(Some(item)).map_err(|_| DAMAGED)? {
+        match Self::live(Some(item), self.now()).map_err(|_| DAMAGED)? {
             None => Ok(Some(Change::Delete { key })),
             Some(item) => Ok(Some(Change::Set { key, value: layout::value_of(item).map_err(|_| DAMAGED)? })),
         }

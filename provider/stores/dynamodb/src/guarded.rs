@@ -49,6 +49,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
         let mut lost: Option<Error> = None;
         let mut backoff = client.backoff();
         loop {
+            let asked = self.now();
             let mut put = fields(json!({ "Item": item }));
             self.add_condition(&mut put, expect);
             match self.send::<Written>("PutItem", put, deadline).await {
@@ -66,7 +67,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
                     if let Some(error) = lost {
                         return Err(error);
                     }
-                    let now = self.live(now)?;
+                    let now = Self::live(now, asked)?;
                     // It changed again before it was read.
                     let again = match expect {
                         Expect::Anything => true,
@@ -130,7 +131,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
                 return Ok(sum);
             }
             // There is something that does not permit it: another value, a sum out of range, a key that has ended.
-            let now = self.live(self.find(key, None, deadline).await?)?;
+            let asked = self.now();
+            let now = Self::live(self.find(key, None, deadline).await?, asked)?;
             let mark = now.as_ref().and_then(|item| item.ver.clone());
             let before = now.map(layout::value_of).transpose()?;
             let sum = counter::add(before.as_deref(), delta, floor)?;

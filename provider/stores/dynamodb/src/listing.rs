@@ -45,6 +45,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
             max_answer: MAX_ANSWER,
             deadline: client.deadline(),
         };
+        let asked = self.now();
         let queried: Queried = client.call(&call).await?;
         let wrong = || DYNAMODB.stranger(&client.config.server);
         // That each sort key is larger than the one before is what makes a listing end.
@@ -57,7 +58,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
                 return Err(wrong());
             }
             last = Some(sort);
-            if let Some(item) = self.live(Some(item))? {
+            if let Some(item) = Self::live(Some(item), asked)? {
                 let key = layout::key_of(&item)?;
                 // The sort key of a long key has only a part of the prefix.
                 page.keys.extend(key.starts_with(prefix).then_some(key));

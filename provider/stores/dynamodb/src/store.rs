@@ -120,10 +120,11 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
         Some(i64::try_from(seconds).unwrap_or(i64::MAX))
     }
 
-    /// The item, if the key has not ended. DynamoDB deletes those that have within days.
-    pub(crate) fn live(&self, item: Option<Item>) -> Result<Option<Item>> {
+    /// The item, if the key had not ended when it was asked for. One that ended since may have been set again before that. DynamoDB
+    /// deletes those that have ended within days.
+    pub(crate) fn live(item: Option<Item>, asked: i64) -> Result<Option<Item>> {
         let Some(item) = item else { return Ok(None) };
-        let ended = layout::end_of(&item)?.is_some_and(|end| end <= self.now());
+        let ended = layout::end_of(&item)?.is_some_and(|end| end <= asked);
         Ok((!ended).then_some(item))
     }
 
@@ -151,7 +152,8 @@ impl<H: AsyncHttpClient, C: AsyncClock> DynamoBucket<H, C> {
     }
 
     pub(crate) async fn read(&self, key: &str, projection: Option<&str>) -> Result<Option<Item>> {
-        self.live(self.find(key, projection, self.shared.client.deadline()).await?)
+        let asked = self.now();
+        Self::live(self.find(key, projection, self.shared.client.deadline()).await?, asked)
     }
 
     /// Sets the value of a key without a condition.

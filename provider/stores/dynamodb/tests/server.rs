@@ -4,7 +4,7 @@
 mod common;
 
 use common::{KEYS, NativeStore, OwnDynamoDb, connect, connect_counting, random};
-use kvfuse_core::{Kind, Store, Swap, Version};
+use kvfuse_core::{Bucket, Kind, Store, Swap, Version};
 use kvfuse_dynamodb::{Ambient, DynamoStore};
 use kvfuse_servers::clock::SystemClock;
 use kvfuse_servers::dynamodb::DynamoDb;
@@ -175,13 +175,15 @@ fn a_missing_table_and_one_with_other_keys_are_reported_as_such() {
 
 thread_local! {
     static TIME: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    /// What passes with each look at the clock.
+    static STEP: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// A store whose time of day is that of the test.
 fn at_a_time(server: &DynamoDb, variables: &[(&str, &str)]) -> NativeStore {
     let endpoint = server.endpoint();
     let variables = [&KEYS[..], &[("KEYVALUE_DYNAMODB_ENDPOINT", &*endpoint)], variables].concat();
-    let ambient = Ambient { since_1970: || TIME.get(), random };
+    let ambient = Ambient { since_1970: || TIME.replace(TIME.get() + STEP.get()), random };
     DynamoStore::new(&settings(&variables), StdHttp::default(), SystemClock, ambient).unwrap()
 }
 
@@ -218,6 +220,30 @@ fn a_key_ends_after_its_lifetime_for_every_operation_though_the_item_is_still_th
     assert_eq!(bucket.increment("n", 5, 0), Ok(5));
     assert_eq!(bucket.list(None).unwrap().keys, ["c", "forever", "n", "s"]);
     assert_eq!(bucket.lifetimes(&["n", "s", "c"]).unwrap(), [None, None, None]);
+}
+
+/// It may have been set again before its end, after the answer was made.
+#[test]
+fn a_key_that_ends_while_it_is_read_is_there() {
+    let own = OwnDynamoDb::start(&[]);
+    TIME.set(Duration::from_millis(1_000_500));
+    let bucket = at_a_time(&own.server, &[]).open("b").unwrap();
+    bucket.set_expiring("a", b"1", Duration::from_secs(10)).unwrap();
+    type Find = fn(&dyn Bucket) -> bool;
+    let finds: [Find; 5] = [
+        |bucket| bucket.get("a").unwrap().is_some(),
+        |bucket| bucket.exists("a").unwrap(),
+        |bucket| bucket.snapshot("a").unwrap().value.is_some(),
+        |bucket| bucket.get_many(&["a", "b"]).unwrap()[0].is_some(),
+        |bucket| bucket.list(None).unwrap().keys == ["a"],
+    ];
+    for (number, find) in finds.into_iter().enumerate() {
+        TIME.set(Duration::from_millis(1_010_999));
+        STEP.set(Duration::from_secs(5));
+        assert!(find(&*bucket), "{number}");
+        STEP.set(Duration::ZERO);
+        assert!(!find(&*bucket), "{number}");
+    }
 }
 
 #[test]
