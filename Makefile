@@ -230,7 +230,8 @@ kvfuse: providers ## build the kvfuse command line, optimised: target/release/kv
 	@ls -l $(CARGO_TARGET_DIR)/release/kvfuse
 
 # The packages for a registry. A package contains the components that it embeds, so that it installs without make; cargo
-# compiles each package by itself.
+# compiles each package by itself. It does so in a folder of its own: the file of kvfuse-explorer, which is a cdylib as well, has no
+# hash in its name, and would replace that of the workspace.
 PACKAGES := kvfuse-core kvfuse-suite kvfuse-table kvfuse-transport kvfuse-files kvfuse-compose kvfuse-explorer kvfuse kvfuse-conformance
 define packages
 	@trap 'rm -rf kvfuse/embedded packaging/crate/embedded tests/conformance/embedded' EXIT; \
@@ -243,7 +244,7 @@ define packages
 endef
 package: providers conformance-guests ## make the packages for a registry, and compile each as its users will
 	$(call say,packages)
-	$(call packages)
+	$(call packages,--target-dir $(CARGO_TARGET_DIR)/packages)
 
 # The page to try kvfuse, as static files. kvfuse runs on it as a component, and the demo with its files in the browser.
 PAGE := $(CARGO_TARGET_DIR)/page
