@@ -63,13 +63,14 @@ pub fn salvage<D: Directory>(directory: &D, keys: &Keys, node: Node) -> Result<(
 fn read_file<F: File>(file: &F, keys: &Keys, node: Node) -> Result<NodeState> {
     let bytes = read_at(file, node, 0, TAIL)?;
     if bytes.len() < TAIL {
-        return Ok(judge(keys, node, &bytes)?.unwrap_or_default());
+        return Ok(judge(keys, node, &bytes, false)?.unwrap_or_default());
     }
     let size = file.size().map_err(|error| failed(node, error))?;
     let tail = read_at(file, node, size.saturating_sub(TAIL as u64), TAIL)?;
     // The bytes begin within a record.
     let begin = records(keys, node, &tail).first().map_or(0, |(at, _)| *at);
-    match judge(keys, node, tail.get(begin..).unwrap_or_default())? {
+    // The front of an append that the host cut may be before them, and its rest among them.
+    match judge(keys, node, tail.get(begin..).unwrap_or_default(), size > TAIL as u64)? {
         Some(state) => Ok(state),
         None => Err(damaged(&node.log(), "its end is not as it was written")),
     }
@@ -108,12 +109,12 @@ fn records(keys: &Keys, node: Node, bytes: &[u8]) -> Vec<(usize, NodeState)> {
         .collect()
 }
 
-/// The highest state in some bytes, which begin with a record. `None` if there is none.
-fn judge(keys: &Keys, node: Node, bytes: &[u8]) -> Result<Option<NodeState>> {
+/// The highest state in some bytes, which begin with a record. `None` if there is none. `torn` says whether the front of a torn
+/// record may be before them.
+fn judge(keys: &Keys, node: Node, bytes: &[u8], mut torn: bool) -> Result<Option<NodeState>> {
     let records = records(keys, node, bytes);
     let checks = keys.checks(b'n', node, 0);
     let ends = records.iter().map(|(at, _)| at + RECORD);
-    let mut torn = false;
     for (from, to) in std::iter::once(0).chain(ends).zip(records.iter().map(|(at, _)| *at).chain([bytes.len()])) {
         let mut gap = bytes.get(from..to).unwrap_or_default();
         while !gap.is_empty() {
