@@ -98,8 +98,8 @@ test: providers-and-servers build test-guests conformance-guests consumers ## th
 test-full: lint test-long test-languages ## what CI runs after `make test`: lints, the long tests, consumers in other languages, a soak
 	$(call say,what is refused when it is to be published)
 	@cd packaging; python3 -B -m unittest test_rules
-	$(call say,the simulation of the file store for two minutes)
-	@$(MAKE) --no-print-directory soak SOAK=120 SEED=100
+	$(call say,the simulation of the file store)
+	@$(MAKE) --no-print-directory soak SOAK=300 SEED=100 SEEDS=2500
 
 # The tests that `make test` leaves out.
 .PHONY: test-long
@@ -119,9 +119,10 @@ additions: toolchain ## a toy store and a toy generation, added as CONTRIBUTING.
 
 SOAK := 600
 SEED :=
+SEEDS :=
 .PHONY: soak
-soak: ## the simulation of the file store, seed after seed: SOAK=seconds (600 by default); SEED=the first one (random by default)
-	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK) $(SEED)
+soak: ## the simulation of the file store, seed after seed: SOAK=seconds (600 by default); SEED=the first one (random by default), SEEDS=how many
+	@cargo run --quiet --release --package kvfuse-files-sim --bin soak -- $(SOAK) $(SEED) $(SEEDS)
 
 .PHONY: servers
 servers: ## the servers that the tests start: installed with apt-get when root, and emulators from npm and the Python package index

@@ -1,7 +1,7 @@
 //! A long run of the simulation, or one run again.
 //!
 //! ```text
-//! soak [seconds [first seed]]             every weather, seed after seed (a random first one)
+//! soak [seconds [first seed [how many]]]  every weather, seed after seed (a random first one)
 //! soak replay <weather> <seed> [operations]
 //! ```
 //! The environment variable `FAULTS` is `all`, `none` or some of `failed_syncs`, `failed_directory_syncs`,
@@ -68,11 +68,12 @@ fn main() -> ExitCode {
     let limit = Duration::from_secs(number(0).unwrap_or(600));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_nanos() as u64);
     let first = number(1).unwrap_or(now >> 8);
+    let most = number(2).unwrap_or(u64::MAX);
     let start = Instant::now();
     let mut told = start;
     let mut total = Counts::default();
     let mut seed = first;
-    while start.elapsed() < limit {
+    while start.elapsed() < limit && seed.wrapping_sub(first) < most {
         for weather in WEATHERS {
             let operations = length(weather, seed);
             match run(Plan { faults, ..Plan::new(weather, seed, operations) }) {
