@@ -3,7 +3,8 @@
 use crate::body;
 use crate::error::failed;
 use crate::inside::Life;
-use crate::item::{Item, OwnedKey, Stored, is_over};
+use crate::item::{Found, Item, OwnedKey, Stored, is_over};
+use crate::name::Node;
 use crate::record::{FileValue, MAX_KEY, Plan};
 use crate::sweep::Sweep;
 use crate::tree::{Access, TRIES, Tree, unstable};
@@ -16,19 +17,10 @@ use kvfuse_transport::files::{Directory, File, FileError, Open};
 impl<D: Directory> Tree<D> {
     /// The value and the version of a key.
     pub fn get(&mut self, name: Name<'_>) -> Result<Option<(Vec<u8>, u64)>> {
-        let (mut missed, mut before) = (None, None);
+        let mut missed = None;
         for _ in 0..TRIES {
-            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
+            let Some((node, found)) = self.lasting(&name)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)? else { return Ok(None) };
-            match self.directory.life(found.end, &mut before) {
-                Life::Lasts => {}
-                Life::Over => return Ok(None),
-                Life::Unclear => {
-                    self.next_turn();
-                    continue;
-                }
-            }
             let version = found.version;
             return Ok(Some((
                 match found.value {
@@ -53,19 +45,10 @@ impl<D: Directory> Tree<D> {
 
     /// The value of a key as a host stream.
     pub fn get_body(&mut self, name: Name<'_>) -> Result<Option<BodyReader>> {
-        let (mut missed, mut before) = (None, None);
+        let mut missed = None;
         for _ in 0..TRIES {
-            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
+            let Some((node, found)) = self.lasting(&name)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(found) = segment.find(&name)? else { return Ok(None) };
-            match self.directory.life(found.end, &mut before) {
-                Life::Lasts => {}
-                Life::Over => return Ok(None),
-                Life::Unclear => {
-                    self.next_turn();
-                    continue;
-                }
-            }
             let version = found.version;
             return match found.value {
                 Stored::Bytes(bytes) => self.stream_of(&mut std::iter::once(Ok(bytes))).map(Some),
@@ -134,13 +117,18 @@ impl<D: Directory> Tree<D> {
 
     /// When a key's value ends; `None` if it has none.
     pub fn end(&mut self, name: Name<'_>) -> Result<Option<u64>> {
+        Ok(self.lasting(&name)?.map(|(_, found)| found.end))
+    }
+
+    /// The entry of a key whose value has not ended, and the node whose segment has it.
+    fn lasting(&mut self, name: &Name<'_>) -> Result<Option<(Node, Found)>> {
         let mut before = None;
         for _ in 0..TRIES {
             let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(None) };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
-            let Some(end) = segment.find(&name)?.map(|found| found.end) else { return Ok(None) };
-            match self.directory.life(end, &mut before) {
-                Life::Lasts => return Ok(Some(end)),
+            let Some(found) = segment.find(name)? else { return Ok(None) };
+            match self.directory.life(found.end, &mut before) {
+                Life::Lasts => return Ok(Some((node, found))),
                 Life::Over => return Ok(None),
                 Life::Unclear => self.next_turn(),
             }
@@ -158,7 +146,7 @@ impl<D: Directory> Tree<D> {
         let mut bytes = 0;
         let mut sweep = Sweep::default();
         let (mut before, mut again) = (None, None);
-        let end = crate::name::Node::ROOT.last();
+        let end = Node::ROOT.last();
         while from <= end {
             self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
@@ -226,6 +214,6 @@ impl<D: Directory> Tree<D> {
 fn parse_cursor(text: &str) -> Result<u64> {
     text.parse::<u64>()
         .ok()
-        .filter(|n| *n <= crate::name::Node::ROOT.last() && n.to_string() == text)
+        .filter(|n| *n <= Node::ROOT.last() && n.to_string() == text)
         .ok_or_else(|| Error::invalid("this cursor is not from this store; start again without one"))
 }
