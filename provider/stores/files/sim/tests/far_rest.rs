@@ -1,7 +1,7 @@
 //! A host that sleeps between the two parts of an append, while others go on.
 
 use kvfuse_core::{Bucket, Store};
-use kvfuse_files::{Config, FileStore};
+use kvfuse_files::{Config, FileStore, repair};
 use kvfuse_files_sim::director::{Call, Director, Killed, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::Plain;
@@ -92,5 +92,34 @@ fn a_rest_that_stays_at_the_end_is_looked_into_once() {
         let calls = director.calls.borrow().len();
         // The rest, and that nothing follows it.
         assert!(round == 0 || calls <= 2, "{calls} calls in round {round}");
+    }
+}
+
+#[test]
+fn a_power_cut_may_take_the_front_of_a_cut_record_and_leave_its_rest() {
+    let disk = Disk::default();
+    let (bucket, _other) = sleeper(&disk, 12 << 10, true);
+    let killed = catch_unwind(AssertUnwindSafe(|| bucket.set("cut", b"new"))).unwrap_err();
+    assert!(killed.is::<Killed>());
+    // Each page in turn is lost.
+    for lost in 0..12 {
+        let disk = disk.fork();
+        let mut page = 0;
+        disk.power_cut_by_pages(&mut |n| {
+            page += usize::from(n == 2);
+            if n == 2 && page == lost { 0 } else { n }
+        });
+        let fresh = FileStore::new(Ok(disk.root(Plain::new(3))), config()).open("b").unwrap();
+        for (key, values) in [("before", [&b"there"[..]; 2]), ("cut", [b"old", b"new"]), ("0", [&[b'x'; 4000]; 2])] {
+            let value = fresh.get(key).unwrap_or_else(|error| panic!("{key}, page {lost}: {error}"));
+            assert!(value.is_none_or(|value| values.contains(&value.as_slice())), "{key}, page {lost}");
+        }
+        let (from, to) = (Rc::new(disk.root(Plain::new(5))), Disk::default());
+        let to = FileStore::new(Ok(to.root(Plain::new(6))), config());
+        let repaired = repair::bucket(&from, "b-b", &to, &mut |_| {}).unwrap();
+        assert!(repaired.is_whole(), "page {lost}: {repaired:?}");
+        fresh.set("cut", b"after").unwrap();
+        let next = FileStore::new(Ok(disk.root(Plain::new(4))), config()).open("b").unwrap();
+        assert_eq!(next.get("cut").unwrap().as_deref(), Some(&b"after"[..]), "page {lost}");
     }
 }

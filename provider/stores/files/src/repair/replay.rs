@@ -217,6 +217,8 @@ impl<'a, F: File> Replay<'a, F> {
                     self.write(*seen, ops.iter().copied(), (*at, *blobs, *end));
                 }
                 Event::Gap { gap: Gap::Lost | Gap::Unclear, at } if *at >= covers => self.ended = true,
+                // The rest of a record whose front was lost, as for the store.
+                Event::Gap { gap: Gap::Damaged, at } if self.ended && !self.begins_record(*at) => {}
                 Event::Gap { gap: Gap::Lost | Gap::Unclear | Gap::Damaged, at } => {
                     self.say(&format!("a record at byte {at} is not as it was written"));
                     self.hole();
@@ -227,6 +229,10 @@ impl<'a, F: File> Replay<'a, F> {
         if !indexed {
             index.into_iter().for_each(|index| self.index(index));
         }
+    }
+
+    fn begins_record(&self, at: usize) -> bool {
+        self.bytes.get(at..).is_some_and(|rest| rest.starts_with(&self.segment.checks.marker()))
     }
 
     fn hole(&mut self) {

@@ -160,9 +160,12 @@ impl<F: File> Segment<F> {
     /// Judges bytes that are not a whole record.
     pub fn judge(&self, bytes: &[u8], at: u64) -> Result<Gap> {
         // Once something is damaged, one gap more makes no difference.
-        gap::judge_back(&self.checks, bytes, at, self.hole.is_some(), |from| {
+        let gap = gap::judge_back(&self.checks, bytes, at, self.hole.is_some(), |from| {
             self.exactly(from, (at - from) as usize).map(Cow::Owned)
-        })
+        })?;
+        // It may be the rest of a record that a host cut, and whose front was on the page that was lost.
+        let lost = self.ended && !self.unclear && at > self.lost_at;
+        Ok(if gap == Gap::Damaged && lost && !bytes.starts_with(&self.checks.marker()) { Gap::Lost } else { gap })
     }
 
     /// The distance to the next whole record after the front of `rest`.
