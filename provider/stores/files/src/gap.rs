@@ -126,7 +126,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         if torn.iter().any(may_be_rest) {
             return if begun.len() < piece.len() { Gap::Lost } else { Gap::Torn };
         }
-        return if lost_page(piece, offset) { Gap::Lost } else { unexplained(checks, torn) };
+        let lost = lost_page(piece, offset) || lost_front(checks, piece);
+        return if lost { Gap::Lost } else { unexplained(checks, torn) };
     }
     let known = frame::lengths(checks, piece).map(|(head, blobs)| frame::size(head, blobs));
     if known.is_none() && piece.len() < HEADER {
@@ -237,6 +238,12 @@ fn lost_page(piece: &[u8], offset: u64) -> bool {
         let from = end.saturating_sub(ZEROS);
         end > from && piece.get(from..end).is_some_and(|bytes| bytes.iter().all(|byte| *byte == 0))
     })
+}
+
+/// Whether zeros are followed by what may be the rest of a cut record, whose front they replaced. What a failed sync drops need
+/// not end where a sector does.
+fn lost_front(checks: &Checks, piece: &[u8]) -> bool {
+    piece.iter().take(ZEROS).filter(|byte| **byte == 0).count() == ZEROS && piece.last() == Some(&checks.end())
 }
 
 /// The front of `bytes` up to the next marker.
@@ -383,6 +390,18 @@ mod tests {
             let bytes = [&[0; 70], &marker[..cut], &[0; 129]].concat();
             assert_eq!(judge(&checks(), &bytes, 1123), Gap::Lost, "{cut}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_cut_record_whose_front_a_failed_sync_dropped_is_lost() {
+        let record = record(1, &[b'x'; 300]);
+        for front in ZEROS..record.len() {
+            let bytes = [&vec![0; front][..], &record[front..]].concat();
+            assert_eq!(judge(&checks(), &bytes, 595), Gap::Lost, "{front}");
+        }
+        // Fewer zeros may be a part of it.
+        let bytes = [&[0; ZEROS - 1], &record[ZEROS - 1..]].concat();
+        assert_eq!(judge(&checks(), &bytes, 595), Gap::Damaged);
     }
 
     #[test]
