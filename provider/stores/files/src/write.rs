@@ -323,16 +323,16 @@ impl<D: Directory> Tree<D> {
         let lifetimes = segment.has_lifetimes();
         let began = if lifetimes { self.directory.time() } else { 0 };
         // So that their outcome is known as soon as they are read back.
-        for (name, change) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
-            segment.warm(name, 0)?;
-            // The version may be one that only another instance has read, and have ended since.
-            let unread = |expected: &u64| *expected != 0 && *expected != segment.state(name).0;
-            if lifetimes && matches!(change, Change::Swap { expected, .. } if unread(expected)) {
+        for (name, _) in groups.iter().copied().flatten().filter(|(_, change)| change.asks()) {
+            if lifetimes {
+                // A value that has ended is not met unread, unless it is appended from here on.
                 segment.catch_up(&self.keys, PROBE)?;
-                segment.warm(name, 0)?;
             }
+            segment.warm(name, 0)?;
         }
         let mut sent = Vec::with_capacity(groups.len());
+        // When the value that the last change of each group has read ends.
+        let mut read = Vec::with_capacity(groups.len());
         let mut result = Ok(());
         let seen = segment.seen();
         for group in groups {
@@ -340,14 +340,18 @@ impl<D: Directory> Tree<D> {
             let room = group.iter().map(|(name, change)| change.size(name, config.blob)).sum();
             let mut record = Encoder::write(&checks, id, seen, config.small, room);
             let mut ops = Vec::with_capacity(group.len());
+            let mut last_end = NEVER;
             for (name, change) in group.iter() {
                 let (key_file, files) = (ValueName { node, generation, id }, files.next());
                 let (version, end) = if lifetimes && change.asks() { segment.state(name) } else { (0, NEVER) };
-                if is_over(end, began) {
+                last_end = end;
+                if self.directory.is_over(end) {
                     ops.push((name.hash, record.ended(record_key(name, files, key_file), version)));
+                    last_end = NEVER;
                 }
                 ops.push((name.hash, encode(&mut record, name, change, files, key_file)));
             }
+            read.push(last_end);
             let (frame, blobs) = record.finish();
             result = segment.file.append(&frame);
             let complete = !group.iter().any(|(_, change)| change.is_in_pieces(config.blob));
@@ -379,7 +383,8 @@ impl<D: Directory> Tree<D> {
             }
         }
         if lifetimes && !config.has(Flaw::LateCounts) {
-            for (group, outcome) in groups.iter().zip(&mut outcomes) {
+            for ((group, outcome), read) in groups.iter().zip(&mut outcomes).zip(read) {
+                let counted = matches!(outcome, Some(Outcome::Counter(_)));
                 let met = match (&outcome, group.last()) {
                     (Some(Outcome::Counter(_) | Outcome::Refused(_)), Some((name, _)))
                     | (Some(Outcome::Conflict), Some((name, Change::Swap { expected: 0, .. }))) => {
@@ -387,8 +392,14 @@ impl<D: Directory> Tree<D> {
                     }
                     _ => NEVER,
                 };
+                if met == read {
+                    continue;
+                }
+                // It was appended after this instance had read.
                 if is_over(met, began) {
                     *outcome = Some(Outcome::Late);
+                } else if counted && self.directory.is_over(met) {
+                    return Err(unknown(&ended_meanwhile()));
                 }
             }
         }
@@ -403,6 +414,11 @@ impl<D: Directory> Tree<D> {
         }
         Ok(Appended { outcomes, result })
     }
+}
+
+/// Others may have added to the same value when it had ended, which had no effect.
+fn ended_meanwhile() -> Error {
+    Error::new(Kind::Unavailable, "the lifetime of the key began and ended meanwhile")
 }
 
 /// The outcomes of appended records.

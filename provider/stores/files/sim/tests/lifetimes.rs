@@ -1,7 +1,7 @@
 //! Values with lifetimes: one or two instances, and a clock that moves when the test says so.
 
 use kvfuse_core::watch::From;
-use kvfuse_core::{Bucket, Change, Snapshot, Store, Swap, Version, Watch};
+use kvfuse_core::{Bucket, Change, Kind, Snapshot, Store, Swap, Version, Watch};
 use kvfuse_files::{Config, Durability, FileStore, repair, survey};
 use kvfuse_files_sim::director::{Call, Director, Verdict};
 use kvfuse_files_sim::disk::Disk;
@@ -412,6 +412,56 @@ fn a_key_that_is_set_again_before_its_end_is_there_at_every_moment_of_a_read() {
             }
         }
     }
+}
+
+#[test]
+fn an_increment_never_adds_to_what_had_ended_before_it_began() {
+    let disk = Disk::default();
+    let director = Plain::new(2);
+    let first = open(&disk, 1, Config::default());
+    let another = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("bucket").unwrap();
+    first.set_expiring("other", b"1", ms(1)).unwrap();
+    another.set("key", b"30").unwrap();
+    first.set_expiring("key", b"40", ms(5)).unwrap();
+    disk.pass(ms(6));
+    director.calls.borrow_mut().clear();
+    assert_eq!(another.increment("key", 2, 0), Ok(2));
+    // An addition that is made again would be seen by another one that began before the end and is appended between the two.
+    let calls = director.calls.borrow();
+    assert_eq!(calls.iter().filter(|(call, _)| matches!(call, Call::Append(_))).count(), 1, "{calls:?}");
+}
+
+#[test]
+fn an_increment_of_a_key_whose_lifetime_begins_and_ends_meanwhile_is_exact_or_unknown() {
+    let mut unknown = 0;
+    for call in 1.. {
+        let disk = Disk::default();
+        let first = open(&disk, 1, Config::default());
+        first.set_expiring("other", b"1", ms(1)).unwrap();
+        let act = {
+            let (first, disk) = (first.clone(), disk.clone());
+            move || {
+                first.set_expiring("key", b"40", ms(1)).unwrap();
+                disk.pass(ms(6));
+            }
+        };
+        let director = Rc::new(Before { left: Cell::new(0), act: Box::new(act), random: Plain::new(2) });
+        let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("bucket").unwrap();
+        bucket.set("key", b"3").unwrap();
+        director.left.set(call);
+        match bucket.increment("key", 1, 0) {
+            Ok(sum) => assert!(sum == 1 || sum == 4, "{sum} at call {call}"),
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::OutcomeUnknown, "{error}");
+                unknown += 1;
+            }
+        }
+        if director.left.get() > 0 {
+            break;
+        }
+        assert!([None, Some(b"1".to_vec())].contains(&first.get("key").unwrap()), "call {call}");
+    }
+    assert_eq!(unknown, 1);
 }
 
 #[test]
