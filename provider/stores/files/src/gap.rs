@@ -166,7 +166,7 @@ fn unexplained(checks: &Checks, torn: &[&[u8]]) -> Gap {
 }
 
 /// Whether bytes are nothing but zeros and cut markers.
-fn only_torn_markers(mut bytes: &[u8], marker: &[u8]) -> bool {
+pub fn only_torn_markers(mut bytes: &[u8], marker: &[u8]) -> bool {
     loop {
         let rest = cut_markers(marker).filter_map(|cut| bytes.strip_suffix(cut)).last();
         match rest.or_else(|| bytes.strip_suffix(&[0])) {

@@ -4,6 +4,7 @@
 //! only ever raise the state, so their order does not matter and the highest one counts. A node without the file is in
 //! its generation 0.
 
+use crate::gap::only_torn_markers;
 use crate::hash::Keys;
 use crate::name::Node;
 use crate::segment::damaged;
@@ -121,11 +122,16 @@ fn judge(keys: &Keys, node: Node, bytes: &[u8], mut torn: bool) -> Result<Option
             let next = gap.get(1..).and_then(|rest| rest.windows(4).position(|four| four == checks.marker()));
             let (piece, rest) = gap.split_at(next.map_or(gap.len(), |next| next + 1));
             gap = rest;
-            let begins = piece.iter().zip(checks.marker()).all(|(there, right)| *there == right);
-            // Less than a marker of the next record may be there. (A single byte may be a changed end.)
             let marker = checks.marker();
+            // Several may have been cut within their markers, one behind the other.
+            if only_torn_markers(piece, &marker) {
+                torn = true;
+                continue;
+            }
+            // Less than a marker of the next record may be there. (A single byte may be a changed end.)
             let next = [3, 2].into_iter().find(|length| marker.get(..*length).is_some_and(|cut| piece.ends_with(cut)));
             let piece = piece.get(..piece.len() - next.unwrap_or(0)).unwrap_or_default();
+            let begins = piece.iter().zip(marker).all(|(there, right)| *there == right);
             // A power cut leaves zeros, also of the front of a record; a host that cuts an append leaves its rest
             // further on. What has all bytes of a record was one.
             if begins && piece.len() < RECORD || piece.starts_with(&[0; 4]) {
@@ -167,4 +173,27 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
         sent.map_err(|error| failed(node, error))?;
     }
     Err(Error::new(Kind::Unavailable, format!("the file {}: appended data cannot be read back; try again", node.log())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_were_cut_within_their_markers_are_not_damage_however_many_there_are() {
+        let keys = Keys::new(&[7; 16]);
+        let checks = keys.checks(b'n', Node::ROOT, 0);
+        let states = [1, 2].map(|generation| NodeState { generation, split: false, seal: 9 });
+        let [first, second] = states.map(|state| encode::state(&checks, state));
+        let marker = checks.marker();
+        for cuts in [&[2, 2][..], &[1, 2], &[2, 1], &[3, 1, 2], &[1, 1, 1], &[2, 2, 2, 3]] {
+            let torn = cuts.iter().flat_map(|length| &marker[..*length]).copied().collect::<Vec<_>>();
+            for behind in [&second[..], &[]] {
+                let bytes = [&first[..], &torn, behind].concat();
+                let state = states[usize::from(!behind.is_empty())];
+                assert_eq!(judge(&keys, Node::ROOT, &bytes, false), Ok(Some(state)), "{cuts:?}");
+            }
+        }
+        assert!(judge(&keys, Node::ROOT, &[&first[..], b"other bytes"].concat(), false).is_err());
+    }
 }
