@@ -42,6 +42,15 @@ impl Gateway {
         }
     }
 
+    /// Takes requests until this many keys were read, and answers each read as if a key were its own value.
+    pub fn echo(&self, mut keys: usize) {
+        while keys > 0 {
+            let asked = self.take();
+            keys -= asked.keys().len();
+            asked.echo();
+        }
+    }
+
     /// The next requests, so many, none of which has an answer yet.
     pub fn take_together(&self, count: usize) -> Vec<Asked> {
         (0..count).map(|_| self.take()).collect()
@@ -61,13 +70,31 @@ impl Asked {
         let _ = self.connection.write_all(format!("{head}{body}").as_bytes());
     }
 
-    /// Answers a read of a key as if the key were its own value.
+    /// The keys that it is about, in base64.
+    pub fn keys(&self) -> Vec<String> {
+        let after = self.text.split("\"key\":\"").skip(1);
+        after.map(|after| after.split('"').next().unwrap().to_string()).collect()
+    }
+
+    /// Answers a read as if each key were its own value: of one key, or of several in a transaction.
     pub fn echo(self) {
-        let (_, after) = self.text.split_once("\"key\":\"").expect("a request about a key");
-        let key = after.split('"').next().unwrap().to_string();
-        self.answer(
-            200,
-            &format!(r#"{{"header":{{"revision":"1"}},"kvs":[{{"key":"{key}","value":"{key}"}}],"count":"1"}}"#),
-        );
+        self.give(|key| key.to_string());
+    }
+
+    /// The same with other values, in base64.
+    pub fn give(self, value: impl Fn(&str) -> String) {
+        let found = |key: &String| {
+            let value = value(key);
+            format!(
+                r#"{{"header":{{"revision":"1"}},"kvs":[{{"key":"{key}","value":"{value}","mod_revision":"1"}}],"count":"1"}}"#
+            )
+        };
+        let mut found: Vec<_> = self.keys().iter().map(found).collect();
+        if !self.is_for("/v3/kv/txn") {
+            assert_eq!(found.len(), 1, "a request about a key: {}", self.text);
+            return self.answer(200, &found.remove(0));
+        }
+        let found: Vec<_> = found.iter().map(|found| format!(r#"{{"response_range":{found}}}"#)).collect();
+        self.answer(200, &format!(r#"{{"header":{{"revision":"1"}},"responses":[{}]}}"#, found.join(",")));
     }
 }

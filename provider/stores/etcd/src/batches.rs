@@ -6,7 +6,7 @@ use crate::error;
 use crate::protocol::{self, DeleteRange, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
 use crate::store::EtcdBucket;
 use kvfuse_core::Result;
-use kvfuse_transport::clock::AsyncClock;
+use kvfuse_transport::clock::{AsyncClock, Moment};
 use kvfuse_transport::http::AsyncHttpClient;
 use std::collections::HashSet;
 
@@ -28,7 +28,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
         let mut values = Vec::with_capacity(keys.len());
         let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
-            keys,
+            (keys, self.shared.client.deadline()),
             size,
             Repeat::Freely,
             |key, _| Operation::Range(Range { key: self.key(key), keys_only, ..Range::default() }),
@@ -53,7 +53,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
         unique.reverse();
         let size = |(key, value): &(&str, &[u8])| key.len().saturating_add(value.len()).saturating_add(self.base.len());
         self.in_parts(
-            &unique,
+            (&unique, self.shared.client.deadline()),
             size,
             Repeat::Never,
             |(key, value), lease| Operation::Put(Put { key: self.key(key), value: (*value).into(), lease }),
@@ -65,7 +65,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     pub(crate) async fn delete_all(&self, keys: &[&str]) -> Result<()> {
         let size = |key: &&str| key.len().saturating_add(self.base.len());
         self.in_parts(
-            keys,
+            (keys, self.shared.client.deadline()),
             size,
             Repeat::Never,
             |key, _| Operation::DeleteRange(DeleteRange { key: self.key(key) }),
@@ -74,18 +74,17 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
         .await
     }
 
-    /// Carries out an operation on each item, in as few transactions as the limits allow. `take` is called with each
-    /// answer and the number of operations in it, and returns whether the answer was complete.
-    async fn in_parts<T>(
+    /// Carries out an operation on each item until a deadline, in as few transactions as the limits allow. `take` is called with
+    /// each answer and the number of operations in it, and returns whether the answer was complete.
+    pub(crate) async fn in_parts<T>(
         &self,
-        items: &[T],
+        (items, deadline): (&[T], Moment),
         size: impl Fn(&T) -> usize,
         repeat: Repeat,
         operation: impl Fn(&T, Number) -> Operation,
         mut take: impl FnMut(TxnDone, usize) -> bool,
     ) -> Result<()> {
         let shared = &self.shared;
-        let deadline = shared.client.deadline();
         let mut rest = items;
         while !rest.is_empty() {
             let (part, after) = rest.split_at_checked(self.part(rest, &size)).unwrap_or((rest, &[]));

@@ -10,6 +10,7 @@
 //! | `store` | [`EtcdStore`] and its bucket |
 //! | `guarded` | writes that fail if the key has changed: increments and swaps |
 //! | `batches` | many keys in one transaction |
+//! | `together` | reads that wait, in one request |
 //! | `listing` | pages of keys at one revision |
 //! | `lifetimes` | keys that expire |
 //! | `watch` | the changes from a revision on |
@@ -26,6 +27,7 @@ mod lifetimes;
 mod listing;
 mod protocol;
 mod store;
+mod together;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 mod watch;

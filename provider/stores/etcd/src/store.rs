@@ -3,7 +3,8 @@
 use crate::client::{Answer, Answered, Call, Client, MAX_ANSWER, Repeat};
 use crate::config::Config;
 use crate::error::{self, Failure};
-use crate::protocol::{self, Bytes, DeleteRange, Grant, Granted, KeyValue, Number, Put, Range, Ranged, Written};
+use crate::protocol::{self, Bytes, DeleteRange, Grant, Granted, KeyValue, Number, Put, Range, Written};
+use crate::together::Together;
 use crate::watch::EtcdWatch;
 use futures_util::lock::Mutex;
 use kvfuse_core::waiting::at_once;
@@ -27,6 +28,7 @@ pub(crate) struct Shared<H, C> {
     pub client: Client<H, C>,
     lease: Cell<Option<Lease>>,
     pub increments: Turns,
+    pub together: Together,
     /// The turn to get another one.
     granting: Mutex<()>,
     /// The most operations that a transaction may have, as far as is known.
@@ -50,7 +52,8 @@ impl<H, C> EtcdStore<H, C> {
         let client = Client::new(Config::from_settings(settings)?, http, clock);
         // The default of etcd's --max-txn-ops is 128.
         let (lease, granting, max_operations) = (Cell::new(None), Mutex::default(), Cell::new(128));
-        let shared = Shared { client, lease, increments: Turns::default(), granting, max_operations };
+        let (increments, together) = (Turns::default(), Together::default());
+        let shared = Shared { client, lease, increments, together, granting, max_operations };
         Ok(Self { shared: Rc::new(shared) })
     }
 
@@ -164,8 +167,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     /// A key with its history, if it exists.
     pub(crate) async fn read(&self, key: &str) -> Result<Option<KeyValue>> {
         let range = Range { key: self.key(key), ..Range::default() };
-        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely).await?;
-        Ok(ranged.kvs.into_iter().next())
+        Ok(self.range(range).await?.kvs.into_iter().next())
     }
 }
 
@@ -191,8 +193,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> AsyncBucket for EtcdBucket<H, C> {
 
     async fn exists(&self, key: &str) -> Result<bool> {
         let range = Range { key: self.key(key), count_only: true, ..Range::default() };
-        let ranged: Ranged = self.shared.client.call(protocol::RANGE, &range, Repeat::Freely).await?;
-        Ok(ranged.count > Number(0))
+        Ok(self.range(range).await?.count > Number(0))
     }
 
     async fn list(&self, cursor: Option<&str>) -> Result<Page> {

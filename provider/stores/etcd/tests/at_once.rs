@@ -8,7 +8,7 @@ use kvfuse_core::{AsyncBucket, AsyncStore, Kind};
 use kvfuse_etcd::EtcdBucket;
 use kvfuse_servers::at_once;
 use kvfuse_servers::etcd::Etcd;
-use kvfuse_servers::gateway::Gateway;
+use kvfuse_servers::gateway::{Asked, Gateway};
 use kvfuse_servers::http::TokioHttp;
 use kvfuse_servers::process::{free_port, wait_until};
 use kvfuse_servers::proxy::Proxy;
@@ -20,6 +20,8 @@ use std::time::Duration;
 type Bucket = EtcdBucket<TokioHttp, TokioClock>;
 
 const LOGIN: [(&str, &str); 2] = [("KEYVALUE_ETCD_USERNAME", "root"), ("KEYVALUE_ETCD_PASSWORD", "hunter1")];
+/// The most requests for reads of single keys.
+const REQUESTS: usize = 4;
 const PATIENT: (&str, &str) = ("KEYVALUE_TIMEOUT_MS", "60000");
 
 /// A bucket of an instance of its own.
@@ -37,13 +39,96 @@ async fn sixty_four_echoes(bucket: &Bucket) {
 }
 
 #[test]
-fn sixty_four_calls_are_in_flight_together_and_each_gets_its_own_answer_though_the_last_is_answered_first() {
+fn sixty_four_reads_are_five_requests_and_each_gets_its_own_answer() {
     let _watchdog = Watchdog::of_the_test();
     let gateway = Gateway::start();
     let (bucket, _) = bucket_at(&gateway.endpoint(), &[PATIENT]);
-    let server = thread::spawn(move || gateway.take_together(64).into_iter().rev().for_each(|asked| asked.echo()));
+    let server = thread::spawn(move || {
+        // Nobody waits for another one until there are four.
+        let mut first = gateway.take_together(REQUESTS);
+        first.pop().unwrap().echo();
+        // All others wait for whichever of them ends.
+        let others = gateway.take();
+        assert_eq!(others.keys().len(), 60);
+        others.echo();
+        first.into_iter().rev().for_each(Asked::echo);
+    });
     runtime().block_on(sixty_four_echoes(&bucket));
     server.join().unwrap();
+}
+
+#[test]
+fn sixty_four_writes_are_in_flight_together() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let (bucket, _) = bucket_at(&gateway.endpoint(), &[PATIENT]);
+    let server = thread::spawn(move || {
+        let written = r#"{"header":{"revision":"1"}}"#;
+        gateway.take_together(64).into_iter().rev().for_each(|asked| asked.answer(200, written));
+    });
+    let written = runtime().block_on(all((0..64).map(async |number| bucket.set(&format!("{number}"), b"").await)));
+    assert!(written.iter().all(Result::is_ok));
+    server.join().unwrap();
+}
+
+#[test]
+fn a_read_that_etcd_refuses_fails_alone_though_others_went_in_the_same_request() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let (bucket, _) = bucket_at(&gateway.endpoint(), &[PATIENT]);
+    let refused = "a2V5dmFsdWUvYi8zMA==";
+    let server = thread::spawn(move || {
+        let refuse = |asked: Asked| {
+            asked.answer(403, r#"{"error":"etcdserver: permission denied","code":7}"#);
+        };
+        let mut answered = 0;
+        while answered < 64 {
+            let asked = gateway.take();
+            let (keys, refused) = (asked.keys().len(), asked.keys().iter().any(|key| key == refused));
+            if refused {
+                answered += usize::from(keys == 1);
+                refuse(asked);
+            } else {
+                answered += keys;
+                asked.echo();
+            }
+        }
+    });
+    let values = runtime().block_on(all((0..64).map(async |number| bucket.get(&format!("{number}")).await)));
+    for (number, value) in values.into_iter().enumerate() {
+        if number == 30 {
+            assert_eq!(value.unwrap_err().kind(), Kind::AccessDenied);
+        } else {
+            assert_eq!(value.unwrap(), Some(format!("keyvalue/b/{number}").into_bytes()));
+        }
+    }
+    server.join().unwrap();
+}
+
+#[test]
+fn reads_that_are_dropped_at_any_await_leave_the_others_their_answers() {
+    let _watchdog = Watchdog::of_the_test();
+    let etcd = Etcd::start(1, &[]);
+    let (bucket, http) = bucket_at(&etcd.endpoints(), &[PATIENT]);
+    http.network.piece.set(Some(50));
+    runtime().block_on(async {
+        bucket.set("key", b"value").await.unwrap();
+        for polls in 0..30 {
+            // Those that have a request, those that wait, and of these the ones that are to read for the others.
+            let reads = all((0..48).map(async |number: usize| {
+                if number.is_multiple_of(3) {
+                    return drop(Polled::times(polls, bucket.get("key")).await);
+                }
+                assert_eq!(bucket.get("key").await.unwrap().as_deref(), Some(&b"value"[..]), "{polls} {number}");
+                assert_eq!(bucket.exists("none").await, Ok(false));
+            }));
+            reads.await;
+        }
+        // Everybody has given back what it had: nobody waits for a request that never ends.
+        let before = http.network.connects.get();
+        assert_eq!(bucket.exists("key").await, Ok(true));
+        assert_eq!(http.network.connects.get() - before, 1);
+    });
 }
 
 #[test]
@@ -197,7 +282,7 @@ fn a_call_ends_at_its_own_deadline_while_a_later_one_waits_for_its_own() {
 }
 
 #[test]
-fn sixty_four_calls_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() {
+fn reads_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() {
     let _watchdog = Watchdog::of_the_test();
     let gateway = Gateway::start();
     let (bucket, _) = bucket_at(&gateway.endpoint(), &[LOGIN[0], LOGIN[1], PATIENT]);
@@ -208,21 +293,21 @@ fn sixty_four_calls_that_come_first_log_in_once_and_once_more_when_the_token_is_
             login.answer(200, &format!(r#"{{"token":"{token}"}}"#));
         };
         log_in("first");
-        let mut asked = gateway.take_together(64);
+        let mut asked = gateway.take_together(REQUESTS);
         assert!(asked.iter().all(|asked| asked.text.contains("authorization: first\r\n")));
         // The last ones learn that their token is no good when there is a new one, which they take.
-        let late = asked.split_off(40);
-        let reject = |asked: kvfuse_servers::gateway::Asked| {
+        let late = asked.split_off(2);
+        let reject = |asked: Asked| {
             asked.answer(401, r#"{"error":"etcdserver: invalid auth token","code":16}"#);
         };
         asked.into_iter().for_each(reject);
         log_in("second");
-        let again = gateway.take_together(40);
+        let again = gateway.take_together(2);
         late.into_iter().for_each(reject);
-        for asked in again.into_iter().chain(gateway.take_together(24)) {
-            assert!(asked.text.contains("authorization: second\r\n"), "{}", asked.text);
-            asked.echo();
-        }
+        let again: Vec<_> = again.into_iter().chain(gateway.take_together(2)).collect();
+        assert!(again.iter().all(|asked| asked.text.contains("authorization: second\r\n")));
+        again.into_iter().for_each(Asked::echo);
+        gateway.echo(60);
     });
     runtime().block_on(sixty_four_echoes(&bucket));
     server.join().unwrap();
@@ -262,7 +347,7 @@ fn a_member_that_is_gone_is_left_by_all_calls_for_the_next_one_and_not_for_any_o
     let endpoints = format!("http://127.0.0.1:{},{},{}", free_port(), next.endpoint(), last.endpoint());
     let (bucket, _) = bucket_at(&endpoints, &[PATIENT]);
     let server = thread::spawn(move || {
-        next.take_together(64).into_iter().for_each(|asked| asked.echo());
+        next.echo(64);
         // The calls after those begin here.
         next.take().echo();
     });

@@ -129,7 +129,7 @@ impl Client<'_> {
     fn failed(&self, events: &[usize], error: &Error, atomic: bool) -> Result<(), String> {
         let mut shared = self.shared.borrow_mut();
         let short = error.kind() == Kind::OutcomeUnknown && error.message().contains("began and ended meanwhile");
-        if !shared.weather.is_faulty() && !(shared.faults.lifetimes && short) {
+        if !(shared.weather.is_faulty() || shared.faults.lifetimes && short) {
             return Err(format!("instance {} was told {error:?} though nothing failed", self.number));
         }
         if error.kind() == Kind::Damaged {
