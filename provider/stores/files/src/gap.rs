@@ -147,6 +147,10 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         // If a page after a torn record was lost, the records on it were lost as well.
         return if lost_page(piece, offset) { Gap::Lost } else { Gap::Torn };
     }
+    if let Some(after) = behind_cut_marker(checks, piece) {
+        let offset = offset + (piece.len() - after.len()) as u64;
+        return if after.is_empty() { Gap::Torn } else { of_piece(checks, after, offset, torn) };
+    }
     // No single flipped bit turns an end into zero.
     let end = known.map_or(begun.last(), |whole| piece.get(whole - 1));
     if end == Some(&0) || piece.last() == Some(&0) || lost_page(piece, offset) {
@@ -229,6 +233,24 @@ fn holds_rest<'a>(checks: &Checks, begun: &[u8], piece: &'a [u8]) -> Option<Opti
         (whole && completes(checks, begun, rest)).then_some(cut.then_some(front))
     };
     (1..piece.len()).take(MOST_PLACES).find_map(holds)
+}
+
+/// What follows a record that was cut, if between its parts there is only another one that was cut within its marker.
+fn behind_cut_marker<'a>(checks: &Checks, piece: &'a [u8]) -> Option<&'a [u8]> {
+    let (marker, end) = (checks.marker(), checks.end());
+    let known = frame::lengths(checks, piece).map(|(head, blobs)| frame::size(head, blobs));
+    cut_markers(&marker).find_map(|cut| {
+        // Wherever it was cut, it ends there.
+        if known.is_some_and(|whole| piece.get(whole + cut.len() - 1) != Some(&end)) {
+            return None;
+        }
+        (marker.len()..known.unwrap_or(HEADER)).take(MOST_PLACES).find_map(|at| {
+            let (front, rest) = piece.split_at_checked(at)?;
+            let rest = rest.strip_prefix(cut)?;
+            let (rest, after) = rest.split_at_checked(missing(checks, front, rest)?)?;
+            completes(checks, front, rest).then_some(after)
+        })
+    })
 }
 
 /// Whether zeros reach to the end of a sector.
@@ -389,6 +411,23 @@ mod tests {
         for cut in 1..marker.len() {
             let bytes = [&[0; 70], &marker[..cut], &[0; 129]].concat();
             assert_eq!(judge(&checks(), &bytes, 1123), Gap::Lost, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_was_cut_around_another_ones_marker_is_not_damage() {
+        let (one, two, marker) = (record(1, &[0; 300]), record(2, b"two"), checks().marker());
+        for at in marker.len()..one.len() {
+            for cut in 1..marker.len() {
+                let (front, rest) = one.split_at(at);
+                let torn = [front, &two[..cut], rest].concat();
+                assert_eq!(judge(&checks(), &torn, 5), Gap::Torn, "{at} {cut}");
+                let both = [&torn, &two[cut..]].concat();
+                assert_eq!(judge(&checks(), &both, 5), Gap::Torn, "{at} {cut}");
+                let mut damaged = both.clone();
+                damaged[at - 1] ^= 0x10;
+                assert!(judge(&checks(), &damaged, 5) > Gap::Torn, "{at} {cut}");
+            }
         }
     }
 
