@@ -13,7 +13,7 @@ use crate::run::Appender;
 use crate::segment::{PROBE, Sent};
 use crate::succeed::{MAX_PIECE, put_pieces};
 use crate::tree::{Access, TRIES, Tree};
-use crate::{anchor, value};
+use crate::value;
 use kvfuse_core::{Error, Kind, Result};
 use kvfuse_transport::files::{Directory, File, FileError};
 use std::cell::RefCell;
@@ -238,11 +238,7 @@ impl<D: Directory> Tree<D> {
             return Ok(vec![None; groups.len()]);
         }
         if !self.begun {
-            // The instance that made the first segment may have died before this.
-            segment.sync()?;
-            self.sync_directory()?;
-            self.opening(|tree| anchor::begun(&tree.directory))?;
-            self.begun = true;
+            self.note_begun(node)?;
         }
         if !lifetimes && groups.iter().copied().flatten().any(|(_, change)| change.ends()) {
             // Nobody appends to the segment who does not know that there are lifetimes: its successor says so.

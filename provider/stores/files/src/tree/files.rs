@@ -2,6 +2,7 @@
 //! later.
 
 use super::Tree;
+use crate::anchor;
 use crate::flaw::Flaw;
 use crate::name::Node;
 use crate::nodelog::{self, NodeState};
@@ -36,6 +37,36 @@ impl<D: Directory> Tree<D> {
         self.opening(|tree| {
             tree.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))
         })
+    }
+
+    /// Says in the anchor that the bucket is there, as soon as a power cut cannot take what leads to it: the first segment, or
+    /// the root's log. An instance that made either may have died before this, or its sync may have failed. `node` is the
+    /// one that is written to.
+    pub fn note_begun(&mut self, node: Node) -> Result<()> {
+        let Some((generation, follows)) = self.segments.get(&node).map(|segment| (segment.generation, segment.follows))
+        else {
+            return Ok(());
+        };
+        let first = node == Node::ROOT && generation == 0;
+        if !first && self.state_of(Node::ROOT)?.is_past(0) {
+            self.opening(|tree| tree.sync_log(Node::ROOT))?;
+            self.sync_directory()?;
+        } else if node == Node::ROOT {
+            if let Some(segment) = self.segments.get_mut(&node) {
+                segment.sync()?;
+            }
+            self.sync_directory()?;
+            if !first {
+                // Another instance has made it, and not come as far as this.
+                let state = NodeState { generation, split: false, seal: follows };
+                self.opening(|tree| tree.raise(node, state, false))?;
+            }
+        } else {
+            return Ok(());
+        }
+        self.opening(|tree| anchor::begun(&tree.directory))?;
+        self.begun = true;
+        Ok(())
     }
 
     /// The state of a node, as its log has it.
