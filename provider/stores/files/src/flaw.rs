@@ -53,6 +53,8 @@ pub enum Flaw {
     LargeAppends,
     /// A record names a value that came as a stream before the value's move to the bucket would survive a power cut.
     BodyMoveNotSynced,
+    /// An instance that makes a split which others have completed removes the value files that it does not know of.
+    SlowMakerCollects,
     /// An increment or a creation that met a value whose time was over counts.
     LateCounts,
 }

@@ -145,9 +145,9 @@ impl<D: Directory> Tree<D> {
         let mut page = Page::default();
         let mut bytes = 0;
         let mut sweep = Sweep::default();
-        let (mut before, mut again) = (None, None);
+        let (mut before, mut again, mut missed) = (None, None, None);
         let end = Node::ROOT.last();
-        while from <= end {
+        'slices: while from <= end {
             self.evict();
             let Some(node) = self.seek(from, Access::Read)? else { break };
             let Some(segment) = self.segments.get_mut(&node) else { continue };
@@ -168,7 +168,7 @@ impl<D: Directory> Tree<D> {
                 self.next_turn();
                 continue;
             }
-            let mut previous = None;
+            let (mut previous, mut complete) = (None, page.keys.len());
             let live = |item: &&Item| !before.is_some_and(|time| is_over(item.found.end, time));
             for item in items.iter().filter(|item| item.place >= from && item.place <= last).filter(live) {
                 let full = page.keys.len() >= PAGE_KEYS || bytes >= PAGE_BYTES;
@@ -176,11 +176,22 @@ impl<D: Directory> Tree<D> {
                     page.cursor = Some(previous.unwrap_or(from.saturating_sub(1)).to_string());
                     return Ok(page);
                 }
-                previous = Some(item.place);
-                if let Some(key) = self.key_text(item)? {
-                    bytes += key.len();
-                    page.keys.push(key);
+                if previous != Some(item.place) {
+                    (previous, complete) = (Some(item.place), page.keys.len());
                 }
+                let Some(key) = self.key_text(item)? else {
+                    // It may have been replaced.
+                    let file = item.files().next();
+                    if let Some(name) = missed.filter(|_| missed == file) {
+                        return Err(value::gone(name, "is missing"));
+                    }
+                    page.keys.truncate(complete);
+                    (missed, from, sweep) = (file, item.place, Sweep::default());
+                    self.next_turn();
+                    continue 'slices;
+                };
+                bytes += key.len();
+                page.keys.push(key);
             }
             from = last + 1;
             // The next key may be far away: return where to go on instead of searching for it.

@@ -140,7 +140,7 @@ impl<D: Directory> Tree<D> {
                 }
                 Plan::Split => {
                     let mut old = Old { segment: old, seal, sweep: Sweep::whole(&self.config) };
-                    let made = self.make_children(&mut old, &mut files)?;
+                    let Some(made) = self.make_children(&mut old, &mut files)? else { return Ok(()) };
                     break (made, NodeState { split: true, generation, seal: seal.id });
                 }
             }
@@ -174,7 +174,13 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    fn make_children(&mut self, old: &mut Old<'_, D::File>, files: &mut Files) -> Result<Vec<Segment<D::File>>> {
+    /// `None` if a child is already superseded: then another instance has completed the split, and which files are still named
+    /// is not known here.
+    fn make_children(
+        &mut self,
+        old: &mut Old<'_, D::File>,
+        files: &mut Files,
+    ) -> Result<Option<Vec<Segment<D::File>>>> {
         if old.segment.node.depth() >= MAX_DEPTH {
             return Err(old.segment.damaged("it records a split of a node that is too deep to split"));
         }
@@ -188,9 +194,13 @@ impl<D: Directory> Tree<D> {
                 }
                 other => other,
             };
-            made.extend(child?);
+            match child? {
+                Some(child) => made.push(child),
+                None if self.config.has(Flaw::SlowMakerCollects) => {}
+                None => return Ok(None),
+            }
         }
-        Ok(made)
+        Ok(Some(made))
     }
 
     /// Opens or creates a segment and ensures that it has a base: the part of the state of the sealed segment `old`

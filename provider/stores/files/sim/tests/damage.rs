@@ -6,8 +6,8 @@
 //! moment, or as if its last writer had died. Then every key has what it had at that moment. What a file begins with is
 //! what was synced before anything referred to it.
 
-use kvfuse_core::{Error, Kind};
-use kvfuse_files::Config;
+use kvfuse_core::{Error, Kind, Store};
+use kvfuse_files::{Config, FileStore};
 use kvfuse_files_sim::director::{Call, Director, Verdict};
 use kvfuse_files_sim::disk::Disk;
 use kvfuse_files_sim::plain::Plain;
@@ -296,4 +296,18 @@ fn every_damage_to_a_small_store_is_harmless_or_told() {
     println!("{}", report.text());
     assert!(report.wrong.is_empty(), "{}", report.text());
     assert!(report.tried > 5000 && report.told > report.tried / 5, "{}", report.text());
+}
+
+#[test]
+fn a_listing_tells_that_the_file_of_a_key_is_missing() {
+    let disk = Disk::default();
+    let bucket = FileStore::new(Ok(disk.root(Plain::new(1))), Config::default()).open("b").unwrap();
+    bucket.set("short", b"").unwrap();
+    bucket.set(&"long".repeat(2000), b"").unwrap();
+    let (path, _) = disk.files().into_iter().find(|(path, _)| path.contains("/v/")).unwrap();
+    disk.remove(&path);
+    for bucket in [bucket, FileStore::new(Ok(disk.root(Plain::new(2))), Config::default()).open("b").unwrap()] {
+        let error = bucket.list(None).unwrap_err();
+        assert!(error.kind() == Kind::Damaged && error.message().contains("is missing"), "{error}");
+    }
 }
