@@ -53,7 +53,7 @@ pub enum Flaw {
     LargeAppends,
     /// A record names a value that came as a stream before the value's move to the bucket would survive a power cut.
     BodyMoveNotSynced,
-    /// An instance that makes a split which others have completed removes the value files that it does not know of.
+    /// An instance that makes a split removes the value files that only those children name that others have already compacted.
     SlowMakerCollects,
     /// An increment or a creation that met a value whose time was over counts.
     LateCounts,

@@ -140,7 +140,7 @@ impl<D: Directory> Tree<D> {
                 }
                 Plan::Split => {
                     let mut old = Old { segment: old, seal, sweep: Sweep::whole(&self.config) };
-                    let Some(made) = self.make_children(&mut old, &mut files)? else { return Ok(()) };
+                    let made = self.make_children(&mut old, &mut files)?;
                     break (made, NodeState { split: true, generation, seal: seal.id });
                 }
             }
@@ -174,13 +174,7 @@ impl<D: Directory> Tree<D> {
         Ok(())
     }
 
-    /// `None` if a child is already superseded: then another instance has completed the split, and which files are still named
-    /// is not known here.
-    fn make_children(
-        &mut self,
-        old: &mut Old<'_, D::File>,
-        files: &mut Files,
-    ) -> Result<Option<Vec<Segment<D::File>>>> {
+    fn make_children(&mut self, old: &mut Old<'_, D::File>, files: &mut Files) -> Result<Vec<Segment<D::File>>> {
         if old.segment.node.depth() >= MAX_DEPTH {
             return Err(old.segment.damaged("it records a split of a node that is too deep to split"));
         }
@@ -194,13 +188,9 @@ impl<D: Directory> Tree<D> {
                 }
                 other => other,
             };
-            match child? {
-                Some(child) => made.push(child),
-                None if self.config.has(Flaw::SlowMakerCollects) => {}
-                None => return Ok(None),
-            }
+            made.extend(child?);
         }
-        Ok(Some(made))
+        Ok(made)
     }
 
     /// Opens or creates a segment and ensures that it has a base: the part of the state of the sealed segment `old`
@@ -221,6 +211,11 @@ impl<D: Directory> Tree<D> {
             self.sync_directory()?;
             self.opening(|tree| tree.raise(node, state, true))?;
             let _ = self.directory.unlink(&name);
+            if let Some(old) = old.filter(|_| !self.config.has(Flaw::SlowMakerCollects)) {
+                // Of a split, the other children may not be there yet. What this one names of the sealed segment's files it has
+                // from there.
+                self.note(old, node, files)?;
+            }
             return Ok(None);
         }
         let follows = old.as_ref().map_or(0, |old| old.seal.id);
