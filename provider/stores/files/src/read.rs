@@ -120,6 +120,17 @@ impl<D: Directory> Tree<D> {
         Ok(self.lasting(&name)?.map(|(_, found)| found.end))
     }
 
+    /// Whether a segment has an entry of a key, although it may have ended.
+    pub fn has_entry(&mut self, name: &Name<'_>) -> Result<bool> {
+        for _ in 0..TRIES {
+            let Some(node) = self.seek(name.hash, Access::Read)? else { return Ok(false) };
+            if let Some(segment) = self.segments.get_mut(&node) {
+                return Ok(segment.find(name)?.is_some());
+            }
+        }
+        Err(unstable())
+    }
+
     /// The entry of a key whose value has not ended, and the node whose segment has it.
     fn lasting(&mut self, name: &Name<'_>) -> Result<Option<(Node, Found)>> {
         let mut before = None;

@@ -465,6 +465,32 @@ fn an_increment_of_a_key_whose_lifetime_begins_and_ends_meanwhile_is_exact_or_un
 }
 
 #[test]
+fn a_key_that_is_deleted_after_its_end_stays_deleted_whatever_swap_is_under_way() {
+    for call in 1.. {
+        let disk = Disk::default();
+        let other = open(&disk, 1, Config::default());
+        other.set_expiring("key", b"1", ms(5)).unwrap();
+        let act = {
+            let (other, disk) = (other.clone(), disk.clone());
+            move || {
+                disk.pass(ms(6));
+                other.delete("key").unwrap();
+            }
+        };
+        let director = Rc::new(Before { left: Cell::new(0), act: Box::new(act), random: Plain::new(2) });
+        let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("bucket").unwrap();
+        let seen = bucket.snapshot("key").unwrap();
+        director.left.set(call);
+        let swapped = bucket.swap("key", &seen.version, b"2").unwrap();
+        if director.left.get() > 0 {
+            assert!(call > 2 && swapped == Swap::Done, "{call} calls");
+            break;
+        }
+        assert_absent(&*other, "key");
+    }
+}
+
+#[test]
 fn a_repair_keeps_lifetimes_and_leaves_out_what_has_ended() {
     let disk = Disk::default();
     let config = Config { segment: 4096, index: 512, ..small() };
