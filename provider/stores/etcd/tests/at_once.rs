@@ -11,7 +11,7 @@ use kvfuse_servers::etcd::Etcd;
 use kvfuse_servers::gateway::{Asked, Gateway};
 use kvfuse_servers::http::TokioHttp;
 use kvfuse_servers::process::{free_port, wait_until};
-use kvfuse_servers::proxy::Proxy;
+use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::waiting::{Polled, TokioClock, all, runtime};
 use kvfuse_servers::watchdog::Watchdog;
 use std::thread;
@@ -129,6 +129,50 @@ fn reads_that_are_dropped_at_any_await_leave_the_others_their_answers() {
         assert_eq!(bucket.exists("key").await, Ok(true));
         assert_eq!(http.network.connects.get() - before, 1);
     });
+}
+
+#[test]
+fn reads_that_go_together_get_their_own_answers_whichever_byte_a_connection_fails_at() {
+    let _watchdog = Watchdog::of_the_test();
+    let etcd = Etcd::start(1, &[]);
+    let proxy = Proxy::start(etcd.ports()[0]);
+    let (bucket, _) = bucket_at(&format!("http://127.0.0.1:{}", proxy.port()), &[PATIENT]);
+    let runtime = runtime();
+    let value = |number: usize| format!("value {number}").into_bytes();
+    let read = || runtime.block_on(all((0..12).map(async |number| bucket.get(&format!("{number}")).await)));
+    runtime.block_on(async {
+        for number in 0..12 {
+            bucket.set(&format!("{number}"), &value(number)).await.unwrap();
+        }
+    });
+    proxy.count();
+    read();
+    let (sent, received) = proxy.count();
+    let mut refused = 0;
+    for (direction, fault, length) in [
+        (Direction::Request, Fault::Close, sent),
+        (Direction::Reply, Fault::Close, received),
+        (Direction::Reply, Fault::Nonsense, received),
+    ] {
+        for at in (0..length).step_by(17) {
+            proxy.plan(direction, fault, at);
+            for (number, found) in read().into_iter().enumerate() {
+                match found {
+                    Ok(found) => assert_eq!(found, Some(value(number)), "{direction:?} {fault:?} at {at}"),
+                    // What is not of etcd is no answer to ask for again.
+                    Err(error) => {
+                        let kind = (fault, error.kind());
+                        assert!(matches!(kind, (Fault::Nonsense, Kind::Unavailable)), "{at}: {error}");
+                        refused += 1;
+                    }
+                }
+            }
+            proxy.clear();
+        }
+    }
+    // Of those that go together, none fails with another one.
+    let rounds = received / 17;
+    assert!(refused < rounds * 2, "{refused} of {rounds} rounds");
 }
 
 #[test]
