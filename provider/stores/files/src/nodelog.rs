@@ -155,7 +155,14 @@ pub fn sync<D: Directory>(directory: &D, node: Node) -> Result<()> {
 
 /// Raises a node's state, so that it survives a power cut. `named` says whether the log existed when the directory was
 /// last synced. If not, the directory is synced again, even if another instance made the log: its sync may have failed.
-pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeState, named: bool) -> Result<()> {
+/// `again` says that a sync of the log has failed: what is there may not last then, and only what is appended from here on counts.
+pub fn raise<D: Directory>(
+    directory: &D,
+    keys: &Keys,
+    node: Node,
+    state: NodeState,
+    (named, again): (bool, bool),
+) -> Result<()> {
     let opened = match directory.open(&node.log(), Open::Write) {
         Err(FileError::NotFound) => directory.open(&node.log(), Open::Create).map(|file| (file, true)),
         other => other.map(|file| (file, !named)),
@@ -163,10 +170,15 @@ pub fn raise<D: Directory>(directory: &D, keys: &Keys, node: Node, state: NodeSt
     let (file, new) = opened.map_err(|error| failed(node, error))?;
     let checks = keys.checks(b'n', node, 0);
     let bytes = encode::state(&checks, state);
+    let from = if again { Some(file.size().map_err(|error| failed(node, error))?) } else { None };
     for _ in 0..ATTEMPTS {
         // Even if it is there already: its writer's sync may have failed, and then it will never be durable.
         let sent = file.append(&bytes);
-        if read_file(&file, keys, node)? >= state {
+        let raised = match from {
+            None => read_file(&file, keys, node)? >= state,
+            Some(from) => records(keys, node, &read_at(&file, node, from, TAIL)?).iter().any(|(_, new)| *new >= state),
+        };
+        if raised {
             file.sync().map_err(|error| failed(node, error))?;
             return if new { directory.sync().map_err(|error| failed(node, error)) } else { Ok(()) };
         }

@@ -89,7 +89,8 @@ impl<D: Directory> Tree<D> {
     /// Raises a node's state, so that it survives a power cut. `named` is as in [`nodelog::raise`].
     pub fn raise(&self, node: Node, state: NodeState, named: bool) -> Result<()> {
         let again = self.has_failed(node);
-        nodelog::raise(&self.directory, &self.keys, node, state, named).inspect_err(|_| self.note_failed(node))?;
+        nodelog::raise(&self.directory, &self.keys, node, state, (named, again))
+            .inspect_err(|_| self.note_failed(node))?;
         if again {
             // The failed attempt may have created the log, and the name may not be durable.
             self.directory.sync().map_err(|error| crate::error::failed("the bucket's directory", error))?;
