@@ -73,8 +73,7 @@ grep -v '^#' "$root/tools/runtimes.versions" | while read -r runtime version has
       quietly "python3 -m venv" python3 -m venv "$folder"
       quietly "pip install" "$folder/bin/python" -m pip install --disable-pip-version-check "wasmtime==$version" ;;
     wasmtime-aarch64)
-      package "$folder" manylinux2014_aarch64 "$version" "$hash"
-      starts "$folder" 'exec qemu-aarch64 -L /usr/aarch64-linux-gnu "$here/wasmtime" "$@"' ;;
+      package "$folder" manylinux2014_aarch64 "$version" "$hash" ;;
     wasmtime-windows)
       package "$folder" win_amd64 "$version" "$hash"
       "$root/tools/languages.sh" --zig
@@ -87,6 +86,11 @@ grep -v '^#' "$root/tools/runtimes.versions" | while read -r runtime version has
     *) die "there is no way to fetch $runtime" "tools/runtimes.sh has those that there are" ;;
   esac
   touch "$folder/.complete"
+done
+
+# Within 64 GiB of addresses: `wasmtime serve` finds out whether it can reserve 4 TiB, for which qemu takes all memory there is.
+grep '^wasmtime-aarch64 ' "$root/tools/runtimes.versions" | while read -r runtime version _; do
+  starts "$tools/$runtime-$version" 'exec qemu-aarch64 -R 0x1000000000 -L /usr/aarch64-linux-gnu "$here/wasmtime" "$@"'
 done
 
 "$root/tools/languages.sh" --node-packages
