@@ -97,19 +97,8 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         torn.extend(left);
         return Gap::Torn;
     }
-    // The rest of a record that the host cut is at the front or at the end. The record that began last is tried first.
-    while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
-        let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
-        let (front, rest) = piece.split_at(missing);
-        let (before, end) = piece.split_at(piece.len() - missing);
-        if completes(checks, begun, front) {
-            return Some((place, rest));
-        }
-        completes(checks, begun, end).then_some((place, before))
-    }) {
-        torn.remove(place);
-        piece = left;
-    }
+    let (all, begun_before) = (piece, torn.clone());
+    piece = without_rests(checks, piece, torn);
     if piece.is_empty() {
         return Gap::Torn;
     }
@@ -117,6 +106,16 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
         // Torn markers, alone or among zeros: power was cut more than once, or the bytes before one are lost as well.
         if only_torn_markers(piece, &checks.marker()) {
             return if piece.contains(&0) { Gap::Lost } else { Gap::Torn };
+        }
+        // Another one that was cut within its marker may be before a rest. Fronts of equal lengths are alike, so that a rest at
+        // the end may have been taken for that of the wrong one.
+        let marker = checks.marker();
+        for rest in cut_markers(&marker).filter_map(|cut| all.strip_prefix(cut)) {
+            let mut tried = begun_before.clone();
+            if without_rests(checks, rest, &mut tried).is_empty() {
+                *torn = tried;
+                return Gap::Torn;
+            }
         }
         let after = piece.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let begun = piece.get(..after).unwrap_or_default();
@@ -158,6 +157,24 @@ fn of_piece<'a>(checks: &Checks, mut piece: &'a [u8], offset: u64, torn: &mut Ve
     } else {
         unexplained(checks, torn)
     }
+}
+
+/// What is left of some bytes without the rests of torn records at the front or at the end. The record that began last is tried
+/// first.
+fn without_rests<'a>(checks: &Checks, mut piece: &'a [u8], torn: &mut Vec<&'a [u8]>) -> &'a [u8] {
+    while let Some((place, left)) = torn.iter().enumerate().rev().find_map(|(place, begun)| {
+        let missing = missing(checks, begun, piece).filter(|missing| *missing <= piece.len() && *missing > 0)?;
+        let (front, rest) = piece.split_at(missing);
+        let (before, end) = piece.split_at(piece.len() - missing);
+        if completes(checks, begun, front) {
+            return Some((place, rest));
+        }
+        completes(checks, begun, end).then_some((place, before))
+    }) {
+        torn.remove(place);
+        piece = left;
+    }
+    piece
 }
 
 /// Bytes without an explanation. The rests of records that were cut at the same time can be in any order.

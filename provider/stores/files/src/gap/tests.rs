@@ -161,6 +161,21 @@ fn the_rest_of_a_cut_record_whose_front_a_failed_sync_dropped_is_lost() {
 }
 
 #[test]
+fn the_rest_of_a_cut_record_may_come_after_another_ones_marker() {
+    let (one, two, marker) = (record(1, b"one"), record(2, b"two"), checks().marker());
+    for at in marker.len()..one.len() {
+        let (front, rest) = one.split_at(at);
+        let before = [front, &record(3, b"whole")].concat();
+        for cut in 1..marker.len() {
+            let torn = [&two[..cut], rest].concat();
+            for gap in [torn.clone(), [&torn, &two[cut..]].concat()] {
+                assert_eq!(judge_behind(&checks(), &before, &gap, 5), Gap::Torn, "{at} {cut}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_a_power_cut_zeroed_is_lost_and_not_damaged() {
     let (one, marker) = (record(1, b"one"), checks().marker());
     for length in 0..one.len() - 2 {
