@@ -220,16 +220,17 @@ fn handler(runtime: &dyn Runtime, store: Store) {
     }
 }
 
-/// Every case of the suite, each in a bucket of its own. The flat form is enough: that of composed components is in the table of
+/// Every case of the suite, each in a bucket of its own: in memory, each run has a new one. The flat form is enough: that of composed components is in the table of
 /// the conformance suite.
-fn conformance(runtime: &dyn Runtime, store: Store) {
+pub fn conformance(runtime: &dyn Runtime, store: Store) {
     let place = Place::new(Program::Conformance, store);
     place.fuse(runtime.forms()[0]);
     runtime.prepare(&place);
     let cases = runtime.run(&place, &["--list"]).ok();
     assert!(cases.lines().count() > 1, "{cases}");
     for (number, case) in cases.lines().enumerate() {
-        let ran = runtime.run(&place, &[&format!("b{number}"), case]);
+        let bucket = if store == Store::Memory { ":memory:" } else { &format!("b{number}") };
+        let ran = runtime.run(&place, &[bucket, case]);
         assert!(ran.stdout.ends_with("passed\n"), "{case}: {}{}", ran.stdout, ran.stderr);
     }
 }

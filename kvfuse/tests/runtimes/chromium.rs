@@ -1,6 +1,6 @@
 //! Chromium, on what jco makes of a component: in a worker, with its files in OPFS.
 
-use crate::cell::{Cell, Place, Program, Runtime, Store};
+use crate::cell::{Cell, Place, Program, Runtime, Store, conformance};
 use crate::support::browser::Browser;
 use crate::support::node::tool;
 use crate::support::pages::serve;
@@ -193,7 +193,8 @@ fn what_a_worker_acknowledged_is_there_when_it_is_ended_in_the_middle_of_the_nex
 }
 
 pub fn trials() -> Vec<Trial> {
-    let all: [(&str, fn()); 3] = [
+    let all: [(&str, fn()); 4] = [
+        ("it runs the conformance suite on :memory:", || conformance(&Chromium, Store::Memory)),
         (
             "data is there after a reload, and in another browser on the same profile",
             data_is_there_after_a_reload_and_in_another_browser_on_the_same_profile,
