@@ -3,7 +3,7 @@
 
 use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
 use crate::error;
-use crate::protocol::{self, DeleteRange, KeyValue, Number, Operation, Put, Range, Txn, TxnDone};
+use crate::protocol::{self, DeleteRange, KeyValue, Number, Operation, Put, Range, Ranged, Txn, TxnDone};
 use crate::store::EtcdBucket;
 use kvfuse_core::Result;
 use kvfuse_transport::clock::{AsyncClock, Moment};
@@ -25,25 +25,28 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     }
 
     async fn find_all<T>(&self, keys: &[&str], keys_only: bool, of: impl Fn(Option<KeyValue>) -> T) -> Result<Vec<T>> {
-        let mut values = Vec::with_capacity(keys.len());
-        let size = |key: &&str| key.len().saturating_add(self.base.len());
+        let ranges: Vec<_> =
+            keys.iter().map(|key| Range { key: self.key(key), keys_only, ..Range::default() }).collect();
+        let found = self.ranges(&ranges, self.shared.client.deadline()).await?;
+        Ok(found.into_iter().map(|ranged| of(ranged.kvs.into_iter().next())).collect())
+    }
+
+    /// The answer to each range.
+    pub(crate) async fn ranges(&self, ranges: &[Range], deadline: Moment) -> Result<Vec<Ranged>> {
+        let mut found = Vec::with_capacity(ranges.len());
         self.in_parts(
-            (keys, self.shared.client.deadline()),
-            size,
+            (ranges, deadline),
+            |range| range.key.0.len(),
             Repeat::Freely,
-            |key, _| Operation::Range(Range { key: self.key(key), keys_only, ..Range::default() }),
+            |range, _| Operation::Range(range.clone()),
             |done, count| {
-                let before = values.len();
-                values.extend(
-                    done.responses
-                        .into_iter()
-                        .map_while(|response| Some(of(response.response_range?.kvs.into_iter().next()))),
-                );
-                before.checked_add(count) == Some(values.len())
+                let before = found.len();
+                found.extend(done.responses.into_iter().map_while(|response| response.response_range));
+                before.checked_add(count) == Some(found.len())
             },
         )
         .await?;
-        Ok(values)
+        Ok(found)
     }
 
     pub(crate) async fn write_all(&self, pairs: &[(&str, &[u8])]) -> Result<()> {
@@ -76,7 +79,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
 
     /// Carries out an operation on each item until a deadline, in as few transactions as the limits allow. `take` is called with
     /// each answer and the number of operations in it, and returns whether the answer was complete.
-    pub(crate) async fn in_parts<T>(
+    async fn in_parts<T>(
         &self,
         (items, deadline): (&[T], Moment),
         size: impl Fn(&T) -> usize,

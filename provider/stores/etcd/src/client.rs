@@ -152,8 +152,19 @@ impl<H: AsyncHttpClient, C: AsyncClock> Client<H, C> {
 
     /// Carries out a call that cannot be answered by a refusal in [`Answer`].
     pub async fn call<T: DeserializeOwned>(&self, path: &str, request: &impl Serialize, repeat: Repeat) -> Result<T> {
+        self.call_until(path, request, repeat, self.deadline()).await
+    }
+
+    /// The same with a deadline that began before.
+    pub async fn call_until<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: &impl Serialize,
+        repeat: Repeat,
+        deadline: Moment,
+    ) -> Result<T> {
         let body = protocol::encode(request);
-        let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline: self.deadline() };
+        let call = Call { path, body: &body, repeat, max_answer: MAX_ANSWER, deadline };
         match self.answer(&call).await? {
             (Answer::Done(answer), _) => Ok(answer),
             (_, from) => Err(error::unavailable(from, "unexpected refusal")),

@@ -5,9 +5,9 @@
 //! transaction, which is linearizable as each of them would be: it begins after all of them. Where calls do not wait beside each
 //! other, each read is a request of its own.
 
-use crate::client::{Answer, Call, MAX_ANSWER, Repeat};
+use crate::client::Repeat;
 use crate::error;
-use crate::protocol::{self, Operation, Range, Ranged};
+use crate::protocol::{self, Range, Ranged};
 use crate::store::{EtcdBucket, Shared};
 use futures_channel::oneshot::{self, Receiver, Sender};
 use kvfuse_core::Result;
@@ -109,13 +109,7 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     }
 
     async fn range_alone(&self, range: &Range, deadline: Moment) -> Result<Ranged> {
-        let body = protocol::encode(range);
-        let call =
-            Call { path: protocol::RANGE, body: &body, repeat: Repeat::Freely, max_answer: MAX_ANSWER, deadline };
-        match self.shared.client.answer(&call).await? {
-            (Answer::Done(ranged), _) => Ok(ranged),
-            (_, from) => Err(error::not_etcd(from)),
-        }
+        self.shared.client.call_until(protocol::RANGE, range, Repeat::Freely, deadline).await
     }
 
     /// Reads a key, and in the same request those that wait.
@@ -131,28 +125,16 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
             return self.range_alone(&range, deadline).await;
         }
         let all: Vec<_> = [range.clone()].into_iter().chain(ranges).collect();
-        let mut found = Vec::with_capacity(all.len());
-        let read = self.in_parts(
-            (&all, deadline),
-            |range| range.key.0.len(),
-            Repeat::Freely,
-            |range, _| Operation::Range(range.clone()),
-            |done, count| {
-                let before = found.len();
-                found.extend(done.responses.into_iter().map_while(|response| response.response_range));
-                found.len() - before == count
-            },
-        );
-        let read = read.await;
-        let mut found = found.into_iter();
-        match (read, found.next()) {
-            (Ok(()), Some(own)) => {
+        match self.ranges(&all, deadline).await {
+            Ok(found) => {
+                let mut found = found.into_iter();
+                let own = found.next();
                 tell.into_iter().zip(found).for_each(|(tell, found)| _ = tell.send(News::Read(found)));
-                Ok(own)
+                own.ok_or_else(|| error::not_etcd(client.current().1))
             }
-            (Err(error), _) if client.clock.now() >= deadline => Err(error),
+            Err(error) if client.clock.now() >= deadline => Err(error),
             // One of them may be what etcd refuses.
-            _ => {
+            Err(_) => {
                 tell.into_iter().for_each(|tell| _ = tell.send(News::Alone));
                 self.range_alone(&range, deadline).await
             }
