@@ -184,25 +184,33 @@ pub fn note_split<D: Directory>(directory: &D, node: Node, seal: u64) {
 
 /// Notes that the bucket has a first segment, which survives a power cut.
 pub fn begun<D: Directory>(directory: &D) -> Result<()> {
-    note(directory, FORMAT, |anchor| anchor.begun)
+    note(directory, FORMAT, |new| new.begun)
 }
 
 /// Notes that values in the bucket may have lifetimes, before the first one does. The bucket has a first segment.
 pub fn note_lifetimes<D: Directory>(directory: &D) -> Result<()> {
-    note(directory, LIFETIMES, |anchor| anchor.begun && anchor.lifetimes)
+    note(directory, LIFETIMES, |new| new.begun && new.lifetimes)
 }
 
 fn note<D: Directory>(directory: &D, format: u16, noted: impl Fn(&Anchor) -> bool) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
         let Some(anchor) = find(&all(&file)?)? else { break };
-        // Even if it is there: its writer's sync may have failed, and then it will never be durable.
-        file.append(&encode_in(format, &anchor.random, 1, 0)).map_err(failed)?;
-        if find(&all(&file)?)?.is_some_and(|anchor| noted(&anchor)) {
+        if append(&file, &encode_in(format, &anchor.random, 1, 0))?
+            .is_some_and(|new| new.random == anchor.random && noted(&new))
+        {
             return file.sync().map_err(failed);
         }
     }
     Err(damaged(ANCHOR, "it is not as it was written"))
+}
+
+/// Appends an anchor, even if there is one like it: its writer's sync may have failed, and then it will never be
+/// durable. What is found after the end as it was before; nothing if a host has cut the append.
+fn append<F: File>(file: &F, bytes: &[u8]) -> Result<Option<Anchor>> {
+    let before = all(file)?.len();
+    file.append(bytes).map_err(failed)?;
+    find(all(file)?.get(before..).unwrap_or_default())
 }
 
 /// The anchor of a bucket, created if it has none. From here on it survives a power cut, together with the directory
@@ -222,12 +230,9 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
                 // What was dropped is not durable; this is, unless it is torn. After another anchor it would not count.
-                let before = all(&file)?.len();
-                file.append(&encode(&anchor.random, AGAIN, 0)).map_err(failed)?;
-                let after = all(&file)?;
                 let there =
-                    find(after.get(before..).unwrap_or_default())?.is_some_and(|new| new.random == anchor.random);
-                if !there || find(&after)?.is_none_or(|anchor| anchor.contested) {
+                    append(&file, &encode(&anchor.random, AGAIN, 0))?.is_some_and(|new| new.random == anchor.random);
+                if !there || find(&all(&file)?)?.is_none_or(|anchor| anchor.contested) {
                     return Err(failed(FileError::Io));
                 }
             }
