@@ -85,10 +85,12 @@ components/kv_demo.fused.wasm: components/keyvalue.wasm components/kv_demo.wasm
 	$(call say,fusing them: components/kv_demo.fused.wasm)
 	@$(XTASK) compose components/kv_demo.wasm components/keyvalue.wasm $@
 
-# The servers are mostly waited for, and the providers computed.
+# The servers are mostly waited for, and the providers computed. (With --jobs, cargo would look for make's job server, which only
+# recipes that are themselves make can reach.)
 .PHONY: providers-and-servers
 providers-and-servers:
-	@$(MAKE) --no-print-directory --jobs 2 servers providers
+	@$(MAKE) --no-print-directory servers & servers=$$!; \
+	  $(MAKE) --no-print-directory providers || { wait $$servers; exit 1; }; wait $$servers
 
 .PHONY: test test-full native
 test: providers-and-servers build test-guests conformance-guests consumers ## the tests, with real servers; what is long is in test-long
