@@ -63,6 +63,9 @@ pub trait AsyncClock {
 
     /// Waits until `moment`; is ready at once if it has passed.
     fn sleep_until(&self, moment: Moment) -> impl Future<Output = ()>;
+
+    /// Lets the other calls go on that are ready, each until it waits. Is ready at once if there can be none.
+    fn others_first(&self) -> impl Future<Output = ()>;
 }
 
 impl<C: Clock> AsyncClock for C {
@@ -73,6 +76,8 @@ impl<C: Clock> AsyncClock for C {
     async fn sleep_until(&self, moment: Moment) {
         Clock::sleep_until(self, moment);
     }
+
+    async fn others_first(&self) {}
 }
 
 /// The result of a future, unless the moment comes before it.

@@ -40,6 +40,7 @@ impl Turns {
     /// # impl AsyncClock for Stopped {
     /// #     fn now(&self) -> Moment { Moment(0) }
     /// #     async fn sleep_until(&self, _: Moment) { std::future::pending().await }
+    /// #     async fn others_first(&self) {}
     /// # }
     ///
     /// let (turns, clock) = (Turns::default(), Stopped);
@@ -133,6 +134,8 @@ mod tests {
                 pending().await
             }
         }
+
+        async fn others_first(&self) {}
     }
 
     const LATER: Duration = Duration::from_nanos(1);

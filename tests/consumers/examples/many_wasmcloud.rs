@@ -1,6 +1,6 @@
 //! Many calls of one instance at once, in `wasmcloud:keyvalue@0.2.0`. The first argument says what for:
 //!
-//! - `get TIMES AT-ONCE`: gets of 100 bytes over 1,000 keys; prints the nanoseconds of one.
+//! - `get TIMES AT-ONCE [BYTES]`: gets of values of 100 bytes or so many, over up to 1,000 keys; prints the nanoseconds of one.
 //! - `count KEY TIMES AT-ONCE`: adds one so many times; prints how many were added, and of how many it is not known.
 //! - `drop ROUNDS`: drops a call after each number of polls while others go on; prints what was not as it should be.
 //! - `beside`: a call that is answered once another one was sent, after a timer; prints what it gave.
@@ -43,16 +43,18 @@ async fn polled<F: Future>(mut polls: usize, future: F) -> Option<F::Output> {
     .await
 }
 
-async fn get(bucket: &Bucket, times: usize, at_once: usize) -> Result<String, Error> {
-    let key = |n: usize| format!("key {:04}", n % 1000);
-    batch::set_many(bucket, (0..1000).map(|n| (key(n), vec![b'v'; 100])).collect()).await?;
+async fn get(bucket: &Bucket, times: usize, at_once: usize, bytes: usize) -> Result<String, Error> {
+    // Up to 64 MB in all.
+    let keys = 64_000_000_usize.checked_div(bytes).unwrap_or(1).clamp(1, 1000);
+    let key = |n: usize| format!("key {:04}", n % keys);
+    batch::set_many(bucket, (0..keys).map(|n| (key(n), vec![b'v'; bytes])).collect()).await?;
     let (left, wrong) = (Cell::new(times), Cell::new(0));
     let began = monotonic_clock::now();
     let workers = all((0..at_once).map(async |_| {
         while let Some(rest) = left.get().checked_sub(1) {
             left.set(rest);
             let found = bucket.get(key(rest * 7919)).await?;
-            wrong.set(wrong.get() + usize::from(found.is_none_or(|found| found.len() != 100)));
+            wrong.set(wrong.get() + usize::from(found.is_none_or(|found| found.len() != bytes)));
         }
         Ok::<(), Error>(())
     }));
@@ -129,7 +131,7 @@ async fn answer() -> Result<String, Error> {
     let number = |n: usize| text(n).parse().unwrap_or(0);
     let bucket = store::open("many".into()).await?;
     match text(1) {
-        "get" => get(&bucket, number(2), number(3)).await,
+        "get" => get(&bucket, number(2), number(3), if text(4).is_empty() { 100 } else { number(4) }).await,
         "count" => count(&bucket, text(2), number(3), number(4)).await,
         "drop" => dropping(&bucket, number(2)).await,
         "beside" => beside(&bucket).await,

@@ -44,6 +44,10 @@ impl AsyncClock for TokioClock {
     async fn sleep_until(&self, moment: Moment) {
         tokio::time::sleep(moment.since(self.now())).await;
     }
+
+    async fn others_first(&self) {
+        tokio::task::yield_now().await;
+    }
 }
 
 async fn timely<T>(deadline: Moment, what: impl Future<Output = std::io::Result<T>>) -> Result<T, Fault> {

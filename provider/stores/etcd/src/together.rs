@@ -1,9 +1,9 @@
 //! Reads of one instance that wait go together.
 //!
-//! Each request costs a connection, and etcd's gateway several times what a read costs etcd. So there are up to
-//! [`MOST_REQUESTS`] for reads of single keys. Those that come meanwhile wait until one of them ends, and then go in one
-//! transaction, which is linearizable as each of them would be: it begins after all of them. Where calls do not wait beside each
-//! other, each read is a request of its own.
+//! Each request costs a connection, and etcd's gateway several times what a read costs etcd. So a read first lets those that are
+//! ready join it, and they go in one transaction, which is linearizable as each of them would be: it begins after all of them.
+//! There are up to [`MOST_REQUESTS`] such requests on their way; what comes meanwhile waits until one of them ends. Where calls do
+//! not wait beside each other, each read is a request of its own.
 
 use crate::client::Repeat;
 use crate::error;
@@ -19,6 +19,8 @@ use std::rc::Rc;
 
 /// Requests on their way at the same time.
 const MOST_REQUESTS: usize = 4;
+/// Bytes of values that one answer is to have at most. Those that are longer cost more together than beside each other.
+const ANSWER_BYTES: usize = 1 << 20;
 
 /// The reads of an instance.
 #[derive(Clone, Default)]
@@ -27,8 +29,12 @@ pub struct Together(Rc<RefCell<Reads>>);
 #[derive(Default)]
 struct Reads {
     requests: usize,
-    /// Only while there are as many requests as there may be.
+    /// One of them lets others join it, and is not on its way yet.
+    gathers: bool,
+    /// Only while one gathers, or there are as many requests as there may be.
     waiting: VecDeque<Waiting>,
+    /// Bytes of a value in the last answer, on average.
+    bytes: usize,
 }
 
 struct Waiting {
@@ -47,19 +53,40 @@ enum News {
 }
 
 /// The right to make a request. It goes on to the next read when this is dropped, and so when the call is.
-struct Turn(Together);
+struct Turn {
+    together: Together,
+    /// Whether it is the one that gathers.
+    gathers: bool,
+}
 
 impl Together {
     /// The right to make a request, if there may be one more, or else a place among those that wait.
     fn join(&self, range: &Range) -> std::result::Result<Turn, Receiver<News>> {
         let mut reads = self.0.borrow_mut();
-        if reads.requests < MOST_REQUESTS {
+        if !reads.gathers && reads.requests < MOST_REQUESTS {
             reads.requests += 1;
-            return Ok(Turn(self.clone()));
+            reads.gathers = true;
+            return Ok(Turn { together: self.clone(), gathers: true });
         }
         let (tell, told) = oneshot::channel();
         reads.waiting.push_back(Waiting { range: range.clone(), tell });
         Err(told)
+    }
+
+    /// How many reads of values like the last ones may go together.
+    fn fitting(&self) -> usize {
+        ANSWER_BYTES.checked_div(self.0.borrow().bytes).unwrap_or(ANSWER_BYTES).max(1)
+    }
+
+    /// Remembers how long values are. What has none, as of a read that only counts, tells nothing.
+    fn learn(&self, answers: &[Ranged]) {
+        let lengths = answers.iter().flat_map(|answer| &answer.kvs).map(|entry| entry.value.0.len());
+        let (values, bytes) = lengths.fold((0_usize, 0_usize), |(values, bytes), length| {
+            (values.saturating_add(1), bytes.saturating_add(length))
+        });
+        if let Some(average) = bytes.checked_div(values) {
+            self.0.borrow_mut().bytes = average;
+        }
     }
 
     /// Takes reads that wait, up to this many. Those that were dropped, or are past their deadlines, no longer listen.
@@ -77,14 +104,39 @@ impl Together {
     }
 }
 
+impl Turn {
+    /// The reads that go with this one, after those that are ready have joined: together with it up to `most`. If there are more,
+    /// another request begins.
+    async fn gather(&mut self, clock: &impl AsyncClock, most: usize) -> Vec<Waiting> {
+        if self.gathers {
+            clock.others_first().await;
+            self.gathers = false;
+            self.together.0.borrow_mut().gathers = false;
+        }
+        let taken = self.together.take(most.min(self.together.fitting()).saturating_sub(1));
+        let another = {
+            let mut reads = self.together.0.borrow_mut();
+            let may = !reads.gathers && !reads.waiting.is_empty() && reads.requests < MOST_REQUESTS;
+            reads.requests += usize::from(may);
+            may.then(|| Self { together: self.together.clone(), gathers: false })
+        };
+        // Its drop hands it on.
+        drop(another);
+        taken
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
-        let Some(next) = self.0.take(1).pop() else {
-            self.0.0.borrow_mut().requests -= 1;
+        if self.gathers {
+            self.together.0.borrow_mut().gathers = false;
+        }
+        let Some(next) = self.together.take(1).pop() else {
+            self.together.0.borrow_mut().requests -= 1;
             return;
         };
         // Who receives it and is dropped before it looks drops it as well.
-        let _ = next.tell.send(News::Turn(Self(self.0.clone())));
+        let _ = next.tell.send(News::Turn(Self { together: self.together.clone(), gathers: false }));
     }
 }
 
@@ -113,20 +165,19 @@ impl<H: AsyncHttpClient, C: AsyncClock> EtcdBucket<H, C> {
     }
 
     /// Reads a key, and in the same request those that wait.
-    async fn range_for_all(&self, range: Range, turn: Turn, deadline: Moment) -> Result<Ranged> {
+    async fn range_for_all(&self, range: Range, mut turn: Turn, deadline: Moment) -> Result<Ranged> {
         let Shared { client, max_operations, .. } = &*self.shared;
-        let (ranges, tell): (Vec<_>, Vec<_>) = turn
-            .0
-            .take(max_operations.get().saturating_sub(1))
-            .into_iter()
-            .map(|waiting| (waiting.range, waiting.tell))
-            .unzip();
+        let taken = turn.gather(&client.clock, max_operations.get()).await;
+        let (ranges, tell): (Vec<_>, Vec<_>) = taken.into_iter().map(|waiting| (waiting.range, waiting.tell)).unzip();
         if ranges.is_empty() {
-            return self.range_alone(&range, deadline).await;
+            let found = self.range_alone(&range, deadline).await?;
+            turn.together.learn(std::slice::from_ref(&found));
+            return Ok(found);
         }
         let all: Vec<_> = [range.clone()].into_iter().chain(ranges).collect();
         match self.ranges(&all, deadline).await {
             Ok(found) => {
+                turn.together.learn(&found);
                 let mut found = found.into_iter();
                 let own = found.next();
                 tell.into_iter().zip(found).for_each(|(tell, found)| _ = tell.send(News::Read(found)));

@@ -14,14 +14,13 @@ use kvfuse_servers::process::{free_port, wait_until};
 use kvfuse_servers::proxy::{Direction, Fault, Proxy};
 use kvfuse_servers::waiting::{Polled, TokioClock, all, runtime};
 use kvfuse_servers::watchdog::Watchdog;
+use std::ops::Range;
 use std::thread;
 use std::time::Duration;
 
 type Bucket = EtcdBucket<TokioHttp, TokioClock>;
 
 const LOGIN: [(&str, &str); 2] = [("KEYVALUE_ETCD_USERNAME", "root"), ("KEYVALUE_ETCD_PASSWORD", "hunter1")];
-/// The most requests for reads of single keys.
-const REQUESTS: usize = 4;
 const PATIENT: (&str, &str) = ("KEYVALUE_TIMEOUT_MS", "60000");
 
 /// A bucket of an instance of its own.
@@ -30,22 +29,77 @@ fn bucket_at(endpoints: &str, variables: &[(&str, &str)]) -> (Bucket, TokioHttp)
     (connect_waiting(endpoints, variables, http.clone()).open_async("b").unwrap(), http)
 }
 
-/// Reads of sixty-four keys at once, of a gateway that gives each key as its own value.
-async fn sixty_four_echoes(bucket: &Bucket) {
-    let values = all((0..64).map(async |number| bucket.get(&format!("{number}")).await)).await;
-    for (number, value) in values.into_iter().enumerate() {
+/// Reads of keys at once, of a gateway that gives each key as its own value.
+async fn echoes(bucket: &Bucket, numbers: Range<usize>) {
+    let values = all(numbers.clone().map(async |number| bucket.get(&format!("{number}")).await)).await;
+    for (number, value) in numbers.zip(values) {
         assert_eq!(value.unwrap(), Some(format!("keyvalue/b/{number}").into_bytes()));
     }
 }
 
 #[test]
-fn sixty_four_reads_are_five_requests_and_each_gets_its_own_answer() {
+fn sixty_four_reads_are_one_request_and_each_gets_its_own_answer() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let (bucket, http) = bucket_at(&gateway.endpoint(), &[PATIENT]);
+    let server = thread::spawn(move || gateway.take().echo());
+    runtime().block_on(echoes(&bucket, 0..64));
+    server.join().unwrap();
+    assert_eq!(http.network.connects.get(), 1);
+}
+
+#[test]
+fn reads_that_do_not_fit_into_one_transaction_go_in_as_many_requests_at_once_as_they_take() {
     let _watchdog = Watchdog::of_the_test();
     let gateway = Gateway::start();
     let (bucket, _) = bucket_at(&gateway.endpoint(), &[PATIENT]);
     let server = thread::spawn(move || {
-        // Nobody waits for another one until there are four.
-        let mut first = gateway.take_together(REQUESTS);
+        let asked = gateway.take_together(3);
+        let mut keys: Vec<_> = asked.iter().map(|asked| asked.keys().len()).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, [44, 128, 128]);
+        asked.into_iter().rev().for_each(Asked::echo);
+    });
+    runtime().block_on(echoes(&bucket, 0..300));
+    server.join().unwrap();
+}
+
+#[test]
+fn reads_of_long_values_go_together_only_as_far_as_one_answer_stays_short() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let (bucket, _) = bucket_at(&gateway.endpoint(), &[PATIENT]);
+    // 400,000 bytes, in base64.
+    let long = "AAAA".repeat(400_000 / 3) + "AA==";
+    let server = thread::spawn(move || {
+        gateway.take().give(|_| long.clone());
+        let asked = gateway.take_together(4);
+        assert!(asked.iter().all(|asked| asked.keys().len() == 2));
+        asked.into_iter().for_each(Asked::echo);
+        // Those were short.
+        let asked = gateway.take();
+        assert_eq!(asked.keys().len(), 64);
+        asked.echo();
+    });
+    runtime().block_on(async {
+        assert_eq!(bucket.get("long").await.unwrap().unwrap().len(), 400_000);
+        echoes(&bucket, 0..8).await;
+        echoes(&bucket, 0..64).await;
+    });
+    server.join().unwrap();
+}
+
+#[test]
+fn reads_wait_while_four_requests_are_on_their_way_and_then_go_together() {
+    let _watchdog = Watchdog::of_the_test();
+    let gateway = Gateway::start();
+    let (bucket, http) = bucket_at(&gateway.endpoint(), &[PATIENT]);
+    let (all_wait, go) = std::sync::mpsc::channel();
+    let server = thread::spawn(move || {
+        // Those that come one by one do not wait for each other.
+        let mut first = gateway.take_together(4);
+        assert!(first.iter().all(|asked| asked.keys().len() == 1));
+        go.recv().unwrap();
         first.pop().unwrap().echo();
         // All others wait for whichever of them ends.
         let others = gateway.take();
@@ -53,7 +107,31 @@ fn sixty_four_reads_are_five_requests_and_each_gets_its_own_answer() {
         others.echo();
         first.into_iter().rev().for_each(Asked::echo);
     });
-    runtime().block_on(sixty_four_echoes(&bucket));
+    let connects = &http.network.connects;
+    let after = async |connected: usize| {
+        while connects.get() < connected {
+            tokio::task::yield_now().await;
+        }
+    };
+    runtime().block_on(async {
+        let first = all((0..4).map(async |number| {
+            after(number).await;
+            echoes(&bucket, number..number + 1).await;
+        }));
+        let others = async {
+            after(4).await;
+            echoes(&bucket, 4..64).await;
+        };
+        let told = async {
+            after(4).await;
+            for _ in 0..1000 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(connects.get(), 4);
+            all_wait.send(()).unwrap();
+        };
+        tokio::join!(first, others, told);
+    });
     server.join().unwrap();
 }
 
@@ -326,7 +404,7 @@ fn a_call_ends_at_its_own_deadline_while_a_later_one_waits_for_its_own() {
 }
 
 #[test]
-fn reads_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() {
+fn calls_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() {
     let _watchdog = Watchdog::of_the_test();
     let gateway = Gateway::start();
     let (bucket, _) = bucket_at(&gateway.endpoint(), &[LOGIN[0], LOGIN[1], PATIENT]);
@@ -337,7 +415,7 @@ fn reads_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() 
             login.answer(200, &format!(r#"{{"token":"{token}"}}"#));
         };
         log_in("first");
-        let mut asked = gateway.take_together(REQUESTS);
+        let mut asked = gateway.take_together(4);
         assert!(asked.iter().all(|asked| asked.text.contains("authorization: first\r\n")));
         // The last ones learn that their token is no good when there is a new one, which they take.
         let late = asked.split_off(2);
@@ -350,10 +428,10 @@ fn reads_that_come_first_log_in_once_and_once_more_when_the_token_is_rejected() 
         late.into_iter().for_each(reject);
         let again: Vec<_> = again.into_iter().chain(gateway.take_together(2)).collect();
         assert!(again.iter().all(|asked| asked.text.contains("authorization: second\r\n")));
-        again.into_iter().for_each(Asked::echo);
-        gateway.echo(60);
+        again.into_iter().for_each(|asked| asked.answer(200, r#"{"header":{"revision":"1"}}"#));
     });
-    runtime().block_on(sixty_four_echoes(&bucket));
+    let written = runtime().block_on(all((0..4).map(async |number| bucket.set(&format!("{number}"), b"").await)));
+    assert!(written.iter().all(Result::is_ok));
     server.join().unwrap();
 }
 
@@ -396,7 +474,7 @@ fn a_member_that_is_gone_is_left_by_all_calls_for_the_next_one_and_not_for_any_o
         next.take().echo();
     });
     runtime().block_on(async {
-        sixty_four_echoes(&bucket).await;
+        echoes(&bucket, 0..64).await;
         assert_eq!(bucket.get("after").await.unwrap().as_deref(), Some(&b"keyvalue/b/after"[..]));
     });
     server.join().unwrap();

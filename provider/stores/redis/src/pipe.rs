@@ -101,7 +101,7 @@ impl<N: Network> Pipe<N> {
                 if writing.is_none()
                     && let Some(held) = self.hold_output()
                 {
-                    writing.set(Some(self.write(held)));
+                    writing.set(Some(self.write(clock, held)));
                 }
                 if let Some(role) = writing.as_mut().as_pin_mut()
                     && role.poll(cx).is_ready()
@@ -140,18 +140,10 @@ impl<N: Network> Pipe<N> {
     }
 
     /// Sends what is queued, until nothing is. Whoever reads meanwhile keeps the time.
-    async fn write(&self, mut held: HeldOutput<'_, N>) {
+    async fn write(&self, clock: &impl AsyncClock, mut held: HeldOutput<'_, N>) {
         // The others that are ready add their requests first: one write takes one packet, and WASI cannot tell the host to
         // send the next one before the first is confirmed.
-        let mut yielded = false;
-        poll_fn(|cx| {
-            if std::mem::replace(&mut yielded, true) {
-                return Poll::Ready(());
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await;
+        clock.others_first().await;
         loop {
             (held.batch, held.sent) = (self.state.borrow_mut().take_batch(), 0);
             let (Some(output), false) = (&mut held.output, held.batch.is_empty()) else { return };
@@ -299,6 +291,10 @@ mod tests {
         async fn sleep_until(&self, moment: Moment) {
             self.0.set(self.0.get() + 1);
             TokioClock.sleep_until(moment).await;
+        }
+
+        async fn others_first(&self) {
+            TokioClock.others_first().await;
         }
     }
 

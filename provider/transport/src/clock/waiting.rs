@@ -2,6 +2,7 @@
 
 use super::{AsyncClock, Moment};
 use crate::waiting::monotonic_clock;
+use wit_bindgen::yield_async;
 
 /// The monotonic clock of the host, whose waits let other tasks go on.
 #[derive(Clone, Copy, Default)]
@@ -14,5 +15,9 @@ impl AsyncClock for WaitingClock {
 
     async fn sleep_until(&self, moment: Moment) {
         monotonic_clock::wait_until(moment.0).await;
+    }
+
+    async fn others_first(&self) {
+        yield_async().await;
     }
 }
