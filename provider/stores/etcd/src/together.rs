@@ -2,8 +2,8 @@
 //!
 //! Each request costs a connection, and etcd's gateway several times what a read costs etcd. So a read first lets those that are
 //! ready join it, and they go in one transaction, which is linearizable as each of them would be: it begins after all of them.
-//! There are up to [`MOST_REQUESTS`] such requests on their way; what comes meanwhile waits until one of them ends. Where calls do
-//! not wait beside each other, each read is a request of its own.
+//! There are up to [`MOST_REQUESTS`] such requests on their way, which many reads share evenly; what comes meanwhile waits until
+//! one of them ends. Where calls do not wait beside each other, each read is a request of its own.
 
 use crate::client::Repeat;
 use crate::error;
@@ -19,6 +19,8 @@ use std::rc::Rc;
 
 /// Requests on their way at the same time.
 const MOST_REQUESTS: usize = 4;
+/// Reads that go together before another request is worth its cost.
+const FEW: usize = 32;
 /// Bytes of values that one answer is to have at most. Those that are longer cost more together than beside each other.
 const ANSWER_BYTES: usize = 1 << 20;
 
@@ -73,9 +75,13 @@ impl Together {
         Err(told)
     }
 
-    /// How many reads of values like the last ones may go together.
-    fn fitting(&self) -> usize {
-        ANSWER_BYTES.checked_div(self.0.borrow().bytes).unwrap_or(ANSWER_BYTES).max(1)
+    /// How many reads go in one request of those that there may still be, if values are as long as the last ones.
+    fn share(&self) -> usize {
+        let reads = self.0.borrow();
+        let requests = MOST_REQUESTS.saturating_sub(reads.requests).saturating_add(1);
+        let evenly = reads.waiting.len().saturating_add(1).div_ceil(requests);
+        let fitting = ANSWER_BYTES.checked_div(reads.bytes).unwrap_or(usize::MAX);
+        fitting.min(evenly.max(FEW)).max(1)
     }
 
     /// Remembers how long values are. What has none, as of a read that only counts, tells nothing.
@@ -113,7 +119,7 @@ impl Turn {
             self.gathers = false;
             self.together.0.borrow_mut().gathers = false;
         }
-        let taken = self.together.take(most.min(self.together.fitting()).saturating_sub(1));
+        let taken = self.together.take(most.min(self.together.share()).saturating_sub(1));
         let another = {
             let mut reads = self.together.0.borrow_mut();
             let may = !reads.gathers && !reads.waiting.is_empty() && reads.requests < MOST_REQUESTS;
