@@ -3,11 +3,10 @@
 use kvfuse_core::watch::From;
 use kvfuse_core::{Bucket, Change, Kind, Snapshot, Store, Swap, Version, Watch};
 use kvfuse_files::{Config, Durability, FileStore, repair, survey};
-use kvfuse_files_sim::director::{Call, Director, Verdict};
+use kvfuse_files_sim::director::Call;
 use kvfuse_files_sim::disk::Disk;
-use kvfuse_files_sim::plain::{Plain, mix};
+use kvfuse_files_sim::plain::{Before, Plain, mix};
 use kvfuse_files_sim::steps::list;
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -355,29 +354,6 @@ fn an_instance_that_has_not_read_what_ended_meanwhile_does_not_act_on_it() {
     }
 }
 
-/// Lets everything pass, and does something before a call.
-struct Before {
-    left: Cell<usize>,
-    act: Box<dyn Fn()>,
-    random: Rc<Plain>,
-}
-
-impl Director for Before {
-    fn judge(&self, _: Call, _: &str) -> Verdict {
-        if let Some(left) = self.left.get().checked_sub(1) {
-            self.left.set(left);
-            if left == 0 {
-                (self.act)();
-            }
-        }
-        Verdict::Go
-    }
-
-    fn random(&self) -> u64 {
-        self.random.random()
-    }
-}
-
 #[test]
 fn a_key_that_is_set_again_before_its_end_is_there_at_every_moment_of_a_read() {
     type Find = fn(&dyn Bucket) -> bool;
@@ -403,7 +379,7 @@ fn a_key_that_is_set_again_before_its_end_is_there_at_every_moment_of_a_read() {
                     disk.pass(ms(6));
                 }
             };
-            let director = Rc::new(Before { left: Cell::new(call), act: Box::new(act), random: Plain::new(2) });
+            let director = Before::new(call, "", act);
             let reader = FileStore::new(Ok(disk.root(director.clone())), small()).open("bucket").unwrap();
             assert!(find(&*reader), "{name}: set again before call {call}");
             if director.left.get() > 0 {
@@ -445,7 +421,7 @@ fn an_increment_of_a_key_whose_lifetime_begins_and_ends_meanwhile_is_exact_or_un
                 disk.pass(ms(6));
             }
         };
-        let director = Rc::new(Before { left: Cell::new(0), act: Box::new(act), random: Plain::new(2) });
+        let director = Before::new(0, "", act);
         let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("bucket").unwrap();
         bucket.set("key", b"3").unwrap();
         director.left.set(call);
@@ -477,7 +453,7 @@ fn a_key_that_is_deleted_after_its_end_stays_deleted_whatever_swap_is_under_way(
                 other.delete("key").unwrap();
             }
         };
-        let director = Rc::new(Before { left: Cell::new(0), act: Box::new(act), random: Plain::new(2) });
+        let director = Before::new(0, "", act);
         let bucket = FileStore::new(Ok(disk.root(director.clone())), Config::default()).open("bucket").unwrap();
         let seen = bucket.snapshot("key").unwrap();
         director.left.set(call);

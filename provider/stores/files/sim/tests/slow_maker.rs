@@ -2,37 +2,9 @@
 
 use kvfuse_core::Store;
 use kvfuse_files::{Config, FileStore, Flaw};
-use kvfuse_files_sim::director::{Call, Director, Verdict};
 use kvfuse_files_sim::disk::Disk;
-use kvfuse_files_sim::plain::Plain;
+use kvfuse_files_sim::plain::{Before, Plain};
 use kvfuse_files_sim::steps::list;
-use std::cell::Cell;
-use std::rc::Rc;
-
-/// Lets everything pass, and others act before one call of those that follow the first one for a child of the root.
-struct Sleeper {
-    splits: Cell<bool>,
-    left: Cell<usize>,
-    act: Box<dyn Fn()>,
-    plain: Rc<Plain>,
-}
-
-impl Director for Sleeper {
-    fn judge(&self, _: Call, path: &str) -> Verdict {
-        self.splits.set(self.splits.get() || path.ends_with("/s0.0"));
-        if let Some(left) = self.left.get().checked_sub(1).filter(|_| self.splits.get()) {
-            self.left.set(left);
-            if left == 0 {
-                (self.act)();
-            }
-        }
-        Verdict::Go
-    }
-
-    fn random(&self) -> u64 {
-        self.plain.random()
-    }
-}
 
 /// The keys that are lost for whichever call an instance sleeps before, and the number of its calls.
 fn lost(flaw: Option<Flaw>) -> (Vec<String>, usize) {
@@ -53,12 +25,8 @@ fn lost(flaw: Option<Flaw>) -> (Vec<String>, usize) {
             let others = others.clone();
             move || (0..600).for_each(|n| others.set(&format!("other {}", n % 40), &[b'x'; 40]).unwrap())
         };
-        let sleeper = Rc::new(Sleeper {
-            splits: Cell::new(false),
-            left: Cell::new(call),
-            act: Box::new(act),
-            plain: Plain::new(2),
-        });
+        // From the first call for a child of the root on.
+        let sleeper = Before::new(call, "/s0.0", act);
         let bucket = FileStore::new(Ok(disk.root(sleeper.clone())), config).open("b").unwrap();
         (0..50).for_each(|n| bucket.set(&format!("small {n}"), &[b'y'; 40]).unwrap());
         let fresh = FileStore::new(Ok(disk.root(Plain::new(3))), config).open("b").unwrap();
