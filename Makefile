@@ -101,7 +101,7 @@ test-full: lint test-long test-languages ## what CI runs after `make test`: lint
 	$(call say,what is refused when it is to be published)
 	@cd packaging; python3 -B -m unittest test_rules
 	$(call say,the simulation of the file store)
-	@$(MAKE) --no-print-directory soak SOAK=150 SEED=100 SEEDS=1200
+	@$(MAKE) --no-print-directory soak SOAK=150 SEED=100 SEEDS=2500
 
 # The tests that `make test` leaves out.
 .PHONY: test-long
