@@ -220,8 +220,8 @@ fn handler(runtime: &dyn Runtime, store: Store) {
     }
 }
 
-/// Every case of the suite, each in a bucket of its own: in memory, each run has a new one. The flat form is enough: that of composed components is in the table of
-/// the conformance suite.
+/// Every case of the suite, each in a bucket of its own: in memory, each run has a new one. The flat form is enough: that of
+/// composed components is in the table of the conformance suite.
 pub fn conformance(runtime: &dyn Runtime, store: Store) {
     let place = Place::new(Program::Conformance, store);
     place.fuse(runtime.forms()[0]);

@@ -1,4 +1,4 @@
-//! Reads of one instance that wait go together.
+//! Reads of one instance that begin at the same time go together.
 //!
 //! Each request costs a connection, and etcd's gateway several times what a read costs etcd. So a read first lets those that are
 //! ready join it, and they go in one transaction, which is linearizable as each of them would be: it begins after all of them.

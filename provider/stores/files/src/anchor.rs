@@ -195,8 +195,9 @@ pub fn note_lifetimes<D: Directory>(directory: &D) -> Result<()> {
 fn note<D: Directory>(directory: &D, format: u16, noted: impl Fn(&Anchor) -> bool) -> Result<()> {
     let file = directory.open(ANCHOR, Open::Write).map_err(failed)?;
     for _ in 0..ATTEMPTS {
-        let Some(anchor) = find(&all(&file)?)? else { break };
-        if append(&file, &encode_in(format, &anchor.random, 1, 0))?
+        let there = all(&file)?;
+        let Some(anchor) = find(&there)? else { break };
+        if append(&file, there.len(), &encode_in(format, &anchor.random, 1, 0))?
             .is_some_and(|new| new.random == anchor.random && noted(&new))
         {
             return file.sync().map_err(failed);
@@ -206,9 +207,8 @@ fn note<D: Directory>(directory: &D, format: u16, noted: impl Fn(&Anchor) -> boo
 }
 
 /// Appends an anchor, even if there is one like it: its writer's sync may have failed, and then it will never be
-/// durable. What is found after the end as it was before; nothing if a host has cut the append.
-fn append<F: File>(file: &F, bytes: &[u8]) -> Result<Option<Anchor>> {
-    let before = all(file)?.len();
+/// durable. What is found after the end as it was `before`; nothing if a host has cut the append.
+fn append<F: File>(file: &F, before: usize, bytes: &[u8]) -> Result<Option<Anchor>> {
     file.append(bytes).map_err(failed)?;
     find(all(file)?.get(before..).unwrap_or_default())
 }
@@ -219,7 +219,8 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
     let file = directory.open(ANCHOR, Open::Create).map_err(failed)?;
     // A host may cut an append in two; then it is tried again. The result of the last attempt is read as well.
     for _ in 0..=ATTEMPTS {
-        let Some(anchor) = find(&all(&file)?)? else {
+        let bytes = all(&file)?;
+        let Some(anchor) = find(&bytes)? else {
             let mut random = [0; 16];
             let (low, high) = (directory.random().to_le_bytes(), directory.random().to_le_bytes());
             random.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
@@ -230,8 +231,8 @@ pub fn make<D: Directory>(directory: &D, root: &impl Directory, config: Config, 
             let own = anchor.keys.checks(b'a', Node::ROOT, 0).file();
             if shared.failed.borrow().contains(&own) && !config.has(Flaw::FailedSyncForgotten) {
                 // What was dropped is not durable; this is, unless it is torn. After another anchor it would not count.
-                let there =
-                    append(&file, &encode(&anchor.random, AGAIN, 0))?.is_some_and(|new| new.random == anchor.random);
+                let there = append(&file, bytes.len(), &encode(&anchor.random, AGAIN, 0))?
+                    .is_some_and(|new| new.random == anchor.random);
                 if !there || find(&all(&file)?)?.is_none_or(|anchor| anchor.contested) {
                     return Err(failed(FileError::Io));
                 }
